@@ -1,0 +1,57 @@
+# make run    sets up everything and runs the pipeline on JapaneseVowels
+# make test   sets up everything and runs lint, types and tests
+
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG ?= pipelines/configs/japanese_vowels.yaml
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: run test lint types benchmark image-test lock clean
+
+run: $(VENV)/.runtime
+	@$(BIN)/rnnflow run $(CONFIG)
+
+test: $(VENV)/.dev lint types
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
+
+types: $(VENV)/.dev
+	@$(BIN)/mypy
+
+benchmark: $(VENV)/.runtime
+	@$(BIN)/python -m benchmarks
+
+image-test:
+	@infra/image_test.sh
+
+# The versions that pyproject.toml admits, each pinned with its hashes; no index address is written.
+lock:
+	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet uv
+	@$(VENV)-lock/bin/uv pip compile pyproject.toml --extra server --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	@$(VENV)-lock/bin/uv pip compile pyproject.toml --extra server --extra dev --constraint requirements.lock \
+	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
+	  --output-file requirements-dev.lock
+	@rm -rf $(VENV)-lock
+
+clean:
+	@rm -rf .rnnflow .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+
+# The locks are complete, so pip has nothing to resolve: --no-deps.
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	@echo "Installing the environment into $(VENV) (about 3 GB, a few minutes, once) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) --no-deps --require-hashes --requirement requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo "Installing the development tools ..."
+	@$(PIP) --no-deps --require-hashes --requirement requirements-dev.lock
+	@touch $@

@@ -1,0 +1,222 @@
+"""The settings of each stage: frozen values, validated when they are made.
+
+``pipelines.config.PipelineConfig`` is the root that holds them and reads them from YAML.
+Units are in the names; a fraction is in [0, 1].
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+Fraction: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0)]
+PositiveInt: TypeAlias = Annotated[int, Field(gt=0)]
+NonNegativeInt: TypeAlias = Annotated[int, Field(ge=0)]
+PositiveFloat: TypeAlias = Annotated[float, Field(gt=0)]
+
+RESERVED_NAMES = frozenset({"id", "label"})
+"""Keys of a row that no feature may take."""
+FEATURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""Names that TensorFlow takes for a variable and a tensor."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DataConfig:
+    """Which files hold the rows, and how they are split."""
+
+    train: str
+    """JSONL file of the training rows, or of all rows if ``test`` is not given."""
+    validation: str | None = None
+    """JSONL file of the validation rows; without it ``validation_fraction`` of ``train`` is taken."""
+    test: str | None = None
+    """JSONL file of the test rows; without it ``test_fraction`` of ``train`` is taken."""
+    validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.15
+    """Share of the rows that the stable hash of their id sends to validation."""
+    test_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    """Share of the rows that the stable hash of their id sends to the test split."""
+    bad_rows_allowed_fraction: Fraction = 0.01
+    """The run stops when a larger share of the rows is unusable."""
+
+    def __post_init__(self) -> None:
+        if self.test is None and self.validation_fraction + self.test_fraction >= 1.0:
+            raise ValueError("validation_fraction and test_fraction leave nothing to train on")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class NumericFeature:
+    """Numbers: [T] or [T, F] as a sequence feature, one number or [F] as a context feature."""
+
+    kind: Literal["numeric"]
+    width: PositiveInt = 1
+    """F, the numbers at each step; 1 also takes plain numbers."""
+    normalize: Literal["z_score", "none"] = "z_score"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class VocabularyFeature:
+    """Strings that a vocabulary, found in the training split, turns into ids."""
+
+    kind: Literal["token", "categorical"]
+    """``token`` for a sequence of strings, ``categorical`` for one string of the context."""
+    min_frequency: PositiveInt = 1
+    """Rarer strings are out of the vocabulary."""
+    max_size: PositiveInt | None = None
+    """Only the most frequent strings are kept."""
+    oov_buckets: PositiveInt = 1
+    """Ids for the strings out of the vocabulary, chosen by hash."""
+    embedding_dimension: PositiveInt | None = None
+    """Size of the learned vector; without it the id is one-hot."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class IdFeature:
+    """Whole numbers in [0, size): event types, item ids."""
+
+    kind: Literal["id"]
+    size: PositiveInt
+    """Ids run from 0 to size - 1."""
+    embedding_dimension: PositiveInt | None = None
+    """Size of the learned vector; without it the id is one-hot."""
+
+
+Feature: TypeAlias = Annotated[
+    NumericFeature | VocabularyFeature | IdFeature, Field(discriminator="kind")
+]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class FeaturesConfig:
+    """The features of a row, by name: ``sequence`` (one value a time step) and ``context``."""
+
+    sequence: Annotated[dict[str, Feature], Field(min_length=1)]
+    context: dict[str, Feature] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in sorted({*self.sequence, *self.context}):
+            if not FEATURE_NAME.fullmatch(name):
+                raise ValueError(
+                    f"{name!r} cannot name a tensor: letters, digits, '_', '.' and '-' make a name, "
+                    "the first a letter or a digit"
+                )
+        for name in sorted({*self.sequence, *self.context} & RESERVED_NAMES):
+            raise ValueError(f"{name!r} is a field of every row: give the feature another name")
+        for name in sorted(self.sequence.keys() & self.context.keys()):
+            raise ValueError(f"{name!r} is both a sequence and a context feature: rename one")
+        for name, feature in self.sequence.items():
+            if feature.kind == "categorical":
+                raise ValueError(f"sequence.{name}: strings in a sequence are of kind 'token'")
+        for name, feature in self.context.items():
+            if feature.kind == "token":
+                raise ValueError(f"context.{name}: a string of the context is 'categorical'")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class PreprocessingConfig:
+    """How the Beam pipeline runs."""
+
+    runner: str = "FnApiRunner"
+    """A Beam runner by name; it is never left to Beam's default."""
+    runner_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Beam pipeline options, passed through."""
+    shards: PositiveInt = 2
+    """TFRecord files a split."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class OptimizerConfig:
+    """The optimizer and its step."""
+
+    name: Literal["adagrad", "adam", "ftrl", "rmsprop", "sgd"] = "adam"
+    learning_rate: PositiveFloat = 0.003
+    clip_norm: PositiveFloat | None = 5.0
+    """Each gradient is scaled down to this L2 norm."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ModelConfig:
+    """The network."""
+
+    cell_type: Literal["simple_rnn", "lstm", "gru"] = "gru"
+    units: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (64,)
+    """Hidden units (H) of each layer."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TrainingConfig:
+    """How long to train, and how often somebody looks."""
+
+    batch_size: PositiveInt = 32
+    max_steps: PositiveInt = 1000
+    evaluate_every_steps: PositiveInt = 50
+    """Checkpoint and evaluation on the validation split."""
+    log_every_steps: PositiveInt = 10
+    early_stopping_metric: Literal["average_loss", "accuracy"] = "average_loss"
+    """Decides which checkpoint is best, and when training stops."""
+    early_stopping_patience_steps: PositiveInt | None = 300
+    """Training stops after so many steps without a better evaluation."""
+    keep_checkpoint_max: PositiveInt = 3
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Bound:
+    """The least and the greatest value that a metric may have."""
+
+    min: float | None = None
+    max: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.min is None and self.max is None:
+            raise ValueError("give min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class PerClassFloor:
+    """What every class must reach on the test split."""
+
+    min_recall: Fraction = 0.0
+    min_precision: Fraction = 0.0
+    min_support: NonNegativeInt = 1
+    """Fewest test examples of each class."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ChampionRule:
+    """How the candidate must compare with the champion on the same examples."""
+
+    promote_if: Literal["not_significantly_worse", "significantly_better", "always"] = (
+        "not_significantly_worse"
+    )
+    """``always`` does not compare."""
+    alpha: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
+    """Significance level of McNemar's exact test."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class GateConfig:
+    """What a model must reach on the test split to be promoted."""
+
+    bounds: dict[Literal["accuracy", "average_loss", "macro_f1", "ece"], Bound] = dataclasses.field(
+        default_factory=lambda: {"accuracy": Bound(min=0.5)}
+    )
+    min_examples: PositiveInt = 100
+    per_class: PerClassFloor = PerClassFloor()
+    champion: ChampionRule = ChampionRule()
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ExportConfig:
+    """How the exported model is checked before it may be registered."""
+
+    check_rows: PositiveInt = 100
+    """Test rows on which a fresh process must answer as the evaluation did."""
+    tolerance: PositiveFloat = 1e-5
+    """Largest allowed difference of a probability."""

@@ -1,0 +1,64 @@
+"""Every error that a stage raises on purpose.
+
+    RnnflowError                    the root; exit code 1
+    |-- UserError (ValueError)      the user can mend it; exit code 2
+    |   |-- ConfigError             the configuration cannot be used
+    |   |-- DataError               the rows cannot be used
+    |   |   `-- BadRowBudgetError   more rows are unusable than the config allows
+    |   |-- NotFoundError (LookupError)   a file, run, version or champion does not exist
+    |   `-- BusyError               another run holds the work directory
+    |-- StorageError (OSError)      a disk that is full, a directory that is read-only
+    |-- RegistryError               the MLflow server is away or refuses
+    `-- SkewError                   the exported model does not answer as the trained one does
+
+A message says what was expected, what came, where, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class RnnflowError(Exception):
+    """Root of the errors of this project; ``exit_code`` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UserError(RnnflowError, ValueError):
+    """Something that the user can mend: a config, a file, an argument."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """The configuration cannot be used; the message lists every fault with its path."""
+
+
+class DataError(UserError):
+    """The rows cannot be used."""
+
+
+class BadRowBudgetError(DataError):
+    """More rows are unusable than ``data.bad_rows_allowed_fraction`` allows."""
+
+
+class NotFoundError(UserError, LookupError):
+    """A file, run, model version or champion that was named does not exist."""
+
+    # LookupError's own __str__ would print the repr of the message.
+    __str__ = Exception.__str__
+
+
+class BusyError(UserError):
+    """Another run holds the work directory."""
+
+
+class StorageError(RnnflowError, OSError):
+    """Writing failed: the disk is full or the directory is read-only."""
+
+
+class RegistryError(RnnflowError):
+    """The MLflow server is away or refuses."""
+
+
+class SkewError(RnnflowError):
+    """The exported model does not answer as the trained one does."""

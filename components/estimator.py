@@ -1,0 +1,71 @@
+"""The estimator of a trained model: built from the config, or again from the model's directory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+
+import rnn_core
+from components.artifacts import Model, write_atomically
+from components.columns import feature_columns
+from components.config import ModelConfig, OptimizerConfig
+from components.errors import NotFoundError
+from components.schema import Schema, load_schema, save_schema
+
+CHECKPOINTS = "checkpoints"
+"""Folder of a model directory that is the estimator's ``model_dir``."""
+
+_SETTINGS = "model.json"
+
+
+def build_estimator(
+    schema: Schema, model: ModelConfig, directory: Path, run_config: rnn_core.RunConfig
+) -> rnn_core.RNNClassifier:
+    """A classifier whose checkpoints are below ``directory``."""
+    sequence, context = feature_columns(schema)
+    return rnn_core.RNNClassifier(
+        sequence_feature_columns=sequence,
+        context_feature_columns=context or None,
+        units=list(model.units),
+        cell_type=model.cell_type,
+        model_dir=str(directory / CHECKPOINTS),
+        n_classes=len(schema.labels),
+        label_vocabulary=list(schema.labels),
+        optimizer=lambda: _optimizer(model.optimizer),
+        config=run_config,
+    )
+
+
+def save_settings(directory: Path, schema: Schema, model: ModelConfig) -> None:
+    """Writes what ``load_estimator`` needs beside the checkpoints."""
+    save_schema(schema, directory)
+    write_atomically(directory / _SETTINGS, json.dumps(to_jsonable_python(model), indent=2))
+
+
+def load_estimator(model: Model) -> rnn_core.RNNClassifier:
+    """The estimator of a trained model, as it was built for training.
+
+    Raises:
+      NotFoundError: the model's directory is not there any more.
+    """
+    directory = Path(model.path)
+    if not (directory / _SETTINGS).is_file():
+        raise NotFoundError(f"expected a trained model in {directory}; train it again.")
+    settings = TypeAdapter(ModelConfig).validate_json((directory / _SETTINGS).read_bytes())
+    return build_estimator(load_schema(directory), settings, directory, rnn_core.RunConfig())
+
+
+def _optimizer(config: OptimizerConfig) -> Any:
+    kinds = {
+        "adagrad": tf.keras.optimizers.Adagrad,
+        "adam": tf.keras.optimizers.Adam,
+        "ftrl": tf.keras.optimizers.Ftrl,
+        "rmsprop": tf.keras.optimizers.RMSprop,
+        "sgd": tf.keras.optimizers.SGD,
+    }
+    return kinds[config.name](learning_rate=config.learning_rate, clipnorm=config.clip_norm)

@@ -1,0 +1,183 @@
+"""model -> export: a SavedModel that takes raw rows, checked in a fresh process.
+
+The directory of an export:
+    saved_model/    what serves: see ``components.served`` for its two signatures
+    schema.json     the features and labels it was exported with
+    example.json    one row as a client sends it
+    check.json      on how many rows, and how closely, the fresh process agreed
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+import rnn_core
+from components.artifacts import Examples, Export, Metrics, Model, building, write_atomically
+from components.config import ExportConfig, NumericFeature
+from components.errors import SkewError
+from components.predictions import PredictionTable, read_predictions
+from components.quiet import quiet_libraries
+from components.schema import Schema, load_schema, save_schema
+from components.served import Served
+from components.transform import load_transform
+
+RAW_TEST = "raw_test"
+SAVED_MODEL = "saved_model"
+CHECK_TIMEOUT_SECONDS = 900
+_SIGNATURES = ("serving_default", "raw")
+
+
+def export_model(
+    estimator: rnn_core.RNNClassifier,
+    examples: Examples,
+    metrics: Metrics,
+    config: ExportConfig,
+    model: Model,
+    directory: Path,
+) -> Export:
+    """Exports the best checkpoint together with the transform graph, and checks the result.
+
+    Args:
+      estimator: the trained model.
+      examples: the examples whose transform graph and raw test rows are used.
+      metrics: the evaluation, whose predictions the exported model must repeat.
+      config: rows and tolerance of the check.
+      model: which checkpoint.
+      directory: where the export shall be.
+
+    Raises:
+      SkewError: the exported model does not answer as the evaluation did, or does not load.
+      StorageError: the disk is full or the directory cannot be written.
+    """
+    schema = load_schema(examples.path)
+    expected = read_predictions(Path(metrics.predictions_path))
+    rows = min(config.check_rows, len(expected))
+    with building(directory) as partial:
+        predictor = rnn_core.load_predictor(estimator, model.checkpoint)
+        _save(Served(schema, load_transform(examples.path), predictor), partial / SAVED_MODEL)
+        save_schema(schema, partial)
+        write_atomically(partial / "example.json", _example(examples, schema))
+        answers = _answers_of_fresh_process(partial / SAVED_MODEL, examples, rows)
+        largest = _compare(answers, expected, config.tolerance)
+        write_atomically(partial / "check.json", _report(rows, largest, config.tolerance))
+    return Export(str(directory), model.digest, largest, rows)
+
+
+def _save(served: Served, path: Path) -> None:
+    with quiet_libraries():
+        tf.saved_model.save(served, str(path), signatures=served.signatures)
+
+
+def _answers_of_fresh_process(saved_model: Path, examples: Examples, rows: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as directory:
+        output = Path(directory) / "answers.npz"
+        source = Path(examples.path) / RAW_TEST
+        arguments = [str(saved_model), str(source), str(rows), str(output)]
+        done = subprocess.run(
+            [sys.executable, "-m", "components.export_check", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=CHECK_TIMEOUT_SECONDS,
+            env={**os.environ, "PYTHONPATH": _search_path(), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        if done.returncode != 0:
+            raise SkewError(
+                f"the exported model does not work in a fresh process: {_last_line(done.stderr)}. "
+                f"Run `python -m components.export_check {' '.join(arguments)}` to see more."
+            )
+        with np.load(output) as answers:
+            return dict(answers)
+
+
+def _search_path() -> str:
+    """Where this project is, ahead of what the user set."""
+    here = str(Path(__file__).parent.parent)
+    return os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it said nothing"])[-1][:500]
+
+
+def _compare(answers: dict[str, Any], expected: PredictionTable, tolerance: float) -> float:
+    """The largest difference of a probability over both signatures."""
+    ids = answers["ids"].tolist()
+    classes = tuple(answers["labels"].tolist())
+    places = {one: i for i, one in enumerate(expected.ids)}
+    if classes != expected.classes or not set(ids) <= set(places):
+        raise SkewError(
+            f"the exported model and the evaluation do not fit: labels {classes} against "
+            f"{expected.classes}. Both were made from other examples; remove the artifacts of "
+            "this run and start again."
+        )
+    wanted = expected.probabilities[[places[one] for one in ids]]
+    return max(_difference(answers[name], wanted, ids, name, tolerance) for name in _SIGNATURES)
+
+
+def _difference(
+    found: NDArray[np.float64],
+    wanted: NDArray[np.float64],
+    ids: list[str],
+    signature: str,
+    tolerance: float,
+) -> float:
+    difference = np.abs(found - wanted).max(axis=1)
+    worst = int(np.argmax(np.where(np.isnan(difference), np.inf, difference)))
+    if not difference[worst] <= tolerance:
+        raise SkewError(
+            f"row {ids[worst]!r}, signature {signature}: the exported model answers "
+            f"{np.round(found[worst], 6).tolist()}, the evaluation "
+            f"{np.round(wanted[worst], 6).tolist()}; they differ by {difference[worst]:.3g}, and "
+            f"export.tolerance allows {tolerance:g}. {int((~(difference <= tolerance)).sum())} of "
+            f"{len(ids)} rows differ. The model was not exported."
+        )
+    return float(difference[worst])
+
+
+def _report(rows: int, largest: float, tolerance: float) -> str:
+    content = {
+        "rows": rows,
+        "signatures": list(_SIGNATURES),
+        "largest_difference": largest,
+        "tolerance": tolerance,
+        "tensorflow": tf.__version__,
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _example(examples: Examples, schema: Schema) -> str:
+    """The first raw test row as JSON: a value a feature."""
+    files = sorted(str(path) for path in Path(examples.path).glob(f"{RAW_TEST}-*"))
+    record = next(iter(tf.data.TFRecordDataset(files).take(1).as_numpy_iterator()))
+    row = tf.train.SequenceExample.FromString(record)
+    lists = row.feature_lists.feature_list
+    sequence = {
+        name: [_plain(step, _is_vector(feature)) for step in lists[name].feature]
+        for name, feature in schema.features.sequence.items()
+    }
+    context = {
+        name: _plain(row.context.feature[name], _is_vector(feature))
+        for name, feature in schema.features.context.items()
+    }
+    return json.dumps({**sequence, **context}) + "\n"
+
+
+def _is_vector(feature: Any) -> bool:
+    return isinstance(feature, NumericFeature) and feature.width > 1
+
+
+def _plain(feature: Any, is_vector: bool) -> Any:
+    values = list(getattr(feature, feature.WhichOneof("kind")).value)
+    plain = [value.decode() if isinstance(value, bytes) else value for value in values]
+    return plain if is_vector else plain[0]

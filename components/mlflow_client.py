@@ -1,0 +1,233 @@
+"""How this project reaches MLflow: one client a call site, no global state, quiet and bounded.
+
+MLflow's own defaults wait about four minutes on a server that is gone; here a request waits
+``TIMEOUT_SECONDS`` and is not repeated, unless the user set MLflow's variables. ``WAIT_DEFAULTS``
+and ``QUIET_DEFAULTS`` list what is set, each only where the user did not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from components.errors import RegistryError, RnnflowError
+
+TIMEOUT_SECONDS = 5
+
+WAIT_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": str(TIMEOUT_SECONDS),
+}
+QUIET_DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+_USER_SET_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT" in os.environ
+# MLflow reads some of them while it is imported: everything of MLflow is imported from here.
+for _name, _value in (WAIT_DEFAULTS | QUIET_DEFAULTS).items():
+    os.environ.setdefault(_name, _value)
+
+import requests  # noqa: E402
+from mlflow import MlflowClient  # noqa: E402
+from mlflow.entities import (  # noqa: E402
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModel,
+    LoggedModelOutput,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+)
+from mlflow.entities.model_registry import ModelVersion  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
+
+__all__ = [
+    "Dataset",
+    "DatasetInput",
+    "InputTag",
+    "LoggedModel",
+    "LoggedModelOutput",
+    "Metric",
+    "MlflowClient",
+    "MlflowException",
+    "ModelVersion",
+    "Param",
+    "Run",
+    "RunTag",
+    "artifact_root",
+    "connect",
+    "ensure_experiment",
+    "find_experiment",
+    "first_line",
+    "is_final",
+    "patient",
+    "quoted",
+    "reason",
+    "registry_errors",
+    "sqlite_file",
+    "without_credentials",
+]
+
+# What a server says when the same request can never succeed; anything else may pass.
+_FINAL_CODES = frozenset(
+    {
+        "ALREADY_EXISTS",
+        "BAD_REQUEST",
+        "ENDPOINT_NOT_FOUND",
+        "INVALID_PARAMETER_VALUE",
+        "INVALID_STATE",
+        "NOT_FOUND",
+        "NOT_IMPLEMENTED",
+        "RESOURCE_ALREADY_EXISTS",
+        "RESOURCE_DOES_NOT_EXIST",
+    }
+)
+_ARTIFACT_ROOT_VARIABLE = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+_CHATTY_LOGGERS = ("alembic", "mlflow", "urllib3.connectionpool")
+
+
+def connect(tracking_uri: str) -> MlflowClient:
+    """A client of the tracking server and its registry; nothing is asked of the server yet.
+
+    A SQLite store is opened, and made if it is missing, with its artifacts beside the file.
+    """
+    for name in _CHATTY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    database = sqlite_file(tracking_uri)
+    if database is None:
+        return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with _default_artifact_root(artifact_root(database)):
+        return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+@contextlib.contextmanager
+def _default_artifact_root(uri: str) -> Iterator[None]:
+    # Without it the store makes an empty "mlruns" in the current directory.
+    before = os.environ.get(_ARTIFACT_ROOT_VARIABLE)
+    os.environ[_ARTIFACT_ROOT_VARIABLE] = uri
+    try:
+        yield
+    finally:
+        del os.environ[_ARTIFACT_ROOT_VARIABLE]
+        if before is not None:
+            os.environ[_ARTIFACT_ROOT_VARIABLE] = before
+
+
+def sqlite_file(tracking_uri: str) -> Path | None:
+    """The file of a ``sqlite:///`` address, absolute; None for any other address."""
+    prefix = "sqlite:///"
+    if not tracking_uri.startswith(prefix):
+        return None
+    return Path(tracking_uri.removeprefix(prefix)).absolute()
+
+
+def artifact_root(database: Path) -> str:
+    """Where the artifacts of a SQLite store lie: a directory beside its file."""
+    return (database.parent / "mlartifacts").as_uri()
+
+
+def find_experiment(client: MlflowClient, name: str) -> str | None:
+    """The id of an experiment, also of one in the bin; None if there is none."""
+    found = client.get_experiment_by_name(name)
+    return None if found is None else str(found.experiment_id)
+
+
+def ensure_experiment(client: MlflowClient, name: str) -> str:
+    """The id of an experiment, which is made, or taken out of the bin, if need be."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        database = sqlite_file(client.tracking_uri)
+        location = None if database is None else artifact_root(database)
+        return str(client.create_experiment(name, artifact_location=location))
+    if found.lifecycle_stage != "active":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def is_final(error: Exception) -> bool:
+    """Whether the same request would fail for ever: a refusal, not an absence."""
+    return isinstance(error, MlflowException) and error.error_code in _FINAL_CODES
+
+
+@contextlib.contextmanager
+def patient(seconds: int) -> Iterator[None]:
+    """While this is open, a request may take so long: for uploads to a server that has answered.
+
+    A timeout that the user set is kept.
+    """
+    if _USER_SET_TIMEOUT:
+        yield
+        return
+    before = os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(seconds)
+    try:
+        yield
+    finally:
+        os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = before
+
+
+@contextlib.contextmanager
+def registry_errors(tracking_uri: str, purpose: str) -> Iterator[None]:
+    """Turns what MLflow, its database or its file store raise into one clear error.
+
+    Raises:
+      RegistryError: what failed, where, why, and what to do.
+    """
+    where = without_credentials(tracking_uri)
+    try:
+        yield
+    except RnnflowError:
+        raise
+    except Exception as error:
+        # The clients of databases and of cloud stores share no root with MLflow's exceptions.
+        if is_final(error):
+            raise RegistryError(
+                f"cannot {purpose}: MLflow at {where} refuses ({first_line(error)}). Mend that "
+                "and start again; finished stages are reused."
+            ) from error
+        raise RegistryError(
+            f"cannot {purpose}: MLflow at {where} does not answer ({reason(error)}). Start it, "
+            "or set MLFLOW_TRACKING_URI to one that runs, and start again; finished stages are "
+            "reused."
+        ) from error
+
+
+def reason(error: BaseException) -> str:
+    """Why a request failed, in a few words: of a broken connection, what broke it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionError | TimeoutError) and not isinstance(
+            cause, requests.RequestException
+        ):
+            return first_line(cause)
+        cause = cause.__cause__ or cause.__context__
+    return first_line(error)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error, short enough for one line of a log."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]
+
+
+def quoted(text: str) -> str:
+    """A value as it stands in a search filter."""
+    mark = '"' if "'" in text else "'"
+    return f"{mark}{text}{mark}"
+
+
+def without_credentials(uri: str) -> str:
+    """The address as it may be written to a file or a log."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

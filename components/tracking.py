@@ -1,0 +1,314 @@
+"""What a pipeline run tells MLflow: written to a journal first, then sent.
+
+A ``Tracker`` belongs to one pipeline run and holds its MLflow runs by a key: ``pipeline`` for the
+parent, the name of a stage for each nested one. A server that is away never stops the pipeline:
+what it missed stays in the journal, and ``replay_pending`` sends it at the next start.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from components.delivery import AwayError, Delivery
+from components.journal import Event, Journal
+from components.mlflow_client import (
+    MlflowClient,
+    connect,
+    find_experiment,
+    first_line,
+    quoted,
+    without_credentials,
+)
+from components.tracked_values import (
+    PARAMS_A_BATCH,
+    POINTS_A_BATCH,
+    Point,
+    batches,
+    flat_params,
+    read_points,
+    safe_name,
+)
+
+__all__ = ["Point", "RunStatus", "Tracker", "mark_killed_runs", "replay_pending"]
+
+RunStatus: TypeAlias = Literal["FINISHED", "FAILED", "KILLED"]
+
+WORK_DIR_TAG = "rnnflow.work_dir"
+STATUS_TAG = "rnnflow.status"
+PATIENCE_SECONDS = 10.0
+"""Time that one run may lose to a server that is away before only ``flush`` asks it again."""
+DIGEST_LENGTH = 36
+
+_LOG = logging.getLogger("rnnflow")
+
+
+class Tracker:
+    """The MLflow runs of one pipeline run. No method raises because of the server.
+
+    Args:
+      journal: the file to write, ``<work_dir>/runs/<run_id>/tracking.jsonl``. One that exists is
+        continued.
+      tracking_uri: any address that MLflow takes.
+      experiment: name of the MLflow experiment; it is made if it is missing.
+    """
+
+    def __init__(self, journal: Path, tracking_uri: str, experiment: str) -> None:
+        self._journal = Journal(journal)
+        self._tracking_uri = tracking_uri
+        self._delivery = Delivery(self._journal, tracking_uri, experiment)
+        self._lock = threading.RLock()
+        self._offsets: dict[tuple[str, str], int] = {}
+        self._id = uuid.uuid4().hex
+        self._away = False
+        self._lost_seconds = 0.0
+        if not self._recall():
+            uri = without_credentials(tracking_uri)
+            self._journal.append([_event("open", id=self._id, uri=uri, experiment=experiment)])
+
+    def start_run(self, key: str, name: str, parent: str | None, tags: Mapping[str, str]) -> None:
+        """Starts the MLflow run ``key``, nested in the run ``parent``; or starts it once more."""
+        run_key = f"{self._id}/{key}"
+        self._record(
+            _event(
+                "start_run",
+                key,
+                name=name,
+                parent=parent,
+                run_key=run_key,
+                tags=_texts(tags),
+            )
+        )
+
+    def log_params(self, key: str, params: Mapping[str, object]) -> None:
+        """Logs parameters; nested mappings get dotted names."""
+        pairs = batches(flat_params(params).items(), PARAMS_A_BATCH)
+        self._record(*(_event("log_params", key, params=dict(batch)) for batch in pairs))
+
+    def log_metrics(self, key: str, points: Iterable[Point]) -> None:
+        """Logs points of metrics."""
+        self._record(*_metric_events(key, points))
+
+    def follow(self, key: str, history: Path) -> None:
+        """Logs the lines of a ``history.jsonl`` that are new since the last call.
+
+        The file is known by its name, so it may have moved when its artifact was finished.
+        """
+        with self._lock:
+            place = (key, history.name)
+            points, offset = read_points(history, self._offsets.get(place, 0))
+            if points:
+                mark = {"history": history.name, "until": offset}
+                self._record(*(event | mark for event in _metric_events(key, points)))
+            self._offsets[place] = offset
+
+    def log_artifact(self, key: str, path: Path, artifact_path: str = "") -> None:
+        """Uploads a file into, or the content of a directory as, ``artifact_path``.
+
+        The file must stay where it is until it is sent: log what is finished.
+        """
+        where = {"path": str(path.absolute()), "artifact_path": artifact_path}
+        self._record(_event("log_artifact", key, **where))
+
+    def log_dataset(
+        self,
+        key: str,
+        name: str,
+        digest: str,
+        source: str,
+        *,
+        schema: Mapping[str, object] | None = None,
+        profile: Mapping[str, object] | None = None,
+        context: str = "",
+    ) -> None:
+        """Logs a data set as an input of the run.
+
+        MLflow takes 36 characters of a digest: the whole one goes into the profile.
+        ``context`` says what it was used for, such as ``training``.
+        """
+        described = {
+            "name": name,
+            "digest": digest[:DIGEST_LENGTH],
+            "source": source,
+            "schema": dict(schema or {}),
+            "profile": {"digest": digest, **(profile or {})},
+            "context": context,
+        }
+        self._record(_event("log_dataset", key, **described))
+
+    def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """Sets tags of the run."""
+        self._record(_event("set_tags", key, tags=_texts(tags)))
+
+    def end_run(self, key: str, status: RunStatus, tags: Mapping[str, str] | None = None) -> None:
+        """Ends the run with a status; a server that was away is asked again."""
+        event = _event("end_run", key, status=status, tags=_texts(tags or {}))
+        self._record(event, ask_again=self._lost_seconds < PATIENCE_SECONDS)
+
+    def flush(self) -> int:
+        """Asks the server again, if it was away; returns the events that are still unsent."""
+        with self._lock:
+            self._send()
+            return self._journal.unsent()
+
+    def run_id(self, key: str) -> str | None:
+        """The id of the MLflow run; None as long as the server has not made it."""
+        return self._journal.cursor().runs.get(key)
+
+    def _recall(self) -> bool:
+        """Takes up a journal that exists: its identity, and how far each history was read."""
+        found = False
+        for event, _ in self._journal.read():
+            found = True
+            self._id = event.get("id", self._id)
+            if "until" in event:
+                self._offsets[event["key"], event["history"]] = event["until"]
+        return found
+
+    def _record(self, *events: Event, ask_again: bool = False) -> None:
+        if not events:
+            return
+        with self._lock:
+            self._journal.append(events)
+            if ask_again or not self._away:
+                self._send()
+
+    def _send(self) -> None:
+        began = time.monotonic()
+        try:
+            sent = self._delivery.send()
+        except AwayError as error:
+            self._lost_seconds += time.monotonic() - began
+            self._warn(error)
+            self._away = True
+            return
+        if self._away and sent:
+            _LOG.info("The tracking server answers again: %d kept events were sent.", sent)
+        self._away = False
+
+    def _warn(self, error: AwayError) -> None:
+        if self._away:
+            return
+        _LOG.warning(
+            "The tracking server %s does not answer (%s). The run goes on: what it logs is kept "
+            "in %s and is sent when the server is back, at the latest by the next run.",
+            without_credentials(self._tracking_uri),
+            error,
+            self._journal.path,
+        )
+
+
+def replay_pending(runs_directory: Path, tracking_uri: str | None = None) -> int:
+    """Sends what the journals of earlier runs, ``<runs_directory>/*/tracking.jsonl``, still hold.
+
+    Args:
+      runs_directory: where the runs of a work directory are.
+      tracking_uri: used instead of a journal's own address where the two differ only in the user
+        and password, which no journal keeps.
+
+    Returns:
+      The events that are still unsent. A server that is away is asked once, and only logged.
+    """
+    away: set[str] = set()
+    unsent = 0
+    for path in sorted(runs_directory.glob("*/tracking.jsonl")):
+        journal = Journal(path)
+        waiting = journal.unsent()
+        opening = next((event for event, _ in journal.read()), None)
+        if waiting and opening is not None:
+            unsent += _replay(journal, opening, waiting, tracking_uri, away)
+    return unsent
+
+
+def _replay(
+    journal: Journal,
+    opening: Event,
+    waiting: int,
+    tracking_uri: str | None,
+    away: set[str],
+) -> int:
+    uri = opening["uri"]
+    if uri in away:
+        return waiting
+    same = tracking_uri is not None and without_credentials(tracking_uri) == uri
+    delivery = Delivery(
+        journal, tracking_uri if same and tracking_uri else uri, opening["experiment"]
+    )
+    try:
+        _LOG.info("Sent %d events of an earlier run from %s.", delivery.send(), journal.path)
+    except AwayError as error:
+        away.add(uri)
+        _LOG.warning(
+            "The tracking server %s does not answer (%s): %d events of an earlier run stay in %s.",
+            uri,
+            error,
+            journal.unsent(),
+            journal.path,
+        )
+    return journal.unsent()
+
+
+def mark_killed_runs(tracking_uri: str, experiment: str, work_dir: Path) -> int:
+    """Ends, as KILLED, the runs of this work directory that a kill left RUNNING; counts them.
+
+    Call it at the start of a run, behind ``replay_pending`` and before the first ``start_run``,
+    by the one that holds the work directory. A server that is away is only logged.
+    """
+    try:
+        client = connect(tracking_uri)
+        found = find_experiment(client, experiment)
+        return 0 if found is None else _mark_killed(client, found, work_dir)
+    except Exception as error:
+        # Marking is a courtesy to the reader: no fault of a server may stop a start.
+        _LOG.warning("Runs that were killed could not be marked: %s.", first_line(error))
+        return 0
+
+
+def _mark_killed(client: MlflowClient, experiment: str, work_dir: Path) -> int:
+    running = "attributes.status = 'RUNNING'"
+    mine = f"tags.`{WORK_DIR_TAG}` = {quoted(str(work_dir.absolute()))}"
+    times = _last_signs(work_dir)
+    marked = 0
+    for run in client.search_runs([experiment], f"{running} and {mine}", max_results=1000):
+        nested = f"{running} and tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+        for each in [*client.search_runs([experiment], nested, max_results=1000), run]:
+            client.set_tag(each.info.run_id, STATUS_TAG, "killed")
+            client.set_terminated(each.info.run_id, "KILLED", end_time=times.get(each.info.run_id))
+            marked += 1
+    return marked
+
+
+def _last_signs(work_dir: Path) -> dict[str, int]:
+    """Milliseconds of the last event of each journal, by the ids of its MLflow runs."""
+    signs: dict[str, int] = {}
+    for path in work_dir.glob("runs/*/tracking.jsonl"):
+        journal = Journal(path)
+        last = max((event["milliseconds"] for event, _ in journal.read()), default=0)
+        signs |= dict.fromkeys(journal.cursor().runs.values(), last)
+    return signs
+
+
+def _event(kind: str, key: str = "", **rest: object) -> Event:
+    return {
+        "event": kind,
+        "key": key,
+        "milliseconds": time.time_ns() // 1_000_000,
+        **rest,
+    }
+
+
+def _metric_events(key: str, points: Iterable[Point]) -> list[Event]:
+    rows = (
+        (safe_name(point.name), point.value, point.step, point.timestamp_milliseconds)
+        for point in points
+    )
+    return [_event("log_metrics", key, points=batch) for batch in batches(rows, POINTS_A_BATCH)]
+
+
+def _texts(tags: Mapping[str, str]) -> dict[str, str]:
+    return {name: str(value) for name, value in tags.items()}

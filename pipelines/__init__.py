@@ -1,0 +1,19 @@
+"""Flows, tasks, schedules and the command line: the only package that knows Prefect.
+
+The libraries below read these variables when they are imported, so they are set here, first, and
+only where the user has not set them: terminals show our lines, the servers keep the libraries'.
+"""
+
+import os
+
+_DEFAULTS = {
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "rnnflow",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+for _name, _value in _DEFAULTS.items():
+    os.environ.setdefault(_name, _value)

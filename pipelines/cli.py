@@ -1,0 +1,168 @@
+"""The command line, ``rnnflow``.
+
+Exit codes: 0 promoted or done, 1 an error, 2 the user's mistake, 3 refused by the gate.
+
+Each verb imports what it needs when it is called: ``--help`` answers at once, without TensorFlow.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from components.errors import RnnflowError
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_CONFIG = click.argument("config", type=click.Path(path_type=Path))
+_WORK_DIR = click.option(
+    "--work-dir",
+    type=click.Path(path_type=Path),
+    default=Path(".rnnflow"),
+    show_default=True,
+    help="Where artifacts, runs and, by default, MLflow's database are.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="rnnflow", message="rnnflow %(version)s")
+def rnnflow() -> None:
+    """Labelled sequences in, a gated, registered and tracked RNN classifier out.
+
+    Own data to a gated model: `rnnflow init DATA.jsonl`, then `rnnflow run DATA.yaml`.
+
+    Exit codes: 0 promoted or done, 1 an error, 2 your mistake, 3 refused by the gate.
+    """
+
+
+@rnnflow.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--test", type=click.Path(path_type=Path), help="JSONL file of the test rows.")
+@click.option("--validation", type=click.Path(path_type=Path), help="JSONL file of validation rows.")
+@click.option("--output", type=click.Path(path_type=Path), help="Default: DATA with .yaml.")
+@click.option("--name", help="Name of the experiment and of the registered model.")
+@click.option("--force", is_flag=True, help="Replace a config that exists.")
+def init(
+    data: Path,
+    test: Path | None,
+    validation: Path | None,
+    output: Path | None,
+    name: str | None,
+    force: bool,
+) -> None:
+    """Look at DATA (JSONL) and write a config to read and edit."""
+    from pipelines import starting
+
+    starting.write_config(data, test, validation, output, name, force)
+
+
+@rnnflow.command()
+@_CONFIG
+@_WORK_DIR
+def run(config: Path, work_dir: Path) -> None:
+    """Run the whole pipeline of CONFIG: what did not change is reused."""
+    from pipelines import running
+
+    sys.exit(running.run(config, work_dir))
+
+
+def _stage_verb(name: str, stage: str, summary: str) -> None:
+    @click.argument("config", type=click.Path(path_type=Path), required=False)
+    @click.option("--run", "run_id", help="Take the config of this run; the newest by default.")
+    @click.option("--force", is_flag=True, help="Do it again even if it could be reused.")
+    @_WORK_DIR
+    def verb(config: Path | None, run_id: str | None, force: bool, work_dir: Path) -> None:
+        from pipelines import running
+
+        sys.exit(running.run_until(stage, config, run_id, force, work_dir))
+
+    verb.__doc__ = f"{summary}\n\nWorks on CONFIG, or on the artifacts of a run."
+    rnnflow.command(name)(verb)
+
+
+_stage_verb("preprocess", "examples", "Validate, split and transform the rows; stop there.")
+_stage_verb("train", "model", "Train the model; stop there.")
+_stage_verb("evaluate", "metrics", "Measure the model on the test split; stop there.")
+_stage_verb("gate", "decision", "Decide whether the model may be promoted; promote nothing.")
+_stage_verb("export", "export", "Export the model and check the export; stop there.")
+
+
+@rnnflow.command()
+@click.argument("name")
+@click.argument("version", type=int)
+@click.option("--reason", default="promoted by hand", show_default=True, help="Kept in the record.")
+@_WORK_DIR
+def promote(name: str, version: int, reason: str, work_dir: Path) -> None:
+    """Make VERSION of the registered model NAME the champion, whatever the gate said."""
+    from pipelines import serving
+
+    serving.promote(name, version, reason, work_dir)
+
+
+@rnnflow.command()
+@click.argument("name")
+@click.option("--reason", default="rolled back by hand", show_default=True, help="Kept in the record.")
+@_WORK_DIR
+def rollback(name: str, reason: str, work_dir: Path) -> None:
+    """Make the previous champion of NAME the champion again."""
+    from pipelines import serving
+
+    serving.rollback(name, reason, work_dir)
+
+
+@rnnflow.command()
+@click.argument("name")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), help="JSONL file; standard output without it.")
+@_WORK_DIR
+def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:
+    """Score the rows of DATA (JSONL, labels not needed) with the champion of NAME."""
+    from pipelines import serving
+
+    serving.predict(name, data, output, work_dir)
+
+
+@rnnflow.command()
+@click.argument("name")
+@click.option("--last", default=5, show_default=True, type=click.IntRange(min=1), help="How many runs.")
+@_WORK_DIR
+def compare(name: str, last: int, work_dir: Path) -> None:
+    """Show the last runs of NAME side by side, with deltas and intervals."""
+    from pipelines import inspecting
+
+    inspecting.compare(name, last, work_dir)
+
+
+@rnnflow.command()
+@click.option("--run", "run_id", help="Show this run's summary; the newest by default.")
+@_WORK_DIR
+def status(run_id: str | None, work_dir: Path) -> None:
+    """Show the runs of the work directory and the model versions that serve."""
+    from pipelines import inspecting
+
+    inspecting.status(run_id, work_dir)
+
+
+@rnnflow.command()
+@_CONFIG
+@click.option("--cron", required=True, help="When to run, such as '0 3 * * *'.")
+@click.option("--timezone", default="UTC", show_default=True, help="Time zone of --cron.")
+@_WORK_DIR
+def schedule(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
+    """Serve CONFIG as a scheduled Prefect deployment until stopped; overlapping runs are refused."""
+    from pipelines import deployments
+
+    deployments.serve(config, cron, timezone, work_dir)
+
+
+def main() -> None:
+    """The entry point: a mistake of the user, or a known error, is a message and an exit code."""
+    try:
+        rnnflow()
+    except RnnflowError as error:
+        click.echo(f"rnnflow: {error}", err=True)
+        sys.exit(error.exit_code)

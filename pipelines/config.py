@@ -1,0 +1,162 @@
+"""The one configuration tree, and how it is read from YAML.
+
+Every fault is reported at once, each with its path and, for an unknown key, a suggestion.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails, to_jsonable_python
+
+from components.config import (
+    DataConfig,
+    ExportConfig,
+    FeaturesConfig,
+    GateConfig,
+    ModelConfig,
+    PreprocessingConfig,
+    TrainingConfig,
+)
+from components.errors import ConfigError, NotFoundError
+
+DEFAULT_WORK_DIR = Path(".rnnflow")
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
+class PipelineConfig:
+    """One pipeline: what is trained on what, and what it must reach."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    """Names the MLflow experiment and the registered model."""
+    data: DataConfig
+    features: FeaturesConfig
+    preprocessing: PreprocessingConfig = PreprocessingConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    gate: GateConfig = GateConfig()
+    export: ExportConfig = ExportConfig()
+    seed: Annotated[int, Field(ge=0)] = 7
+    """The same seed gives the same model, bit for bit, on the same machine."""
+
+
+def load_config(path: Path) -> PipelineConfig:
+    """Reads a YAML file; the data paths in it are relative to the file's own folder.
+
+    Raises:
+      NotFoundError: there is no such file.
+      ConfigError: it is no YAML, or a key or value cannot be used.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        raise NotFoundError(
+            f"expected a config file, but {path} does not exist. "
+            "Write one with `rnnflow init DATA.jsonl`."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: {error}") from None
+    config = parse_config(text, source=str(path))
+    return dataclasses.replace(config, data=_absolute(config.data, path.resolve().parent))
+
+
+def parse_config(text: str, source: str = "config") -> PipelineConfig:
+    """Reads the text of a YAML file.
+
+    Raises:
+      ConfigError: it is no YAML, or a key or value cannot be used.
+    """
+    try:
+        values = yaml.load(text, Loader=_UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source} is not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source} must hold keys such as name, data, features; it holds none.")
+    try:
+        return _adapter().validate_python(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, source)) from None
+
+
+def dump_config(config: PipelineConfig) -> str:
+    """The config as YAML text that ``parse_config`` reads back equal."""
+    return yaml.safe_dump(to_jsonable_python(config), sort_keys=False, allow_unicode=True)
+
+
+def flatten(config: object, prefix: str = "") -> dict[str, Any]:
+    """Every value of the tree by its dotted path, as it is logged."""
+    values = to_jsonable_python(config)
+    return dict(_leaves(values, prefix))
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Refuses a key that is given twice: YAML keeps the last one in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            line = node.start_mark.line + 1
+            raise yaml.YAMLError(f"key {', '.join(twice)} is given twice below line {line}")
+        return super().construct_mapping(node, deep)
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[PipelineConfig]:
+    return TypeAdapter(PipelineConfig)
+
+
+@functools.cache
+def _known_keys() -> tuple[str, ...]:
+    schema = _adapter().json_schema()
+    objects = [schema, *schema.get("$defs", {}).values()]
+    return tuple(sorted({key for item in objects for key in item.get("properties", {})}))
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    faults = [_fault(detail) for detail in error.errors()]
+    plural = "faults" if len(faults) > 1 else "fault"
+    return "\n".join([f"{source} has {len(faults)} {plural}:", *(f"  {line}" for line in faults)])
+
+
+def _fault(detail: ErrorDetails) -> str:
+    path = ".".join(str(part) for part in detail["loc"]) or "(top level)"
+    if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"{path}: unknown key{_suggestion(str(detail['loc'][-1]))}"
+    if detail["type"] in ("missing", "missing_argument"):
+        return f"{path}: this key is required"
+    return f"{path}: {_lower_first(detail['msg'])}; got {detail['input']!r:.80}"
+
+
+def _suggestion(key: str) -> str:
+    close = difflib.get_close_matches(key, _known_keys(), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _absolute(data: DataConfig, folder: Path) -> DataConfig:
+    paths = {
+        name: str((folder / value).resolve())
+        for name in ("train", "validation", "test")
+        if (value := getattr(data, name)) is not None
+    }
+    return dataclasses.replace(data, **paths)
+
+
+def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, child in value.items():
+            yield from _leaves(child, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, value

@@ -1,0 +1,62 @@
+"""Scheduled runs: a Prefect deployment that this process serves until it is stopped."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from pathlib import Path
+
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.schedules import Cron, Schedule
+
+from components.errors import UserError
+from pipelines.config import load_config
+from pipelines.console import make_console
+from pipelines.training import training_flow
+
+ONE_AT_A_TIME = ConcurrencyLimitConfig(
+    limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW, grace_period_seconds=60
+)
+"""A run that is due while another is going on is cancelled, not queued: the next night comes."""
+
+
+def serve(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
+    """Serves the config as a deployment named after it; returns when it is stopped.
+
+    Raises:
+      UserError: the config, the schedule or the time zone cannot be used.
+    """
+    name = load_config(config).name
+    schedule = parse_schedule(cron, timezone)
+    console = make_console()
+    console.print(f"[bold]rnnflow[/]/{name}: {cron} ({timezone}); stop it with Ctrl-C")
+    training_flow.serve(
+        name=name,
+        schedule=schedule,
+        parameters=deployment_parameters(config, work_dir),
+        global_limit=ONE_AT_A_TIME,
+        tags=["rnnflow"],
+        print_starting_message=False,
+    )
+
+
+def parse_schedule(cron: str, timezone: str) -> Schedule:
+    """A schedule from a cron expression and a time zone.
+
+    Raises:
+      UserError: one of them cannot be used.
+    """
+    try:
+        zoneinfo.ZoneInfo(timezone)
+        return Cron(cron, timezone=timezone)
+    except (ValueError, zoneinfo.ZoneInfoNotFoundError) as error:
+        reason = re.sub(r"\s+", " ", str(error))[:200]
+        raise UserError(
+            f"expected a cron expression such as '0 3 * * *' and a time zone such as "
+            f"'Europe/Berlin'; got {cron!r} and {timezone!r}: {reason}"
+        ) from None
+
+
+def deployment_parameters(config: Path, work_dir: Path) -> dict[str, str]:
+    """The flow's parameters, with absolute paths: a run may start in another directory."""
+    return {"config_path": str(config.resolve()), "work_dir": str(work_dir.resolve())}

@@ -1,0 +1,45 @@
+"""Where a run comes from: commit, versions, host."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import socket
+import subprocess
+import sys
+
+from components.fingerprints import LIBRARIES, ROOT
+
+PACKAGES = ("rnnflow", *LIBRARIES, "mlflow", "prefect")
+
+
+def versions() -> dict[str, str]:
+    """The installed version of each package that matters, and Python's."""
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **found}
+
+
+def provenance_tags() -> dict[str, str]:
+    """Tags of a run: git commit, dirty flag, versions, host."""
+    tags = {f"version.{name}": value for name, value in versions().items()}
+    tags["host.name"] = socket.gethostname()
+    tags["host.platform"] = platform.platform()
+    tags["host.command"] = " ".join(sys.argv)[:500]
+    return {**tags, **_git_tags()}
+
+
+def _git_tags() -> dict[str, str]:
+    commit = _git("rev-parse", "HEAD")
+    if commit is None:
+        return {"git.commit": "unknown", "git.dirty": "unknown"}
+    return {"git.commit": commit, "git.dirty": str(bool(_git("status", "--porcelain"))).lower()}
+
+
+def _git(*arguments: str) -> str | None:
+    """Output of git on the code's own checkout; None outside of one, or without git."""
+    command = ["git", "-C", str(ROOT), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

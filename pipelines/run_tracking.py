@@ -1,0 +1,106 @@
+"""One pipeline run in MLflow, and the link to it in Prefect: a parent run, a nested one a stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
+
+from components import tracking
+from components.artifacts import Rows
+from pipelines.config import PipelineConfig, flatten
+from pipelines.provenance import provenance_tags
+from pipelines.records import StageRecord
+from pipelines.work_directory import CONFIG, JOURNAL, Status, WorkDirectory
+
+_PARENT = "pipeline"
+
+
+class RunTracking:
+    """What one run tells MLflow. A server that is away loses nothing and stops nothing."""
+
+    def __init__(self, work: WorkDirectory, run_id: str, config: PipelineConfig) -> None:
+        tracking.replay_pending(work.runs, work.tracking_uri)
+        tracking.mark_killed_runs(work.tracking_uri, config.name, work.root)
+        directory = work.runs / run_id
+        self._tracking_uri = work.tracking_uri
+        self._tracker = tracking.Tracker(directory / JOURNAL, work.tracking_uri, config.name)
+        tags = {tracking.WORK_DIR_TAG: str(work.root), "rnnflow.run_id": run_id}
+        self._tracker.start_run(_PARENT, run_id, None, tags | _running_tags())
+        self._tracker.log_params(_PARENT, flatten(config))
+        self._tracker.log_artifact(_PARENT, directory / CONFIG)
+        self._link_from_prefect(config.name, run_id)
+
+    @property
+    def mlflow_run_id(self) -> str | None:
+        """The parent run; None as long as the server is away."""
+        return self._tracker.run_id(_PARENT)
+
+    def stage_started(self, name: str) -> None:
+        """Opens the nested run of a stage."""
+        self._tracker.start_run(name, name, _PARENT, {"rnnflow.stage": name})
+
+    def stage_finished(self, name: str, record: StageRecord, reused: bool) -> None:
+        """Logs all that a stage made: the same for one that was reused."""
+        self._tracker.log_params(name, record.parameters)
+        if record.history:
+            self.follow(name, record.history)
+        now = time.time_ns() // 1_000_000
+        points = [tracking.Point(key, value, 0, now) for key, value in record.metrics.items()]
+        self._tracker.log_metrics(name, points)
+        for path in record.artifacts:
+            self._tracker.log_artifact(name, path, path.name if path.is_dir() else "")
+        self._tracker.end_run(name, "FINISHED", {"rnnflow.reused": str(reused).lower()})
+
+    def stage_failed(self, name: str) -> None:
+        """Ends the nested run of a stage that failed."""
+        self._tracker.end_run(name, "FAILED", {"rnnflow.status": "failed"})
+
+    def follow(self, name: str, history: Path) -> None:
+        """Logs the new lines of a history."""
+        self._tracker.follow(name, history)
+
+    def log_rows(self, name: str, rows: Rows) -> None:
+        """Enters the data set, a file a split, as inputs of the parent run."""
+        for file in rows.files:
+            context = file.split or "all splits"
+            profile = {"bytes": file.size_bytes}
+            self._tracker.log_dataset(
+                _PARENT, f"{name}-{Path(file.path).stem}", file.digest, file.path,
+                profile=profile, context=context,
+            )  # fmt: skip
+
+    def log_summary(self, metrics: dict[str, float], files: Iterable[Path]) -> None:
+        """Puts the test metrics on the parent run, to be compared, and the report beside them."""
+        now = time.time_ns() // 1_000_000
+        points = (tracking.Point(key, value, 0, now) for key, value in metrics.items())
+        self._tracker.log_metrics(_PARENT, points)
+        for path in files:
+            self._tracker.log_artifact(_PARENT, path)
+
+    def end(self, status: Status, reason: str) -> int:
+        """Ends the parent run; returns how many events the server still lacks."""
+        finished: tracking.RunStatus = "FAILED" if status == "failed" else "FINISHED"
+        tags = {tracking.STATUS_TAG: status, "rnnflow.reason": reason[:4000]}
+        self._tracker.end_run(_PARENT, finished, tags)
+        return self._tracker.flush()
+
+    def _link_from_prefect(self, name: str, run_id: str) -> None:
+        mlflow_run = self.mlflow_run_id or "not known yet: the server is away"
+        lines = [
+            f"MLflow experiment `{name}`, run `{mlflow_run}`, at `{self._tracking_uri}`.",
+            f"On disk: `runs/{run_id}` of the work directory.",
+        ]
+        create_markdown_artifact("\n\n".join(lines), key="mlflow-run", description="MLflow run")
+
+
+def _running_tags() -> dict[str, str]:
+    return {
+        tracking.STATUS_TAG: "running",
+        "prefect.flow_run_id": str(flow_run.id),
+        "prefect.flow_run_url": str(flow_run.ui_url),
+        **provenance_tags(),
+    }

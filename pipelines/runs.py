@@ -1,0 +1,211 @@
+"""One run of the pipeline: it calls the stages, says what they made, and ends well.
+
+Every way to end is handled here: promoted, refused by the gate, stopped after a stage, failed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from prefect.client.schemas.objects import StateType
+from prefect.runtime import flow_run
+from prefect.states import Completed, State
+
+from components.artifacts import Decision, write_atomically
+from components.errors import RnnflowError
+from components.fingerprints import fingerprint
+from pipelines.config import dump_config, load_config
+from pipelines.console import StageLine, make_console
+from pipelines.records import metric_values, record_stage
+from pipelines.report import write_report
+from pipelines.run_tracking import RunTracking
+from pipelines.tasks import MODULES, AnyTask
+from pipelines.work_directory import (
+    CONFIG,
+    ERROR,
+    Outcome,
+    StageOutcome,
+    Status,
+    WorkDirectory,
+    new_run_id,
+)
+
+EXIT_CODES: Mapping[Status, int] = {"promoted": 0, "done": 0, "refused": 3, "failed": 1}
+
+
+class _Stopped(Exception):
+    """The last stage that was asked for is done."""
+
+
+class PipelineRun:
+    """A context manager around the stages of one run.
+
+    Args:
+      config_path: the YAML file.
+      work_dir: where artifacts and runs are.
+      run_id: names the run; made from the time if it is empty.
+      until: the last stage to run.
+      rerun: a stage that runs even though it could be reused.
+
+    Raises:
+      UserError: the config cannot be used, or another run holds the work directory.
+    """
+
+    def __init__(
+        self,
+        config_path: str,
+        work_dir: str,
+        run_id: str = "",
+        *,
+        until: str | None = None,
+        rerun: str | None = None,
+    ) -> None:
+        self.config = load_config(Path(config_path))
+        self.work = WorkDirectory(Path(work_dir).resolve())
+        self.run_id = run_id or new_run_id()
+        self.directory = self.work.runs / self.run_id
+        self.values: dict[str, Any] = {}
+        self._until = until
+        self._rerun = rerun
+        self._stages: list[StageOutcome] = []
+        self._console = make_console()
+        self._lock = self.work.lock(self.run_id)
+        self._tracking: RunTracking
+        self._line: StageLine
+        self._outcome: Outcome
+
+    @property
+    def mlflow_run_id(self) -> str | None:
+        """The parent run in MLflow; None as long as the server is away."""
+        return self._tracking.mlflow_run_id
+
+    def __enter__(self) -> Self:
+        self._lock.__enter__()
+        try:
+            write_atomically(self.directory / CONFIG, dump_config(self.config))
+            self._tracking = RunTracking(self.work, self.run_id, self.config)
+        except BaseException:
+            self._lock.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        try:
+            if error is None or isinstance(error, _Stopped):
+                self._end(*self._verdict())
+                return True
+            text = "".join(traceback.format_exception(error))
+            write_atomically(self.directory / ERROR, text)
+            self._end("failed", _message(error), getattr(error, "exit_code", None))
+            return False
+        finally:
+            self._lock.__exit__(None, None, None)
+
+    def stage(self, task: AnyTask, *inputs: Any, **extras: Any) -> Any:
+        """Runs one stage, or reuses what it made before from the same inputs, config and code.
+
+        Args:
+          task: the stage.
+          inputs: what it works on; they decide, with its code, whether it can be reused.
+          extras: arguments that do not change what it makes.
+        """
+        name = task.name
+        directory = self._artifact_directory(name, inputs)
+        if directory is not None:
+            extras["directory"] = directory
+        self._tracking.stage_started(name)
+        with StageLine(self._console, name) as self._line:
+            state = self._call(task, inputs, extras)
+            self.values[name] = value = state.result()
+            self._note(name, value, state.name == "Cached", directory)
+        if name == self._until:
+            raise _Stopped
+        return value
+
+    def on_progress(self, history: Path, step: int, metrics: Mapping[str, float]) -> None:
+        """Shows and tracks a new line of the training history."""
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        self._line.update(f"step {step:,} of {self.config.training.max_steps:,}, {shown}")
+        self._tracking.follow("model", history)
+
+    def final_state(self) -> State[Any]:
+        """Completed, or Refused: finished like any other run, but neither green nor red."""
+        status, reason = self._outcome.status, self._outcome.reason
+        if status == "refused":
+            return State(type=StateType.CANCELLED, name="Refused", message=reason)
+        return Completed(name="Promoted" if status == "promoted" else "Completed", message=reason)
+
+    def _artifact_directory(self, name: str, inputs: tuple[Any, ...]) -> Path | None:
+        if name not in MODULES:
+            return None
+        return self.work.artifacts / name / fingerprint(MODULES[name], inputs)
+
+    def _call(self, task: AnyTask, inputs: tuple[Any, ...], extras: dict[str, Any]) -> State[Any]:
+        if task.name == self._rerun and "directory" in extras:
+            _forget(extras["directory"])
+        placed = task.with_options(result_storage=self.work.artifacts)
+        state: State[Any] = placed(*inputs, return_state=True, **extras)
+        if not state.is_completed():
+            self._tracking.stage_failed(task.name)
+            raise state.result(raise_on_failure=False)
+        return state
+
+    def _note(self, name: str, value: Any, reused: bool, directory: Path | None) -> None:
+        record = record_stage(name, value, self.config)
+        if name == "rows":
+            self._tracking.log_rows(self.config.name, value)
+        self._tracking.stage_finished(name, record, reused)
+        self._line.finish(record.summary, reused)
+        artifact = str(directory) if directory else None
+        self._stages.append(
+            StageOutcome(name, record.summary, self._line.seconds, reused, artifact)
+        )
+
+    def _verdict(self) -> tuple[Status, str]:
+        decision: Decision | None = self.values.get("decision")
+        if decision is None or self._until is not None:
+            return "done", f"Done up to {self._stages[-1].name}."
+        return ("promoted" if decision.promoted else "refused"), decision.reason
+
+    def _end(self, status: Status, reason: str, exit_code: int | None = None) -> None:
+        metrics = self.values.get("metrics")
+        files = write_report(self.run_id, self.directory, self.config, self.values)
+        self._tracking.log_summary(metric_values(metrics) if metrics else {}, files)
+        unsent = self._tracking.end(status, reason)
+        self._outcome = Outcome(
+            run_id=self.run_id,
+            name=self.config.name,
+            status=status,
+            reason=reason,
+            stages=tuple(self._stages),
+            exit_code=EXIT_CODES[status] if exit_code is None else exit_code,
+            metrics=metrics,
+            decision=self.values.get("decision"),
+            version=self.values.get("version"),
+            mlflow_run_id=self.mlflow_run_id,
+            tracking_uri=self.work.tracking_uri,
+            prefect_url=flow_run.ui_url,
+            unsent_events=unsent,
+        )
+        self.work.save_outcome(self._outcome)
+
+
+def _forget(directory: Path) -> None:
+    """Removes an artifact, and what an interrupted build left of it."""
+    for path in (directory, directory.with_name(directory.name + ".partial")):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _message(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return text if isinstance(error, RnnflowError) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,52 @@
+"""The flow: raw sequences in, a gated, served and tracked classifier out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.states import State
+
+from pipelines import tasks
+from pipelines.runs import PipelineRun
+
+
+@flow(name="rnnflow", flow_run_name="{run_id}", persist_result=False)
+def training_flow(
+    config_path: str,
+    work_dir: str = ".rnnflow",
+    run_id: str = "",
+    until: str | None = None,
+    rerun: str | None = None,
+) -> State[Any]:
+    """One run of the pipeline.
+
+    Args:
+      config_path: the YAML file.
+      work_dir: where artifacts, runs and, by default, MLflow's database are.
+      run_id: names the run; made from the time if it is empty.
+      until: the last stage to run; all of them if it is None.
+      rerun: a stage that runs even though it could be reused.
+    """
+    with PipelineRun(config_path, work_dir, run_id, until=until, rerun=rerun) as run:
+        config = run.config
+        rows = run.stage(tasks.read_rows, config.data)
+        examples = run.stage(
+            tasks.write_examples, rows, config.data, config.features, config.preprocessing
+        )
+        model = run.stage(
+            tasks.train_model, examples, config.model, config.training, config.seed,
+            on_progress=run.on_progress,
+        )  # fmt: skip
+        metrics = run.stage(tasks.measure_model, model, examples)
+        champion = run.stage(
+            tasks.find_champion, config.name, run.work.tracking_uri, directory=run.work.champions
+        )
+        champion_metrics = run.stage(tasks.measure_champion, champion, model, examples, metrics)
+        decision = run.stage(tasks.decide, metrics, champion_metrics, config.gate)
+        export = run.stage(tasks.export_model, model, examples, metrics, config.export)
+        run.stage(
+            tasks.register_model, export, decision, config.name, run.work.tracking_uri,
+            run_id=run.mlflow_run_id,
+        )  # fmt: skip
+    return run.final_state()

@@ -1,0 +1,154 @@
+"""The work directory: where a machine keeps artifacts, runs and, by default, MLflow's database.
+
+    .rnnflow/
+      artifacts/<stage>/<fingerprint>/   what a stage made, with its Prefect result
+      champions/<name>-<version>/        local copies of the models that serve
+      runs/<run id>/                     config.yaml, outcome.json, report.html, tracking.jsonl
+      mlflow.db  mlflow-artifacts/       unless MLFLOW_TRACKING_URI names a server
+      lock                               held by the one run that is going on
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass as validated
+
+from components.artifacts import Decision, Metrics, Version, storage_errors, write_atomically
+from components.errors import BusyError, NotFoundError
+
+Status: TypeAlias = Literal["promoted", "refused", "done", "failed", "killed", "running"]
+
+OUTCOME = "outcome.json"
+CONFIG = "config.yaml"
+REPORT = "report.html"
+ERROR = "error.txt"
+JOURNAL = "tracking.jsonl"
+
+
+@validated(frozen=True)
+class StageOutcome:
+    """One stage of a run: what it said, how long it took, whether it was reused."""
+
+    name: str
+    summary: str
+    seconds: float
+    reused: bool
+    artifact: str | None
+
+
+@validated(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    run_id: str
+    name: str
+    status: Status
+    reason: str
+    stages: tuple[StageOutcome, ...]
+    exit_code: int
+    metrics: Metrics | None = None
+    decision: Decision | None = None
+    version: Version | None = None
+    mlflow_run_id: str | None = None
+    tracking_uri: str = ""
+    prefect_url: str | None = None
+    unsent_events: int = 0
+
+
+@dataclass(frozen=True)
+class WorkDirectory:
+    """Names the places below one work directory."""
+
+    root: Path
+
+    @property
+    def artifacts(self) -> Path:
+        """Below it a directory a stage, and in that one a fingerprint."""
+        return self.root / "artifacts"
+
+    @property
+    def champions(self) -> Path:
+        """Local copies of registered models."""
+        return self.root / "champions"
+
+    @property
+    def runs(self) -> Path:
+        """Below it a directory a run."""
+        return self.root / "runs"
+
+    @property
+    def tracking_uri(self) -> str:
+        """``MLFLOW_TRACKING_URI``, or an SQLite file of this directory."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
+
+    def run_ids(self) -> list[str]:
+        """All runs, oldest first."""
+        if not self.runs.is_dir():
+            return []
+        return sorted(path.name for path in self.runs.iterdir() if (path / CONFIG).is_file())
+
+    def run(self, run_id: str | None = None) -> Path:
+        """The directory of a run, the newest if none is named.
+
+        Raises:
+          NotFoundError: there is no such run.
+        """
+        known = self.run_ids()
+        chosen = run_id or (known[-1] if known else None)
+        if chosen not in known:
+            wanted = f"run {run_id!r}" if run_id else "a run"
+            newest = f"; the newest is {known[-1]!r}" if known else ": there is none yet"
+            raise NotFoundError(f"expected {wanted} in {self.runs}{newest}. See `rnnflow status`.")
+        return self.runs / chosen
+
+    def find_outcome(self, run_id: str) -> Outcome | None:
+        """How a run ended; None while it runs or if it was killed."""
+        path = self.runs / run_id / OUTCOME
+        if not path.is_file():
+            return None
+        return TypeAdapter(Outcome).validate_json(path.read_bytes())
+
+    def save_outcome(self, outcome: Outcome) -> None:
+        """Writes ``outcome.json`` of the run."""
+        content = TypeAdapter(Outcome).dump_json(outcome, indent=2)
+        write_atomically(self.runs / outcome.run_id / OUTCOME, content)
+
+    @contextlib.contextmanager
+    def lock(self, run_id: str) -> Iterator[None]:
+        """Held by one run at a time; the system frees it when the process ends, however it ends.
+
+        Raises:
+          BusyError: another run holds it.
+          StorageError: the directory cannot be written.
+        """
+        with storage_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            file = (self.root / "lock").open("a+", encoding="utf-8")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise BusyError(
+                    f"another run is going on in {self.root} ({file.read().strip()}). "
+                    "Wait for it, or choose another place with --work-dir."
+                ) from None
+            file.truncate(0)
+            file.write(f"run {run_id}, process {os.getpid()}\n")
+            file.flush()
+            yield
+
+
+def new_run_id() -> str:
+    """A name that sorts by time: ``20260131-235959-1a2b``, in UTC."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"

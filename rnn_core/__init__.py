@@ -1,0 +1,63 @@
+"""rnn_core: recurrent classifiers with the estimator's interface, native to TensorFlow 2.21.
+
+What was ``tf.estimator.X`` or ``tf.estimator.experimental.X`` is ``rnn_core.X``.
+"""
+
+from __future__ import annotations
+
+from rnn_core.classifier import RNNClassifier, RNNEstimator
+from rnn_core.config import RunConfig
+from rnn_core.early_stopping import stop_if_no_decrease_hook, stop_if_no_increase_hook
+from rnn_core.errors import (
+    ArchitectureError,
+    ArgumentError,
+    CheckpointError,
+    EmptyInputError,
+    FeatureError,
+    InputPositionError,
+    LabelError,
+    MissingFeatureError,
+    NanLossDuringTrainingError,
+    RnnCoreError,
+    StorageError,
+    UnsupportedError,
+)
+from rnn_core.export import Predictor, load_predictor
+from rnn_core.exporters import BestCheckpointExporter, Exporter
+from rnn_core.heads import BinaryClassHead, Head, MultiClassHead
+from rnn_core.hooks import Hook, HookContext
+from rnn_core.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
+from rnn_core.types import ModeKeys
+
+__all__ = [
+    "ArchitectureError",
+    "ArgumentError",
+    "BestCheckpointExporter",
+    "BinaryClassHead",
+    "CheckpointError",
+    "EmptyInputError",
+    "EvalSpec",
+    "Exporter",
+    "FeatureError",
+    "Head",
+    "Hook",
+    "HookContext",
+    "InputPositionError",
+    "LabelError",
+    "MissingFeatureError",
+    "ModeKeys",
+    "MultiClassHead",
+    "NanLossDuringTrainingError",
+    "Predictor",
+    "RNNClassifier",
+    "RNNEstimator",
+    "RnnCoreError",
+    "RunConfig",
+    "StorageError",
+    "TrainSpec",
+    "UnsupportedError",
+    "load_predictor",
+    "stop_if_no_decrease_hook",
+    "stop_if_no_increase_hook",
+    "train_and_evaluate",
+]

@@ -1,0 +1,187 @@
+"""Checkpoints by variable name, in the files of TensorFlow 2.15's estimator.
+
+``model.ckpt-N.index`` and ``model.ckpt-N.data-00000-of-00001`` hold the variables, ``checkpoint``
+names the newest and all that are kept. What goes beyond 2.15 is in ``model.ckpt-N.input.*`` and
+goes with its checkpoint. A checkpoint counts only once ``checkpoint`` names it, and that file is
+replaced in one step: a kill at any moment leaves the last good one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import glob
+import os
+import time
+from collections.abc import Iterator, Mapping
+
+import tensorflow as tf
+
+from rnn_core.errors import ArchitectureError, CheckpointError, StorageError
+from rnn_core.types import Array
+
+_SHOWN = 5
+
+
+@dataclasses.dataclass
+class Keeper:
+    """Saves checkpoints into one directory and deletes the oldest."""
+
+    directory: str
+    keep_max: int | None
+    keep_every_hours: float
+    _kept: list[tuple[str, float]] = dataclasses.field(default_factory=list)
+    _preserved: float = dataclasses.field(default_factory=time.time)
+
+    def __post_init__(self) -> None:
+        state = tf.train.get_checkpoint_state(self.directory)
+        if state is None:
+            return
+        paths = list(state.all_model_checkpoint_paths)
+        times = list(state.all_model_checkpoint_timestamps) or [time.time()] * len(paths)
+        self._kept = [
+            (os.path.basename(path), stamp)
+            for path, stamp in zip(paths, times, strict=False)
+            if exists(self.path(os.path.basename(path)))
+        ]
+        self._preserved = state.last_preserved_timestamp or self._preserved
+
+    def path(self, name: str) -> str:
+        """The prefix of the checkpoint ``name``."""
+        return os.path.join(self.directory, name)
+
+    def save(self, values: Mapping[str, tf.Tensor], step: int) -> str:
+        """Writes a checkpoint and makes it the newest; gives its prefix.
+
+        Raises:
+            StorageError: the directory cannot be written.
+        """
+        name = f"model.ckpt-{step}"
+        with storage_errors(self.directory):
+            write(values, self.path(name))
+            self._kept = [(kept, at) for kept, at in self._kept if kept != name]
+            self._kept.append((name, time.time()))
+            dropped = self._drop()
+            tf.compat.v1.train.update_checkpoint_state(
+                os.path.abspath(self.directory),
+                name,
+                [kept for kept, _ in self._kept],
+                all_model_checkpoint_timestamps=[at for _, at in self._kept],
+                last_preserved_timestamp=self._preserved,
+            )
+            for old in dropped:
+                delete(self.path(old))
+        return self.path(name)
+
+    def _drop(self) -> list[str]:
+        """Takes the oldest off the list; one every ``keep_every_hours`` stays on disk for good."""
+        dropped = []
+        while self.keep_max and len(self._kept) > self.keep_max:
+            name, at = self._kept.pop(0)
+            if at > self._preserved + self.keep_every_hours * 3600:
+                self._preserved = at
+            else:
+                dropped.append(name)
+        return dropped
+
+
+def write(values: Mapping[str, tf.Tensor], prefix: str) -> None:
+    """Writes ``values`` by name to ``prefix``; nothing of that name is seen before it is whole."""
+    names = sorted(values)
+    temporary = f"{prefix}.tmp-{os.getpid()}"
+    try:
+        tf.raw_ops.SaveV2(
+            prefix=temporary,
+            tensor_names=names,
+            shape_and_slices=[""] * len(names),
+            tensors=[tf.convert_to_tensor(values[name]) for name in names],
+        )
+        tf.raw_ops.MergeV2Checkpoints(
+            checkpoint_prefixes=[temporary], destination_prefix=prefix, delete_old_dirs=False
+        )
+    finally:
+        for path in glob.glob(f"{glob.escape(temporary)}*"):
+            os.remove(path)
+
+
+def delete(prefix: str) -> None:
+    """Removes all files of a checkpoint, the index first so that it never looks whole."""
+    for path in (f"{prefix}.index", *glob.glob(f"{glob.escape(prefix)}.*")):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
+
+
+def exists(prefix: str) -> bool:
+    """Whether there is a checkpoint of that prefix."""
+    return os.path.exists(f"{prefix}.index")
+
+
+def latest(directory: str) -> str | None:
+    """Prefix of the newest checkpoint, None if there is none."""
+    path: str | None = tf.train.latest_checkpoint(directory)
+    return path
+
+
+def read(prefix: str) -> dict[str, Array]:
+    """All variables of a checkpoint by name.
+
+    Raises:
+        CheckpointError: it does not exist, or is not whole.
+    """
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
+        raise CheckpointError(
+            f"Checkpoint {prefix} cannot be read: {str(error).splitlines()[0]}. It may be "
+            "truncated: delete its files, and name an older one in the file "
+            f"{os.path.join(os.path.dirname(prefix), 'checkpoint')!r}."
+        ) from None
+
+
+def step_of(prefix: str) -> int:
+    """The global step that a checkpoint was saved at."""
+    return int(read(prefix)["global_step"])
+
+
+def restore(variables: Mapping[str, tf.Variable], prefix: str) -> None:
+    """Gives each variable its value from the checkpoint; others in it are left alone.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read.
+        ArchitectureError: a variable is missing or has another shape.
+    """
+    values = read(prefix)
+    differences = [
+        text
+        for name, variable in sorted(variables.items())
+        if (text := _difference(name, variable, values.get(name)))
+    ]
+    if differences:
+        raise ArchitectureError(
+            f"Checkpoint {prefix} is of another model: " + "; ".join(differences[:_SHOWN])
+            + (f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else "")
+            + ". Use the arguments that it was trained with, or another model_dir."
+        )
+    for name, variable in variables.items():
+        variable.assign(values[name])
+
+
+def _difference(name: str, variable: tf.Variable, value: Array | None) -> str | None:
+    if value is None:
+        return f"{name} {list(variable.shape)} is not in it"
+    if tuple(variable.shape) != value.shape:
+        return f"{name} is {list(value.shape)} there and {list(variable.shape)} here"
+    return None
+
+
+@contextlib.contextmanager
+def storage_errors(directory: str) -> Iterator[None]:
+    """Turns a failed write into a StorageError that names the directory."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        raise StorageError(
+            f"Cannot write to {directory}: {str(error).splitlines()[0]}. Free some space, or "
+            "choose a model_dir that can be written; the last checkpoint is still good."
+        ) from error

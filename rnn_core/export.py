@@ -1,0 +1,48 @@
+"""Export: a trained network as a module that can become part of a SavedModel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from rnn_core.classifier import RNNEstimator
+from rnn_core.errors import CheckpointError
+from rnn_core.types import Features, Predictions
+
+
+class Predictor(tf.Module):
+    """Features to predictions with the values of one checkpoint; stock TensorFlow operations only.
+
+    May be called inside of a ``tf.function`` and stored with ``tf.saved_model.save``.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(name="predictor")
+        # Behind a function, so that tf.Module does not look into the columns.
+        self._predictions = lambda features: model.head.predictions(model.network(features))
+        self._resources = lambda: model.network.resources
+        self.weights = list(model.network.variables.values())
+        self.tables: list[Any] = []
+
+    def __call__(self, features: Features) -> Predictions:
+        """Predictions by name; sequence features [B, T, F] ragged, sparse or dense."""
+        predictions: Predictions = self._predictions(features)
+        for table in self._resources():
+            if not any(table is known for known in self.tables):
+                self.tables.append(table)
+        return predictions
+
+
+def load_predictor(estimator: RNNEstimator, checkpoint_path: str | None = None) -> Predictor:
+    """The predictor of ``checkpoint_path``, or of the newest checkpoint.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it cannot be read.
+    """
+    checkpoint = checkpoint_path or estimator.latest_checkpoint()
+    if checkpoint is None:
+        raise CheckpointError(f"No checkpoint in {estimator.model_dir}: train first.")
+    model = estimator.new_inference_model()
+    model.load(checkpoint)
+    return Predictor(model)

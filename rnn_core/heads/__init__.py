@@ -1,0 +1,9 @@
+"""Heads: what the logits mean, which loss they have, and how they are measured."""
+
+from __future__ import annotations
+
+from rnn_core.heads.base import Head
+from rnn_core.heads.binary_class import BinaryClassHead
+from rnn_core.heads.multi_class import MultiClassHead
+
+__all__ = ["BinaryClassHead", "Head", "MultiClassHead"]

@@ -1,0 +1,61 @@
+"""A network for evaluation and prediction, with the values of one checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from rnn_core import checkpoints
+from rnn_core.heads import Head
+from rnn_core.inputs import split
+from rnn_core.model import Network, NetworkSpec
+from rnn_core.types import Predictions
+
+logger = logging.getLogger("rnn_core")
+
+
+class InferenceModel:
+    """Compiled evaluation and prediction; traced once for each kind of input."""
+
+    def __init__(self, spec: NetworkSpec, head: Head, seed: int | None) -> None:
+        self.network = Network(spec, seed)
+        self.head = head
+        self.global_step = 0
+        self._loaded: tuple[str, int] | None = None
+        self.evaluate = tf.function(self._evaluate, autograph=False)
+        self.predict = tf.function(self._predict, autograph=False)
+
+    def load(self, checkpoint: str | None) -> None:
+        """Takes the values of ``checkpoint``, unless it holds them already; None: first values.
+
+        Raises:
+            CheckpointError: the checkpoint cannot be read or is of another model.
+        """
+        if checkpoint is None or self.holds(checkpoint):
+            return
+        checkpoints.restore(self.network.variables, checkpoint)
+        self.global_step = checkpoints.step_of(checkpoint)
+        self._loaded = _identity(checkpoint)
+        logger.info("Restored %s", checkpoint)
+
+    def holds(self, checkpoint: str | None) -> bool:
+        """Whether the values are those of ``checkpoint``."""
+        if checkpoint is None:
+            return self._loaded is None
+        return os.path.exists(f"{checkpoint}.index") and self._loaded == _identity(checkpoint)
+
+    def _evaluate(self, iterator: Any) -> dict[str, tf.Tensor]:
+        features, labels = split(iterator.get_next())
+        logits = self.network(features)
+        return self.head.sums(self.head.losses(features, labels, logits), logits)
+
+    def _predict(self, iterator: Any) -> Predictions:
+        features, _ = split(iterator.get_next())
+        return self.head.predictions(self.network(features))
+
+
+def _identity(checkpoint: str) -> tuple[str, int]:
+    return checkpoint, os.stat(f"{checkpoint}.index").st_mtime_ns

@@ -1,0 +1,269 @@
+"""The training loop: steps run in one graph between two moments at which somebody must look."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import tensorflow as tf
+
+from rnn_core import checkpoints, input_position
+from rnn_core.config import RunConfig
+from rnn_core.errors import EmptyInputError, LabelError, NanLossDuringTrainingError
+from rnn_core.heads import Head
+from rnn_core.hooks import Hook, HookContext
+from rnn_core.input_position import InputPosition
+from rnn_core.inputs import split
+from rnn_core.model import Network, NetworkSpec
+from rnn_core.optimizers import Optimizer, OptimizerSpec
+from rnn_core.summaries import EventWriter
+
+logger = logging.getLogger("rnn_core")
+
+_MOST_STEPS_BLIND: Final = 100
+"""Steps between two looks at the clock, when checkpoints are saved by time."""
+
+
+class TrainableModel:
+    """A network with its optimizer and step, and the compiled loop that trains it."""
+
+    def __init__(
+        self, spec: NetworkSpec, head: Head, optimizer: OptimizerSpec, seed: int | None
+    ) -> None:
+        self._network = Network(spec, seed)
+        self._head = head
+        trainable = {k: v for k, v in self._network.variables.items() if v.trainable}
+        self._trainable = list(trainable.values())
+        self.optimizer = Optimizer(optimizer, trainable)
+        self.global_step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.run = tf.function(self._run, autograph=False)
+
+    @property
+    def variables(self) -> dict[str, tf.Variable]:
+        """All that a checkpoint holds, by name."""
+        return {
+            "global_step": self.global_step,
+            **self._network.variables,
+            **self.optimizer.variables,
+        }
+
+    def _run(self, iterator: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Up to ``count`` steps; how many there were, and the last loss."""
+
+        def step(done: tf.Tensor, _: tf.Tensor, loss: tf.Tensor) -> tuple[Any, ...]:
+            element = iterator.get_next_as_optional()
+            return tf.cond(
+                element.has_value(),
+                lambda: (done + 1, True, self._step(element.get_value())),
+                lambda: (done, False, loss),
+            )
+
+        done, _, loss = tf.while_loop(
+            lambda done, more, _: (done < count) & more,
+            step,
+            (tf.constant(0), tf.constant(True), tf.constant(0.0)),
+            parallel_iterations=1,
+        )
+        return done, loss
+
+    def _step(self, element: Any) -> tf.Tensor:
+        features, labels = split(element)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._trainable)
+            logits = self._network(features)
+            loss = self._head.losses(features, labels, logits).reduced
+        gradients = tape.gradient(loss, self._trainable)
+        finite = tf.debugging.Assert(tf.math.is_finite(loss), [_NOT_FINITE, loss])
+        with tf.control_dependencies([finite]):
+            self.optimizer.apply(gradients, self.global_step)
+            self.global_step.assign_add(1)
+        return loss
+
+
+_NOT_FINITE: Final = "The loss is not finite:"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Where and how long to train, and who looks."""
+
+    config: RunConfig
+    model_dir: str
+    hooks: Sequence[Hook]
+    last_step: int | None
+    """The global step to end at; None: at the end of the input."""
+
+
+def train(model: TrainableModel, dataset: tf.data.Dataset, plan: Plan) -> None:
+    """Trains from the newest checkpoint of ``plan.model_dir``, or from the start.
+
+    Raises:
+        EmptyInputError: the dataset has no batch.
+        NanLossDuringTrainingError: the loss is not finite.
+        LabelError: a label cannot be used.
+        CheckpointError, StorageError: a checkpoint cannot be read or written.
+    """
+    _Loop(model, InputPosition(dataset), plan).run()
+
+
+class _Loop:
+    """One call of ``train``."""
+
+    def __init__(self, model: TrainableModel, position: InputPosition, plan: Plan) -> None:
+        config = plan.config
+        self._model, self._position, self._plan = model, position, plan
+        self._keeper = checkpoints.Keeper(
+            plan.model_dir, config.keep_checkpoint_max, config.keep_checkpoint_every_n_hours
+        )
+        self._events = EventWriter(plan.model_dir)
+        self._context = HookContext()
+        self._saved: str | None = None
+        self._saved_step = -1
+        self._saved_at = time.monotonic()
+        self._rate_from = (0, time.monotonic())
+
+    def run(self) -> None:
+        resumed = self._restore()
+        self._begin()
+        ended, first = False, self._context.global_step
+        while not (ended or self._context.stop_requested or self._finished()):
+            ended = self._advance()
+            if ended and self._context.global_step == first and not resumed:
+                raise EmptyInputError(
+                    "input_fn: expected at least one batch to train on, got none. Check the file "
+                    "names and filters of the dataset."
+                )
+            self._look(ended)
+        self._end()
+
+    def _restore(self) -> bool:
+        """Takes up the newest checkpoint; says whether its input position was taken up too."""
+        self._saved = checkpoints.latest(self._plan.model_dir)
+        if self._saved is None:
+            return False
+        checkpoints.restore(self._model.variables, self._saved)
+        self._model.optimizer.warn_of_changes()
+        self._saved_step = int(self._model.global_step.numpy())
+        logger.info("Restored %s", self._saved)
+        return self._position.restore(self._saved)
+
+    def _begin(self) -> None:
+        self._context.global_step = int(self._model.global_step.numpy())
+        self._rate_from = (self._context.global_step, time.monotonic())
+        for hook in self._plan.hooks:
+            hook.begin(self._context)
+        if self._saved is None:
+            self._save()
+
+    def _finished(self) -> bool:
+        last = self._plan.last_step
+        return last is not None and self._context.global_step >= last
+
+    def _advance(self) -> bool:
+        """Runs to the next look; says whether the input ended."""
+        count = steps_to_next_look(self._context.global_step, self._plan)
+        with _named_errors(self._model):
+            done, loss = self._model.run(self._position.iterator, tf.constant(count))
+            steps = int(done.numpy())
+        self._position.batches += steps
+        if steps:
+            self._context.global_step += steps
+            self._context.loss = float(loss.numpy())
+        return steps < count
+
+    def _look(self, ended: bool) -> None:
+        step, config = self._context.global_step, self._plan.config
+        if not ended and (step == 1 or is_due(step, config.save_summary_steps)):
+            self._events.write({"loss": self._context.loss}, step)
+        if not ended and is_due(step, config.log_step_count_steps):
+            self._log()
+        if not ended and self._save_is_due():
+            self._save()
+        for hook in self._plan.hooks:
+            if not ended and is_due(step, hook.every_steps):
+                hook.after_steps(self._context)
+
+    def _log(self) -> None:
+        step, now = self._context.global_step, time.monotonic()
+        from_step, since = self._rate_from
+        rate = (step - from_step) / max(now - since, 1e-9)
+        self._rate_from = (step, now)
+        self._events.write({"global_step/sec": rate}, step)
+        logger.info("step %d: loss %.6g (%.1f steps/s)", step, self._context.loss, rate)
+
+    def _save_is_due(self) -> bool:
+        config = self._plan.config
+        if config.save_checkpoints_steps is not None:
+            return is_due(self._context.global_step, config.save_checkpoints_steps)
+        seconds = config.save_checkpoints_secs
+        return seconds is not None and time.monotonic() - self._saved_at >= seconds
+
+    def _save(self) -> None:
+        step = self._context.global_step
+        self._position.save(os.path.join(self._plan.model_dir, f"model.ckpt-{step}"))
+        self._saved = self._keeper.save(self._model.variables, step)
+        self._saved_step, self._saved_at = step, time.monotonic()
+        logger.info("Saved %s", self._saved)
+        for hook in self._plan.hooks:
+            hook.after_save(self._context, self._saved)
+
+    def _end(self) -> None:
+        if self._saved_step != self._context.global_step:
+            self._save()
+        for hook in self._plan.hooks:
+            hook.end(self._context)
+        if self._saved is not None:
+            input_position.forget(self._saved)
+        self._events.close()
+
+
+def is_due(step: int, every: int | None) -> bool:
+    """Whether something that happens every ``every`` steps happens at ``step``."""
+    return every is not None and step % every == 0
+
+
+def steps_to_next_look(step: int, plan: Plan) -> int:
+    """How many steps may run before somebody must look."""
+    config = plan.config
+    periods: Iterable[int | None] = (
+        config.save_summary_steps,
+        config.log_step_count_steps,
+        config.save_checkpoints_steps,
+        *(hook.every_steps for hook in plan.hooks),
+    )
+    distances = [every - step % every for every in periods if every is not None]
+    if plan.last_step is not None:
+        distances.append(plan.last_step - step)
+    if step == 0 and config.save_summary_steps is not None:
+        distances.append(1)
+    return min([*distances, _MOST_STEPS_BLIND])
+
+
+@contextmanager
+def _named_errors(model: TrainableModel) -> Iterator[None]:
+    """Turns a failed assertion of the graph into the error that it stands for."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        text = assertion_text(error)
+        if text is None:
+            raise
+        if text.startswith(_NOT_FINITE):
+            step = int(model.global_step.numpy())
+            raise NanLossDuringTrainingError(
+                f"{text} at step {step + 1}. Lower the learning rate, clip the gradients, or look "
+                "for NaN in the features; the last checkpoint is still good."
+            ) from None
+        raise LabelError(text) from None
+
+
+def assertion_text(error: tf.errors.InvalidArgumentError) -> str | None:
+    """The message of a failed assertion with its first values, None for another error."""
+    found = re.search(r"assertion failed: \[(.*?)\](.*)", str(error))
+    return None if found is None else "".join(found.groups()).strip()

@@ -1,0 +1,239 @@
+"""How each kind of optimizer moves a variable, dense or by rows, as Keras on TensorFlow 2.15 did.
+
+Each rule names its hyper-parameters and slots as they are saved, and has two functions: ``dense``
+takes a gradient of the variable's shape, ``sparse`` takes rows and their distinct indices.
+References: Duchi et al. 2011 (Adagrad), Kingma and Ba 2015 (Adam), McMahan et al. 2013 (Ftrl),
+Hinton 2012 (RMSprop), Sutskever et al. 2013 (momentum).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+import tensorflow as tf
+
+Values: TypeAlias = Mapping[str, Any]
+Slots: TypeAlias = Mapping[str, tf.Variable]
+raw: Final = tf.raw_ops
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One kind of optimizer."""
+
+    name: str
+    hypers: tuple[str, ...]
+    """Besides ``learning_rate`` and ``decay``."""
+    slots: Callable[[Values], dict[str, float]]
+    """Slot names with their first value, for the settings."""
+    dense: Callable[[tf.Variable, Slots, tf.Tensor, Values], None]
+    sparse: Callable[[tf.Variable, Slots, tf.Tensor, tf.Tensor, Values], None]
+
+
+def _adagrad_slots(settings: Values) -> dict[str, float]:
+    return {"accumulator": settings["initial_accumulator_value"]}
+
+
+def _adagrad_dense(variable: tf.Variable, slots: Slots, gradient: tf.Tensor, at: Values) -> None:
+    raw.ResourceApplyAdagradV2(
+        var=variable.handle,
+        accum=slots["accumulator"].handle,
+        lr=at["learning_rate"],
+        epsilon=at["epsilon"],
+        grad=gradient,
+    )
+
+
+def _adagrad_sparse(
+    variable: tf.Variable, slots: Slots, rows: tf.Tensor, indices: tf.Tensor, at: Values
+) -> None:
+    raw.ResourceSparseApplyAdagradV2(
+        var=variable.handle,
+        accum=slots["accumulator"].handle,
+        lr=at["learning_rate"],
+        epsilon=at["epsilon"],
+        grad=rows,
+        indices=indices,
+    )
+
+
+def _adam_slots(settings: Values) -> dict[str, float]:
+    slots = {"m": 0.0, "v": 0.0}
+    return {**slots, "vhat": 0.0} if settings["amsgrad"] else slots
+
+
+def _adam_dense(variable: tf.Variable, slots: Slots, gradient: tf.Tensor, at: Values) -> None:
+    arguments: dict[str, Any] = {
+        "var": variable.handle,
+        "m": slots["m"].handle,
+        "v": slots["v"].handle,
+        "beta1_power": tf.pow(at["beta_1"], at["step"]),
+        "beta2_power": tf.pow(at["beta_2"], at["step"]),
+        "lr": at["learning_rate"],
+        "beta1": at["beta_1"],
+        "beta2": at["beta_2"],
+        "epsilon": at["epsilon"],
+        "grad": gradient,
+    }
+    if "vhat" in slots:
+        raw.ResourceApplyAdamWithAmsgrad(vhat=slots["vhat"].handle, **arguments)
+    else:
+        raw.ResourceApplyAdam(**arguments)
+
+
+def _adam_sparse(
+    variable: tf.Variable, slots: Slots, rows: tf.Tensor, indices: tf.Tensor, at: Values
+) -> None:
+    """Rows without a gradient move too: their moments decay."""
+    beta_1, beta_2 = at["beta_1"], at["beta_2"]
+    first = slots["m"].assign(slots["m"] * beta_1)
+    first = slots["m"].scatter_add(tf.IndexedSlices(rows * (1 - beta_1), indices))
+    second = slots["v"].assign(slots["v"] * beta_2)
+    second = slots["v"].scatter_add(tf.IndexedSlices(rows * rows * (1 - beta_2), indices))
+    if "vhat" in slots:
+        second = slots["vhat"].assign(tf.maximum(slots["vhat"], second))
+    correction = tf.sqrt(1 - tf.pow(beta_2, at["step"])) / (1 - tf.pow(beta_1, at["step"]))
+    change = at["learning_rate"] * correction * first / (tf.sqrt(second) + at["epsilon"])
+    variable.assign_sub(change)
+
+
+def _ftrl_slots(settings: Values) -> dict[str, float]:
+    return {"accumulator": settings["initial_accumulator_value"], "linear": 0.0}
+
+
+def _ftrl_arguments(variable: tf.Variable, slots: Slots, at: Values) -> dict[str, Any]:
+    return {
+        "var": variable.handle,
+        "accum": slots["accumulator"].handle,
+        "linear": slots["linear"].handle,
+        "lr": at["learning_rate"],
+        "l1": at["l1_regularization_strength"],
+        "l2": at["l2_regularization_strength"] + at["beta"] / (2 * at["learning_rate"]),
+        "lr_power": at["learning_rate_power"],
+    }
+
+
+def _ftrl_dense(variable: tf.Variable, slots: Slots, gradient: tf.Tensor, at: Values) -> None:
+    raw.ResourceApplyFtrl(grad=gradient, **_ftrl_arguments(variable, slots, at))
+
+
+def _ftrl_sparse(
+    variable: tf.Variable, slots: Slots, rows: tf.Tensor, indices: tf.Tensor, at: Values
+) -> None:
+    arguments = _ftrl_arguments(variable, slots, at)
+    raw.ResourceSparseApplyFtrl(grad=rows, indices=indices, **arguments)
+
+
+def _rmsprop_slots(settings: Values) -> dict[str, float]:
+    slots = {"rms": 0.0}
+    if settings["momentum"]:
+        slots["momentum"] = 0.0
+    if settings["centered"]:
+        slots["mg"] = 0.0
+    return slots
+
+
+def _rmsprop_arguments(variable: tf.Variable, slots: Slots, at: Values) -> dict[str, Any]:
+    arguments = {
+        "var": variable.handle,
+        "ms": slots["rms"].handle,
+        "mom": slots["momentum"].handle,
+        "lr": at["learning_rate"],
+        "rho": at["rho"],
+        "momentum": at["momentum"],
+        "epsilon": at["epsilon"],
+    }
+    return {**arguments, "mg": slots["mg"].handle} if "mg" in slots else arguments
+
+
+def _rmsprop_dense(variable: tf.Variable, slots: Slots, gradient: tf.Tensor, at: Values) -> None:
+    if "momentum" in slots:
+        apply = raw.ResourceApplyCenteredRMSProp if "mg" in slots else raw.ResourceApplyRMSProp
+        apply(grad=gradient, **_rmsprop_arguments(variable, slots, at))
+        return
+    rho = at["rho"]
+    squares = slots["rms"].assign(rho * slots["rms"] + (1 - rho) * gradient * gradient)
+    if "mg" in slots:
+        mean = slots["mg"].assign(rho * slots["mg"] + (1 - rho) * gradient)
+        squares = squares - mean * mean
+    variable.assign_sub(at["learning_rate"] * gradient / (tf.sqrt(squares) + at["epsilon"]))
+
+
+def _rmsprop_sparse(
+    variable: tf.Variable, slots: Slots, rows: tf.Tensor, indices: tf.Tensor, at: Values
+) -> None:
+    if "momentum" in slots:
+        centered = "mg" in slots
+        apply = raw.ResourceSparseApplyCenteredRMSProp if centered else raw.ResourceSparseApplyRMSProp
+        apply(grad=rows, indices=indices, **_rmsprop_arguments(variable, slots, at))
+        return
+    squares = _decayed(slots["rms"], rows * rows, indices, at["rho"])
+    if "mg" in slots:
+        mean = _decayed(slots["mg"], rows, indices, at["rho"])
+        squares = squares - mean * mean
+    change = -at["learning_rate"] * rows / (tf.sqrt(squares) + at["epsilon"])
+    variable.scatter_add(tf.IndexedSlices(change, indices))
+
+
+def _decayed(slot: tf.Variable, rows: tf.Tensor, indices: tf.Tensor, rho: tf.Tensor) -> tf.Tensor:
+    """Decays the whole slot, adds to the rows, and gives those rows."""
+    slot.assign(slot * rho)
+    return tf.gather(slot.scatter_add(tf.IndexedSlices(rows * (1 - rho), indices)), indices)
+
+
+def _sgd_slots(settings: Values) -> dict[str, float]:
+    return {"momentum": 0.0} if settings["momentum"] else {}
+
+
+def _sgd_dense(variable: tf.Variable, slots: Slots, gradient: tf.Tensor, at: Values) -> None:
+    if "momentum" not in slots:
+        raw.ResourceApplyGradientDescent(
+            var=variable.handle, alpha=at["learning_rate"], delta=gradient
+        )
+        return
+    raw.ResourceApplyKerasMomentum(
+        var=variable.handle,
+        accum=slots["momentum"].handle,
+        lr=at["learning_rate"],
+        grad=gradient,
+        momentum=at["momentum"],
+        use_nesterov=at["nesterov"],
+    )
+
+
+def _sgd_sparse(
+    variable: tf.Variable, slots: Slots, rows: tf.Tensor, indices: tf.Tensor, at: Values
+) -> None:
+    if "momentum" not in slots:
+        variable.scatter_sub(tf.IndexedSlices(at["learning_rate"] * rows, indices))
+        return
+    raw.ResourceSparseApplyKerasMomentum(
+        var=variable.handle,
+        accum=slots["momentum"].handle,
+        lr=at["learning_rate"],
+        grad=rows,
+        indices=indices,
+        momentum=at["momentum"],
+        use_nesterov=at["nesterov"],
+    )
+
+
+_FTRL_HYPERS: Final = (
+    "learning_rate_power",
+    "l1_regularization_strength",
+    "l2_regularization_strength",
+    "beta",
+)
+
+RULES: Final = {
+    "Adagrad": Rule("Adagrad", (), _adagrad_slots, _adagrad_dense, _adagrad_sparse),
+    "Adam": Rule("Adam", ("beta_1", "beta_2"), _adam_slots, _adam_dense, _adam_sparse),
+    "Ftrl": Rule("Ftrl", _FTRL_HYPERS, _ftrl_slots, _ftrl_dense, _ftrl_sparse),
+    "RMSprop": Rule(
+        "RMSprop", ("rho", "momentum"), _rmsprop_slots, _rmsprop_dense, _rmsprop_sparse
+    ),
+    "SGD": Rule("SGD", ("momentum",), _sgd_slots, _sgd_dense, _sgd_sparse),
+}
+"""The kinds, by the name of their Keras class."""

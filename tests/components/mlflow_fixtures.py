@@ -1,0 +1,73 @@
+"""A real MLflow server for tests: a process of its own on a free loopback port."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+STARTUP_SECONDS = 90
+
+
+class MlflowServer:
+    """``mlflow server`` on SQLite; ``kill`` and ``start`` keep its port and its data."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.uri = f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Starts the server and waits until it answers."""
+        with (self._directory / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "mlflow", "server", *self._options()],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._directory,
+                start_new_session=True,
+            )
+        wait_until_answered(f"{self.uri}/health", self._process)
+
+    def kill(self) -> None:
+        """Ends the server's process group at once, as a power cut does."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def _options(self) -> list[str]:
+        return [
+            "--host=127.0.0.1",
+            f"--port={self._port}",
+            "--workers=1",
+            f"--backend-store-uri=sqlite:///{self._directory}/server.db",
+            f"--artifacts-destination={self._directory}/artifacts",
+        ]
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_until_answered(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Returns when the address answers; fails when the process ends or the time is up."""
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the server ended with {process.returncode}"
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.2)
+    raise AssertionError(f"{url} did not answer within {STARTUP_SECONDS} s")

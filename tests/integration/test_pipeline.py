@@ -1,0 +1,234 @@
+"""The whole pipeline on JapaneseVowels through the real flow, read back from where users look."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from pipelines.config import flatten, load_config
+from pipelines.work_directory import Outcome
+from tests.integration.conftest import Project
+
+STAGES = [
+    "rows", "examples", "model", "metrics", "champion", "champion_metrics", "decision", "export",
+    "version",
+]  # fmt: skip
+
+
+def _client(project: Project) -> MlflowClient:
+    return MlflowClient(project.work.tracking_uri)
+
+
+def _runs(project: Project, outcome: Outcome) -> dict[str, Run]:
+    """The parent run as ``pipeline`` and the nested ones by their stage."""
+    client = _client(project)
+    parent = client.get_run(str(outcome.mlflow_run_id))
+    nested = client.search_runs(
+        [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    )
+    return {"pipeline": parent} | {run.data.tags["rnnflow.stage"]: run for run in nested}
+
+
+def _artifacts(project: Project, run: Run) -> set[str]:
+    client = _client(project)
+    found, folders = set(), [""]
+    while folders:
+        for item in client.list_artifacts(run.info.run_id, folders.pop()):
+            if item.is_dir:
+                folders.append(item.path)
+            else:
+                found.add(item.path)
+    return found
+
+
+def test_the_first_run_promotes_an_accurate_model(first_run: Outcome) -> None:
+    assert first_run.status == "promoted"
+    assert first_run.exit_code == 0
+    assert first_run.metrics is not None
+    assert first_run.metrics.examples == 370
+    assert first_run.metrics.accuracy.value >= 0.95
+    assert first_run.metrics.accuracy.low < first_run.metrics.accuracy.value
+    assert [stage.name for stage in first_run.stages] == STAGES
+    assert not any(stage.reused for stage in first_run.stages)
+
+
+def test_mlflow_holds_one_parent_run_and_one_nested_run_a_stage(
+    vowels: Project, first_run: Outcome
+) -> None:
+    runs = _runs(vowels, first_run)
+    assert sorted(runs) == sorted(["pipeline", *STAGES])
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+
+
+def test_every_config_value_is_a_parameter(vowels: Project, first_run: Outcome) -> None:
+    logged = _runs(vowels, first_run)["pipeline"].data.params
+    expected = flatten(load_config(vowels.config))
+    assert set(logged) == set(expected)
+    assert logged["model.units"] == str(expected["model.units"])
+    assert logged["training.max_steps"] == "600"
+
+
+def test_training_metrics_are_logged_against_the_global_step(
+    vowels: Project, first_run: Outcome
+) -> None:
+    model = _runs(vowels, first_run)["model"]
+    client = _client(vowels)
+    losses = client.get_metric_history(model.info.run_id, "train/loss")
+    steps = [point.step for point in losses]
+    assert steps == sorted(set(steps))
+    assert steps[0] == 10
+    assert losses[-1].value < losses[0].value
+    validation = client.get_metric_history(model.info.run_id, "validation/accuracy")
+    assert [point.step for point in validation][0] == 50
+
+
+def test_gate_metrics_and_artifacts_can_be_read_back(vowels: Project, first_run: Outcome) -> None:
+    runs = _runs(vowels, first_run)
+    assert first_run.metrics is not None
+    metrics = runs["metrics"].data.metrics
+    assert metrics["test/accuracy"] == first_run.metrics.accuracy.value
+    assert {"test/macro_f1/low", "test/ece/high", "test/recall/1"} <= set(metrics)
+    names = {path.rpartition("/")[2] for run in runs.values() for path in _artifacts(vowels, run)}
+    assert {
+        "config.yaml", "statistics.json", "dead_letters.jsonl", "report.html", "decision.json",
+        "confusion_matrix.png", "learning_curve.png", "per_class.csv", "saved_model.pb",
+    } <= names  # fmt: skip
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert any(name.startswith("model.ckpt-") for name in names)
+
+
+def test_the_data_set_and_where_the_code_comes_from_are_recorded(
+    vowels: Project, first_run: Outcome
+) -> None:
+    parent = _runs(vowels, first_run)["pipeline"]
+    datasets = [item.dataset for item in parent.inputs.dataset_inputs]
+    assert datasets
+    assert all(dataset.digest for dataset in datasets)
+    tags = parent.data.tags
+    assert {"git.commit", "git.dirty", "version.tensorflow", "host.name"} <= set(tags)
+    assert tags["rnnflow.status"] == "promoted"
+    assert tags["prefect.flow_run_id"]
+
+
+def test_prefect_and_mlflow_name_each_other(vowels: Project, first_run: Outcome) -> None:
+    from prefect.client.orchestration import get_client
+
+    tags = _runs(vowels, first_run)["pipeline"].data.tags
+    with get_client(sync_client=True) as client:
+        flow_run = client.read_flow_run(tags["prefect.flow_run_id"])
+        artifacts = client.read_artifacts()
+    assert flow_run.name == first_run.run_id
+    assert flow_run.state is not None
+    assert flow_run.state.name == "Promoted"
+    texts = [str(artifact.data) for artifact in artifacts]
+    assert any(str(first_run.mlflow_run_id) in text for text in texts)
+
+
+def test_the_registered_version_is_the_champion(vowels: Project, first_run: Outcome) -> None:
+    assert first_run.version is not None
+    version = _client(vowels).get_model_version_by_alias("japanese-vowels", "champion")
+    assert int(version.version) == first_run.version.version
+    assert first_run.version.aliases == ("champion",)
+
+
+def test_the_report_is_one_page_that_needs_nothing_else(
+    vowels: Project, first_run: Outcome
+) -> None:
+    page = (vowels.work.run(first_run.run_id) / "report.html").read_text()
+    assert first_run.run_id in page
+    assert "Promoted" in page
+    for reference in ('src="http', 'href="http', "@import", "url(http"):
+        assert reference not in page
+
+
+def test_an_unchanged_run_reuses_every_cached_stage_and_logs_as_much(
+    vowels: Project, first_run: Outcome
+) -> None:
+    again = vowels.run()
+    reused = {stage.name for stage in again.stages if stage.reused}
+    assert {"examples", "model", "metrics", "export"} <= reused
+    assert again.metrics == first_run.metrics
+    assert again.version is not None
+    assert first_run.version is not None
+    assert again.version.version == first_run.version.version
+    first, second = _runs(vowels, first_run), _runs(vowels, again)
+    for stage in ("pipeline", "examples", "model", "metrics"):
+        assert second[stage].data.params == first[stage].data.params
+        assert second[stage].data.metrics == first[stage].data.metrics
+    client = _client(vowels)
+    histories = [
+        client.get_metric_history(runs["model"].info.run_id, "train/loss")
+        for runs in (first, second)
+    ]
+    assert [p.step for p in histories[0]] == [p.step for p in histories[1]]
+    assert _artifacts(vowels, first["model"]) == _artifacts(vowels, second["model"])
+
+
+def test_a_changed_gate_runs_the_gate_but_trains_nothing(
+    vowels: Project, first_run: Outcome
+) -> None:
+    vowels.edit(gate={"bounds": {"accuracy": {"min": 1.0}}, "min_examples": 10})
+    outcome = vowels.run()
+    reused = {stage.name for stage in outcome.stages if stage.reused}
+    assert {"examples", "model", "metrics"} <= reused
+    assert outcome.status == "refused"
+    assert outcome.exit_code == 3
+    assert "accuracy" in outcome.reason
+    tags = _runs(vowels, outcome)["pipeline"].data.tags
+    assert tags["rnnflow.status"] == "refused"
+    champion = _client(vowels).get_model_version_by_alias("japanese-vowels", "champion")
+    assert first_run.version is not None
+    assert int(champion.version) == first_run.version.version
+
+
+def test_a_refused_run_says_so_in_prefect(vowels: Project, first_run: Outcome) -> None:
+    from prefect.client.orchestration import get_client
+
+    refused = [
+        outcome
+        for run_id in vowels.work.run_ids()
+        if (outcome := vowels.work.find_outcome(run_id)) and outcome.status == "refused"
+    ]
+    assert refused
+    tags = _runs(vowels, refused[-1])["pipeline"].data.tags
+    with get_client(sync_client=True) as client:
+        state = client.read_flow_run(tags["prefect.flow_run_id"]).state
+    assert state is not None
+    assert state.name == "Refused"
+    assert state.type.value == "CANCELLED"
+    assert "accuracy" in str(state.message)
+
+
+def test_another_learning_rate_trains_again_but_preprocesses_nothing(
+    vowels: Project, first_run: Outcome
+) -> None:
+    vowels.edit(
+        model={"optimizer": {"name": "adam", "learning_rate": 0.01}}, training={"max_steps": 60}
+    )
+    outcome = vowels.run(until="model")
+    assert [stage.reused for stage in outcome.stages] == [False, True, False]
+    assert outcome.status == "done"
+
+
+def test_other_content_behind_the_same_path_is_preprocessed_again(
+    vowels: Project, first_run: Outcome
+) -> None:
+    path = vowels.root / "train.jsonl"
+    lines = path.read_text().splitlines()
+    row = json.loads(lines[0])
+    row["sequence"]["coefficients"][0][0] += 0.5
+    path.write_text("\n".join([json.dumps(row), *lines[1:]]) + "\n")
+    outcome = vowels.run(until="examples")
+    assert [stage.reused for stage in outcome.stages] == [False, False]
+
+
+@pytest.mark.parametrize("stage", ["examples", "model", "metrics", "export"])
+def test_every_artifact_is_complete(vowels: Project, first_run: Outcome, stage: str) -> None:
+    made = {item.name: item.artifact for item in first_run.stages}
+    directory = Path(str(made[stage]))
+    assert (directory / "_SUCCESS").is_file()
+    assert not directory.with_name(directory.name + ".partial").exists()

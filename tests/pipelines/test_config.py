@@ -1,0 +1,127 @@
+"""One YAML file: every fault at once, each with its path and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.errors import ConfigError, NotFoundError
+from pipelines.config import dump_config, flatten, load_config, parse_config
+
+MINIMAL = """
+name: demo
+data: {train: rows.jsonl}
+features:
+  sequence:
+    x: {kind: numeric}
+"""
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_least_config_needs_a_name_data_and_one_sequence_feature() -> None:
+    config = parse_config(MINIMAL)
+    assert config.model.units == (64,)
+    assert config.gate.champion.promote_if == "not_significantly_worse"
+
+
+def test_data_paths_are_relative_to_the_config_file(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "demo.yaml"
+    path.parent.mkdir()
+    path.write_text(MINIMAL)
+    assert load_config(path).data.train == str(tmp_path / "folder" / "rows.jsonl")
+
+
+def test_the_bundled_config_is_valid_and_its_data_exists() -> None:
+    config = load_config(ROOT / "pipelines" / "configs" / "japanese_vowels.yaml")
+    assert Path(config.data.train).is_file()
+    assert config.data.test is not None
+    assert Path(config.data.test).is_file()
+
+
+def test_every_fault_is_told_at_once_with_its_path() -> None:
+    text = MINIMAL + "model: {unitz: [8], cell_type: grru}\ntraining: {batch_size: many}\nsede: 1\n"
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, source="demo.yaml")
+    message = str(caught.value)
+    assert message.startswith("demo.yaml has 4 faults:")
+    assert "model.unitz: unknown key; did you mean 'units'?" in message
+    assert "model.cell_type" in message
+    assert "'grru'" in message
+    assert "training.batch_size" in message
+    assert "'many'" in message
+    assert "sede: unknown key; did you mean 'seed'?" in message
+
+
+def test_a_missing_key_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"features: this key is required"):
+        parse_config("name: demo\ndata: {train: rows.jsonl}\n")
+
+
+def test_a_key_given_twice_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"name.* is given twice"):
+        parse_config(MINIMAL + "name: again\n")
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just text", "a: [1", "a:\n\t- b"])
+def test_what_is_no_config_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_config(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("gate: {bounds: {accuracy: {min: 0.9, max: 0.1}}}", "min 0.9 is above max 0.1"),
+        ("gate: {bounds: {accuracy: {}}}", "give min, max or both"),
+        ("data: {train: a, validation_fraction: 0.5, test_fraction: 0.5}", "nothing to train on"),
+        ("features: {sequence: {id: {kind: numeric}}}", "'id'"),
+        ("features: {sequence: {x: {kind: numeric}}, context: {x: {kind: numeric}}}", "'x'"),
+        ("features: {sequence: {x: {kind: categorical}}}", "kind 'token'"),
+        ("features: {sequence: {x: {kind: numeric}}, context: {y: {kind: token}}}", "categorical"),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused(change: str, message: str) -> None:
+    key = change.partition(":")[0]
+    base = {"name": "demo", "data": "{train: a}", "features": "{sequence: {x: {kind: numeric}}}"}
+    lines = [f"{name}: {value}" for name, value in base.items() if name != key]
+    with pytest.raises(ConfigError, match=message):
+        parse_config("\n".join([*lines, change]))
+
+
+def test_a_config_file_that_is_missing_is_the_users_mistake(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="rnnflow init"):
+        load_config(tmp_path / "nothing.yaml")
+
+
+def test_a_config_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(b"\xff\xfe\x00name")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load_config(path)
+
+
+def test_every_value_is_a_parameter_under_its_path() -> None:
+    values = flatten(parse_config(MINIMAL))
+    assert values["features.sequence.x.kind"] == "numeric"
+    assert values["model.optimizer.learning_rate"] == 0.003
+    assert values["gate.bounds.accuracy.min"] == 0.5
+
+
+@given(
+    units=st.lists(st.integers(1, 512), min_size=1, max_size=3),
+    learning_rate=st.floats(1e-6, 1.0),
+    seed=st.integers(0, 2**31),
+    name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,20}", fullmatch=True),
+)
+def test_what_is_written_is_read_back_equal(
+    units: list[int], learning_rate: float, seed: int, name: str
+) -> None:
+    text = MINIMAL.replace("name: demo", f"name: {name!r}") + (
+        f"seed: {seed}\nmodel: {{units: {units}, optimizer: {{learning_rate: {learning_rate!r}}}}}\n"
+    )
+    config = parse_config(text)
+    assert parse_config(dump_config(config)) == config
