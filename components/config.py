@@ -101,7 +101,7 @@ class FeaturesConfig:
         for name in sorted({*self.sequence, *self.context}):
             if not FEATURE_NAME.fullmatch(name):
                 raise ValueError(
-                    f"{name!r} cannot name a tensor: letters, digits, '_', '.' and '-' make a name, "
+                    f"{name!r} cannot name a tensor: letters, digits, '_', '.' and '-' make one, "
                     "the first a letter or a digit"
                 )
         for name in sorted({*self.sequence, *self.context} & RESERVED_NAMES):

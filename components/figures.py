@@ -23,7 +23,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import RcKeyType
 from numpy.typing import NDArray
 
-from components.curves import HistoryPoint, series
+from components.history import HistoryPoint, series
 from components.intervals import wilson
 from components.scoring import Bin
 

@@ -68,9 +68,9 @@ def measure_champion(
     return scores.compare(
         metrics,
         table,
-        version=champion.version,
-        same_model=champion.digest == model.digest,
-        directory=directory,
+        champion.version,
+        champion.digest == model.digest,
+        directory,
     )
 
 

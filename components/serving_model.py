@@ -99,6 +99,7 @@ def _steps(value: Any, spec: tf.TensorSpec, name: str, row: int) -> np.ndarray[A
             fits = array.shape[1:] == spec.shape[2:]
     except (TypeError, ValueError, OverflowError) as error:
         raise _refusal(f"row {row}, {name}: expected {expected}; {error}") from error
+    _check_finite(array, name, row)
     if not fits or not len(array):
         raise _refusal(f"row {row}, {name}: expected {expected}, got shape {list(array.shape)}")
     return array
@@ -146,7 +147,13 @@ def _numbers(value: Any, width: int, name: str, row: int) -> np.ndarray[Any, Any
         raise _refusal(
             f"row {row}, {name}: expected {width} numbers, got shape {list(numbers.shape)}"
         )
+    _check_finite(numbers, name, row)
     return numbers
+
+
+def _check_finite(array: np.ndarray[Any, Any], name: str, row: int) -> None:
+    if array.dtype == np.float32 and not np.isfinite(array).all():
+        raise _refusal(f"row {row}, {name}: expected finite numbers, got NaN or infinity")
 
 
 def _answers(labels: list[str], probabilities: list[list[float]], names: list[str]) -> pd.DataFrame:

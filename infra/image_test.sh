@@ -3,7 +3,8 @@
 # uid 1000. Debian's buildah does the building (chroot isolation), debootstrap makes a base that looks
 # like python:3.11-slim. Needs root, about 15 GB below TMPDIR and about 10 minutes; leaves nothing behind.
 #
-#   KEEP=1 infra/image_test.sh      keeps the scratch directory, to look into it
+#   KEEP=1            keeps the scratch directory, to look into it
+#   DEBIAN_MIRROR=…   where debootstrap finds Debian 12; by default as this machine's apt does
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -43,10 +44,12 @@ install_tools() {
 }
 
 make_base() {
-  # Debian 12 is the release whose Python is 3.11; its mirror is the one that this machine uses.
-  local mirror root="$SCRATCH/base"
-  mirror="$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' | sed -n 1p)"
-  [[ -n "$mirror" ]] || fail "expected a Debian 12 mirror in this machine's apt sources; there is none"
+  # Debian 12 is the release whose Python is 3.11; by default its mirror is the one of this machine.
+  local root="$SCRATCH/base" mirror="${DEBIAN_MIRROR:-}"
+  [[ -n "$mirror" ]] || mirror="$(
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' | sed -n 1p
+  )"
+  [[ -n "$mirror" ]] || fail "expected a Debian 12 mirror in apt's sources; name one in DEBIAN_MIRROR"
   say "making a base like python:3.11-slim ..."
   debootstrap --variant=minbase --include=python3,python3-venv,python3-pip,ca-certificates \
     bookworm "$root" "$mirror" >"$SCRATCH/debootstrap.log" 2>&1 \

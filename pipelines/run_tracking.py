@@ -97,10 +97,16 @@ class RunTracking:
         create_markdown_artifact("\n\n".join(lines), key="mlflow-run", description="MLflow run")
 
 
+def prefect_address() -> str | None:
+    """The page of this flow run; None with Prefect's ephemeral server, which has no pages."""
+    address = str(flow_run.ui_url)
+    return address if address.startswith("http") else None
+
+
 def _running_tags() -> dict[str, str]:
     return {
         tracking.STATUS_TAG: "running",
         "prefect.flow_run_id": str(flow_run.id),
-        "prefect.flow_run_url": str(flow_run.ui_url),
+        "prefect.flow_run_url": prefect_address() or "an ephemeral server's: `prefect server start`",
         **provenance_tags(),
     }

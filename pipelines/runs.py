@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from prefect.client.schemas.objects import StateType
-from prefect.runtime import flow_run
 from prefect.states import Completed, State
 
 from components.artifacts import Decision, write_atomically
@@ -23,7 +22,7 @@ from pipelines.config import dump_config, load_config
 from pipelines.console import StageLine, make_console
 from pipelines.records import metric_values, record_stage
 from pipelines.report import write_report
-from pipelines.run_tracking import RunTracking
+from pipelines.run_tracking import RunTracking, prefect_address
 from pipelines.tasks import MODULES, AnyTask
 from pipelines.work_directory import (
     CONFIG,
@@ -194,7 +193,7 @@ class PipelineRun:
             version=self.values.get("version"),
             mlflow_run_id=self.mlflow_run_id,
             tracking_uri=self.work.tracking_uri,
-            prefect_url=flow_run.ui_url,
+            prefect_url=prefect_address(),
             unsent_events=unsent,
         )
         self.work.save_outcome(self._outcome)

@@ -36,6 +36,7 @@ from components.config import (
     TrainingConfig,
 )
 from components.errors import RegistryError, RnnflowError
+from pipelines.tensorflow_loading import load_tensorflow
 
 AnyTask: TypeAlias = Task[Any, Any]
 
@@ -99,9 +100,7 @@ def write_examples(
     directory: Path,
 ) -> Examples:
     """Validates, splits and transforms the rows with Beam."""
-    # Loaded behind Beam, TensorFlow ignores its log level and writes to the terminal.
-    import tensorflow  # noqa: F401
-
+    load_tensorflow()
     from components import examples
 
     return examples.write_examples(rows, data, features, preprocessing, directory)
@@ -125,6 +124,7 @@ def train_model(
     on_progress: Any,
 ) -> Model:
     """Trains, and continues from the last checkpoint if an earlier try was cut short."""
+    load_tensorflow()
     from components import model as stage
 
     return stage.train_model(
@@ -142,6 +142,7 @@ def train_model(
 )
 def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metrics:
     """Scores the test split, once, for the gate."""
+    load_tensorflow()
     from components import measurement
 
     return measurement.measure_model(model, examples, directory=directory)
@@ -176,6 +177,7 @@ def measure_champion(
     """Scores the champion on the very examples that the candidate was scored on."""
     if champion is None:
         return None
+    load_tensorflow()
     from components import measurement
 
     return measurement.measure_champion(champion, model, examples, metrics, directory=directory)
@@ -203,6 +205,7 @@ def export_model(
     model: Model, examples: Examples, metrics: Metrics, config: ExportConfig, *, directory: Path
 ) -> Export:
     """Writes the SavedModel and checks it in a fresh process."""
+    load_tensorflow()
     from components import estimator, export
 
     return export.export_model(

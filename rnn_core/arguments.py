@@ -34,7 +34,8 @@ def network_spec(
         raise ArgumentError("sequence_feature_columns: expected at least one column, got none.")
     context = sorted_columns(context_columns or (), "get_dense_tensor", "context_feature_columns")
     kind, layers = _layers(units, cell_type, rnn_cell_fn)
-    return NetworkSpec(sequence, context, kind, layers, logits_dimension, sequence_mask)
+    fused = isinstance(units, int)
+    return NetworkSpec(sequence, context, kind, layers, fused, logits_dimension, sequence_mask)
 
 
 def _layers(units: Any, cell_type: Any, rnn_cell_fn: Any) -> tuple[CellKind, tuple[int, ...]]:
@@ -66,9 +67,7 @@ def _kind(cell_type: Any) -> CellKind:
 
 
 def _unit_counts(units: Any) -> tuple[int, ...]:
-    if isinstance(units, int):
-        raise UnsupportedError(f"units as a number is not supported yet; use units=[{units}].")
-    counts = tuple(units)
+    counts = (units,) if isinstance(units, int) else tuple(units)
     if not counts or not all(isinstance(count, int) and count > 0 for count in counts):
         raise ArgumentError(f"units: expected positive whole numbers, one a layer, got {units!r}.")
     return counts

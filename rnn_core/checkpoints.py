@@ -13,7 +13,7 @@ import dataclasses
 import glob
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -62,13 +62,7 @@ class Keeper:
             self._kept = [(kept, at) for kept, at in self._kept if kept != name]
             self._kept.append((name, time.time()))
             dropped = self._drop()
-            tf.compat.v1.train.update_checkpoint_state(
-                os.path.abspath(self.directory),
-                name,
-                [kept for kept, _ in self._kept],
-                all_model_checkpoint_timestamps=[at for _, at in self._kept],
-                last_preserved_timestamp=self._preserved,
-            )
+            write_state(self.directory, self._kept, self._preserved)
             for old in dropped:
                 delete(self.path(old))
         return self.path(name)
@@ -102,6 +96,31 @@ def write(values: Mapping[str, tf.Tensor], prefix: str) -> None:
     finally:
         for path in glob.glob(f"{glob.escape(temporary)}*"):
             os.remove(path)
+
+
+def write_state(
+    directory: str, kept: Sequence[tuple[str, float]], preserved: float | None = None
+) -> None:
+    """Replaces the file ``checkpoint``: names and times of all checkpoints, the newest last.
+
+    The text form of TensorFlow's ``CheckpointState`` message, with paths relative to ``directory``.
+    """
+    lines = [f'model_checkpoint_path: "{kept[-1][0]}"']
+    lines += [f'all_model_checkpoint_paths: "{name}"' for name, _ in kept]
+    lines += [f"all_model_checkpoint_timestamps: {at!r}" for _, at in kept]
+    if preserved is not None:
+        lines.append(f"last_preserved_timestamp: {preserved!r}")
+    write_text(os.path.join(directory, "checkpoint"), "\n".join(lines) + "\n")
+
+
+def write_text(path: str, text: str) -> None:
+    """Replaces a small file in one step."""
+    temporary = f"{path}.tmp-{os.getpid()}"
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
 
 
 def delete(prefix: str) -> None:
@@ -159,7 +178,8 @@ def restore(variables: Mapping[str, tf.Variable], prefix: str) -> None:
     ]
     if differences:
         raise ArchitectureError(
-            f"Checkpoint {prefix} is of another model: " + "; ".join(differences[:_SHOWN])
+            f"Checkpoint {prefix} is of another model: "
+            + "; ".join(differences[:_SHOWN])
             + (f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else "")
             + ". Use the arguments that it was trained with, or another model_dir."
         )

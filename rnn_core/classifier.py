@@ -310,5 +310,3 @@ def _place(
 def _refuse_hooks(hooks: Sequence[Any] | None) -> None:
     if hooks:
         raise UnsupportedError("hooks of evaluate and predict are not supported yet.")
-
-

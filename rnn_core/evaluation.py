@@ -35,9 +35,7 @@ def evaluate(
     return {**metrics, "global_step": model.global_step}
 
 
-def _total(
-    model: InferenceModel, dataset: tf.data.Dataset, steps: int | None
-) -> dict[str, Array]:
+def _total(model: InferenceModel, dataset: tf.data.Dataset, steps: int | None) -> dict[str, Array]:
     iterator = iter(dataset)
     total: dict[str, Array] = {}
     done = 0

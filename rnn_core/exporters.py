@@ -7,10 +7,9 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Mapping
-from typing import Any, Protocol
-
-import tensorflow as tf
+from typing import Protocol
 
 from rnn_core import checkpoints
 from rnn_core.classifier import RNNEstimator
@@ -82,7 +81,7 @@ class BestCheckpointExporter:
         with checkpoints.storage_errors(export_path):
             path = _keep(checkpoint_path, export_path)
             record = {"metric": self._metric, "value": value, "path": os.path.basename(path)}
-            write_json(os.path.join(export_path, "best.json"), record)
+            checkpoints.write_text(os.path.join(export_path, "best.json"), json.dumps(record))
             _delete_others(path)
         logger.info("%s: %s %.6g is the best so far (%s)", self._name, self._metric, value, path)
         return path
@@ -110,7 +109,7 @@ def _keep(checkpoint: str, directory: str) -> str:
         target = os.path.join(directory, os.path.basename(source))
         shutil.copyfile(source, f"{target}.tmp")
         os.replace(f"{target}.tmp", target)
-    tf.compat.v1.train.update_checkpoint_state(os.path.abspath(directory), name, [name])
+    checkpoints.write_state(directory, [(name, time.time())])
     return os.path.join(directory, name)
 
 
@@ -119,10 +118,3 @@ def _delete_others(kept: str) -> None:
         prefix = path.removesuffix(".index")
         if os.path.basename(prefix) != os.path.basename(kept):
             checkpoints.delete(prefix)
-
-
-def write_json(path: str, value: Any) -> None:
-    """Writes a small value in one step."""
-    with open(f"{path}.tmp", "w", encoding="utf-8") as file:
-        json.dump(value, file)
-    os.replace(f"{path}.tmp", path)

@@ -216,8 +216,9 @@ def _mask(features: Features, key: str, lengths: Any, values: tf.Tensor) -> tf.T
     if key in features:
         given = features[key]
         dense = given.to_tensor() if isinstance(given, tf.RaggedTensor) else given
-        return tf.cast(tf.sparse.to_dense(dense) if isinstance(dense, tf.SparseTensor) else dense,
-                       tf.bool)
+        return tf.cast(
+            tf.sparse.to_dense(dense) if isinstance(dense, tf.SparseTensor) else dense, tf.bool
+        )
     if lengths is None:
         return tf.ones(tf.shape(values)[:2], tf.bool)
     return tf.sequence_mask(lengths, tf.maximum(tf.reduce_max(lengths), 1))

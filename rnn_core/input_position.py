@@ -42,8 +42,11 @@ class InputPosition:
         try:
             state = tf.train.Checkpoint(iterator=self.iterator, batches=batches)
             state.write(_prefix(checkpoint))
-        except (tf.errors.FailedPreconditionError, tf.errors.UnimplementedError,
-                tf.errors.InvalidArgumentError) as error:
+        except (
+            tf.errors.FailedPreconditionError,
+            tf.errors.UnimplementedError,
+            tf.errors.InvalidArgumentError,
+        ) as error:
             forget(checkpoint)
             self._can_save = False
             logger.warning(

@@ -2,7 +2,8 @@
 
 Variables have the names of ``tf.estimator`` on TensorFlow 2.15, which are also those of the
 checkpoints: ``rnn_model/rnn/gru_cell/kernel``, with ``stacked_rnn_cells`` between for several
-layers, and ``rnn_model/logits/{kernel,bias}``.
+layers, or ``rnn_model/gru/gru_cell/kernel`` if ``units`` is a number; and
+``rnn_model/logits/{kernel,bias}``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class NetworkSpec:
     cell: CellKind
     units: tuple[int, ...]
     """H of each layer, at least one."""
+    fused: bool
+    """``units`` was given as a number, which changes the names of the layer's variables."""
     logits_dimension: int
     """L."""
     sequence_mask: str
@@ -63,7 +66,7 @@ class Network:
         store = VariableStore(seed)
         self._spec = spec
         self._sequence_state = feature_input.ColumnState("sequence_features", store.create)
-        self._context_state = feature_input.ColumnState("context_features", store.create)
+        self._context_state = feature_input.ColumnState("dense_features", store.create)
         feature_input.create_state(spec.sequence_columns, self._sequence_state)
         feature_input.create_state(spec.context_columns, self._context_state)
         self._layers = _create_layers(spec, store)
@@ -117,6 +120,8 @@ def _create_layers(spec: NetworkSpec, store: VariableStore) -> list[cells.CellWe
 
 
 def _layer_scope(spec: NetworkSpec, index: int) -> str:
+    if spec.fused:
+        return f"rnn_model/{spec.cell.name.removesuffix('_cell')}/{spec.cell.name}"
     if len(spec.units) == 1:
         return f"rnn_model/rnn/{spec.cell.name}"
     suffix = f"_{index}" if index else ""

@@ -107,8 +107,10 @@ class Optimizer:
         prefix = f"training/{spec.rule.name}"
         slots = spec.rule.slots(spec.settings)
         self._slots = {
-            name: {slot: tf.Variable(tf.fill(variable.shape, start), trainable=False)
-                   for slot, start in slots.items()}
+            name: {
+                slot: tf.Variable(tf.fill(variable.shape, start), trainable=False)
+                for slot, start in slots.items()
+            }
             for name, variable in self._trainable.items()
         }
         self._hypers = {
@@ -176,8 +178,10 @@ def clip(gradients: Sequence[Any], settings: Mapping[str, Any]) -> list[Any]:
         return [_by_norm(gradient, settings["clipnorm"]) for gradient in gradients]
     if settings.get("clipvalue"):
         limit = settings["clipvalue"]
-        return [_mapped(gradient, lambda g: tf.clip_by_value(g, -limit, limit))
-                for gradient in gradients]
+        return [
+            _mapped(gradient, lambda g: tf.clip_by_value(g, -limit, limit))
+            for gradient in gradients
+        ]
     if settings.get("global_clipnorm"):
         return list(tf.clip_by_global_norm(gradients, settings["global_clipnorm"])[0])
     return list(gradients)

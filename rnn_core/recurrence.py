@@ -1,9 +1,10 @@
 """One layer over all time steps, with its gradient written out.
 
 The input is projected for all steps at once, before the loop; the loop holds only what depends on
-the step before; the gradients of the weights are one product after it. Only the states are kept for
-the gradient: the gates are made again from them, for all steps at once. A step that is padding
-carries the states on, so that the last output is that of the last real step.
+the step before; the gradients of the weights are one product after it. Only the states and the
+recurrent products are kept for the gradient: the gates are made again from them, for all steps at
+once. A step that is padding carries the states on, so that the last output is that of the last real
+step.
 """
 
 from __future__ import annotations
@@ -50,11 +51,10 @@ def _recurrence(kind: CellKind) -> Callable[..., tf.Tensor]:
     def recurrence(
         projected: tf.Tensor, recurrent: tf.Tensor, bias: tf.Tensor, mask: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[Any, ...]]]:
-        states = _forward(kind, projected, recurrent, bias, mask)
+        states, product = _forward(kind, projected, recurrent, bias, mask)
 
         def gradient(upstream: tf.Tensor) -> tuple[Any, ...]:
             before = tuple(tf.pad(state[:-1], [[1, 0], [0, 0], [0, 0]]) for state in states)
-            product = _product(before[0], recurrent, bias)
             factors = kind.factors(projected, before, states, product, mask)
             d_states = _backward(upstream, factors, recurrent)
             return _weight_gradients(kind, d_states, factors, before[0])
@@ -67,11 +67,11 @@ def _recurrence(kind: CellKind) -> Callable[..., tf.Tensor]:
 
 def _forward(
     kind: CellKind, projected: tf.Tensor, recurrent: tf.Tensor, bias: tf.Tensor, mask: tf.Tensor
-) -> States:
-    """All states [T, B, H], first to last step."""
+) -> tuple[States, tf.Tensor]:
+    """All states [T, B, H] and recurrent products [T, B, G], first to last step."""
     time, batch = tf.unstack(tf.shape(projected)[:2])
     zeros = tf.zeros([batch, recurrent.shape[0]])
-    arrays = _arrays(kind.states, time, zeros)
+    arrays = (*_arrays(kind.states, time, zeros), *_arrays(1, time, projected[0]))
     real = mask > 0
 
     def step(t: tf.Tensor, before: States, arrays: Any) -> tuple[Any, ...]:
@@ -79,11 +79,12 @@ def _forward(
         after = kind.step(tf.gather(projected, t), before, product)
         keep = tf.gather(real, t)
         after = tuple(tf.where(keep, new, old) for new, old in zip(after, before, strict=True))
-        return t + 1, after, _write(arrays, t, after)
+        return t + 1, after, _write(arrays, t, (*after, product))
 
     start = (tf.constant(0), (zeros,) * kind.states, arrays)
     loop = tf.while_loop(lambda t, *_: t < time, step, start, parallel_iterations=1)
-    return tuple(array.stack() for array in loop[2])
+    *states, products = (array.stack() for array in loop[2])
+    return tuple(states), products
 
 
 def _backward(upstream: tf.Tensor, factors: Factors, recurrent: tf.Tensor) -> tf.Tensor:
@@ -137,9 +138,7 @@ def _weight_gradients(
 
 
 def _arrays(count: int, time: tf.Tensor, like: tf.Tensor) -> tuple[tf.TensorArray, ...]:
-    return tuple(
-        tf.TensorArray(tf.float32, time, element_shape=like.shape) for _ in range(count)
-    )
+    return tuple(tf.TensorArray(tf.float32, time, element_shape=like.shape) for _ in range(count))
 
 
 def _write(arrays: Any, t: tf.Tensor, values: States) -> tuple[Any, ...]:

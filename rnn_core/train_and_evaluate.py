@@ -12,7 +12,7 @@ from typing import Any
 from rnn_core import checkpoints
 from rnn_core.arguments import check_steps
 from rnn_core.classifier import RNNEstimator
-from rnn_core.exporters import Exporter, write_json
+from rnn_core.exporters import Exporter
 from rnn_core.hooks import Hook, HookContext
 from rnn_core.types import InputFn
 
@@ -87,9 +87,7 @@ class _Evaluator(Hook):
 
     every_steps = 1 << 40
 
-    def __init__(
-        self, estimator: RNNEstimator, train_spec: TrainSpec, eval_spec: EvalSpec
-    ) -> None:
+    def __init__(self, estimator: RNNEstimator, train_spec: TrainSpec, eval_spec: EvalSpec) -> None:
         self._estimator = estimator
         self._max_steps = train_spec.max_steps
         self._spec = eval_spec
@@ -131,7 +129,8 @@ class _Evaluator(Hook):
         )
         self._export(checkpoint, final)
         with checkpoints.storage_errors(os.path.dirname(self._marker)):
-            write_json(self._marker, {"global_step": self._metrics["global_step"]})
+            record = {"global_step": self._metrics["global_step"]}
+            checkpoints.write_text(self._marker, json.dumps(record))
         self._next_at = time.monotonic() + spec.throttle_secs
 
     def _export(self, checkpoint: str, final: bool) -> None:

@@ -166,7 +166,9 @@ def _rmsprop_sparse(
 ) -> None:
     if "momentum" in slots:
         centered = "mg" in slots
-        apply = raw.ResourceSparseApplyCenteredRMSProp if centered else raw.ResourceSparseApplyRMSProp
+        apply = (
+            raw.ResourceSparseApplyCenteredRMSProp if centered else raw.ResourceSparseApplyRMSProp
+        )
         apply(grad=rows, indices=indices, **_rmsprop_arguments(variable, slots, at))
         return
     squares = _decayed(slots["rms"], rows * rows, indices, at["rho"])

@@ -13,9 +13,9 @@ from rnn_core.heads import base
 from rnn_core.heads.base import Losses
 from rnn_core.types import Array, Features, Predictions
 
-_THRESHOLDS: Final = np.concatenate(
-    [[-1e-7], np.arange(1, 199) / 199.0, [1.0 + 1e-7]]
-).astype(np.float32)
+_THRESHOLDS: Final = np.concatenate([[-1e-7], np.arange(1, 199) / 199.0, [1.0 + 1e-7]]).astype(
+    np.float32
+)
 """Where the two curves are sampled: 200 points, the ends just outside of [0, 1]."""
 
 
@@ -34,9 +34,7 @@ class BinaryClassHead:
             )
         self._weight_column = weight_column
         self._reduction = base.check_reduction(loss_reduction)
-        self._vocabulary = (
-            None if label_vocabulary is None else base.Vocabulary(label_vocabulary)
-        )
+        self._vocabulary = None if label_vocabulary is None else base.Vocabulary(label_vocabulary)
 
     @property
     def logits_dimension(self) -> int:
@@ -61,9 +59,7 @@ class BinaryClassHead:
         targets = tf.cast(labels, tf.float32)
         inside = (targets >= 0) & (targets <= 1)
         outside = tf.boolean_mask(targets, ~inside)
-        return base.checked(
-            targets, tf.reduce_all(inside), "Labels outside of [0, 1]", outside[:5]
-        )
+        return base.checked(targets, tf.reduce_all(inside), "Labels outside of [0, 1]", outside[:5])
 
     def predictions(self, logits: tf.Tensor) -> Predictions:
         """``logits`` and ``logistic`` [B, 1], ``probabilities`` [B, 2], and the classes."""

@@ -28,9 +28,7 @@ class MultiClassHead:
         self._classes = n_classes
         self._weight_column = weight_column
         self._reduction = base.check_reduction(loss_reduction)
-        self._vocabulary = (
-            None if label_vocabulary is None else base.Vocabulary(label_vocabulary)
-        )
+        self._vocabulary = None if label_vocabulary is None else base.Vocabulary(label_vocabulary)
 
     @property
     def logits_dimension(self) -> int:

@@ -1,73 +1,43 @@
-"""A real MLflow server for tests: a process of its own on a free loopback port."""
+"""What the tests of tracking, registry and export share.
+
+A test module asks for it with ``pytest_plugins = ["tests.components.mlflow_fixtures"]``, and never
+imports it.
+"""
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from pathlib import Path
+from collections.abc import Iterator
 
-STARTUP_SECONDS = 90
+import pytest
+
+from tests.components.mlflow_server import MlflowServer
+from tests.components.toy_export import ToyExport, make_toy_export
 
 
-class MlflowServer:
-    """``mlflow server`` on SQLite; ``kill`` and ``start`` keep its port and its data."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-        self.uri = f"http://127.0.0.1:{self._port}"
-
-    def start(self) -> None:
-        """Starts the server and waits until it answers."""
-        with (self._directory / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", *self._options()],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self._directory,
-                start_new_session=True,
-            )
-        wait_until_answered(f"{self.uri}/health", self._process)
-
-    def kill(self) -> None:
-        """Ends the server's process group at once, as a power cut does."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-    def _options(self) -> list[str]:
-        return [
-            "--host=127.0.0.1",
-            f"--port={self._port}",
-            "--workers=1",
-            f"--backend-store-uri=sqlite:///{self._directory}/server.db",
-            f"--artifacts-destination={self._directory}/artifacts",
-        ]
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Address of a SQLite store; each test uses experiments and models of its own."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+@pytest.fixture(scope="session")
+def _running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    server = MlflowServer(tmp_path_factory.mktemp("server"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
-def wait_until_answered(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Returns when the address answers; fails when the process ends or the time is up."""
-    deadline = time.monotonic() + STARTUP_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"the server ended with {process.returncode}"
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.2)
-    raise AssertionError(f"{url} did not answer within {STARTUP_SECONDS} s")
+@pytest.fixture
+def server(_running_server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> MlflowServer:
+    """A server that answers, with time to do so on a busy machine."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+    return _running_server
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> ToyExport:
+    """The toy, saved once a session."""
+    return make_toy_export(tmp_path_factory.mktemp("toy"))

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from components.encoding import encode
 
-NAMES = st.text(min_size=1, max_size=6)
+NAMES = st.text("abXY09_.-", min_size=1, max_size=6)
 FLOAT32 = st.floats(width=32)
 INT64 = st.integers(-(2**63), 2**63 - 1)
 STRINGS = st.lists(st.binary(max_size=200), min_size=1, max_size=5)

@@ -8,8 +8,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from components.curves import HistoryPoint
 from components.figures import TEXT, confusion_figure, learning_figure, png, reliability_figure, svg
+from components.history import HistoryPoint
 from components.scoring import Bin
 
 SMALL = 100_000

@@ -14,7 +14,7 @@ from scipy import stats
 
 from components.artifacts import ChampionMetrics, ClassMetrics, Decision, Interval, Metrics
 from components.config import Bound, ChampionRule, GateConfig, PerClassFloor
-from components.gate import advice, decide, decision_from_json, decision_to_json, mcnemar_worse
+from components.gate import decide, decision_from_json, decision_to_json, mcnemar_worse
 
 UNIT = st.floats(0, 1)
 COUNT = st.integers(0, 300)
@@ -137,7 +137,7 @@ def test_a_model_without_classes_passes_no_floor() -> None:
 
 @pytest.mark.parametrize("name", ["accuracy", "average_loss", "macro_f1", "ece"])
 def test_a_metric_that_is_not_a_number_is_refused_even_without_a_bound(name: str) -> None:
-    metrics = dataclasses.replace(METRICS, **{name: interval(math.nan)})
+    metrics = dataclasses.replace(METRICS, **{name: interval(math.nan)})  # type: ignore[arg-type]
     decision = decide(metrics, None, GateConfig(bounds={}))
     assert not decision.promoted
     assert "not a number" in decision.reason
@@ -199,19 +199,6 @@ def test_the_champion_sentence_gives_counts_and_p() -> None:
         "not significantly worse than champion version 3: where exactly one of them is right, "
         "it is the candidate once and the champion 6 times (exact McNemar test, p = 0.0625)"
     )
-
-
-def test_each_failed_rule_has_advice_and_no_passed_one() -> None:
-    nothing = dataclasses.replace(METRICS, accuracy=interval(math.nan), examples=1)
-    gate = GateConfig(
-        bounds={"macro_f1": Bound(min=1.0)},
-        per_class=PerClassFloor(min_support=50, min_recall=0.99),
-    )
-    decision = decide(nothing, against(0, 40), gate)
-    assert all(advice(rule) for rule in decision.rules)
-    assert not any(rule.passed for rule in decision.rules)
-    assert "gate.bounds" in advice(decision.rules[2])
-    assert advice(decide(METRICS, None, GateConfig()).rules[0]) == ""
 
 
 @given(COUNT, COUNT)

@@ -10,10 +10,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from components.advice import advice
 from components.artifacts import ChampionMetrics, Interval, Rows, SourceFile
 from components.config import Bound, GateConfig, PerClassFloor
-from components.curves import HistoryPoint
-from components.gate import advice, decide
+from components.gate import decide
+from components.history import HistoryPoint
 from components.predictions import PredictionTable
 from components.report import Command, Link, ReportInputs, render_report
 from components.report_parts import largest_confusions, side_by_side, surest_mistakes
@@ -231,7 +232,9 @@ def test_a_model_that_has_diverged_can_be_shown() -> None:
         METRICS, average_loss=Interval(math.nan, math.nan, math.nan), ece=Interval(*[math.nan] * 3)
     )
     decision = decide(metrics, None, GateConfig(min_examples=10))
-    text = shown(render_report(dataclasses.replace(inputs(), metrics=metrics, decision=decision)))
+    text = shown(
+        render_report(dataclasses.replace(inputs(), metrics=metrics, decision=decision, history=()))
+    )
     assert "Average loss not a number 95 %: not known" in text
     assert "Training has diverged" in text
 
@@ -244,7 +247,8 @@ def test_of_many_classes_the_worst_are_shown() -> None:
     report = dataclasses.replace(
         inputs(),
         metrics=metrics,
-        predictions=table,
+        predictions=None,
+        history=(),
         champion_metrics=None,
         decision=decide(metrics, None, gate),
     )

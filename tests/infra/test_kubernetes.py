@@ -307,6 +307,18 @@ def test_both_descriptions_start_the_servers_in_the_same_way(
     assert containers["pipeline"]["image"] == services["worker"]["image"]
 
 
+def test_both_descriptions_make_the_same_automation_from_the_file_they_mount(
+    containers: dict[str, Object], services: Services
+) -> None:
+    container, service = containers["automation"], services["automation"]
+    assert container["command"] == service["entrypoint"]
+    assert container["args"] == service["command"]
+    file = container["args"][0].split()[-1]
+    assert [volume.split(":")[1] for volume in service["volumes"]] == [file]
+    mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert file.rpartition("/")[0] in mounted
+
+
 def test_mlflow_knows_the_names_it_is_called_by(containers: dict[str, Object]) -> None:
     hosts = next(a for a in containers["mlflow"]["args"] if a.startswith("--allowed-hosts="))
     assert {"mlflow:5000", "localhost:5000"} <= set(hosts.partition("=")[2].split(","))

@@ -1,0 +1,133 @@
+"""A toy SavedModel that takes every kind of feature, as ``export_model`` leaves one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from components.artifacts import Export
+from components.config import FeaturesConfig, IdFeature, NumericFeature, VocabularyFeature
+from components.encoding import encode
+from components.quiet import quiet_libraries
+from components.saved_model import score_saved_model
+from components.schema import Schema, save_schema
+from components.served import Served
+from components.validation import Row, parse_row
+
+FEATURES = FeaturesConfig(
+    sequence={
+        "motion": NumericFeature(kind="numeric", width=3),
+        "pulse": NumericFeature(kind="numeric"),
+        "word-1.a": VocabularyFeature(kind="token"),
+        "event": IdFeature(kind="id", size=40),
+    },
+    context={
+        "size": NumericFeature(kind="numeric", width=2),
+        "age": NumericFeature(kind="numeric"),
+        "colour": VocabularyFeature(kind="categorical"),
+        "shop": IdFeature(kind="id", size=9),
+    },
+)
+LABELS = ("no", "yes", "übrig")
+LENGTHS = (4, 1, 7, 2, 2)
+
+
+class Doubling(tf.Module):  # type: ignore[misc]
+    """A transform with a variable: numbers are doubled."""
+
+    def __init__(self) -> None:
+        self._factor = tf.Variable(2.0)
+
+    def __call__(self, raw: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: value * self._factor if value.dtype == tf.float32 else value
+            for name, value in raw.items()
+        }
+
+
+class Summing(tf.Module):  # type: ignore[misc]
+    """A predictor whose logits depend on every value of a row, and on how many there are."""
+
+    def __init__(self) -> None:
+        self._weights = tf.Variable([0.1, 0.2, -0.3])
+
+    def __call__(self, features: dict[str, Any]) -> dict[str, tf.Tensor]:
+        total = tf.add_n([self._sum(value) for value in features.values()])
+        logits = tf.sin(total)[:, tf.newaxis] * self._weights
+        ids = tf.argmax(logits, axis=-1)[:, tf.newaxis]
+        return {
+            "logits": logits,
+            "probabilities": tf.nn.softmax(logits),
+            "class_ids": ids,
+            "classes": tf.gather(tf.constant(LABELS), ids),
+        }
+
+    def _sum(self, value: Any) -> tf.Tensor:
+        if value.dtype == tf.string:
+            value = tf.strings.length(value)
+        value = tf.cast(value, tf.float32) + 0.25
+        while value.shape.rank > 1:
+            value = tf.reduce_sum(value, axis=-1)
+        return value
+
+
+@dataclass(frozen=True)
+class ToyExport:
+    """The export, and the rows with which it was scored."""
+
+    export: Export
+    rows: list[dict[str, Any]]
+    """As a client sends them: a value a feature."""
+    records: list[bytes]
+    """The same rows as raw examples."""
+    probabilities: NDArray[np.float64]
+
+    @property
+    def saved_model(self) -> Path:
+        return Path(self.export.path) / "saved_model"
+
+
+def json_row(steps: int) -> dict[str, Any]:
+    """A row as it lies in a JSONL file."""
+    return {
+        "id": f"row-{steps}",
+        "label": "no",
+        "sequence": {
+            "motion": [[i, i / 3, -1.5] for i in range(steps)],
+            "pulse": [60 + i for i in range(steps)],
+            "word-1.a": ["über", "a", ""][:steps] + ["b"] * (steps - 3),
+            "event": [(7 * i) % 40 for i in range(steps)],
+        },
+        "context": {"size": [1, 2.5], "age": steps, "colour": "blå", "shop": steps % 9},
+    }
+
+
+def raw_record(row: dict[str, Any]) -> bytes:
+    """The raw example of a row."""
+    parsed = parse_row(json.dumps(row).encode(), FEATURES)
+    assert isinstance(parsed, Row), parsed
+    context = {name: parsed.values[name] for name in FEATURES.context}
+    sequence = {name: parsed.values[name] for name in FEATURES.sequence}
+    return encode({**context, "id": [parsed.id.encode()]}, sequence)
+
+
+def make_toy_export(directory: Path) -> ToyExport:
+    """Saves the toy and scores its rows one by one, without any padding."""
+    schema = Schema(FEATURES, LABELS, {"word-1.a": 9, "event": 40, "colour": 4, "shop": 9})
+    served = Served(schema, Doubling(), Summing())
+    with quiet_libraries():
+        tf.saved_model.save(served, str(directory / "saved_model"), signatures=served.signatures)
+    rows = [json_row(steps) for steps in LENGTHS]
+    records = [raw_record(row) for row in rows]
+    plain = [{**row["sequence"], **row["context"]} for row in rows]
+    save_schema(schema, directory)
+    (directory / "example.json").write_text(json.dumps(plain[0]))
+    _, probabilities = score_saved_model(directory / "saved_model", records, batch_size=1)
+    export = Export(str(directory), "toy-digest", 0.0, len(rows))
+    return ToyExport(export, plain, records, probabilities)
