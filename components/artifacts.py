@@ -83,7 +83,10 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What a model reaches on one set of examples; ``confusion[i][j]`` counts true i, predicted j."""
+    """What a model reaches on one set of examples.
+
+    ``confusion[i][j]`` counts the examples of label i that were taken for label j.
+    """
 
     accuracy: Interval
     average_loss: Interval
@@ -178,6 +181,8 @@ def is_complete(directory: Path) -> bool:
 def building(directory: Path, *, resume: bool = False) -> Iterator[Path]:
     """Yields ``<directory>.partial``; on success it becomes ``directory``, whole.
 
+    After an error it is taken away, unless the next build shall resume it.
+
     Args:
       directory: where the artifact shall be; what is there is replaced.
       resume: keep what an earlier, interrupted build left in the partial directory.
@@ -190,10 +195,15 @@ def building(directory: Path, *, resume: bool = False) -> Iterator[Path]:
         if not resume:
             shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True, exist_ok=True)
-        yield partial
+        try:
+            yield partial
+        except BaseException:
+            if not resume:
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
         write_atomically(partial / SUCCESS, b"")
         shutil.rmtree(directory, ignore_errors=True)
-        os.replace(partial, directory)
+        partial.replace(directory)
         _sync_directory(directory.parent)
 
 
@@ -207,15 +217,16 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(name, 0o644)
-            os.replace(name, path)
+            temporary.chmod(0o644)
+            temporary.replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
         _sync_directory(path.parent)
 

@@ -7,20 +7,29 @@ from typing import Any
 import tensorflow as tf
 
 from components.config import Feature, NumericFeature
+from components.quiet import quiet_libraries
 from components.schema import Schema
 
 
 def feature_columns(schema: Schema) -> tuple[list[Any], list[Any]]:
     """The (sequence, context) columns that read what ``components.batches`` yields."""
-    sequence = [
+    # Each column warns that it is deprecated; rnn_core is what keeps them in use.
+    with quiet_libraries():
+        return _sequence_columns(schema), _context_columns(schema)
+
+
+def _sequence_columns(schema: Schema) -> list[Any]:
+    return [
         _sequence_column(name, feature, schema)
         for name, feature in sorted(schema.features.sequence.items())
     ]
-    context = [
+
+
+def _context_columns(schema: Schema) -> list[Any]:
+    return [
         _context_column(name, feature, schema)
         for name, feature in sorted(schema.features.context.items())
     ]
-    return sequence, context
 
 
 def _sequence_column(name: str, feature: Feature, schema: Schema) -> Any:

@@ -33,9 +33,9 @@ class DataConfig:
     train: str
     """JSONL file of the training rows, or of all rows if ``test`` is not given."""
     validation: str | None = None
-    """JSONL file of the validation rows; without it ``validation_fraction`` of ``train`` is taken."""
+    """JSONL file of the validation rows; without it a fraction of ``train`` is taken."""
     test: str | None = None
-    """JSONL file of the test rows; without it ``test_fraction`` of ``train`` is taken."""
+    """JSONL file of the test rows; without it a fraction of ``train`` is taken."""
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.15
     """Share of the rows that the stable hash of their id sends to validation."""
     test_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2

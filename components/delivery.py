@@ -44,6 +44,10 @@ class AwayError(Exception):
     """The server does not answer now; it may later. Never leaves the tracking modules."""
 
 
+class _GoneError(Exception):
+    """A file that was to be uploaded is not there any more."""
+
+
 class Delivery:
     """Applies the events of one journal to one tracking server."""
 
@@ -149,7 +153,7 @@ class Delivery:
 
 def _is_hopeless(error: Exception) -> bool:
     """The server refuses for good, the run was refused (KeyError), or the file is gone."""
-    return is_final(error) or isinstance(error, KeyError | FileNotFoundError)
+    return is_final(error) or isinstance(error, KeyError | _GoneError)
 
 
 def _tags(event: Event) -> list[RunTag]:
@@ -172,7 +176,7 @@ def _set_tags(client: MlflowClient, run: str, event: Event) -> None:
 def _log_artifact(client: MlflowClient, run: str, event: Event) -> None:
     path, destination = Path(event["path"]), event["artifact_path"] or None
     if not path.exists():
-        raise FileNotFoundError(f"{path} is gone")
+        raise _GoneError(f"{path} is gone")
     with patient(UPLOAD_SECONDS):
         if path.is_dir():
             client.log_artifacts(run, str(path), destination)

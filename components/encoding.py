@@ -1,8 +1,8 @@
 """Values become the bytes of a ``tf.train.SequenceExample``.
 
 The protocol buffers are written by hand, ten times as fast as through their Python classes: every
-step of a feature has the same header, so that a whole sequence is one numpy array. The bytes are
-those of a deterministic serialization: map keys are sorted, numbers are packed.
+step of a feature has the same header, so that a whole sequence is one numpy array. The same values
+give the same bytes: map keys are sorted. Numbers are packed.
 Wire format: https://protobuf.dev/programming-guides/encoding/; messages: tensorflow/core/example.
 """
 

@@ -12,12 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import mlflow.pyfunc
-import pandas as pd
-from mlflow.models.model import Model as MlflowModel
-
 from components.mlflow_client import LoggedModel
-from components.mlflow_signature import model_signature
 from components.quiet import quiet_libraries
 from components.schema import load_schema
 
@@ -46,6 +41,14 @@ def build_package(export: Path, logged: LoggedModel, run_id: str) -> Iterator[Pa
 
 def _save(export: Path, logged: LoggedModel, run_id: str, package: Path) -> None:
     with quiet_libraries():
+        # Here, because they are slow and warn while they are imported, and a version that is
+        # reused needs none of them.
+        import mlflow.pyfunc
+        import pandas as pd
+        from mlflow.models.model import Model as MlflowModel
+
+        from components.mlflow_signature import model_signature
+
         mlflow.pyfunc.save_model(
             path=str(package),
             python_model=str(_SERVED_CODE),

@@ -31,9 +31,8 @@ def score_saved_model(
     """
     model = tf.saved_model.load(str(saved_model_path))
     answer = model.signatures["serving_default"]
-    return labels_of(model), _probabilities(
-        answer(examples=tf.constant(batch)) for batch in _batches(raw_records, batch_size)
-    )
+    answers = (answer(examples=tf.constant(batch)) for batch in _batches(raw_records, batch_size))
+    return _scores(model, answers)
 
 
 def score_raw_tensors(
@@ -43,9 +42,10 @@ def score_raw_tensors(
     model = tf.saved_model.load(str(saved_model_path))
     answer = model.signatures["raw"]
     specs = answer.structured_input_signature[1]
-    return labels_of(model), _probabilities(
+    answers = (
         answer(**_padded_tensors(batch, specs)) for batch in _batches(raw_records, batch_size)
     )
+    return _scores(model, answers)
 
 
 def argument_name(feature: str) -> str:
@@ -58,14 +58,10 @@ def argument_name(feature: str) -> str:
     return plain if plain[0].isalpha() else f"arg_{plain}"
 
 
-def labels_of(model: Any) -> tuple[str, ...]:
-    """The label vocabulary of a loaded model, in the order of its probabilities."""
-    return tuple(label.decode() for label in model.labels().numpy().tolist())
-
-
-def _probabilities(answers: Iterable[dict[str, tf.Tensor]]) -> NDArray[np.float64]:
+def _scores(model: Any, answers: Iterable[dict[str, tf.Tensor]]) -> Scores:
+    labels = tuple(label.decode() for label in model.labels().numpy().tolist())
     found = [answer["probabilities"].numpy().astype(np.float64) for answer in answers]
-    return np.concatenate(found) if found else np.zeros((0, 0))
+    return labels, np.concatenate([np.zeros((0, len(labels))), *found])
 
 
 def _batches(records: Iterable[bytes], size: int) -> Iterator[list[bytes]]:

@@ -42,7 +42,9 @@ def rnnflow() -> None:
 @rnnflow.command()
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--test", type=click.Path(path_type=Path), help="JSONL file of the test rows.")
-@click.option("--validation", type=click.Path(path_type=Path), help="JSONL file of validation rows.")
+@click.option(
+    "--validation", type=click.Path(path_type=Path), help="JSONL file of validation rows."
+)
 @click.option("--output", type=click.Path(path_type=Path), help="Default: DATA with .yaml.")
 @click.option("--name", help="Name of the experiment and of the registered model.")
 @click.option("--force", is_flag=True, help="Replace a config that exists.")
@@ -105,7 +107,9 @@ def promote(name: str, version: int, reason: str, work_dir: Path) -> None:
 
 @rnnflow.command()
 @click.argument("name")
-@click.option("--reason", default="rolled back by hand", show_default=True, help="Kept in the record.")
+@click.option(
+    "--reason", default="rolled back by hand", show_default=True, help="Kept in the record."
+)
 @_WORK_DIR
 def rollback(name: str, reason: str, work_dir: Path) -> None:
     """Make the previous champion of NAME the champion again."""
@@ -117,7 +121,9 @@ def rollback(name: str, reason: str, work_dir: Path) -> None:
 @rnnflow.command()
 @click.argument("name")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), help="JSONL file; standard output without it.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="JSONL file; standard output without it."
+)
 @_WORK_DIR
 def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:
     """Score the rows of DATA (JSONL, labels not needed) with the champion of NAME."""
@@ -128,7 +134,9 @@ def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:
 
 @rnnflow.command()
 @click.argument("name")
-@click.option("--last", default=5, show_default=True, type=click.IntRange(min=1), help="How many runs.")
+@click.option(
+    "--last", default=5, show_default=True, type=click.IntRange(min=1), help="How many runs."
+)
 @_WORK_DIR
 def compare(name: str, last: int, work_dir: Path) -> None:
     """Show the last runs of NAME side by side, with deltas and intervals."""
@@ -153,7 +161,7 @@ def status(run_id: str | None, work_dir: Path) -> None:
 @click.option("--timezone", default="UTC", show_default=True, help="Time zone of --cron.")
 @_WORK_DIR
 def schedule(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
-    """Serve CONFIG as a scheduled Prefect deployment until stopped; overlapping runs are refused."""
+    """Serve CONFIG as a scheduled Prefect deployment; overlapping runs are refused."""
     from pipelines import deployments
 
     deployments.serve(config, cron, timezone, work_dir)

@@ -146,7 +146,7 @@ def _lower_first(text: str) -> str:
 
 
 def _absolute(data: DataConfig, folder: Path) -> DataConfig:
-    paths = {
+    paths: dict[str, Any] = {
         name: str((folder / value).resolve())
         for name in ("train", "validation", "test")
         if (value := getattr(data, name)) is not None

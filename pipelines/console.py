@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from types import TracebackType
 from typing import Self
@@ -14,6 +15,7 @@ from rich.status import Status
 LOGGER = logging.getLogger("rnnflow")
 
 _NAME_WIDTH = 17
+_LOG_WIDTH = 200
 
 
 class StageLine:
@@ -62,5 +64,8 @@ class StageLine:
 
 
 def make_console(stderr: bool = False) -> Console:
-    """Never wraps: a line is a line, in a log too."""
-    return Console(soft_wrap=True, highlight=False, stderr=stderr)
+    """Never wraps: a line is a line. A file or a log has room for a wide table."""
+    console = Console(soft_wrap=True, highlight=False, stderr=stderr)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _LOG_WIDTH
+    return console

@@ -53,9 +53,7 @@ def _write_decision(path: Path, decision: Decision) -> Path:
     return path
 
 
-def _write_page(
-    run_id: str, path: Path, config: PipelineConfig, values: Mapping[str, Any]
-) -> Path:
+def _write_page(run_id: str, path: Path, config: PipelineConfig, values: Mapping[str, Any]) -> Path:
     from components.report import render_report
 
     write_atomically(path, render_report(_inputs(run_id, config, values)))

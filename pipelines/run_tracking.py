@@ -107,6 +107,7 @@ def _running_tags() -> dict[str, str]:
     return {
         tracking.STATUS_TAG: "running",
         "prefect.flow_run_id": str(flow_run.id),
-        "prefect.flow_run_url": prefect_address() or "an ephemeral server's: `prefect server start`",
+        "prefect.flow_run_url": prefect_address()
+        or "an ephemeral server's: `prefect server start`",
         **provenance_tags(),
     }

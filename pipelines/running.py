@@ -46,23 +46,27 @@ def _run(config: Path, work_dir: Path, until: str | None, rerun: str | None) -> 
 
 
 def _call_flow(
-    console: Console, config: Path, work_dir: Path, run_id: str, until: str | None, rerun: str | None
+    console: Console,
+    config: Path,
+    work_dir: Path,
+    run_id: str,
+    until: str | None,
+    rerun: str | None,
 ) -> Outcome:
     with console.status("starting Prefect and MLflow ..."):
         # Here, so that a fault in the config or the arguments is told before the slow imports.
         from pipelines.training import training_flow
-    state = training_flow(
-        str(config), str(work_dir), run_id, until, rerun, return_state=True
-    )
+    state = training_flow(str(config), str(work_dir), run_id, until, rerun, return_state=True)
     outcome = WorkDirectory(work_dir.resolve()).find_outcome(run_id)
     if outcome is not None and outcome.status != "failed":
         return outcome
     error = state.result(raise_on_failure=False)
     if isinstance(error, RnnflowError):
         raise error
+    assert isinstance(error, BaseException), f"a failed flow run holds its error, not {error!r}"
     raise RnnflowError(_unexpected(error, work_dir, run_id)) from error
 
 
-def _unexpected(error: object, work_dir: Path, run_id: str) -> str:
+def _unexpected(error: BaseException, work_dir: Path, run_id: str) -> str:
     log = WorkDirectory(work_dir.resolve()).runs / run_id / ERROR
     return f"{type(error).__name__}: {error}\n  The whole trace is in {log}."

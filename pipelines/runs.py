@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from prefect.client.schemas.objects import StateType
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State, StateType
+from prefect.states import Completed
 
 from components.artifacts import Decision, write_atomically
 from components.errors import RnnflowError
@@ -37,7 +37,7 @@ from pipelines.work_directory import (
 EXIT_CODES: Mapping[Status, int] = {"promoted": 0, "done": 0, "refused": 3, "failed": 1}
 
 
-class _Stopped(Exception):
+class _StageReached(Exception):  # noqa: N818  (nothing went wrong)
     """The last stage that was asked for is done."""
 
 
@@ -100,7 +100,7 @@ class PipelineRun:
         trace: TracebackType | None,
     ) -> bool:
         try:
-            if error is None or isinstance(error, _Stopped):
+            if error is None or isinstance(error, _StageReached):
                 self._end(*self._verdict())
                 return True
             text = "".join(traceback.format_exception(error))
@@ -128,7 +128,7 @@ class PipelineRun:
             self.values[name] = value = state.result()
             self._note(name, value, state.name == "Cached", directory)
         if name == self._until:
-            raise _Stopped
+            raise _StageReached
         return value
 
     def on_progress(self, history: Path, step: int, metrics: Mapping[str, float]) -> None:

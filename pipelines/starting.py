@@ -116,7 +116,11 @@ def _yaml(values: dict[str, Any], indent: str = "") -> str:
             lines.append(f"{indent}{key}:\n{_yaml(value, indent + '  ')}")
         else:
             inline = yaml.safe_dump(
-                {key: value}, default_flow_style=True, width=1000, sort_keys=False, allow_unicode=True
+                {key: value},
+                default_flow_style=True,
+                width=1000,
+                sort_keys=False,
+                allow_unicode=True,
             )
             lines.append(f"{indent}{inline.strip()[1:-1]}\n")
     return "".join(lines)

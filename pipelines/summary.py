@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +65,6 @@ def mlflow_command(tracking_uri: str) -> str:
 
 def _shown(path: Path) -> Path:
     """Relative to where the user stands, if it is below."""
-    here = Path(os.getcwd())
+    here = Path.cwd()
     absolute = path if path.is_absolute() else here / path
     return absolute.relative_to(here) if absolute.is_relative_to(here) else path

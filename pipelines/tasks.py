@@ -172,7 +172,12 @@ def find_champion(name: str, tracking_uri: str, *, directory: Path) -> Champion 
     **_CACHED,
 )
 def measure_champion(
-    champion: Champion | None, model: Model, examples: Examples, metrics: Metrics, *, directory: Path
+    champion: Champion | None,
+    model: Model,
+    examples: Examples,
+    metrics: Metrics,
+    *,
+    directory: Path,
 ) -> ChampionMetrics | None:
     """Scores the champion on the very examples that the candidate was scored on."""
     if champion is None:

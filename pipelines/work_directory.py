@@ -1,11 +1,11 @@
 """The work directory: where a machine keeps artifacts, runs and, by default, MLflow's database.
 
-    .rnnflow/
-      artifacts/<stage>/<fingerprint>/   what a stage made, with its Prefect result
-      champions/<name>-<version>/        local copies of the models that serve
-      runs/<run id>/                     config.yaml, outcome.json, report.html, tracking.jsonl
-      mlflow.db  mlflow-artifacts/       unless MLFLOW_TRACKING_URI names a server
-      lock                               held by the one run that is going on
+.rnnflow/
+  artifacts/<stage>/<fingerprint>/   what a stage made, with its Prefect result
+  champions/<name>-<version>/        local copies of the models that serve
+  runs/<run id>/                     config.yaml, outcome.json, report.html, tracking.jsonl
+  mlflow.db  mlflow-artifacts/       unless MLFLOW_TRACKING_URI names a server
+  lock                               held by the one run that is going on
 """
 
 from __future__ import annotations

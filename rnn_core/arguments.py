@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rnn_core.cells import KINDS, CellKind
 from rnn_core.config import USE_DEFAULT
 from rnn_core.errors import ArgumentError, UnsupportedError
 from rnn_core.features import sorted_columns
+from rnn_core.hooks import Hook
 from rnn_core.model import NetworkSpec
 
 
@@ -84,3 +85,18 @@ def check_steps(steps: int | None, max_steps: int | None) -> None:
     for name, value in (("steps", steps), ("max_steps", max_steps)):
         if value is not None and value <= 0:
             raise ArgumentError(f"{name}: expected a positive number or None, got {value}.")
+
+
+def check_hooks(hooks: Sequence[Any]) -> list[Hook]:
+    """The hooks of a training.
+
+    Raises:
+        UnsupportedError: one is not a ``Hook`` of this package.
+    """
+    for hook in hooks:
+        if not isinstance(hook, Hook):
+            raise UnsupportedError(
+                f"hooks: expected subclasses of rnn_core.Hook, got {type(hook).__name__}; "
+                "session hooks are not supported yet."
+            )
+    return list(hooks)

@@ -1,11 +1,11 @@
 """The built-in recurrent cells: their weights, one step, and what their gradient needs.
 
-Weights are laid out as in Keras 2: ``kernel`` [F, G], ``recurrent_kernel`` [H, G] and ``bias``, with
-G = H for ``simple_rnn``, 4H for ``lstm`` (gates i, f, c, o) and 3H for ``gru`` (gates z, r, h; bias
-[2, 3H]: one for the input, one for the recurrent product, which is Keras 2's ``reset_after=True``).
+Weights are laid out as in Keras 2: ``kernel`` [F, G], ``recurrent_kernel`` [H, G] and ``bias``,
+with G = H for ``simple_rnn``, 4H for ``lstm`` (gates i, f, c, o) and 3H for ``gru`` (gates z, r, h;
+bias [2, 3H]: one for the input, one for the recurrent product: Keras 2's ``reset_after=True``).
 
-The gradient of a step is linear in the gradients of its states, so it is written as factors that are
-made for all steps at once, and that the loop back in time only multiplies with.
+The gradient of a step is linear in the gradients of its states, so it is written as factors that
+are made for all steps at once, and that the loop back in time only multiplies with.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class CellKind:
     step: Callable[[tf.Tensor, States, tf.Tensor], States]
     """Projected input [B, G], states and recurrent product [B, G] to the next states."""
     factors: Callable[[tf.Tensor, States, States, tf.Tensor, tf.Tensor], Factors]
-    """Projected inputs, states before, states after, recurrent products and mask, all [T, B, ...]."""
+    """Projected inputs, states before and after, recurrent products and mask, all [T, B, ...]."""
 
     def initial_bias(self, shape: Sequence[int], _: np.random.Generator) -> Array:
         """Zeros, but ones for the forget gate of an LSTM: Jozefowicz et al. 2015."""

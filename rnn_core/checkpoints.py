@@ -8,19 +8,20 @@ replaced in one step: a kill at any moment leaves the last good one.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import glob
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
 
 import tensorflow as tf
 
-from rnn_core.errors import ArchitectureError, CheckpointError, StorageError
+from rnn_core.errors import ArchitectureError, CheckpointError
+from rnn_core.files import first_line, storage_errors, with_prefix, write_text
 from rnn_core.types import Array
 
-_SHOWN = 5
+_SHOWN: Final = 5
 
 
 @dataclasses.dataclass
@@ -40,15 +41,15 @@ class Keeper:
         paths = list(state.all_model_checkpoint_paths)
         times = list(state.all_model_checkpoint_timestamps) or [time.time()] * len(paths)
         self._kept = [
-            (os.path.basename(path), stamp)
+            (Path(path).name, stamp)
             for path, stamp in zip(paths, times, strict=False)
-            if exists(self.path(os.path.basename(path)))
+            if exists(self.path(Path(path).name))
         ]
         self._preserved = state.last_preserved_timestamp or self._preserved
 
     def path(self, name: str) -> str:
         """The prefix of the checkpoint ``name``."""
-        return os.path.join(self.directory, name)
+        return str(Path(self.directory) / name)
 
     def save(self, values: Mapping[str, tf.Tensor], step: int) -> str:
         """Writes a checkpoint and makes it the newest; gives its prefix.
@@ -94,8 +95,8 @@ def write(values: Mapping[str, tf.Tensor], prefix: str) -> None:
             checkpoint_prefixes=[temporary], destination_prefix=prefix, delete_old_dirs=False
         )
     finally:
-        for path in glob.glob(f"{glob.escape(temporary)}*"):
-            os.remove(path)
+        for path in with_prefix(temporary):
+            path.unlink(missing_ok=True)
 
 
 def write_state(
@@ -110,29 +111,18 @@ def write_state(
     lines += [f"all_model_checkpoint_timestamps: {at!r}" for _, at in kept]
     if preserved is not None:
         lines.append(f"last_preserved_timestamp: {preserved!r}")
-    write_text(os.path.join(directory, "checkpoint"), "\n".join(lines) + "\n")
-
-
-def write_text(path: str, text: str) -> None:
-    """Replaces a small file in one step."""
-    temporary = f"{path}.tmp-{os.getpid()}"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_text(Path(directory) / "checkpoint", "\n".join(lines) + "\n")
 
 
 def delete(prefix: str) -> None:
     """Removes all files of a checkpoint, the index first so that it never looks whole."""
-    for path in (f"{prefix}.index", *glob.glob(f"{glob.escape(prefix)}.*")):
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(path)
+    for path in (Path(f"{prefix}.index"), *with_prefix(prefix)):
+        path.unlink(missing_ok=True)
 
 
 def exists(prefix: str) -> bool:
     """Whether there is a checkpoint of that prefix."""
-    return os.path.exists(f"{prefix}.index")
+    return Path(f"{prefix}.index").exists()
 
 
 def latest(directory: str) -> str | None:
@@ -141,26 +131,27 @@ def latest(directory: str) -> str | None:
     return path
 
 
-def read(prefix: str) -> dict[str, Array]:
-    """All variables of a checkpoint by name.
+def read(prefix: str, names: Sequence[str] | None = None) -> dict[str, Array]:
+    """Variables of a checkpoint by name, all of them unless ``names`` are given.
 
     Raises:
-        CheckpointError: it does not exist, or is not whole.
+        CheckpointError: it does not exist, or is not whole, or has no variable of a name.
     """
     try:
-        reader = tf.train.load_checkpoint(prefix)
-        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+        reader: Any = tf.train.load_checkpoint(prefix)
+        wanted = reader.get_variable_to_shape_map() if names is None else names
+        return {name: reader.get_tensor(name) for name in wanted}
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
+        state = Path(prefix).parent / "checkpoint"
         raise CheckpointError(
-            f"Checkpoint {prefix} cannot be read: {str(error).splitlines()[0]}. It may be "
-            "truncated: delete its files, and name an older one in the file "
-            f"{os.path.join(os.path.dirname(prefix), 'checkpoint')!r}."
+            f"Checkpoint {prefix} cannot be read: {first_line(error)}. If it is truncated, delete "
+            f"its files and name an older one as model_checkpoint_path in {state}."
         ) from None
 
 
 def step_of(prefix: str) -> int:
-    """The global step that a checkpoint was saved at."""
-    return int(read(prefix)["global_step"])
+    """The global step that a checkpoint was saved at. Raises CheckpointError."""
+    return int(read(prefix, ["global_step"])["global_step"])
 
 
 def restore(variables: Mapping[str, tf.Variable], prefix: str) -> None:
@@ -177,11 +168,10 @@ def restore(variables: Mapping[str, tf.Variable], prefix: str) -> None:
         if (text := _difference(name, variable, values.get(name)))
     ]
     if differences:
+        more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
         raise ArchitectureError(
-            f"Checkpoint {prefix} is of another model: "
-            + "; ".join(differences[:_SHOWN])
-            + (f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else "")
-            + ". Use the arguments that it was trained with, or another model_dir."
+            f"Checkpoint {prefix} is of another model: {'; '.join(differences[:_SHOWN])}{more}. "
+            "Use the arguments that it was trained with, or another model_dir."
         )
     for name, variable in variables.items():
         variable.assign(values[name])
@@ -193,15 +183,3 @@ def _difference(name: str, variable: tf.Variable, value: Array | None) -> str | 
     if tuple(variable.shape) != value.shape:
         return f"{name} is {list(value.shape)} there and {list(variable.shape)} here"
     return None
-
-
-@contextlib.contextmanager
-def storage_errors(directory: str) -> Iterator[None]:
-    """Turns a failed write into a StorageError that names the directory."""
-    try:
-        yield
-    except (OSError, tf.errors.OpError) as error:
-        raise StorageError(
-            f"Cannot write to {directory}: {str(error).splitlines()[0]}. Free some space, or "
-            "choose a model_dir that can be written; the last checkpoint is still good."
-        ) from error

@@ -6,12 +6,14 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from rnn_core import checkpoints, evaluation, prediction, training
-from rnn_core.arguments import check_steps, network_spec
+from rnn_core.arguments import check_hooks, check_steps, network_spec
 from rnn_core.config import USE_DEFAULT, RunConfig
 from rnn_core.errors import ArgumentError, CheckpointError, UnsupportedError
+from rnn_core.files import storage_errors
 from rnn_core.heads import BinaryClassHead, Head, MultiClassHead
 from rnn_core.heads.base import SUM_OVER_BATCH_SIZE
 from rnn_core.hooks import Hook
@@ -84,7 +86,7 @@ class RNNEstimator:
 
     def eval_dir(self, name: str | None = None) -> str:
         """Where the evaluation ``name`` writes its event file."""
-        return os.path.join(self._model_dir, f"eval_{name}" if name else "eval")
+        return str(Path(self._model_dir) / (f"eval_{name}" if name else "eval"))
 
     def train(
         self,
@@ -108,13 +110,13 @@ class RNNEstimator:
             logger.info("Not training: step %d of %d is reached already.", start, max_steps)
             return self
         last_step = max_steps if steps is None else start + steps
-        with checkpoints.storage_errors(self._model_dir):
-            os.makedirs(self._model_dir, exist_ok=True)
+        with storage_errors(self._model_dir):
+            Path(self._model_dir).mkdir(parents=True, exist_ok=True)
         if self._trainable is None or self.latest_checkpoint() is None:
             self._trainable = TrainableModel(
                 self._spec, self._head, self._optimizer, self._config.tf_random_seed
             )
-        looks = [*(hooks or ()), *(saving_listeners or ())]
+        looks = check_hooks([*(hooks or ()), *(saving_listeners or ())])
         plan = Plan(self._config, self._model_dir, looks, last_step)
         training.train(self._trainable, self._input(input_fn, ModeKeys.TRAIN), plan)
         return self

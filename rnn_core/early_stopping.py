@@ -7,7 +7,6 @@ decides as if it had not been.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -64,8 +63,6 @@ class EarlyStopping(Hook):
             self._decide(context)
 
     def _decide(self, context: HookContext) -> None:
-        if not os.path.isdir(self._directory):
-            return
         evaluations = {
             step: values[self._metric]
             for step, values in read_events(self._directory).items()

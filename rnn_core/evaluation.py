@@ -7,10 +7,10 @@ import logging
 import numpy as np
 import tensorflow as tf
 
-from rnn_core.errors import EmptyInputError, LabelError
+from rnn_core.checks import named_errors
+from rnn_core.errors import EmptyInputError
 from rnn_core.inference import InferenceModel
 from rnn_core.summaries import EventWriter
-from rnn_core.training import assertion_text
 from rnn_core.types import Array
 
 logger = logging.getLogger("rnn_core")
@@ -41,14 +41,10 @@ def _total(model: InferenceModel, dataset: tf.data.Dataset, steps: int | None) -
     done = 0
     while steps is None or done < steps:
         try:
-            sums = model.evaluate(iterator)
+            with named_errors():
+                sums = model.evaluate(iterator)
         except tf.errors.OutOfRangeError:
             break
-        except tf.errors.InvalidArgumentError as error:
-            text = assertion_text(error)
-            if text is None:
-                raise
-            raise LabelError(text) from None
         for name, value in sums.items():
             total[name] = np.asarray(total.get(name, 0.0) + value.numpy())
         done += 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from rnn_core.classifier import RNNEstimator
 from rnn_core.errors import CheckpointError
+from rnn_core.inference import InferenceModel
 from rnn_core.types import Features, Predictions
 
 
@@ -17,11 +19,11 @@ class Predictor(tf.Module):
     May be called inside of a ``tf.function`` and stored with ``tf.saved_model.save``.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: InferenceModel) -> None:
         super().__init__(name="predictor")
-        # Behind a function, so that tf.Module does not look into the columns.
-        self._predictions = lambda features: model.head.predictions(model.network(features))
-        self._resources = lambda: model.network.resources
+        # Bound methods, so that tf.Module does not look into the columns.
+        self._predictions: Callable[[Features], Predictions] = model.predictions
+        self._resources: Callable[[], list[Any]] = model.resources
         self.weights = list(model.network.variables.values())
         self.tables: list[Any] = []
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 from rnn_core import checkpoints
 from rnn_core.classifier import RNNEstimator
 from rnn_core.errors import ArgumentError
+from rnn_core.files import read_json, storage_errors, with_prefix, write_text
 
 logger = logging.getLogger("rnn_core")
+
+_RECORD = "best.json"
 
 
 class Exporter(Protocol):
@@ -78,10 +80,10 @@ class BestCheckpointExporter:
         value = float(eval_result[self._metric])
         if not self._is_better(value, _remembered(export_path)):
             return None
-        with checkpoints.storage_errors(export_path):
+        with storage_errors(export_path):
             path = _keep(checkpoint_path, export_path)
-            record = {"metric": self._metric, "value": value, "path": os.path.basename(path)}
-            checkpoints.write_text(os.path.join(export_path, "best.json"), json.dumps(record))
+            record = {"metric": self._metric, "value": value, "path": Path(path).name}
+            write_text(Path(export_path) / _RECORD, json.dumps(record))
             _delete_others(path)
         logger.info("%s: %s %.6g is the best so far (%s)", self._name, self._metric, value, path)
         return path
@@ -93,28 +95,26 @@ class BestCheckpointExporter:
 
 
 def _remembered(directory: str) -> float | None:
-    path = os.path.join(directory, "best.json")
-    if not os.path.exists(path):
-        return None
-    with open(path, encoding="utf-8") as file:
-        return float(json.load(file)["value"])
+    record = read_json(Path(directory) / _RECORD)
+    return None if record is None else float(record["value"])
 
 
 def _keep(checkpoint: str, directory: str) -> str:
     """Copies the checkpoint and names it in ``directory``'s ``checkpoint`` file."""
-    os.makedirs(directory, exist_ok=True)
-    name = os.path.basename(checkpoint)
-    data = glob.glob(f"{glob.escape(checkpoint)}.data-*")
-    for source in [*data, f"{checkpoint}.index"]:
-        target = os.path.join(directory, os.path.basename(source))
-        shutil.copyfile(source, f"{target}.tmp")
-        os.replace(f"{target}.tmp", target)
+    target = Path(directory)
+    target.mkdir(parents=True, exist_ok=True)
+    for source in with_prefix(checkpoint):
+        kind = source.name.removeprefix(f"{Path(checkpoint).name}.")
+        if kind == "index" or kind.startswith("data-"):
+            temporary = target / f"{source.name}.tmp"
+            shutil.copyfile(source, temporary)
+            temporary.replace(target / source.name)
+    name = Path(checkpoint).name
     checkpoints.write_state(directory, [(name, time.time())])
-    return os.path.join(directory, name)
+    return str(target / name)
 
 
 def _delete_others(kept: str) -> None:
-    for path in glob.glob(os.path.join(glob.escape(os.path.dirname(kept)), "model.ckpt-*.index")):
-        prefix = path.removesuffix(".index")
-        if os.path.basename(prefix) != os.path.basename(kept):
-            checkpoints.delete(prefix)
+    for index in list(Path(kept).parent.glob("model.ckpt-*.index")):
+        if index.stem != Path(kept).name:
+            checkpoints.delete(str(index.with_suffix("")))

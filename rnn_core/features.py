@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import tensorflow as tf
 
 from rnn_core import initializers
+from rnn_core.checks import checked
 from rnn_core.errors import ArgumentError, FeatureError, MissingFeatureError
 from rnn_core.types import Features
 
@@ -199,7 +200,7 @@ def sequence_input(
     Raises:
         MissingFeatureError: a column's feature is not in the input.
         FeatureError: a feature has the wrong rank.
-        tf.errors.InvalidArgumentError: the columns disagree about the lengths (while running).
+        FeatureError: the columns disagree about the lengths (raised while running).
     """
     cache = FeatureCache(features)
     read = [_read(column, features, cache, state) for column in columns]
@@ -238,16 +239,15 @@ def _common_lengths(lengths: Sequence[tuple[str, Any]]) -> Any:
     if not known:
         return None
     first_name, first = known[0]
-    checks = [
-        tf.debugging.assert_equal(
+    for name, value in known[1:]:
+        first = checked(
             first,
-            value,
-            message=f"Sequence features {first_name!r} and {name!r} have different lengths.",
+            tf.reduce_all(tf.equal(first, value)),
+            FeatureError,
+            f"Sequence features {first_name!r} and {name!r} have different lengths, row by row",
+            tf.stack([first, value], 1)[:5],
         )
-        for name, value in known[1:]
-    ]
-    with tf.control_dependencies([check for check in checks if check is not None]):
-        return tf.identity(first)
+    return first
 
 
 def _read(column: Any, features: Features, cache: FeatureCache, state: ColumnState) -> Any:
@@ -291,7 +291,8 @@ def _flat(values: tf.Tensor, column: Any) -> tf.Tensor:
     last = values.shape[2:].num_elements() if rank is not None and rank > 2 else None
     if rank is not None and (rank < 2 or (last is not None and last != size)):
         raise FeatureError(
-            f"Sequence feature {column.name!r}: expected [batch, steps, {size}], got {values.shape}."
+            f"Sequence feature {column.name!r}: expected [batch, steps, {size}], got "
+            f"{values.shape}."
         )
     time = tf.shape(values)[1] if rank != 2 else tf.shape(values)[1] // size
     shaped = tf.reshape(values, [tf.shape(values)[0], time, size])

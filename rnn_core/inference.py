@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -12,7 +12,7 @@ from rnn_core import checkpoints
 from rnn_core.heads import Head
 from rnn_core.inputs import split
 from rnn_core.model import Network, NetworkSpec
-from rnn_core.types import Predictions
+from rnn_core.types import Features, Predictions
 
 logger = logging.getLogger("rnn_core")
 
@@ -45,7 +45,7 @@ class InferenceModel:
         """Whether the values are those of ``checkpoint``."""
         if checkpoint is None:
             return self._loaded is None
-        return os.path.exists(f"{checkpoint}.index") and self._loaded == _identity(checkpoint)
+        return checkpoints.exists(checkpoint) and self._loaded == _identity(checkpoint)
 
     def _evaluate(self, iterator: Any) -> dict[str, tf.Tensor]:
         features, labels = split(iterator.get_next())
@@ -54,8 +54,16 @@ class InferenceModel:
 
     def _predict(self, iterator: Any) -> Predictions:
         features, _ = split(iterator.get_next())
+        return self.predictions(features)
+
+    def predictions(self, features: Features) -> Predictions:
+        """Predictions of a batch by name."""
         return self.head.predictions(self.network(features))
+
+    def resources(self) -> list[Any]:
+        """Lookup tables of the columns that were made so far."""
+        return self.network.resources
 
 
 def _identity(checkpoint: str) -> tuple[str, int]:
-    return checkpoint, os.stat(f"{checkpoint}.index").st_mtime_ns
+    return checkpoint, Path(f"{checkpoint}.index").stat().st_mtime_ns

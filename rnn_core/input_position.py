@@ -7,17 +7,15 @@ the next one reads its input from the start.
 
 from __future__ import annotations
 
-import contextlib
-import glob
 import json
 import logging
-import os
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from rnn_core.checkpoints import storage_errors
 from rnn_core.errors import InputPositionError
+from rnn_core.files import first_line, read_json, storage_errors, with_prefix, write_text
 
 logger = logging.getLogger("rnn_core")
 
@@ -32,10 +30,9 @@ class InputPosition:
 
     def save(self, checkpoint: str) -> None:
         """Writes the position for ``checkpoint``, whose own files come after."""
-        with storage_errors(os.path.dirname(checkpoint)):
+        with storage_errors(Path(checkpoint).parent):
             if not (self._can_save and self._save_iterator(checkpoint)):
-                with open(_count_file(checkpoint), "w", encoding="utf-8") as file:
-                    json.dump({"batches": self.batches}, file)
+                write_text(_count_file(checkpoint), json.dumps({"batches": self.batches}))
 
     def _save_iterator(self, checkpoint: str) -> bool:
         batches = tf.Variable(self.batches, dtype=tf.int64, trainable=False)
@@ -52,7 +49,7 @@ class InputPosition:
             logger.warning(
                 "The input cannot save its position (%s); a restart will read and skip the batches "
                 "before it.",
-                str(error).splitlines()[0],
+                first_line(error),
             )
         return self._can_save
 
@@ -62,11 +59,11 @@ class InputPosition:
         Raises:
             InputPositionError: the position is not one of this dataset.
         """
-        if os.path.exists(_count_file(checkpoint)):
-            with open(_count_file(checkpoint), encoding="utf-8") as file:
-                self._skip(int(json.load(file)["batches"]))
+        counted = read_json(_count_file(checkpoint))
+        if counted is not None:
+            self._skip(int(counted["batches"]))
             return True
-        if not os.path.exists(f"{_prefix(checkpoint)}.index"):
+        if not Path(f"{_prefix(checkpoint)}.index").exists():
             return False
         self._restore_iterator(checkpoint)
         return True
@@ -79,7 +76,7 @@ class InputPosition:
         except (tf.errors.OpError, AssertionError) as error:
             raise InputPositionError(
                 f"The input is not the one that {checkpoint} was trained on "
-                f"({str(error).splitlines()[0]}). Give the same input_fn, or delete "
+                f"({first_line(error)}). Give the same input_fn, or delete "
                 f"{_prefix(checkpoint)}.* to begin the input anew."
             ) from None
         self.batches = int(batches.numpy())
@@ -92,14 +89,13 @@ class InputPosition:
 
 def forget(checkpoint: str) -> None:
     """Removes the position of ``checkpoint``, if it has one."""
-    for path in glob.glob(f"{glob.escape(_prefix(checkpoint))}.*"):
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(path)
+    for path in with_prefix(_prefix(checkpoint)):
+        path.unlink(missing_ok=True)
 
 
 def _prefix(checkpoint: str) -> str:
     return f"{checkpoint}.input"
 
 
-def _count_file(checkpoint: str) -> str:
-    return f"{checkpoint}.input.json"
+def _count_file(checkpoint: str) -> Path:
+    return Path(f"{_prefix(checkpoint)}.json")

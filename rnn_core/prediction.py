@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rnn_core.checks import named_errors
 from rnn_core.errors import ArgumentError
 from rnn_core.inference import InferenceModel
 from rnn_core.types import Array
@@ -22,11 +23,13 @@ def predict(
 
     Raises:
         ArgumentError: ``keys`` names no prediction.
+        FeatureError: a feature cannot be used.
     """
     iterator = iter(dataset)
     while True:
         try:
-            predicted = model.predict(iterator)
+            with named_errors():
+                predicted = model.predict(iterator)
         except tf.errors.OutOfRangeError:
             return
         batch = _chosen({name: value.numpy() for name, value in predicted.items()}, keys)

@@ -101,7 +101,7 @@ def _backward(upstream: tf.Tensor, factors: Factors, recurrent: tf.Tensor) -> tf
         past = d_hidden * tf.gather(factors.padding, t)
         if has_memory:
             d_memory = d_memory + d_hidden * tf.gather(factors.inner, t)
-            seen = (d_hidden, d_memory)
+            seen: States = (d_hidden, d_memory)
             d_memory = d_memory * carry
         else:
             seen = (d_hidden,)
@@ -118,7 +118,7 @@ def _backward(upstream: tf.Tensor, factors: Factors, recurrent: tf.Tensor) -> tf
 
 
 def _spread(seen: States, gates: int, axis: int) -> tf.Tensor:
-    """Puts the gradient that each gate sees along ``axis``: the memory's, but for the output gate."""
+    """Along ``axis``, the gradient that each gate sees: the memory's, for the output the hidden."""
     if len(seen) == 1:
         return tf.expand_dims(seen[0], axis)
     hidden, memory = seen
@@ -129,7 +129,8 @@ def _weight_gradients(
     kind: CellKind, d_states: tf.Tensor, factors: Factors, hidden_before: tf.Tensor
 ) -> tuple[Any, ...]:
     """For projected [T, B, G], recurrent [H, G], bias [G]; the mask has none."""
-    time, batch, units = (*tf.unstack(tf.shape(hidden_before)[:2]), hidden_before.shape[2])
+    time, batch = tf.unstack(tf.shape(hidden_before)[:2])
+    units = hidden_before.shape[2]
     width = kind.gates * units
     d_product = tf.reshape(d_states * factors.gates, [-1, width])
     d_recurrent = tf.matmul(tf.reshape(hidden_before, [-1, units]), d_product, transpose_a=True)

@@ -5,17 +5,17 @@ An event file is a TFRecord file of ``Event`` messages; each number is a ``simpl
 
 from __future__ import annotations
 
-import glob
 import itertools
 import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import tensorflow as tf
 
-from rnn_core.checkpoints import storage_errors
+from rnn_core.files import storage_errors
 
 _Event: Final[Any] = tf.compat.v1.Event
 _Summary: Final[Any] = tf.compat.v1.Summary
@@ -26,7 +26,7 @@ class EventWriter:
     """Appends numbers to an event file of its own in ``directory``, made with the first one."""
 
     def __init__(self, directory: str) -> None:
-        self._directory = directory
+        self._directory = Path(directory)
         self._writer: Any = None
 
     def write(self, values: Mapping[str, float], step: int) -> None:
@@ -46,11 +46,11 @@ class EventWriter:
             self._writer.flush()
 
     def _open(self) -> None:
-        os.makedirs(self._directory, exist_ok=True)
+        self._directory.mkdir(parents=True, exist_ok=True)
         now = time.time()
         name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}"
-        path = os.path.join(self._directory, f"{name}.{os.getpid()}.{next(_numbers)}")
-        self._writer = tf.io.TFRecordWriter(path)
+        path = self._directory / f"{name}.{os.getpid()}.{next(_numbers)}"
+        self._writer = tf.io.TFRecordWriter(str(path))
         start = _Event(wall_time=now, file_version="brain.Event:2")
         self._writer.write(start.SerializeToString())
 
@@ -63,8 +63,8 @@ class EventWriter:
 def read_events(directory: str) -> dict[int, dict[str, float]]:
     """All numbers of the event files in ``directory``, by step and tag, later files last."""
     steps: dict[int, dict[str, float]] = {}
-    for path in sorted(glob.glob(os.path.join(glob.escape(directory), "events.out.tfevents.*"))):
-        for event in _events(path):
+    for path in sorted(Path(directory).glob("events.out.tfevents.*")):
+        for event in _events(str(path)):
             for value in event.summary.value:
                 if value.HasField("simple_value"):
                     steps.setdefault(int(event.step), {})[value.tag] = value.simple_value

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from rnn_core import checkpoints
 from rnn_core.arguments import check_steps
 from rnn_core.classifier import RNNEstimator
 from rnn_core.exporters import Exporter
+from rnn_core.files import read_json, storage_errors, write_text
 from rnn_core.hooks import Hook, HookContext
 from rnn_core.types import InputFn
 
@@ -96,14 +96,15 @@ class _Evaluator(Hook):
         self._metrics: dict[str, float] = {}
         self._exports: list[str | None] = []
         self._last: tuple[str, bool] | None = None
-        self._marker = os.path.join(estimator.eval_dir(eval_spec.name), "last_evaluation.json")
+        self._marker = Path(estimator.eval_dir(eval_spec.name)) / "last_evaluation.json"
 
     def begin(self, context: HookContext) -> None:
         """Evaluates a checkpoint that a killed run saved and did not evaluate."""
         checkpoint = self._estimator.latest_checkpoint()
-        if context.global_step and checkpoint and time.monotonic() >= self._next_at:
-            if self._evaluated_step() != context.global_step:
-                self._evaluate(checkpoint, False)
+        evaluated = (read_json(self._marker) or {}).get("global_step")
+        missed = context.global_step > 0 and evaluated != context.global_step
+        if checkpoint and missed and time.monotonic() >= self._next_at:
+            self._evaluate(checkpoint, False)
 
     def after_save(self, context: HookContext, checkpoint_path: str) -> None:
         """Evaluates, unless the last evaluation was too short a time ago."""
@@ -128,17 +129,17 @@ class _Evaluator(Hook):
             spec.input_fn, spec.steps, spec.hooks, checkpoint, spec.name
         )
         self._export(checkpoint, final)
-        with checkpoints.storage_errors(os.path.dirname(self._marker)):
+        with storage_errors(self._marker.parent):
             record = {"global_step": self._metrics["global_step"]}
-            checkpoints.write_text(self._marker, json.dumps(record))
+            write_text(self._marker, json.dumps(record))
         self._next_at = time.monotonic() + spec.throttle_secs
 
     def _export(self, checkpoint: str, final: bool) -> None:
-        base = os.path.join(self._estimator.model_dir, "export")
+        base = Path(self._estimator.model_dir) / "export"
         self._exports = [
             exporter.export(
                 self._estimator,
-                os.path.join(base, exporter.name),
+                str(base / exporter.name),
                 checkpoint,
                 self._metrics,
                 final,
@@ -146,9 +147,3 @@ class _Evaluator(Hook):
             for exporter in self._spec.exporter_list
         ]
         self._last = (checkpoint, final)
-
-    def _evaluated_step(self) -> int | None:
-        if not os.path.exists(self._marker):
-            return None
-        with open(self._marker, encoding="utf-8") as file:
-            return int(json.load(file)["global_step"])

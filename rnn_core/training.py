@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
-import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import tensorflow as tf
 
 from rnn_core import checkpoints, input_position
+from rnn_core.checks import named_errors, require
 from rnn_core.config import RunConfig
-from rnn_core.errors import EmptyInputError, LabelError, NanLossDuringTrainingError
+from rnn_core.errors import EmptyInputError, NanLossDuringTrainingError
 from rnn_core.heads import Head
 from rnn_core.hooks import Hook, HookContext
 from rnn_core.input_position import InputPosition
@@ -79,14 +77,20 @@ class TrainableModel:
             logits = self._network(features)
             loss = self._head.losses(features, labels, logits).reduced
         gradients = tape.gradient(loss, self._trainable)
-        finite = tf.debugging.Assert(tf.math.is_finite(loss), [_NOT_FINITE, loss])
-        with tf.control_dependencies([finite]):
+        with tf.control_dependencies([self._finite(loss)]):
             self.optimizer.apply(gradients, self.global_step)
             self.global_step.assign_add(1)
         return loss
 
-
-_NOT_FINITE: Final = "The loss is not finite:"
+    def _finite(self, loss: tf.Tensor) -> tf.Operation:
+        return require(
+            tf.math.is_finite(loss),
+            NanLossDuringTrainingError,
+            "The loss is not a finite number, and nothing was updated with it. Lower the learning "
+            "rate, clip the gradients, or look for NaN in the features; the last checkpoint is "
+            "still good. Steps before, and the loss",
+            tf.stack([tf.cast(self.global_step, tf.float32), loss]),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +172,7 @@ class _Loop:
     def _advance(self) -> bool:
         """Runs to the next look; says whether the input ended."""
         count = steps_to_next_look(self._context.global_step, self._plan)
-        with _named_errors(self._model):
+        with named_errors():
             done, loss = self._model.run(self._position.iterator, tf.constant(count))
             steps = int(done.numpy())
         self._position.batches += steps
@@ -206,7 +210,7 @@ class _Loop:
 
     def _save(self) -> None:
         step = self._context.global_step
-        self._position.save(os.path.join(self._plan.model_dir, f"model.ckpt-{step}"))
+        self._position.save(self._keeper.path(f"model.ckpt-{step}"))
         self._saved = self._keeper.save(self._model.variables, step)
         self._saved_step, self._saved_at = step, time.monotonic()
         logger.info("Saved %s", self._saved)
@@ -243,27 +247,3 @@ def steps_to_next_look(step: int, plan: Plan) -> int:
     if step == 0 and config.save_summary_steps is not None:
         distances.append(1)
     return min([*distances, _MOST_STEPS_BLIND])
-
-
-@contextmanager
-def _named_errors(model: TrainableModel) -> Iterator[None]:
-    """Turns a failed assertion of the graph into the error that it stands for."""
-    try:
-        yield
-    except tf.errors.InvalidArgumentError as error:
-        text = assertion_text(error)
-        if text is None:
-            raise
-        if text.startswith(_NOT_FINITE):
-            step = int(model.global_step.numpy())
-            raise NanLossDuringTrainingError(
-                f"{text} at step {step + 1}. Lower the learning rate, clip the gradients, or look "
-                "for NaN in the features; the last checkpoint is still good."
-            ) from None
-        raise LabelError(text) from None
-
-
-def assertion_text(error: tf.errors.InvalidArgumentError) -> str | None:
-    """The message of a failed assertion with its first values, None for another error."""
-    found = re.search(r"assertion failed: \[(.*?)\](.*)", str(error))
-    return None if found is None else "".join(found.groups()).strip()

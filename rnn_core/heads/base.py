@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import tensorflow as tf
 
+from rnn_core.checks import checked
 from rnn_core.errors import ArgumentError, LabelError
 from rnn_core.features import get_feature, sparse_if_ragged
 from rnn_core.types import Array, Features, Predictions
@@ -82,6 +83,7 @@ class Vocabulary:
         return checked(
             ids,
             tf.equal(tf.size(unknown), 0),
+            LabelError,
             "Labels that are not in label_vocabulary",
             unknown[:5],
         )
@@ -90,12 +92,6 @@ class Vocabulary:
     def words(self) -> tf.Tensor:
         """string [K]."""
         return tf.constant(self._words)
-
-
-def checked(value: tf.Tensor, condition: tf.Tensor, message: str, data: tf.Tensor) -> tf.Tensor:
-    """``value``, which is not computed unless ``condition`` holds."""
-    with tf.control_dependencies([tf.debugging.Assert(condition, [f"{message}:", data])]):
-        return tf.identity(value)
 
 
 def column_of_labels(labels: Any, logits: tf.Tensor) -> tf.Tensor:
@@ -134,7 +130,11 @@ def column_of_weights(features: Features, weight_column: Any, logits: tf.Tensor)
         weights = normalizer(weights)
     column = tf.cast(_as_column(weights, f"Weights {key!r}", logits), tf.float32)
     return checked(
-        column, tf.reduce_all(column >= 0), f"Weights {key!r} that are negative", column[:5]
+        column,
+        tf.reduce_all(column >= 0),
+        LabelError,
+        f"Weights {key!r} that are negative",
+        column[:5],
     )
 
 
@@ -148,6 +148,7 @@ def _as_column(values: tf.Tensor, what: str, logits: tf.Tensor) -> tf.Tensor:
     return checked(
         tf.reshape(values, [-1, 1]),
         tf.equal(tf.size(values), tf.shape(logits)[0]),
+        LabelError,
         f"{what}: expected one for each row of the features, got (rows, rows of features)",
         sizes,
     )

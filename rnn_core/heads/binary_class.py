@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import tensorflow as tf
 
+from rnn_core.checks import checked
 from rnn_core.errors import ArgumentError, LabelError
 from rnn_core.heads import base
 from rnn_core.heads.base import Losses
@@ -59,7 +60,9 @@ class BinaryClassHead:
         targets = tf.cast(labels, tf.float32)
         inside = (targets >= 0) & (targets <= 1)
         outside = tf.boolean_mask(targets, ~inside)
-        return base.checked(targets, tf.reduce_all(inside), "Labels outside of [0, 1]", outside[:5])
+        return checked(
+            targets, tf.reduce_all(inside), LabelError, "Labels outside of [0, 1]", outside[:5]
+        )
 
     def predictions(self, logits: tf.Tensor) -> Predictions:
         """``logits`` and ``logistic`` [B, 1], ``probabilities`` [B, 2], and the classes."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rnn_core.checks import checked
 from rnn_core.errors import ArgumentError, LabelError
 from rnn_core.heads import base
 from rnn_core.heads.base import Losses
@@ -55,7 +56,7 @@ class MultiClassHead:
         ids = tf.cast(labels, tf.int64)
         outside = tf.boolean_mask(ids, (ids < 0) | (ids >= self._classes))
         message = f"Labels outside of [0, {self._classes})"
-        return base.checked(ids, tf.equal(tf.size(outside), 0), message, outside[:5])
+        return checked(ids, tf.equal(tf.size(outside), 0), LabelError, message, outside[:5])
 
     def predictions(self, logits: tf.Tensor) -> Predictions:
         """``logits`` and ``probabilities`` [B, K], and the classes."""

@@ -7,11 +7,14 @@ imports it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.components.mlflow_server import MlflowServer
-from tests.components.toy_export import ToyExport, make_toy_export
+
+if TYPE_CHECKING:
+    from tests.components.toy_export import ToyExport
 
 
 @pytest.fixture(scope="session")
@@ -40,4 +43,7 @@ def server(_running_server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Ml
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> ToyExport:
     """The toy, saved once a session."""
+    # Here, because most tests that use this plugin need no TensorFlow.
+    from tests.components.toy_export import make_toy_export
+
     return make_toy_export(tmp_path_factory.mktemp("toy"))

@@ -84,7 +84,7 @@ def test_rows_without_a_usable_sequence_are_refused_with_the_reasons(write_rows:
 
 def test_a_single_label_is_refused(write_rows: WriteRows) -> None:
     rows = [{**mixed_row(number), "label": "same"} for number in range(5)]
-    with pytest.raises(DataError, match="two labels at least were expected in .*, found 'same'"):
+    with pytest.raises(DataError, match=r"two labels at least were expected in .*, found 'same'"):
         propose(DataConfig(train=write_rows(rows)))
 
 

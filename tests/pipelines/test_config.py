@@ -121,7 +121,8 @@ def test_what_is_written_is_read_back_equal(
     units: list[int], learning_rate: float, seed: int, name: str
 ) -> None:
     text = MINIMAL.replace("name: demo", f"name: {name!r}") + (
-        f"seed: {seed}\nmodel: {{units: {units}, optimizer: {{learning_rate: {learning_rate!r}}}}}\n"
+        f"seed: {seed}\n"
+        f"model: {{units: {units}, optimizer: {{learning_rate: {learning_rate!r}}}}}\n"
     )
     config = parse_config(text)
     assert parse_config(dump_config(config)) == config

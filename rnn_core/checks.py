@@ -1,0 +1,60 @@
+"""Checks of values that are known only while a graph runs, and the errors that they stand for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import tensorflow as tf
+
+from rnn_core.errors import (
+    FeatureError,
+    LabelError,
+    NanLossDuringTrainingError,
+    RnnCoreError,
+)
+
+_KINDS: Final[dict[str, type[RnnCoreError]]] = {
+    kind.__name__: kind for kind in (FeatureError, LabelError, NanLossDuringTrainingError)
+}
+
+
+def require(
+    condition: tf.Tensor, kind: type[RnnCoreError], message: str, data: tf.Tensor
+) -> tf.Operation:
+    """An operation that stops the graph unless ``condition`` holds; ``data`` is shown."""
+    return tf.debugging.Assert(condition, [f"{kind.__name__}: {message}:", data])
+
+
+def checked(
+    value: tf.Tensor,
+    condition: tf.Tensor,
+    kind: type[RnnCoreError],
+    message: str,
+    data: tf.Tensor,
+) -> tf.Tensor:
+    """``value``, which is not computed unless ``condition`` holds."""
+    with tf.control_dependencies([require(condition, kind, message, data)]):
+        return tf.identity(value)
+
+
+@contextmanager
+def named_errors() -> Iterator[None]:
+    """Turns a failed check into the error it stands for, one of a feature column into FeatureError.
+
+    Raises:
+        FeatureError, LabelError, NanLossDuringTrainingError: a check failed.
+    """
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(r"assertion failed: \[(.*?)\](.*)", str(error))
+        if found is None:
+            raise
+        text = "".join(found.groups()).strip()
+        name, _, rest = text.partition(": ")
+        if name in _KINDS:
+            raise _KINDS[name](rest) from None
+        raise FeatureError(text) from None

@@ -1,0 +1,52 @@
+"""Small files, replaced in one step, and the error for those that cannot be written."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from rnn_core.errors import StorageError
+
+
+@contextlib.contextmanager
+def storage_errors(directory: str | Path) -> Iterator[None]:
+    """Turns a failed write into a StorageError that names the directory."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        raise StorageError(
+            f"Cannot write to {directory}: {first_line(error)}. Free some space, or choose a "
+            "model_dir that can be written; the last checkpoint is still good."
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first; TensorFlow's go on with a listing of the graph."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces a small file: either the old or the whole new text is there, at any moment."""
+    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file, None if there is no such file."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def with_prefix(prefix: str) -> list[Path]:
+    """The files whose path is ``prefix`` and a dot and more."""
+    start = Path(prefix)
+    return sorted(path for path in start.parent.glob("*") if path.name.startswith(f"{start.name}."))

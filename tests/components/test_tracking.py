@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+
+import pytest
+
+from components.journal import Journal
+from components.mlflow_client import MlflowClient, Run, connect, find_experiment
+from components.tracking import (
+    WORK_DIR_TAG,
+    Point,
+    Tracker,
+    mark_killed_runs,
+    replay_pending,
+)
+from tests.components.mlflow_server import MlflowServer, free_port
+
+pytest_plugins = ["tests.components.mlflow_fixtures"]
+
+
+def journal_path(work_dir: Path, run: str = "run-1") -> Path:
+    return work_dir / "runs" / run / "tracking.jsonl"
+
+
+def write_history(path: Path, steps: range) -> None:
+    with path.open("a") as file:
+        for step in steps:
+            row = {"step": step, "timestamp_milliseconds": 5_000 + step, "metrics": {"loss": step}}
+            file.write(json.dumps(row) + "\n")
+
+
+def run_of(client: MlflowClient, tracker: Tracker, key: str) -> Run:
+    run_id = tracker.run_id(key)
+    assert run_id is not None
+    return client.get_run(run_id)
+
+
+def steps_of(client: MlflowClient, run: Run, name: str = "loss") -> list[int]:
+    return [one.step for one in client.get_metric_history(run.info.run_id, name)]
+
+
+def track_a_whole_run(tracker: Tracker, work_dir: Path) -> None:
+    artifact = work_dir / "statistics.json"
+    artifact.write_text('{"rows": 3}')
+    tracker.start_run("pipeline", "run-1", None, {WORK_DIR_TAG: str(work_dir)})
+    tracker.log_params("pipeline", {"model": {"units": (64,)}, "seed": 7})
+    tracker.start_run("model", "model", "pipeline", {"rnnflow.stage": "model"})
+    tracker.log_metrics("model", [Point("loss", 1 / (1 + i), i, 9_000 + i) for i in range(2_500)])
+    tracker.log_artifact("model", artifact, "data")
+    tracker.log_dataset("model", "vowels", "ab" * 32, "train.jsonl", profile={"rows": 3})
+    tracker.set_tags("model", {"rnnflow.reused": "false"})
+    tracker.end_run("model", "FINISHED")
+    tracker.end_run("pipeline", "FINISHED", {"rnnflow.status": "refused"})
+
+
+def assert_the_whole_run_is_there(client: MlflowClient, tracker: Tracker) -> None:
+    parent, model = (run_of(client, tracker, key) for key in ("pipeline", "model"))
+    assert parent.info.run_name == "run-1"
+    assert parent.data.params == {"model.units": "[64]", "seed": "7"}
+    assert parent.data.tags["rnnflow.status"] == "refused"
+    assert model.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert model.data.tags["rnnflow.reused"] == "false"
+    assert steps_of(client, model) == list(range(2_500))
+    (dataset,) = model.inputs.dataset_inputs
+    assert (dataset.dataset.name, dataset.dataset.digest) == ("vowels", "ab" * 18)
+    assert json.loads(dataset.dataset.profile) == {"digest": "ab" * 32, "rows": 3}
+    listed = client.list_artifacts(model.info.run_id, "data")
+    assert [one.path for one in listed] == ["data/statistics.json"]
+    for run in (parent, model):
+        assert run.info.status == "FINISHED"
+        assert run.info.start_time <= run.info.end_time
+
+
+@pytest.fixture
+def tracker(tmp_path: Path, store: str) -> Tracker:
+    return Tracker(journal_path(tmp_path), store, tmp_path.name)
+
+
+def test_a_whole_run_is_tracked_in_a_sqlite_store(
+    tracker: Tracker, store: str, tmp_path: Path
+) -> None:
+    track_a_whole_run(tracker, tmp_path)
+    assert tracker.flush() == 0
+    assert_the_whole_run_is_there(connect(store), tracker)
+
+
+def test_the_times_of_a_run_are_those_of_its_events_and_not_of_their_delivery(
+    tmp_path: Path, store: str
+) -> None:
+    path = journal_path(tmp_path)
+    away = Tracker(path, f"http://127.0.0.1:{free_port()}", tmp_path.name)
+    before = time.time_ns() // 1_000_000
+    away.start_run("pipeline", "run", None, {})
+    away.end_run("pipeline", "FINISHED")
+    after = time.time_ns() // 1_000_000
+    tracker = Tracker(path, store, tmp_path.name)
+    assert tracker.flush() == 0
+    info = run_of(connect(store), tracker, "pipeline").info
+    assert before <= info.start_time <= info.end_time <= after
+
+
+def test_a_history_is_followed_live_and_taken_up_by_another_tracker(
+    tracker: Tracker, store: str, tmp_path: Path
+) -> None:
+    history = tmp_path / "model.partial" / "history.jsonl"
+    history.parent.mkdir()
+    tracker.start_run("model", "model", None, {})
+    tracker.follow("model", history)
+    write_history(history, range(3))
+    tracker.follow("model", history)
+    write_history(history, range(3, 5))
+    moved = history.parent.rename(tmp_path / "model") / history.name
+    again = Tracker(journal_path(tmp_path), store, tmp_path.name)
+    again.follow("model", moved)
+    again.follow("model", moved)
+    client = connect(store)
+    run = run_of(client, again, "model")
+    assert steps_of(client, run) == list(range(5))
+    assert {m.timestamp for m in client.get_metric_history(run.info.run_id, "loss")} == set(
+        range(5_000, 5_005)
+    )
+    journal = Journal(journal_path(tmp_path))
+    assert sum(len(e["points"]) for e, _ in journal.read() if e["event"] == "log_metrics") == 5
+
+
+def test_a_directory_is_uploaded_with_what_it_holds(
+    tracker: Tracker, store: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "transform" / "assets"
+    folder.mkdir(parents=True)
+    (folder / "vocabulary").write_text("a\nb\n")
+    tracker.start_run("examples", "examples", None, {})
+    tracker.log_artifact("examples", tmp_path / "transform", "transform")
+    client = connect(store)
+    run_id = run_of(client, tracker, "examples").info.run_id
+    (listed,) = client.list_artifacts(run_id, "transform/assets")
+    assert listed.path == "transform/assets/vocabulary"
+
+
+def test_an_absent_server_never_raises_warns_once_and_is_told_everything_later(
+    tmp_path: Path, store: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = journal_path(tmp_path)
+    uri = f"http://127.0.0.1:{free_port()}"
+    away = Tracker(path, uri, tmp_path.name)
+    with caplog.at_level(logging.INFO, "rnnflow"):
+        track_a_whole_run(away, tmp_path)
+        assert away.flush() == 11
+    (record,) = [one for one in caplog.records if one.levelno == logging.WARNING]
+    message = record.getMessage()
+    for part in (uri, "Connection refused", str(path), "sent when the server is back"):
+        assert part in message
+    assert away.run_id("pipeline") is None
+    tracker = Tracker(path, store, tmp_path.name)
+    assert tracker.flush() == 0
+    assert_the_whole_run_is_there(connect(store), tracker)
+
+
+def test_a_server_that_is_killed_in_the_middle_of_a_run_loses_nothing(
+    server: MlflowServer, tmp_path: Path
+) -> None:
+    history = tmp_path / "history.jsonl"
+    tracker = Tracker(journal_path(tmp_path), server.uri, tmp_path.name)
+    tracker.start_run("pipeline", "run-1", None, {WORK_DIR_TAG: str(tmp_path)})
+    tracker.start_run("model", "model", "pipeline", {})
+    write_history(history, range(1_500))
+    tracker.follow("model", history)
+    assert tracker.flush() == 0
+    server.kill()
+    try:
+        write_history(history, range(1_500, 3_000))
+        tracker.follow("model", history)
+        tracker.log_params("model", {"seed": 7})
+        tracker.log_artifact("model", history)
+        tracker.end_run("model", "FINISHED")
+        tracker.start_run("gate", "gate", "pipeline", {})
+        tracker.end_run("gate", "FINISHED")
+        tracker.end_run("pipeline", "FINISHED", {"rnnflow.status": "promoted"})
+        assert tracker.flush() == 8
+        assert replay_pending(tmp_path / "runs") == 8
+    finally:
+        server.start()
+    assert replay_pending(tmp_path / "runs", server.uri) == 0
+    assert replay_pending(tmp_path / "runs") == 0
+    client = connect(server.uri)
+    experiment = find_experiment(client, tmp_path.name)
+    assert len(client.search_runs([experiment])) == 3
+    model = run_of(client, tracker, "model")
+    assert steps_of(client, model) == list(range(3_000))
+    assert model.data.params == {"seed": "7"}
+    assert [one.path for one in client.list_artifacts(model.info.run_id)] == ["history.jsonl"]
+    for key in ("pipeline", "model", "gate"):
+        assert run_of(client, tracker, key).info.status == "FINISHED"
+    assert run_of(client, tracker, "pipeline").data.tags["rnnflow.status"] == "promoted"
+
+
+def test_runs_that_a_kill_left_running_are_marked_and_others_are_not(
+    tracker: Tracker, store: str, tmp_path: Path
+) -> None:
+    tracker.start_run("pipeline", "killed", None, {WORK_DIR_TAG: str(tmp_path)})
+    tracker.start_run("rows", "rows", "pipeline", {})
+    tracker.end_run("rows", "FINISHED")
+    tracker.start_run("model", "model", "pipeline", {})
+    tracker.start_run("elsewhere", "elsewhere", None, {WORK_DIR_TAG: "/another/place"})
+    *_, (last, _) = Journal(journal_path(tmp_path)).read()
+    assert mark_killed_runs(store, tmp_path.name, tmp_path) == 2
+    client = connect(store)
+    for key, status in (("pipeline", "KILLED"), ("model", "KILLED"), ("rows", "FINISHED")):
+        assert run_of(client, tracker, key).info.status == status
+    killed = run_of(client, tracker, "pipeline")
+    assert killed.info.end_time == last["milliseconds"]
+    assert killed.data.tags["rnnflow.status"] == "killed"
+    assert run_of(client, tracker, "elsewhere").info.status == "RUNNING"
+    assert mark_killed_runs(store, tmp_path.name, tmp_path) == 0
+
+
+def test_marking_on_an_absent_server_only_warns(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert mark_killed_runs(f"http://127.0.0.1:{free_port()}", "x", tmp_path) == 0
+    assert "could not be marked" in caplog.text
+
+
+def test_nothing_is_replayed_where_nothing_waits(tracker: Tracker, tmp_path: Path) -> None:
+    assert replay_pending(tmp_path / "none") == 0
+    tracker.start_run("pipeline", "run", None, {})
+    assert replay_pending(tmp_path / "runs") == 0
+
+
+def test_one_absent_server_is_asked_once_for_all_journals(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    uri = f"http://127.0.0.1:{free_port()}"
+    for number in range(3):
+        tracker = Tracker(journal_path(tmp_path, f"run-{number}"), uri, "x")
+        tracker.start_run("pipeline", "run", None, {})
+    caplog.clear()
+    assert replay_pending(tmp_path / "runs") == 3
+    assert len(caplog.records) == 1
+
+
+def test_a_journal_keeps_no_password(tmp_path: Path) -> None:
+    port = free_port()
+    tracker = Tracker(journal_path(tmp_path), f"http://me:secret@127.0.0.1:{port}", "x")
+    tracker.start_run("pipeline", "run", None, {})
+    assert "secret" not in journal_path(tmp_path).read_text()

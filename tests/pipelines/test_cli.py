@@ -1,0 +1,149 @@
+"""The command line: help, exit codes, and messages without tracebacks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from components.errors import RnnflowError
+from pipelines.cli import rnnflow
+
+VERBS = (
+    "init run preprocess train evaluate gate export promote rollback predict compare status "
+    "schedule"
+).split()
+ROW = {"id": "a", "label": "x", "sequence": {"v": [1.0, 2.0]}}
+
+
+def _call(*arguments: str) -> Result:
+    return CliRunner().invoke(rnnflow, list(arguments))
+
+
+def _error(result: Result) -> RnnflowError:
+    assert isinstance(result.exception, RnnflowError), result.output
+    return result.exception
+
+
+def _rows(path: Path, count: int) -> Path:
+    rows = [
+        {
+            "id": f"r{i}",
+            "label": "even" if i % 2 == 0 else "odd",
+            "context": {"age": i},
+            "sequence": {"v": [float(i % 2), 0.5 * i, 1.0], "w": ["a", "b", "a"]},
+        }
+        for i in range(count)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_help_lists_every_verb_and_the_exit_codes() -> None:
+    output = _call("--help").output
+    for verb in VERBS:
+        assert f"\n  {verb} " in output
+    assert "3 refused by the gate" in " ".join(output.split())
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str) -> None:
+    result = _call(verb, "--help")
+    assert result.exit_code == 0
+    assert "Usage: " in result.output
+
+
+def test_an_unknown_option_is_the_users_mistake() -> None:
+    assert _call("run", "--nonsense").exit_code == 2
+
+
+def test_a_missing_config_is_the_users_mistake(tmp_path: Path) -> None:
+    error = _error(_call("run", str(tmp_path / "none.yaml"), "--work-dir", str(tmp_path)))
+    assert error.exit_code == 2
+    assert "none.yaml does not exist" in str(error)
+
+
+def test_a_config_with_faults_leaves_no_trace_of_a_run(tmp_path: Path) -> None:
+    config = tmp_path / "bad.yaml"
+    config.write_text("name: x\ndata: {train: rows.jsonl}\n")
+    error = _error(_call("run", str(config), "--work-dir", str(tmp_path / "work")))
+    assert error.exit_code == 2
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_run_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    error = _error(_call("train", "--run", "20260101-000000-aaaa", "--work-dir", str(tmp_path)))
+    assert error.exit_code == 2
+    assert "20260101-000000-aaaa" in str(error)
+
+
+def test_a_config_and_a_run_exclude_each_other(tmp_path: Path) -> None:
+    error = _error(_call("train", "x.yaml", "--run", "r", "--work-dir", str(tmp_path)))
+    assert "not both" in str(error)
+
+
+def test_init_writes_a_config_that_can_be_read(tmp_path: Path) -> None:
+    data = _rows(tmp_path / "mine.jsonl", 120)
+    result = _call("init", str(data))
+    assert result.exit_code == 0, result.output
+    assert "rnnflow run" in result.output
+    text = (tmp_path / "mine.yaml").read_text()
+    assert "train: mine.jsonl" in text
+    assert "# 120 usable rows" in text
+    from pipelines.config import load_config
+
+    config = load_config(tmp_path / "mine.yaml")
+    assert config.name == "mine"
+    assert config.features.sequence["v"].kind == "numeric"
+    assert config.features.sequence["w"].kind == "token"
+    assert config.features.context["age"].kind in ("numeric", "id")
+
+
+def test_init_replaces_no_config_unasked(tmp_path: Path) -> None:
+    data = _rows(tmp_path / "mine.jsonl", 120)
+    (tmp_path / "mine.yaml").write_text("mine")
+    assert _error(_call("init", str(data))).exit_code == 2
+    assert (tmp_path / "mine.yaml").read_text() == "mine"
+    assert _call("init", str(data), "--force").exit_code == 0
+    assert "features:" in (tmp_path / "mine.yaml").read_text()
+
+
+def test_init_names_a_file_that_is_missing(tmp_path: Path) -> None:
+    error = _error(_call("init", str(tmp_path / "none.jsonl")))
+    assert error.exit_code == 2
+    assert "none.jsonl" in str(error)
+
+
+def test_no_champion_yet_is_a_message(tmp_path: Path) -> None:
+    data = _rows(tmp_path / "mine.jsonl", 3)
+    error = _error(_call("predict", "demo", str(data), "--work-dir", str(tmp_path / "work")))
+    assert error.exit_code == 2
+    assert "demo has no champion yet" in str(error)
+
+
+def test_a_registry_that_is_away_is_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Port 9 of the loopback is "discard": nothing listens there.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    data = _rows(tmp_path / "mine.jsonl", 3)
+    error = _error(_call("predict", "demo", str(data), "--work-dir", str(tmp_path / "work")))
+    assert error.exit_code == 1
+    assert "127.0.0.1:9" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("cron", "timezone"), [("99 3 * * *", "UTC"), ("0 3 * * *", "Nowhere/Land"), ("", "UTC")]
+)
+def test_a_schedule_that_cannot_be_is_the_users_mistake(
+    tmp_path: Path, cron: str, timezone: str
+) -> None:
+    config = tmp_path / "demo.yaml"
+    config.write_text(
+        "name: demo\ndata: {train: rows.jsonl}\nfeatures: {sequence: {v: {kind: numeric}}}\n"
+    )
+    error = _error(_call("schedule", str(config), "--cron", cron, "--timezone", timezone))
+    assert error.exit_code == 2
+    assert "cron expression" in str(error)

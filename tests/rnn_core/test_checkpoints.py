@@ -1,0 +1,104 @@
+"""Checkpoint files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rnn_core import ArchitectureError, CheckpointError, StorageError, checkpoints
+
+
+def keeper(directory: Path, keep_max: int | None = 2, hours: float = 1e4) -> checkpoints.Keeper:
+    return checkpoints.Keeper(str(directory), keep_max, hours)
+
+
+def values(number: float = 1.0) -> dict[str, tf.Tensor]:
+    return {"a/kernel": tf.fill([2, 3], number), "global_step": tf.constant(4, tf.int64)}
+
+
+def test_what_is_saved_is_read_by_name_with_tensorflow(tmp_path: Path) -> None:
+    prefix = keeper(tmp_path).save(values(2.5), 4)
+    reader = tf.train.load_checkpoint(str(tmp_path))
+    assert prefix == str(tmp_path / "model.ckpt-4")
+    assert reader.get_variable_to_shape_map() == {"a/kernel": [2, 3], "global_step": []}
+    assert np.all(reader.get_tensor("a/kernel") == 2.5)
+    assert checkpoints.step_of(prefix) == 4
+
+
+def test_the_state_file_has_relative_paths_and_a_directory_may_be_moved(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    keeper(tmp_path / "old").save(values(), 4)
+    (tmp_path / "old").rename(tmp_path / "new")
+    state = (tmp_path / "new" / "checkpoint").read_text()
+    assert 'model_checkpoint_path: "model.ckpt-4"' in state
+    assert checkpoints.latest(str(tmp_path / "new")) == str(tmp_path / "new" / "model.ckpt-4")
+
+
+def test_the_oldest_goes_with_all_its_files(tmp_path: Path) -> None:
+    keeps = keeper(tmp_path)
+    for step in (1, 2, 3):
+        (tmp_path / f"model.ckpt-{step}.input.json").write_text("{}")
+        keeps.save(values(), step)
+    names = {path.name.split(".")[1] for path in tmp_path.glob("model.*")}
+    assert names == {"ckpt-2", "ckpt-3"}
+
+
+def test_a_new_process_goes_on_with_the_list(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        keeper(tmp_path).save(values(), step)
+    state = tf.train.get_checkpoint_state(str(tmp_path))
+    assert [Path(path).name for path in state.all_model_checkpoint_paths] == [
+        "model.ckpt-2",
+        "model.ckpt-3",
+    ]
+
+
+@pytest.mark.parametrize("keep_max", [0, None])
+def test_zero_and_none_keep_all(tmp_path: Path, keep_max: int | None) -> None:
+    keeps = keeper(tmp_path, keep_max)
+    for step in range(4):
+        keeps.save(values(), step)
+    assert len(list(tmp_path.glob("*.index"))) == 4
+
+
+def test_one_every_so_many_hours_is_kept_for_good(tmp_path: Path) -> None:
+    keeps = keeper(tmp_path, 1, 0.0)
+    for step in range(3):
+        keeps.save(values(), step)
+    assert len(list(tmp_path.glob("*.index"))) == 3
+    state = tf.train.get_checkpoint_state(str(tmp_path))
+    assert len(state.all_model_checkpoint_paths) == 1
+
+
+def test_a_checkpoint_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    prefix = keeper(tmp_path).save(values(), 4)
+    data = next(tmp_path.glob("*.data-*"))
+    data.write_bytes(data.read_bytes()[:10])
+    with pytest.raises(CheckpointError, match="model.ckpt-4 cannot be read"):
+        checkpoints.read(prefix)
+
+
+def test_a_checkpoint_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="nothing"):
+        checkpoints.read(str(tmp_path / "nothing"))
+
+
+def test_another_architecture_is_told_by_its_first_variables(tmp_path: Path) -> None:
+    prefix = keeper(tmp_path).save(values(), 4)
+    variables = {
+        "a/kernel": tf.Variable(tf.zeros([2, 4])),
+        "b/kernel": tf.Variable(tf.zeros([1])),
+    }
+    with pytest.raises(ArchitectureError) as caught:
+        checkpoints.restore(variables, prefix)
+    assert "a/kernel is [2, 3] there and [2, 4] here; b/kernel [1] is not in it" in str(caught.value)
+    assert np.all(variables["a/kernel"].numpy() == 0)
+
+
+def test_a_directory_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="Free some space"):
+        keeper(tmp_path / "file" / "model").save(values(), 1)

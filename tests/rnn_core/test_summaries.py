@@ -1,0 +1,57 @@
+"""Event files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from rnn_core import StorageError
+from rnn_core.summaries import EventWriter, read_events
+
+
+def test_what_is_written_is_read_by_step_and_tag(tmp_path: Path) -> None:
+    for number in (1, 2):
+        writer = EventWriter(str(tmp_path))
+        writer.write({"loss": number / 4, "global_step/sec": 8.0}, number)
+        writer.close()
+    assert read_events(str(tmp_path)) == {
+        1: {"loss": 0.25, "global_step/sec": 8.0},
+        2: {"loss": 0.5, "global_step/sec": 8.0},
+    }
+
+
+def test_tensorflow_reads_the_file(tmp_path: Path) -> None:
+    writer = EventWriter(str(tmp_path))
+    writer.write({"loss": 0.5}, 3)
+    writer.close()
+    (path,) = tmp_path.iterdir()
+    records = [
+        tf.compat.v1.Event.FromString(record.numpy())
+        for record in tf.data.TFRecordDataset(str(path))
+    ]
+    assert records[0].file_version == "brain.Event:2"
+    assert (records[1].step, records[1].summary.value[0].simple_value) == (3, 0.5)
+
+
+def test_a_last_record_that_a_kill_cut_off_is_skipped(tmp_path: Path) -> None:
+    writer = EventWriter(str(tmp_path))
+    writer.write({"loss": 0.5}, 1)
+    writer.write({"loss": 0.25}, 2)
+    writer.close()
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-3])
+    assert read_events(str(tmp_path)) == {1: {"loss": 0.5}}
+
+
+def test_no_file_is_made_before_the_first_number(tmp_path: Path) -> None:
+    EventWriter(str(tmp_path / "eval")).close()
+    assert not (tmp_path / "eval").exists()
+    assert read_events(str(tmp_path / "eval")) == {}
+
+
+def test_a_directory_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "eval").touch()
+    with pytest.raises(StorageError, match="eval"):
+        EventWriter(str(tmp_path / "eval" / "x")).write({"loss": 1.0}, 1)
