@@ -43,7 +43,7 @@ LABEL org.opencontainers.image.title="rnnflow" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${REVISION}"
 # There is no git and no checkout in here: the commit that a run reports comes from the build.
-ENV RNNFLOW_COMMIT=${REVISION}
+ENV GIT_COMMIT=${REVISION}
 VOLUME ["/work"]
 WORKDIR /work
 USER 1000:1000

@@ -30,6 +30,7 @@ HISTORY_TAG = "rnnflow.history"
 PROMOTED_TAG = "rnnflow.promoted"
 DEMOTED_TAG = "rnnflow.demoted"
 HISTORY_LENGTH = 100
+REASON_LENGTH = 500
 
 _MISSING = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 
@@ -154,7 +155,7 @@ def _record(
         "action": action,
         "from": before,
         "to": after,
-        "why": reason[:500],
+        "why": reason[:REASON_LENGTH],
     }
     text = json.dumps(entry, ensure_ascii=False)
     entries = [*history(client, name), entry][-HISTORY_LENGTH:]

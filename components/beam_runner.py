@@ -46,14 +46,16 @@ def run_pipeline(preprocessing: PreprocessingConfig) -> Iterator[beam.Pipeline]:
 
     Raises:
       OSError: a full disk or a directory that is read-only, whatever Beam wrapped it in.
-      ConfigError: a pipeline option has a wrong value.
     """
     try:
         options = PipelineOptions([], **preprocessing.runner_options)
         with beam.Pipeline(runner=preprocessing.runner, options=options) as pipeline:
             yield pipeline
     except Exception as error:
-        raise _storage_error(error) or error from error
+        storage_error = _storage_error(error)
+        if storage_error is None:
+            raise
+        raise storage_error from error
 
 
 def _storage_error(error: Exception) -> OSError | None:

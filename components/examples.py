@@ -17,7 +17,6 @@ import hashlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -53,7 +52,8 @@ from components.survey import check_survey, survey_rows, write_dead_letters
 from components.validation import Row, Value
 
 BATCH_ROWS = 1000
-"""Rows in a record batch: a constant, since the sums of the moments depend on it."""
+BATCH_STEPS = 50_000
+"""A record batch ends at so many rows or steps: constants, since sums of floats depend on it."""
 RAW_TEST = "raw_test"
 
 _Record: TypeAlias = tuple[bytes, str, bytes]
@@ -91,7 +91,7 @@ def write_examples(
     with building(directory) as partial, quiet_libraries():
         parts = [chunk for file in rows.files for chunk in chunks(file)]
         survey = survey_rows(parts, features, bands, preprocessing, partial)
-        check_survey(survey, data, refused)
+        check_survey(survey, data, features, refused)
         plan = _Plan(features, bands, preprocessing.shards, str(partial))
         _transform_rows(parts, plan, preprocessing)
         sizes = _vocabulary_sizes(partial / "transform", features)
@@ -141,8 +141,15 @@ def _rows(chunk: Chunk, plan: _Plan, only: Split | None) -> Iterator[tuple[Split
 
 
 def _batches(chunk: Chunk, plan: _Plan, only: Split | None) -> Iterator[pa.RecordBatch]:
-    rows = _rows(chunk, plan, only)
-    while batch := list(islice(rows, BATCH_ROWS)):
+    batch: list[tuple[Split, Row]] = []
+    steps = 0
+    for split, row in _rows(chunk, plan, only):
+        batch.append((split, row))
+        steps += row.steps
+        if len(batch) == BATCH_ROWS or steps >= BATCH_STEPS:
+            yield to_record_batch(batch, plan.features)
+            batch, steps = [], 0
+    if batch:
         yield to_record_batch(batch, plan.features)
 
 

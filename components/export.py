@@ -19,22 +19,21 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 import rnn_core
 from components.artifacts import Examples, Export, Metrics, Model, building, write_atomically
 from components.config import ExportConfig, NumericFeature
 from components.errors import SkewError
-from components.predictions import PredictionTable, read_predictions
+from components.predictions import read_predictions
 from components.quiet import quiet_libraries
 from components.schema import Schema, load_schema, save_schema
 from components.served import Served
+from components.skew import SIGNATURES, largest_difference
 from components.transform import load_transform
 
 RAW_TEST = "raw_test"
 SAVED_MODEL = "saved_model"
 CHECK_TIMEOUT_SECONDS = 900
-_SIGNATURES = ("serving_default", "raw")
 
 
 def export_model(
@@ -68,7 +67,7 @@ def export_model(
         save_schema(schema, partial)
         write_atomically(partial / "example.json", _example(examples, schema))
         answers = _answers_of_fresh_process(partial / SAVED_MODEL, examples, rows)
-        largest = _compare(answers, expected, config.tolerance)
+        largest = largest_difference(answers, expected, config.tolerance)
         write_atomically(partial / "check.json", _report(rows, largest, config.tolerance))
     return Export(str(directory), model.digest, largest, rows)
 
@@ -110,45 +109,10 @@ def _last_line(text: str) -> str:
     return (text.strip().splitlines() or ["it said nothing"])[-1][:500]
 
 
-def _compare(answers: dict[str, Any], expected: PredictionTable, tolerance: float) -> float:
-    """The largest difference of a probability over both signatures."""
-    ids = answers["ids"].tolist()
-    classes = tuple(answers["labels"].tolist())
-    places = {one: i for i, one in enumerate(expected.ids)}
-    if classes != expected.classes or not set(ids) <= set(places):
-        raise SkewError(
-            f"the exported model and the evaluation do not fit: labels {classes} against "
-            f"{expected.classes}. Both were made from other examples; remove the artifacts of "
-            "this run and start again."
-        )
-    wanted = expected.probabilities[[places[one] for one in ids]]
-    return max(_difference(answers[name], wanted, ids, name, tolerance) for name in _SIGNATURES)
-
-
-def _difference(
-    found: NDArray[np.float64],
-    wanted: NDArray[np.float64],
-    ids: list[str],
-    signature: str,
-    tolerance: float,
-) -> float:
-    difference = np.abs(found - wanted).max(axis=1)
-    worst = int(np.argmax(np.where(np.isnan(difference), np.inf, difference)))
-    if not difference[worst] <= tolerance:
-        raise SkewError(
-            f"row {ids[worst]!r}, signature {signature}: the exported model answers "
-            f"{np.round(found[worst], 6).tolist()}, the evaluation "
-            f"{np.round(wanted[worst], 6).tolist()}; they differ by {difference[worst]:.3g}, and "
-            f"export.tolerance allows {tolerance:g}. {int((~(difference <= tolerance)).sum())} of "
-            f"{len(ids)} rows differ. The model was not exported."
-        )
-    return float(difference[worst])
-
-
 def _report(rows: int, largest: float, tolerance: float) -> str:
     content = {
         "rows": rows,
-        "signatures": list(_SIGNATURES),
+        "signatures": list(SIGNATURES),
         "largest_difference": largest,
         "tolerance": tolerance,
         "tensorflow": tf.__version__,

@@ -41,7 +41,7 @@ class Proposal:
 
     ``rows`` counts the usable rows of each split, ``unusable`` those that the settings refuse,
     ``labels`` the rows of each label; ``lengths`` are the least, median and greatest number of
-    steps.
+    steps; a note is one line.
     """
 
     data: DataConfig
@@ -78,7 +78,7 @@ def propose(data: DataConfig) -> Proposal:
         unusable=trial.refused,
         labels=dict(sorted(trial.labels.items())),
         lengths=(lengths[0], lengths[len(lengths) // 2], lengths[-1]),
-        notes=tuple(notes),
+        notes=tuple(" ".join(note.split()) for note in notes),
     )
 
 

@@ -11,14 +11,14 @@ import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton, TaggedOutput
 
 from components.artifacts import SPLITS, Split, write_atomically
 from components.beam_runner import run_pipeline
-from components.config import DataConfig, FeaturesConfig, PreprocessingConfig
+from components.config import DataConfig, FeaturesConfig, NumericFeature, PreprocessingConfig
 from components.errors import BadRowBudgetError, DataError
 from components.lines import Chunk, read_chunk
 from components.splits import Bands
@@ -26,6 +26,11 @@ from components.statistics import Problem, Profile, new_profile
 from components.validation import BadRow, excerpt
 
 _SHOWN = 5
+_LARGEST_SCALED = 1e18
+"""Larger numbers have squares, which the variance needs, that float32 does not hold."""
+
+Place: TypeAlias = tuple[str, int, Split]
+"""Where a usable row is: source, line, split. A tuple, since Beam encodes one for every row."""
 
 
 @dataclass(frozen=True, order=True)
@@ -36,20 +41,6 @@ class DeadLetter:
     line: int
     reason: str
     excerpt: str
-
-
-@dataclass(frozen=True, order=True)
-class Place:
-    """Where a usable row is."""
-
-    source: str
-    line: int
-    split: Split
-
-    @property
-    def short(self) -> str:
-        """The name of the file and the line."""
-        return f"{Path(self.source).name}:{self.line}"
 
 
 @dataclass(frozen=True)
@@ -97,18 +88,21 @@ def survey_rows(
     return survey
 
 
-def check_survey(survey: Survey, data: DataConfig, dead_letters: Path) -> None:
+def check_survey(
+    survey: Survey, data: DataConfig, features: FeaturesConfig, dead_letters: Path
+) -> None:
     """Refuses rows that no model can be trained on.
 
     Raises:
       BadRowBudgetError: too many unusable rows; they are listed in the file ``dead_letters``.
-      DataError: no rows, ids that occur twice, an empty split, a single label, or a label that the
-        training split does not have.
+      DataError: no rows, ids that occur twice, an empty split, a single label, a label that the
+        training split does not have, or numbers too large to be scaled.
     """
     _check_budget(survey, data, dead_letters)
     _check_duplicates(survey.duplicates)
     _check_splits(survey.profile, data)
     _check_labels(survey.profile)
+    _check_scales(survey.profile, features)
 
 
 def write_dead_letters(letters: Iterable[DeadLetter], path: Path) -> None:
@@ -128,7 +122,7 @@ def _survey_chunk(
             yield TaggedOutput("letters", letter)
         elif split is not None:
             profile.add(split, row)
-            yield TaggedOutput("ids", (row.id, Place(chunk.source, number, split)))
+            yield TaggedOutput("ids", (row.id, (chunk.source, number, split)))
     yield profile
 
 
@@ -190,15 +184,19 @@ def _check_duplicates(duplicates: Sequence[tuple[str, tuple[Place, ...]]]) -> No
     if not duplicates:
         return
     shown = "; ".join(
-        f"{row_id!r} at " + ", ".join(place.short for place in places[:_SHOWN])
+        f"{row_id!r} at " + ", ".join(_short(place) for place in places[:_SHOWN])
         for row_id, places in duplicates[:_SHOWN]
     )
-    in_two = sum(len({place.split for place in places}) > 1 for _, places in duplicates)
+    in_two = sum(len({split for _, _, split in places}) > 1 for _, places in duplicates)
     leak = f", {in_two:,} of them in two splits" if in_two else ""
     raise DataError(
         f"every id may occur once, but {len(duplicates):,} occur more often{leak}: {shown}. "
         "Remove the repeated rows or give them ids of their own."
     )
+
+
+def _short(place: Place) -> str:
+    return f"{Path(place[0]).name}:{place[1]}"
 
 
 def _check_splits(profile: Profile, data: DataConfig) -> None:
@@ -231,4 +229,17 @@ def _check_labels(profile: Profile) -> None:
             raise DataError(
                 f"the {split} split has labels that the training split does not have: "
                 f"{names}{more} (rows). Add training rows with them or leave these rows out."
+            )
+
+
+def _check_scales(profile: Profile, features: FeaturesConfig) -> None:
+    for name, feature in {**features.context, **features.sequence}.items():
+        if not isinstance(feature, NumericFeature) or feature.normalize == "none":
+            continue
+        moments = profile.splits["train"].moments[name]
+        largest = max(abs(moments.minimum).max(), abs(moments.maximum).max())
+        if largest > _LARGEST_SCALED:
+            raise DataError(
+                f"{name} holds numbers as large as {largest:.3g}, too large to be scaled to a "
+                f"z-score (at most {_LARGEST_SCALED:g}): take a larger unit or logarithms."
             )

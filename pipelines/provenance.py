@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import socket
 import subprocess
@@ -31,7 +32,8 @@ def provenance_tags() -> dict[str, str]:
 def _git_tags() -> dict[str, str]:
     commit = _git("rev-parse", "HEAD")
     if commit is None:
-        return {"git.commit": "unknown", "git.dirty": "unknown"}
+        # An image holds no checkout: its build sets this variable, as build servers do.
+        return {"git.commit": os.environ.get("GIT_COMMIT", "unknown"), "git.dirty": "unknown"}
     return {"git.commit": commit, "git.dirty": str(bool(_git("status", "--porcelain"))).lower()}
 
 

@@ -56,7 +56,9 @@ def _call_flow(
     with console.status("starting Prefect and MLflow ..."):
         # Here, so that a fault in the config or the arguments is told before the slow imports.
         from pipelines.training import training_flow
-    state = training_flow(str(config), str(work_dir), run_id, until, rerun, return_state=True)
+    state = training_flow(
+        str(config.resolve()), str(work_dir.resolve()), run_id, until, rerun, return_state=True
+    )
     outcome = WorkDirectory(work_dir.resolve()).find_outcome(run_id)
     if outcome is not None and outcome.status != "failed":
         return outcome

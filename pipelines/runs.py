@@ -20,6 +20,7 @@ from components.errors import RnnflowError
 from components.fingerprints import fingerprint
 from pipelines.config import dump_config, load_config
 from pipelines.console import StageLine, make_console
+from pipelines.killed_runs import mark_killed_flow_runs
 from pipelines.records import metric_values, record_stage
 from pipelines.report import write_report
 from pipelines.run_tracking import RunTracking, prefect_address
@@ -87,6 +88,7 @@ class PipelineRun:
         self._lock.__enter__()
         try:
             write_atomically(self.directory / CONFIG, dump_config(self.config))
+            mark_killed_flow_runs(self.work.root)
             self._tracking = RunTracking(self.work, self.run_id, self.config)
         except BaseException:
             self._lock.__exit__(None, None, None)

@@ -4,6 +4,7 @@ import concurrent.futures
 from pathlib import Path
 
 import pytest
+from mlflow.utils.validation import MAX_MODEL_REGISTRY_TAG_VALUE_LENGTH
 
 from components.aliases import (
     CHAMPION,
@@ -11,6 +12,7 @@ from components.aliases import (
     HISTORY_LENGTH,
     PREVIOUS,
     PROMOTED_TAG,
+    REASON_LENGTH,
     history,
     move_champion,
     promote,
@@ -94,12 +96,17 @@ def test_every_move_is_recorded_with_who_when_from_to_and_why(
     assert "slow" in client.get_model_version(name, "2").tags[DEMOTED_TAG]
 
 
-def test_the_history_keeps_the_last_moves(client: MlflowClient, store: str, name: str) -> None:
-    for number in range(HISTORY_LENGTH + 3):
-        promote(name, 1 + number % 2, tracking_uri=store, reason="x" * 2_000)
-    found = history(client, name)
-    assert len(found) == HISTORY_LENGTH
-    assert found[-1]["to"] == 1 + (HISTORY_LENGTH + 2) % 2
+def test_the_history_keeps_the_last_moves(
+    client: MlflowClient, store: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.aliases.HISTORY_LENGTH", 3)
+    for number in range(5):
+        promote(name, 1 + number % 2, tracking_uri=store, reason=f"{number}")
+    assert [one["why"] for one in history(client, name)] == ["2", "3", "4"]
+
+
+def test_the_longest_history_fits_a_tag() -> None:
+    assert HISTORY_LENGTH * (REASON_LENGTH + 300) < MAX_MODEL_REGISTRY_TAG_VALUE_LENGTH
 
 
 def test_nothing_moves_if_the_champion_is_not_the_expected_one(

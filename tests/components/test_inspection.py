@@ -94,6 +94,13 @@ def test_rows_without_labels_are_refused_with_the_first_of_them(write_rows: Writ
         propose(DataConfig(train=write_rows(rows)))
 
 
+def test_a_note_is_one_line_whatever_the_names_are(write_rows: WriteRows) -> None:
+    rows = [{"id": str(n), "label": str(n % 2), "sequence": {"x": [1.5], "y\nz": [1]}}
+            for n in range(20)]  # fmt: skip
+    (note,) = propose(DataConfig(train=write_rows(rows))).notes
+    assert note.startswith("sequence.y z is left out")
+
+
 def test_a_name_in_the_sequence_and_in_the_context_is_left_out_of_one(
     write_rows: WriteRows,
 ) -> None:

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.encoding import encode
@@ -37,6 +37,7 @@ def encoded(rows: list[Row], *, with_id: bool = True) -> tf.Tensor:
     )
 
 
+@settings(max_examples=20)
 @given(st.lists(st.integers(), min_size=1, max_size=4))
 def test_raw_values_come_back_row_by_row(numbers: list[int]) -> None:
     rows = [row(number) for number in numbers]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from components.batches import read_batches, read_ids
+from components.config import DataConfig, FeaturesConfig, VocabularyFeature
 from components.schema import load_schema
-from tests.components.conftest import MIXED, JsonRow, Prepared
+from tests.components.conftest import MIXED, JsonRow, Prepared, WriteRows, prepare
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +85,28 @@ def test_the_sizes_count_the_buckets_too(mixed: Prepared) -> None:
         for name, feature in {**MIXED.sequence, **MIXED.context}.items()
         if feature.kind != "numeric"
     }
+
+
+def test_strings_of_every_form_get_an_id_below_the_size(
+    write_rows: WriteRows, tmp_path: Path
+) -> None:
+    odd = ["", " ", "a b", "two\nlines", "\r", "ü", "\u0000", "plain"]
+    rows = [
+        {"id": str(n), "label": str(n % 2), "sequence": {"odd": odd, "rare": [str(n)] * len(odd)}}
+        for n in range(40)
+    ]
+    features = FeaturesConfig(
+        {
+            "odd": VocabularyFeature(kind="token", oov_buckets=3),
+            "rare": VocabularyFeature(kind="token", min_frequency=1000),
+        }
+    )
+    examples = prepare(DataConfig(train=write_rows(rows)), features, tmp_path / "examples")
+    sizes = load_schema(examples.path).vocabulary_sizes
+    batch, _ = next(iter(read_batches(examples, "train", 8)))
+    for name, size in sizes.items():
+        ids = batch[name].values.numpy()
+        assert ids.min() >= 0
+        assert ids.max() < size
+    plain = [odd.index(text) for text in (" ", "a b", "ü", "plain")]
+    assert len({int(batch["odd"][0, place]) for place in plain}) == len(plain)

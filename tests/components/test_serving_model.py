@@ -85,7 +85,7 @@ def test_no_rows_get_no_answers(
         ({"motion": []}, "row 1, motion: expected steps of 3 numbers each"),
         ({"pulse": [1.0, "x", 2.0, 3.0]}, "row 1, pulse: expected steps of 1 numbers each"),
         ({"pulse": [1.0, float("nan")]}, "row 1, pulse: expected finite numbers"),
-        ({"pulse": [1.0]}, "row 1: its sequences differ in length: .*'pulse': 1"),
+        ({"pulse": [1.0, 2.0]}, "row 1: its sequences differ in length: .*'pulse': 2"),
         ({"event": [[1], [2]]}, "row 1, event: expected a list of whole numbers"),
         ({"word-1.a": []}, "row 1, word_1_a: expected a list of strings"),
         ({"size": [1.0]}, "row 1, size: expected 2 numbers"),
@@ -122,7 +122,15 @@ def served(store: str, toy: ToyExport, tmp_path_factory: pytest.TempPathFactory)
     port = free_port()
     options = ["--env-manager=local", f"--port={port}", "--host=127.0.0.1"]
     process = start_process(
-        [sys.executable, "-m", "mlflow", "models", "serve", "-m=models:/served@champion", *options],
+        [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "models",
+            "serve",
+            "--model-uri=models:/served@champion",
+            *options,
+        ],
         tmp_path_factory.mktemp("served") / "serve.log",
         MLFLOW_TRACKING_URI=store,
         # MLflow starts its web server by name.

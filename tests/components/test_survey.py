@@ -39,7 +39,7 @@ def check(tmp_path: Path) -> Check:
     def run(data: DataConfig) -> Survey:
         parts = [part for file in read_rows(data).files for part in chunks(file, chunk_bytes=700)]
         survey = survey_rows(parts, FEATURES, bands_of(data), PreprocessingConfig(), tmp_path)
-        check_survey(survey, data, tmp_path / "letters.jsonl")
+        check_survey(survey, data, FEATURES, tmp_path / "letters.jsonl")
         return survey
 
     return run
@@ -130,6 +130,20 @@ def test_a_file_without_a_usable_row_is_named(check: Check, write_rows: WriteRow
 def test_a_file_of_blank_lines_holds_no_rows(check: Check, write_rows: WriteRows) -> None:
     with pytest.raises(DataError, match="holds no rows"):
         check(DataConfig(train=write_rows(["", "  ", ""])))
+
+
+def test_numbers_whose_squares_overflow_are_refused(check: Check, write_rows: WriteRows) -> None:
+    path = write_rows([*rows(60), row(2, id="large", sequence={"x": [1, -3e30]})])
+    with pytest.raises(DataError, match=r"x holds numbers as large as 3e\+30"):
+        check(
+            DataConfig(
+                train=path,
+                validation_fraction=0.01,
+                test_fraction=0.01,
+                validation=write_rows([row(80)], "v"),
+                test=write_rows([row(81)], "t"),
+            )
+        )
 
 
 def test_the_worker_leaves_nothing_behind(

@@ -1,0 +1,48 @@
+"""Flow runs that a kill left Running in Prefect: the next start of the same pipeline ends them.
+
+With a Prefect server of one's own an automation does this within minutes, without a next start:
+see ``infra/shared/killed_runs.yaml``.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.runtime import flow_run
+from prefect.states import Crashed
+
+LOGGER = logging.getLogger("rnnflow")
+
+
+def mark_killed_flow_runs(work_dir: Path) -> int:
+    """Ends, as Crashed, the other Running flow runs of a work directory; counts them.
+
+    Call it by the run that holds the work directory's lock: no other can be alive then.
+    """
+    running = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING]))
+    with get_client(sync_client=True) as client:
+        found = client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=["rnnflow"])),
+            flow_run_filter=FlowRunFilter(state=running),
+        )
+        killed = [run for run in found if _is_of(run, work_dir) and str(run.id) != flow_run.id]
+        for run in killed:
+            message = "The process was killed; the next run of its work directory found it."
+            client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+            LOGGER.info("Flow run %s was killed; it is marked as crashed.", run.name)
+    return len(killed)
+
+
+def _is_of(run: FlowRun, work_dir: Path) -> bool:
+    used = run.parameters.get("work_dir")
+    return isinstance(used, str) and Path(used) == work_dir

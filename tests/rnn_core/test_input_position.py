@@ -1,0 +1,62 @@
+"""The place in the input that a restart goes on from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from rnn_core import InputPositionError
+from rnn_core.input_position import InputPosition, forget
+
+
+def shuffled() -> tf.data.Dataset:
+    return tf.data.Dataset.range(10).shuffle(10, seed=3).repeat().batch(3).prefetch(2)
+
+
+def counted() -> tf.data.Dataset:
+    """A source whose iterator cannot be saved."""
+    return tf.data.Dataset.from_generator(
+        lambda: iter(range(100)), output_signature=tf.TensorSpec([], tf.int64)
+    )
+
+
+def take(position: InputPosition, count: int) -> list[list[int]]:
+    position.batches += count
+    return [next(position.iterator).numpy().tolist() for _ in range(count)]
+
+
+@pytest.mark.parametrize("dataset", [shuffled, counted])
+def test_a_restored_input_goes_on_where_it_was_saved(dataset: object, tmp_path: Path) -> None:
+    checkpoint = str(tmp_path / "model.ckpt-5")
+    first = InputPosition(dataset())  # type: ignore[operator]
+    take(first, 5)
+    first.save(checkpoint)
+    expected = take(first, 5)
+    second = InputPosition(dataset())  # type: ignore[operator]
+    assert second.restore(checkpoint)
+    assert second.batches == 5
+    assert take(second, 5) == expected
+    assert all(path.name.startswith("model.ckpt-5.input.") for path in tmp_path.iterdir())
+
+
+def test_without_a_saved_position_the_input_starts_at_its_beginning(tmp_path: Path) -> None:
+    position = InputPosition(shuffled())
+    assert not position.restore(str(tmp_path / "model.ckpt-5"))
+    assert position.batches == 0
+
+
+def test_another_input_is_refused(tmp_path: Path) -> None:
+    checkpoint = str(tmp_path / "model.ckpt-5")
+    InputPosition(shuffled()).save(checkpoint)
+    with pytest.raises(InputPositionError, match="not the one"):
+        InputPosition(tf.data.Dataset.range(4)).restore(checkpoint)
+
+
+def test_a_forgotten_position_is_gone_and_its_checkpoint_is_not(tmp_path: Path) -> None:
+    checkpoint = str(tmp_path / "model.ckpt-5")
+    InputPosition(shuffled()).save(checkpoint)
+    (tmp_path / "model.ckpt-5.index").touch()
+    forget(checkpoint)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt-5.index"]
