@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Literal
 
 from components.errors import NotFoundError, RegistryError
-from components.mlflow_client import MlflowClient, MlflowException, connect, registry_errors
+from components.mlflow_client import MlflowClient, MlflowException, connect
+from components.mlflow_errors import registry_errors
 
 CHAMPION = "champion"
 PREVIOUS = "previous"

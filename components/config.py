@@ -44,7 +44,8 @@ class DataConfig:
     """The run stops when a larger share of the rows is unusable."""
 
     def __post_init__(self) -> None:
-        if self.test is None and self.validation_fraction + self.test_fraction >= 1.0:
+        by_hash = self.test is None and self.validation is None
+        if by_hash and self.validation_fraction + self.test_fraction >= 1.0:
             raise ValueError("validation_fraction and test_fraction leave nothing to train on")
 
 

@@ -8,32 +8,14 @@ is made, a parameter keeps its value, MLflow drops a metric point that it has.
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 from components.journal import Cursor, Event, Journal
-from components.mlflow_client import (
-    Dataset,
-    DatasetInput,
-    InputTag,
-    Metric,
-    MlflowClient,
-    Param,
-    RunTag,
-    connect,
-    ensure_experiment,
-    first_line,
-    is_final,
-    patient,
-    quoted,
-    reason,
-)
+from components.mlflow_client import MlflowClient, connect, ensure_experiment, quoted
+from components.mlflow_errors import broken_connection, first_line, is_final, reason
+from components.mlflow_events import APPLY, GoneError, run_tags
 
 RUN_KEY_TAG = "rnnflow.run_key"
-UPLOAD_SECONDS = 30
 ATTEMPTS = 5
 """How often an event may fail while the server answers other questions."""
 
@@ -42,10 +24,6 @@ _LOG = logging.getLogger("rnnflow")
 
 class AwayError(Exception):
     """The server does not answer now; it may later. Never leaves the tracking modules."""
-
-
-class _GoneError(Exception):
-    """A file that was to be uploaded is not there any more."""
 
 
 class Delivery:
@@ -86,7 +64,7 @@ class Delivery:
         except Exception as error:
             # Whatever a tracking client raises must not reach the one that is tracked.
             if not _is_hopeless(error):
-                cursor = self._count_attempt(cursor)
+                cursor = self._count_attempt(cursor, error)
                 if cursor.attempts < ATTEMPTS:
                     return cursor, error
             self._put_aside(event, error)
@@ -102,8 +80,10 @@ class Delivery:
             self._journal.rejected_path,
         )
 
-    def _count_attempt(self, cursor: Cursor) -> Cursor:
+    def _count_attempt(self, cursor: Cursor, error: Exception) -> Cursor:
         """One attempt more, if the server answers a plain question: then the event is at fault."""
+        if broken_connection(error):
+            return cursor
         try:
             self._connected().get_experiment_by_name(self._experiment)
         except Exception:
@@ -121,17 +101,22 @@ class Delivery:
         if kind == "start_run":
             runs[key] = self._started(client, event, runs)
         elif kind != "open":
-            _APPLY[kind](client, runs[key], event)
+            if kind not in APPLY or key not in runs:
+                raise GoneError(f"there is no MLflow run {key!r} for {kind!r}")
+            APPLY[kind](client, runs[key], event)
 
     def _started(self, client: MlflowClient, event: Event, runs: dict[str, str]) -> str:
         known = runs.get(event["key"]) or self._find_run(client, event["run_key"])
         if known:
             client.update_run(known, status="RUNNING")
-            client.log_batch(known, tags=_tags(event))
+            client.log_batch(known, tags=run_tags(event))
             return known
         tags = dict(event["tags"])
-        if event["parent"] is not None:
-            tags["mlflow.parentRunId"] = runs[event["parent"]]
+        parent = event["parent"]
+        if parent is not None:
+            if parent not in runs:
+                raise GoneError(f"there is no MLflow run {parent!r} to nest {event['key']!r} in")
+            tags["mlflow.parentRunId"] = runs[parent]
         run = client.create_run(
             self._experiment_now(client),
             start_time=event["milliseconds"],
@@ -152,61 +137,5 @@ class Delivery:
 
 
 def _is_hopeless(error: Exception) -> bool:
-    """The server refuses for good, the run was refused (KeyError), or the file is gone."""
-    return is_final(error) or isinstance(error, KeyError | _GoneError)
-
-
-def _tags(event: Event) -> list[RunTag]:
-    return [RunTag(name, value) for name, value in event["tags"].items()]
-
-
-def _log_params(client: MlflowClient, run: str, event: Event) -> None:
-    client.log_batch(run, params=[Param(name, text) for name, text in event["params"].items()])
-
-
-def _log_metrics(client: MlflowClient, run: str, event: Event) -> None:
-    points = [Metric(name, value, ms, step) for name, value, step, ms in event["points"]]
-    client.log_batch(run, metrics=points)
-
-
-def _set_tags(client: MlflowClient, run: str, event: Event) -> None:
-    client.log_batch(run, tags=_tags(event))
-
-
-def _log_artifact(client: MlflowClient, run: str, event: Event) -> None:
-    path, destination = Path(event["path"]), event["artifact_path"] or None
-    if not path.exists():
-        raise _GoneError(f"{path} is gone")
-    with patient(UPLOAD_SECONDS):
-        if path.is_dir():
-            client.log_artifacts(run, str(path), destination)
-        else:
-            client.log_artifact(run, str(path), destination)
-
-
-def _log_dataset(client: MlflowClient, run: str, event: Event) -> None:
-    dataset = Dataset(
-        name=event["name"],
-        digest=event["digest"],
-        source_type="local",
-        source=json.dumps({"uri": event["source"]}),
-        schema=json.dumps(event["schema"]),
-        profile=json.dumps(event["profile"]),
-    )
-    tags = [InputTag("mlflow.data.context", event["context"])] if event["context"] else []
-    client.log_inputs(run, [DatasetInput(dataset, tags)])
-
-
-def _end_run(client: MlflowClient, run: str, event: Event) -> None:
-    _set_tags(client, run, event)
-    client.set_terminated(run, event["status"], end_time=event["milliseconds"])
-
-
-_APPLY: dict[str, Callable[[MlflowClient, str, dict[str, Any]], None]] = {
-    "log_params": _log_params,
-    "log_metrics": _log_metrics,
-    "set_tags": _set_tags,
-    "log_artifact": _log_artifact,
-    "log_dataset": _log_dataset,
-    "end_run": _end_run,
-}
+    """The server refuses for good, or what the event needs is gone."""
+    return is_final(error) or isinstance(error, GoneError)

@@ -198,9 +198,14 @@ def _compared(champion: ChampionMetrics, rule: ChampionRule) -> RuleResult:
         p = mcnemar_worse(ours, theirs)
         passed, bound = p > rule.alpha, f"p above {rule.alpha:.4g}"
         verdict = "not significantly worse than" if passed else "significantly worse than"
+    pairs = (
+        f"where exactly one of them is right, it is the candidate {_times(ours)} and the champion "
+        f"{_times(theirs)}"
+        if ours or theirs
+        else "both are right on the same examples"
+    )
     reason = (
-        f"{verdict} champion version {champion.version}: where exactly one of them is right, "
-        f"it is the candidate {_times(ours)} and the champion {_times(theirs)} "
+        f"{verdict} champion version {champion.version}: {pairs} "
         f"(exact McNemar test, p = {_distinct(p, rule.alpha)[0]})"
     )
     return RuleResult("champion", passed, p, bound, reason)

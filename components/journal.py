@@ -64,7 +64,7 @@ class Journal:
                 if not line.endswith(b"\n"):
                     return
                 offset += len(line)
-                yield json.loads(line), offset
+                yield _parsed(line), offset
 
     def cursor(self) -> Cursor:
         """How far the server has this journal; the start if nothing was sent."""
@@ -90,6 +90,16 @@ class Journal:
         with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _parsed(line: bytes) -> Event:
+    try:
+        return dict(json.loads(line))
+    except (
+        TypeError,
+        ValueError,
+    ):  # a damaged disk: nothing knows this kind, so it will be put aside
+        return {"event": "unreadable", "text": line.decode(errors="replace")}
 
 
 def _append_lines(path: Path, events: Iterable[Event]) -> None:

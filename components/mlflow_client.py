@@ -12,9 +12,6 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
-
-from components.errors import RegistryError, RnnflowError
 
 TIMEOUT_SECONDS = 5
 
@@ -33,7 +30,6 @@ _USER_SET_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT" in os.environ
 for _name, _value in (WAIT_DEFAULTS | QUIET_DEFAULTS).items():
     os.environ.setdefault(_name, _value)
 
-import requests  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import (  # noqa: E402
     Dataset,
@@ -66,30 +62,11 @@ __all__ = [
     "connect",
     "ensure_experiment",
     "find_experiment",
-    "first_line",
-    "is_final",
     "patient",
     "quoted",
-    "reason",
-    "registry_errors",
     "sqlite_file",
-    "without_credentials",
 ]
 
-# What a server says when the same request can never succeed; anything else may pass.
-_FINAL_CODES = frozenset(
-    {
-        "ALREADY_EXISTS",
-        "BAD_REQUEST",
-        "ENDPOINT_NOT_FOUND",
-        "INVALID_PARAMETER_VALUE",
-        "INVALID_STATE",
-        "NOT_FOUND",
-        "NOT_IMPLEMENTED",
-        "RESOURCE_ALREADY_EXISTS",
-        "RESOURCE_DOES_NOT_EXIST",
-    }
-)
 _ARTIFACT_ROOT_VARIABLE = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 _CHATTY_LOGGERS = ("alembic", "mlflow", "urllib3.connectionpool")
 
@@ -153,11 +130,6 @@ def ensure_experiment(client: MlflowClient, name: str) -> str:
     return str(found.experiment_id)
 
 
-def is_final(error: Exception) -> bool:
-    """Whether the same request would fail for ever: a refusal, not an absence."""
-    return isinstance(error, MlflowException) and error.error_code in _FINAL_CODES
-
-
 @contextlib.contextmanager
 def patient(seconds: int) -> Iterator[None]:
     """While this is open, a request may take so long: for uploads to a server that has answered.
@@ -175,59 +147,7 @@ def patient(seconds: int) -> Iterator[None]:
         os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = before
 
 
-@contextlib.contextmanager
-def registry_errors(tracking_uri: str, purpose: str) -> Iterator[None]:
-    """Turns what MLflow, its database or its file store raise into one clear error.
-
-    Raises:
-      RegistryError: what failed, where, why, and what to do.
-    """
-    where = without_credentials(tracking_uri)
-    try:
-        yield
-    except RnnflowError:
-        raise
-    except Exception as error:
-        # The clients of databases and of cloud stores share no root with MLflow's exceptions.
-        if is_final(error):
-            raise RegistryError(
-                f"cannot {purpose}: MLflow at {where} refuses ({first_line(error)}). Mend that "
-                "and start again; finished stages are reused."
-            ) from error
-        raise RegistryError(
-            f"cannot {purpose}: MLflow at {where} does not answer ({reason(error)}). Start it, "
-            "or set MLFLOW_TRACKING_URI to one that runs, and start again; finished stages are "
-            "reused."
-        ) from error
-
-
-def reason(error: BaseException) -> str:
-    """Why a request failed, in a few words: of a broken connection, what broke it."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ConnectionError | TimeoutError) and not isinstance(
-            cause, requests.RequestException
-        ):
-            return first_line(cause)
-        cause = cause.__cause__ or cause.__context__
-    return first_line(error)
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error, short enough for one line of a log."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
-
-
 def quoted(text: str) -> str:
     """A value as it stands in a search filter."""
     mark = '"' if "'" in text else "'"
     return f"{mark}{text}{mark}"
-
-
-def without_credentials(uri: str) -> str:
-    """The address as it may be written to a file or a log."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from components.mlflow_client import Run, connect, find_experiment, registry_errors
+from components.mlflow_client import Run, connect, find_experiment
+from components.mlflow_errors import registry_errors
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,11 +3,13 @@
 A ``Tracker`` belongs to one pipeline run and holds its MLflow runs by a key: ``pipeline`` for the
 parent, the name of a stage for each nested one. A server that is away never stops the pipeline:
 what it missed stays in the journal, and ``replay_pending`` sends it at the next start.
+``components.recovery`` has what a start does about earlier runs.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 import uuid
@@ -17,14 +19,8 @@ from typing import Literal, TypeAlias
 
 from components.delivery import AwayError, Delivery
 from components.journal import Event, Journal
-from components.mlflow_client import (
-    MlflowClient,
-    connect,
-    find_experiment,
-    first_line,
-    quoted,
-    without_credentials,
-)
+from components.mlflow_errors import without_credentials
+from components.recovery import STATUS_TAG, WORK_DIR_TAG, mark_killed_runs, replay_pending
 from components.tracked_values import (
     PARAMS_A_BATCH,
     POINTS_A_BATCH,
@@ -35,14 +31,21 @@ from components.tracked_values import (
     safe_name,
 )
 
-__all__ = ["Point", "RunStatus", "Tracker", "mark_killed_runs", "replay_pending"]
+__all__ = [
+    "STATUS_TAG",
+    "WORK_DIR_TAG",
+    "Point",
+    "RunStatus",
+    "Tracker",
+    "mark_killed_runs",
+    "replay_pending",
+]
 
 RunStatus: TypeAlias = Literal["FINISHED", "FAILED", "KILLED"]
 
-WORK_DIR_TAG = "rnnflow.work_dir"
-STATUS_TAG = "rnnflow.status"
 PATIENCE_SECONDS = 10.0
 """Time that one run may lose to a server that is away before only ``flush`` asks it again."""
+FOLLOW_SECONDS = 1.0
 DIGEST_LENGTH = 36
 
 _LOG = logging.getLogger("rnnflow")
@@ -63,7 +66,9 @@ class Tracker:
         self._tracking_uri = tracking_uri
         self._delivery = Delivery(self._journal, tracking_uri, experiment)
         self._lock = threading.RLock()
+        self._histories: dict[tuple[str, str], Path] = {}
         self._offsets: dict[tuple[str, str], int] = {}
+        self._followed_at = -math.inf
         self._id = uuid.uuid4().hex
         self._away = False
         self._lost_seconds = 0.0
@@ -97,15 +102,15 @@ class Tracker:
     def follow(self, key: str, history: Path) -> None:
         """Logs the lines of a ``history.jsonl`` that are new since the last call.
 
-        The file is known by its name, so it may have moved when its artifact was finished.
+        Cheap enough for every line: it looks every ``FOLLOW_SECONDS``, and ``end_run`` and
+        ``flush`` log the rest. The file is known by its name, so it may have moved when its
+        artifact was finished.
         """
         with self._lock:
-            place = (key, history.name)
-            points, offset = read_points(history, self._offsets.get(place, 0))
-            if points:
-                mark = {"history": history.name, "until": offset}
-                self._record(*(event | mark for event in _metric_events(key, points)))
-            self._offsets[place] = offset
+            self._histories[key, history.name] = history
+            if time.monotonic() - self._followed_at >= FOLLOW_SECONDS:
+                self._take_up(key)
+                self._followed_at = time.monotonic()
 
     def log_artifact(self, key: str, path: Path, artifact_path: str = "") -> None:
         """Uploads a file into, or the content of a directory as, ``artifact_path``.
@@ -147,18 +152,31 @@ class Tracker:
 
     def end_run(self, key: str, status: RunStatus, tags: Mapping[str, str] | None = None) -> None:
         """Ends the run with a status; a server that was away is asked again."""
-        event = _event("end_run", key, status=status, tags=_texts(tags or {}))
-        self._record(event, ask_again=self._lost_seconds < PATIENCE_SECONDS)
+        with self._lock:
+            self._take_up(key)
+            event = _event("end_run", key, status=status, tags=_texts(tags or {}))
+            self._record(event, ask_again=self._lost_seconds < PATIENCE_SECONDS)
 
     def flush(self) -> int:
         """Asks the server again, if it was away; returns the events that are still unsent."""
         with self._lock:
+            for key in {key for key, _ in self._histories}:
+                self._take_up(key)
             self._send()
             return self._journal.unsent()
 
     def run_id(self, key: str) -> str | None:
         """The id of the MLflow run; None as long as the server has not made it."""
         return self._journal.cursor().runs.get(key)
+
+    def _take_up(self, key: str) -> None:
+        """Logs what the followed histories of a run hold and the journal does not."""
+        for place, history in self._histories.items():
+            if place[0] == key:
+                points, offset = read_points(history, self._offsets.get(place, 0))
+                mark = {"history": history.name, "until": offset}
+                self._record(*(event | mark for event in _metric_events(key, points)))
+                self._offsets[place] = offset
 
     def _recall(self) -> bool:
         """Takes up a journal that exists: its identity, and how far each history was read."""
@@ -201,96 +219,6 @@ class Tracker:
             error,
             self._journal.path,
         )
-
-
-def replay_pending(runs_directory: Path, tracking_uri: str | None = None) -> int:
-    """Sends what the journals of earlier runs, ``<runs_directory>/*/tracking.jsonl``, still hold.
-
-    Args:
-      runs_directory: where the runs of a work directory are.
-      tracking_uri: used instead of a journal's own address where the two differ only in the user
-        and password, which no journal keeps.
-
-    Returns:
-      The events that are still unsent. A server that is away is asked once, and only logged.
-    """
-    away: set[str] = set()
-    unsent = 0
-    for path in sorted(runs_directory.glob("*/tracking.jsonl")):
-        journal = Journal(path)
-        waiting = journal.unsent()
-        opening = next((event for event, _ in journal.read()), None)
-        if waiting and opening is not None:
-            unsent += _replay(journal, opening, waiting, tracking_uri, away)
-    return unsent
-
-
-def _replay(
-    journal: Journal,
-    opening: Event,
-    waiting: int,
-    tracking_uri: str | None,
-    away: set[str],
-) -> int:
-    uri = opening["uri"]
-    if uri in away:
-        return waiting
-    same = tracking_uri is not None and without_credentials(tracking_uri) == uri
-    delivery = Delivery(
-        journal, tracking_uri if same and tracking_uri else uri, opening["experiment"]
-    )
-    try:
-        _LOG.info("Sent %d events of an earlier run from %s.", delivery.send(), journal.path)
-    except AwayError as error:
-        away.add(uri)
-        _LOG.warning(
-            "The tracking server %s does not answer (%s): %d events of an earlier run stay in %s.",
-            uri,
-            error,
-            journal.unsent(),
-            journal.path,
-        )
-    return journal.unsent()
-
-
-def mark_killed_runs(tracking_uri: str, experiment: str, work_dir: Path) -> int:
-    """Ends, as KILLED, the runs of this work directory that a kill left RUNNING; counts them.
-
-    Call it at the start of a run, behind ``replay_pending`` and before the first ``start_run``,
-    by the one that holds the work directory. A server that is away is only logged.
-    """
-    try:
-        client = connect(tracking_uri)
-        found = find_experiment(client, experiment)
-        return 0 if found is None else _mark_killed(client, found, work_dir)
-    except Exception as error:
-        # Marking is a courtesy to the reader: no fault of a server may stop a start.
-        _LOG.warning("Runs that were killed could not be marked: %s.", first_line(error))
-        return 0
-
-
-def _mark_killed(client: MlflowClient, experiment: str, work_dir: Path) -> int:
-    running = "attributes.status = 'RUNNING'"
-    mine = f"tags.`{WORK_DIR_TAG}` = {quoted(str(work_dir.absolute()))}"
-    times = _last_signs(work_dir)
-    marked = 0
-    for run in client.search_runs([experiment], f"{running} and {mine}", max_results=1000):
-        nested = f"{running} and tags.`mlflow.parentRunId` = '{run.info.run_id}'"
-        for each in [*client.search_runs([experiment], nested, max_results=1000), run]:
-            client.set_tag(each.info.run_id, STATUS_TAG, "killed")
-            client.set_terminated(each.info.run_id, "KILLED", end_time=times.get(each.info.run_id))
-            marked += 1
-    return marked
-
-
-def _last_signs(work_dir: Path) -> dict[str, int]:
-    """Milliseconds of the last event of each journal, by the ids of its MLflow runs."""
-    signs: dict[str, int] = {}
-    for path in work_dir.glob("runs/*/tracking.jsonl"):
-        journal = Journal(path)
-        last = max((event["milliseconds"] for event, _ in journal.read()), default=0)
-        signs |= dict.fromkeys(journal.cursor().runs.values(), last)
-    return signs
 
 
 def _event(kind: str, key: str = "", **rest: object) -> Event:

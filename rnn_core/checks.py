@@ -50,11 +50,19 @@ def named_errors() -> Iterator[None]:
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        found = re.search(r"assertion failed: \[(.*?)\](.*)", str(error))
-        if found is None:
+        text = _assertion_text(str(error))
+        if text is None:
             raise
-        text = "".join(found.groups()).strip()
         name, _, rest = text.partition(": ")
         if name in _KINDS:
             raise _KINDS[name](rest) from None
         raise FeatureError(text) from None
+
+
+def _assertion_text(error: str) -> str | None:
+    """The data of a failed assertion, which stands as ``[...] [...]`` before the graph's nodes."""
+    _, found, rest = error.partition("assertion failed: ")
+    if not found:
+        return None
+    data = re.split(r"\s*\[\[\{\{node", rest)[0]
+    return data.removeprefix("[").replace(":] ", ": ", 1).replace("\\'", "'")

@@ -1,8 +1,12 @@
 """Where a training stands in its input, saved beside a checkpoint.
 
-``model.ckpt-N.input.*`` holds the state of the dataset's iterator, or, if it cannot be saved, how
-many batches it gave, which are then skipped. A training that ends in the ordinary way leaves none:
-the next one reads its input from the start.
+``model.ckpt-N.input.*`` holds the state of the dataset's iterator, or, if that state cannot be
+trusted, how many batches it gave, which are then read and skipped. A training that ends in the
+ordinary way leaves none: the next one reads its input from the start.
+
+TensorFlow 2.21 (like those before) restores a shuffled dataset with the orders of other epochs if
+something stands between ``shuffle`` and ``repeat``, as in ``shuffle().batch().repeat()``;
+``shuffle().repeat().batch()`` is restored exactly. The first kind is counted.
 """
 
 from __future__ import annotations
@@ -26,10 +30,14 @@ class InputPosition:
     def __init__(self, dataset: tf.data.Dataset) -> None:
         self.iterator: Any = iter(dataset)
         self.batches = 0
-        self._can_save = True
+        self._can_save = has_exact_state(dataset)
 
     def save(self, checkpoint: str) -> None:
-        """Writes the position for ``checkpoint``, whose own files come after."""
+        """Writes the position for ``checkpoint``, whose own files come after.
+
+        Raises:
+            StorageError: the directory cannot be written.
+        """
         with storage_errors(Path(checkpoint).parent):
             if not (self._can_save and self._save_iterator(checkpoint)):
                 write_text(_count_file(checkpoint), json.dumps({"batches": self.batches}))
@@ -46,9 +54,8 @@ class InputPosition:
         ) as error:
             forget(checkpoint)
             self._can_save = False
-            logger.warning(
-                "The input cannot save its position (%s); a restart will read and skip the batches "
-                "before it.",
+            logger.info(
+                "The input cannot save its position (%s): a restart will skip the batches before.",
                 first_line(error),
             )
         return self._can_save
@@ -85,6 +92,23 @@ class InputPosition:
         for _ in range(batches):
             next(self.iterator, None)
         self.batches = batches
+
+
+def has_exact_state(dataset: tf.data.Dataset) -> bool:
+    """Whether a saved iterator of ``dataset`` goes on exactly as the one that was saved."""
+    try:
+        variant = tf.data.experimental.to_variant(dataset)
+        text = tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=2)
+    except tf.errors.OpError:
+        return False
+    graph = tf.compat.v1.GraphDef.FromString(text.numpy())
+    nested = [node.op for function in graph.library.function for node in function.node_def]
+    if any(op.startswith("Shuffle") for op in nested):
+        return False
+    repeats = [node for node in graph.node if node.op == "RepeatDataset"]
+    repeated = {node.input[0] for node in repeats}
+    shuffled = {node.name for node in graph.node if node.op.startswith("ShuffleDataset")}
+    return not repeats or shuffled <= repeated
 
 
 def forget(checkpoint: str) -> None:

@@ -144,6 +144,11 @@ def _as_column(values: tf.Tensor, what: str, logits: tf.Tensor) -> tf.Tensor:
         values = values[:, tf.newaxis]
     elif rank is not None and (rank != 2 or values.shape[1] not in (1, None)):
         raise LabelError(f"{what}: expected the shape [B] or [B, 1], got {values.shape}.")
+    rows, expected = values.shape[0], logits.shape[0]
+    if None not in (rank, rows, expected) and rows != expected:
+        raise LabelError(
+            f"{what}: expected one for each row of the features, {expected}: got {rows}."
+        )
     sizes = tf.stack([tf.shape(values)[0], tf.shape(logits)[0]])
     return checked(
         tf.reshape(values, [-1, 1]),

@@ -99,7 +99,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_the_old_content(tmp_path: Path)
     )
     assert "StorageError: cannot write" in done.stderr
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["file"]
+    assert [child.name for child in tmp_path.iterdir()] == ["file"]
 
 
 def test_an_error_that_is_not_the_disks_passes_through(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import time
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from components.tracking import (
     WORK_DIR_TAG,
     Point,
     Tracker,
-    mark_killed_runs,
     replay_pending,
 )
 from tests.components.mlflow_server import MlflowServer, free_port
@@ -116,6 +116,7 @@ def test_a_history_is_followed_live_and_taken_up_by_another_tracker(
     again = Tracker(journal_path(tmp_path), store, tmp_path.name)
     again.follow("model", moved)
     again.follow("model", moved)
+    assert again.flush() == 0
     client = connect(store)
     run = run_of(client, again, "model")
     assert steps_of(client, run) == list(range(5))
@@ -124,6 +125,24 @@ def test_a_history_is_followed_live_and_taken_up_by_another_tracker(
     )
     journal = Journal(journal_path(tmp_path))
     assert sum(len(e["points"]) for e, _ in journal.read() if e["event"] == "log_metrics") == 5
+
+
+def test_the_end_of_a_run_logs_what_its_history_still_holds(
+    tracker: Tracker, store: str, tmp_path: Path
+) -> None:
+    history = tmp_path / "history.jsonl"
+    tracker.start_run("model", "model", None, {})
+    for step in range(30):
+        write_history(history, range(step, step + 1))
+        tracker.follow("model", history)
+    tracker.end_run("model", "FINISHED")
+    client = connect(store)
+    run = run_of(client, tracker, "model")
+    assert steps_of(client, run) == list(range(30))
+    batches = sum(
+        event["event"] == "log_metrics" for event, _ in Journal(journal_path(tmp_path)).read()
+    )
+    assert batches < 30
 
 
 def test_a_directory_is_uploaded_with_what_it_holds(
@@ -197,53 +216,38 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_loses_nothing(
     assert run_of(client, tracker, "pipeline").data.tags["rnnflow.status"] == "promoted"
 
 
-def test_runs_that_a_kill_left_running_are_marked_and_others_are_not(
-    tracker: Tracker, store: str, tmp_path: Path
-) -> None:
-    tracker.start_run("pipeline", "killed", None, {WORK_DIR_TAG: str(tmp_path)})
-    tracker.start_run("rows", "rows", "pipeline", {})
-    tracker.end_run("rows", "FINISHED")
-    tracker.start_run("model", "model", "pipeline", {})
-    tracker.start_run("elsewhere", "elsewhere", None, {WORK_DIR_TAG: "/another/place"})
-    *_, (last, _) = Journal(journal_path(tmp_path)).read()
-    assert mark_killed_runs(store, tmp_path.name, tmp_path) == 2
-    client = connect(store)
-    for key, status in (("pipeline", "KILLED"), ("model", "KILLED"), ("rows", "FINISHED")):
-        assert run_of(client, tracker, key).info.status == status
-    killed = run_of(client, tracker, "pipeline")
-    assert killed.info.end_time == last["milliseconds"]
-    assert killed.data.tags["rnnflow.status"] == "killed"
-    assert run_of(client, tracker, "elsewhere").info.status == "RUNNING"
-    assert mark_killed_runs(store, tmp_path.name, tmp_path) == 0
-
-
-def test_marking_on_an_absent_server_only_warns(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert mark_killed_runs(f"http://127.0.0.1:{free_port()}", "x", tmp_path) == 0
-    assert "could not be marked" in caplog.text
-
-
-def test_nothing_is_replayed_where_nothing_waits(tracker: Tracker, tmp_path: Path) -> None:
-    assert replay_pending(tmp_path / "none") == 0
-    tracker.start_run("pipeline", "run", None, {})
-    assert replay_pending(tmp_path / "runs") == 0
-
-
-def test_one_absent_server_is_asked_once_for_all_journals(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    uri = f"http://127.0.0.1:{free_port()}"
-    for number in range(3):
-        tracker = Tracker(journal_path(tmp_path, f"run-{number}"), uri, "x")
-        tracker.start_run("pipeline", "run", None, {})
-    caplog.clear()
-    assert replay_pending(tmp_path / "runs") == 3
-    assert len(caplog.records) == 1
-
-
 def test_a_journal_keeps_no_password(tmp_path: Path) -> None:
     port = free_port()
     tracker = Tracker(journal_path(tmp_path), f"http://me:secret@127.0.0.1:{port}", "x")
     tracker.start_run("pipeline", "run", None, {})
     assert "secret" not in journal_path(tmp_path).read_text()
+
+
+def test_a_server_that_hangs_is_asked_a_few_times_and_then_only_by_flush(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setattr("components.tracking.PATIENCE_SECONDS", 1.5)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        uri = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        tracker = Tracker(journal_path(tmp_path), uri, "x")
+        tracker.start_run("pipeline", "run", None, {})
+        tracker.log_params("pipeline", {"seed": 7})
+        assert connections(listener) == 1
+        tracker.end_run("rows", "FINISHED")
+        assert connections(listener) == 1
+        tracker.end_run("model", "FINISHED")
+        assert connections(listener) == 0
+        assert tracker.flush() == 4
+        assert connections(listener) == 1
+
+
+def connections(listener: socket.socket) -> int:
+    """How many were opened since the last look."""
+    listener.setblocking(False)
+    for count in range(100):
+        try:
+            listener.accept()[0].close()
+        except BlockingIOError:
+            return count
+    raise AssertionError("too many")

@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 from components.errors import RnnflowError
 from pipelines.cli import rnnflow
 
-VERBS = (
-    "init run preprocess train evaluate gate export promote rollback predict compare status "
-    "schedule"
-).split()
+VERBS = [
+    "init", "run", "preprocess", "train", "evaluate", "gate", "export", "promote", "rollback",
+    "predict", "compare", "status", "schedule",
+]  # fmt: skip
 ROW = {"id": "a", "label": "x", "sequence": {"v": [1.0, 2.0]}}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,3 +23,9 @@ def trained(data: Data, tmp_path_factory: pytest.TempPathFactory) -> rnn_core.RN
     words = np.array(WORDS)[data.labels]
     estimator.train(lambda: data.dataset(words).batch(5).repeat(), steps=10)
     return estimator
+
+
+@pytest.fixture(scope="session")
+def words_input(data: Data) -> Any:
+    words = np.array(WORDS)[data.labels]
+    return lambda: data.dataset(words).batch(7)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 import rnn_core
+from rnn_core.optimizers import Optimizer, optimizer_spec
 
 ROWS, CLASSES, TOKENS, WIDTH = 24, 3, 6, 2
 WORDS = [f"class-{index}" for index in range(CLASSES)]
@@ -41,7 +42,7 @@ class Data:
         return tf.data.Dataset.from_tensor_slices((self.features(), labels))
 
     def train_input(self) -> tf.data.Dataset:
-        return self.dataset().shuffle(ROWS, seed=1).batch(5).repeat()
+        return self.dataset().shuffle(ROWS, seed=1).repeat().batch(5)
 
     def eval_input(self) -> tf.data.Dataset:
         return self.dataset().batch(7)
@@ -93,3 +94,12 @@ def same_bits(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return one.keys() == other.keys() and all(
         np.asarray(one[name]).tobytes() == np.asarray(other[name]).tobytes() for name in one
     )
+
+
+def run_optimizer(optimizer: Any, gradients: list[Any], start: Any) -> Any:
+    """The variable after a step for each gradient."""
+    variable = tf.Variable(start)
+    ours = Optimizer(optimizer_spec(optimizer), {"v": variable})
+    for step, gradient in enumerate(gradients):
+        ours.apply([gradient], tf.constant(step, tf.int64))
+    return variable.numpy()

@@ -77,7 +77,7 @@ def test_a_checkpoint_that_is_cut_off_is_named(tmp_path: Path) -> None:
     prefix = keeper(tmp_path).save(values(), 4)
     data = next(tmp_path.glob("*.data-*"))
     data.write_bytes(data.read_bytes()[:10])
-    with pytest.raises(CheckpointError, match="model.ckpt-4 cannot be read"):
+    with pytest.raises(CheckpointError, match=r"model\.ckpt-4 cannot be read"):
         checkpoints.read(prefix)
 
 

@@ -25,7 +25,11 @@ def test_a_failed_check_raises_its_error_with_the_value() -> None:
 
 
 def test_a_failed_assertion_of_a_column_is_a_feature_error() -> None:
-    check = tf.function(lambda value: tf.debugging.Assert(value, ["bad id", 3]), autograph=False)
+    @tf.function(autograph=False)
+    def check(value: tf.Tensor) -> tf.Tensor:
+        with tf.control_dependencies([tf.debugging.Assert(value, ["bad id", 3])]):
+            return tf.identity(value)
+
     with pytest.raises(FeatureError, match="bad id"), named_errors():
         check(tf.constant(False))
 

@@ -115,7 +115,7 @@ def test_context_columns_take_ragged_categories_too() -> None:
 
 
 def test_a_missing_feature_is_named_with_those_there_are() -> None:
-    with pytest.raises(MissingFeatureError, match="'numbers' is not in the input.*other"):
+    with pytest.raises(MissingFeatureError, match=r"'numbers' is not in the input.*other"):
         sequence_input([NUMBERS], {"other": tf.ones([1])}, STATE, "mask")
 
 
@@ -135,9 +135,9 @@ def test_sequences_of_different_lengths_are_named() -> None:
 
 
 def test_a_column_of_the_wrong_kind_is_named() -> None:
-    with pytest.raises(ArgumentError, match="context_feature_columns.*'numbers'"):
+    with pytest.raises(ArgumentError, match=r"context_feature_columns.*'numbers'"):
         sorted_columns([NUMBERS], "get_dense_tensor", "context_feature_columns")
-    with pytest.raises(ArgumentError, match="sequence_feature_columns.*'x'"):
+    with pytest.raises(ArgumentError, match=r"sequence_feature_columns.*'x'"):
         sorted_columns(
             [column.numeric_column("x")], "get_sequence_dense_tensor", "sequence_feature_columns"
         )

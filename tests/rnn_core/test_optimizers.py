@@ -1,4 +1,4 @@
-"""The optimizer argument, and how variables move."""
+"""The optimizer argument, clipping, and the names of what is saved."""
 
 from __future__ import annotations
 
@@ -10,67 +10,9 @@ import tensorflow as tf
 
 from rnn_core import ArgumentError, UnsupportedError
 from rnn_core.optimizers import Optimizer, clip, optimizer_spec, sum_duplicates
+from tests.rnn_core.samples import run_optimizer
 
 keras = tf.keras.optimizers
-KINDS = [
-    keras.SGD(0.1),
-    keras.SGD(0.1, momentum=0.9),
-    keras.SGD(0.1, momentum=0.9, nesterov=True),
-    keras.Adagrad(0.1),
-    keras.Adam(0.1),
-    keras.Adam(0.1, amsgrad=True),
-    keras.RMSprop(0.1),
-    keras.RMSprop(0.1, centered=True),
-    keras.Ftrl(0.1, l1_regularization_strength=0.01),
-]
-
-
-def run(optimizer: Any, gradients: list[Any], start: Any) -> Any:
-    variable = tf.Variable(start)
-    ours = Optimizer(optimizer_spec(optimizer), {"v": variable})
-    for step, gradient in enumerate(gradients):
-        ours.apply([gradient], tf.constant(step, tf.int64))
-    return variable.numpy()
-
-
-@pytest.mark.parametrize("optimizer", KINDS, ids=lambda kind: kind.name)
-def test_dense_steps_are_those_of_keras(optimizer: Any) -> None:
-    random = np.random.default_rng(2)
-    gradients = [random.normal(size=(4, 2)).astype(np.float32) for _ in range(3)]
-    start = random.normal(size=(4, 2)).astype(np.float32)
-    expected = tf.keras.Variable(start)
-    theirs = type(optimizer).from_config(optimizer.get_config())
-    for gradient in gradients:
-        theirs.apply([tf.constant(gradient)], [expected])
-    ours = run(optimizer, [tf.constant(gradient) for gradient in gradients], start)
-    np.testing.assert_allclose(ours, np.asarray(expected), rtol=2e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "optimizer", [*KINDS, keras.RMSprop(0.1, momentum=0.9)], ids=lambda kind: kind.name
-)
-def test_rows_move_as_a_dense_gradient_moves_them(optimizer: Any) -> None:
-    """All rows have a gradient, one in two parts, so that no rule may leave a row out."""
-    random = np.random.default_rng(2)
-    rows = [random.normal(size=(4, 2)).astype(np.float32) for _ in range(3)]
-    indices = [2, 0, 1, 0]
-    sparse = [tf.IndexedSlices(tf.constant(value), indices, [3, 2]) for value in rows]
-    dense = []
-    for value in rows:
-        total = np.zeros((3, 2), np.float32)
-        np.add.at(total, indices, value)
-        dense.append(tf.constant(total))
-    start = random.normal(size=(3, 2)).astype(np.float32)
-    np.testing.assert_allclose(
-        run(optimizer, sparse, start), run(optimizer, dense, start), rtol=1e-5, atol=1e-6
-    )
-
-
-def test_a_row_without_a_gradient_rests_under_adagrad() -> None:
-    gradient = tf.IndexedSlices(tf.ones([1, 2]), tf.constant([1]), [3, 2])
-    moved = run("Adagrad", [gradient], np.zeros((3, 2), np.float32))
-    assert moved[[0, 2]].tolist() == [[0, 0], [0, 0]]
-    assert np.all(moved[1] < 0)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +76,7 @@ def test_equal_indices_are_added_up() -> None:
 
 def test_a_schedule_gives_the_rate_of_each_step() -> None:
     schedule = keras.schedules.PiecewiseConstantDecay([0], [1.0, 0.1])
-    moved = run(keras.SGD(schedule), [tf.constant([1.0])] * 3, np.zeros(1, np.float32))
+    moved = run_optimizer(keras.SGD(schedule), [tf.constant([1.0])] * 3, np.zeros(1, np.float32))
     assert moved.tolist() == pytest.approx([-1.2])
 
 
