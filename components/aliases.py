@@ -24,12 +24,12 @@ from typing import Literal
 from components.errors import NotFoundError, RegistryError
 from components.mlflow_client import MlflowClient, MlflowException, connect
 from components.mlflow_errors import registry_errors
+from components.versions import DEMOTED_TAG
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
 HISTORY_TAG = "rnnflow.history"
 PROMOTED_TAG = "rnnflow.promoted"
-DEMOTED_TAG = "rnnflow.demoted"
 HISTORY_LENGTH = 100
 REASON_LENGTH = 500
 

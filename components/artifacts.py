@@ -109,8 +109,10 @@ class Champion:
     version: int
     path: str
     """Directory of the SavedModel."""
-    digest: str
+    model_digest: str
     """Digest of the trained model it was exported from."""
+    rolled_back_digests: tuple[str, ...] = ()
+    """Trained models that a person took out of service."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ class ChampionMetrics:
     both_wrong: int
     same_model: bool
     """The candidate is the champion itself."""
+    rolled_back: bool = False
+    """A person took the candidate out of service before."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
@@ -20,8 +22,8 @@ PositiveInt: TypeAlias = Annotated[int, Field(gt=0)]
 NonNegativeInt: TypeAlias = Annotated[int, Field(ge=0)]
 PositiveFloat: TypeAlias = Annotated[float, Field(gt=0)]
 
-RESERVED_NAMES = frozenset({"id", "label"})
-"""Keys of a row that no feature may take."""
+RESERVED_NAMES = frozenset({"id", "label", "lengths"})
+"""Keys of a row, and an input of the exported model, that no feature may take."""
 FEATURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 """Names that TensorFlow takes for a variable and a tensor."""
 
@@ -99,22 +101,34 @@ class FeaturesConfig:
     context: dict[str, Feature] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in sorted({*self.sequence, *self.context}):
-            if not FEATURE_NAME.fullmatch(name):
-                raise ValueError(
-                    f"{name!r} cannot name a tensor: letters, digits, '_', '.' and '-' make one, "
-                    "the first a letter or a digit"
-                )
-        for name in sorted({*self.sequence, *self.context} & RESERVED_NAMES):
-            raise ValueError(f"{name!r} is a field of every row: give the feature another name")
-        for name in sorted(self.sequence.keys() & self.context.keys()):
-            raise ValueError(f"{name!r} is both a sequence and a context feature: rename one")
-        for name, feature in self.sequence.items():
-            if feature.kind == "categorical":
-                raise ValueError(f"sequence.{name}: strings in a sequence are of kind 'token'")
-        for name, feature in self.context.items():
-            if feature.kind == "token":
-                raise ValueError(f"context.{name}: a string of the context is 'categorical'")
+        faults = [*_faults_of_names([*self.sequence, *self.context]), *_faults_of_kinds(self)]
+        if faults:
+            raise ValueError("; ".join(faults))
+
+
+def _faults_of_names(names: list[str]) -> Iterator[str]:
+    for name in dict.fromkeys(names):
+        if not FEATURE_NAME.fullmatch(name):
+            yield (
+                f"{name!r} cannot name a tensor: letters, digits, '_', '.' and '-' make one, the "
+                "first a letter or a digit"
+            )
+        elif name in RESERVED_NAMES:
+            yield f"{name!r} is taken by rnnflow: give the feature another name"
+    # As an argument of the exported model a name holds letters, digits and underscores only.
+    arguments = Counter(re.sub(r"\W", "_", name) for name in names)
+    for argument, count in arguments.items():
+        if count > 1:
+            yield f"{count} features would be called {argument!r} in the exported model: rename one"
+
+
+def _faults_of_kinds(features: FeaturesConfig) -> Iterator[str]:
+    for name, feature in features.sequence.items():
+        if feature.kind == "categorical":
+            yield f"sequence.{name}: strings in a sequence are of kind 'token'"
+    for name, feature in features.context.items():
+        if feature.kind == "token":
+            yield f"context.{name}: a string of the context is of kind 'categorical'"
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -8,6 +8,7 @@
     |   |-- NotFoundError (LookupError)   a file, run, version or champion does not exist
     |   `-- BusyError               another run holds the work directory
     |-- StorageError (OSError)      a disk that is full, a directory that is read-only
+    |-- TrainingError               training cannot go on; the last good checkpoint is kept
     |-- RegistryError               the MLflow server is away or refuses
     `-- SkewError                   the exported model does not answer as the trained one does
 
@@ -54,6 +55,10 @@ class BusyError(UserError):
 
 class StorageError(RnnflowError, OSError):
     """Writing failed: the disk is full or the directory is read-only."""
+
+
+class TrainingError(RnnflowError):
+    """Training cannot go on, such as at a loss that is no number; the last checkpoint is kept."""
 
 
 class RegistryError(RnnflowError):

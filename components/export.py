@@ -2,7 +2,6 @@
 
 The directory of an export:
     saved_model/    what serves: see ``components.served`` for its two signatures
-    schema.json     the features and labels it was exported with
     example.json    one row as a client sends it
     check.json      on how many rows, and how closely, the fresh process agreed
 """
@@ -24,6 +23,7 @@ import rnn_core
 from components.artifacts import Examples, Export, Metrics, Model, building, write_atomically
 from components.config import ExportConfig, NumericFeature
 from components.errors import SkewError
+from components.export_layout import schema_directory
 from components.predictions import read_predictions
 from components.quiet import quiet_libraries
 from components.schema import Schema, load_schema, save_schema
@@ -64,7 +64,7 @@ def export_model(
     with building(directory) as partial:
         predictor = rnn_core.load_predictor(estimator, model.checkpoint)
         _save(Served(schema, load_transform(examples.path), predictor), partial / SAVED_MODEL)
-        save_schema(schema, partial)
+        save_schema(schema, schema_directory(partial / SAVED_MODEL))
         write_atomically(partial / "example.json", _example(examples, schema))
         answers = _answers_of_fresh_process(partial / SAVED_MODEL, examples, rows)
         largest = largest_difference(answers, expected, config.tolerance)

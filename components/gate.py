@@ -182,6 +182,9 @@ def _champion(champion: ChampionMetrics | None, rule: ChampionRule) -> RuleResul
     if champion.same_model:
         reason = f"the candidate is the champion (version {champion.version}): nothing to compare"
         return RuleResult("champion", True, None, "the same model", reason)
+    if champion.rolled_back:
+        reason = "this very model was rolled back by a person; `rnnflow promote` overrules that"
+        return RuleResult("champion", False, None, "not rolled back", reason)
     if rule.promote_if == "always":
         reason = f"not compared with champion version {champion.version} (promote_if is always)"
         return RuleResult("champion", True, None, "not compared", reason)

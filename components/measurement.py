@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -65,13 +66,11 @@ def measure_champion(
         classes=tuple(classes),
         probabilities=np.asarray(probabilities, dtype=np.float64),
     )
-    return scores.compare(
-        metrics,
-        table,
-        champion.version,
-        champion.digest == model.digest,
-        directory,
+    compared = scores.compare(
+        metrics, table, champion.version, champion.model_digest == model.digest, directory
     )
+    rolled_back = model.digest in champion.rolled_back_digests
+    return dataclasses.replace(compared, rolled_back=rolled_back)
 
 
 def _test_batches(examples: Examples) -> tf.data.Dataset:

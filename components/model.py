@@ -5,7 +5,8 @@ Everything here sees the training and validation splits only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import rnn_core
 from components.artifacts import Examples, Model, building
 from components.batches import read_batches
 from components.config import ModelConfig, TrainingConfig
+from components.errors import StorageError, TrainingError
 from components.estimator import CHECKPOINTS, build_estimator, save_settings
 from components.history import append_point, truncate_after
 from components.schema import load_schema
@@ -49,14 +51,16 @@ def train_model(
       on_progress: told of every new line of the history.
 
     Raises:
-      rnn_core.errors.RnnCoreError: training cannot go on; the last good checkpoint is kept.
+      TrainingError: training cannot go on; the last good checkpoint is kept.
+      StorageError: the disk is full or the directory cannot be written.
     """
     with building(directory, resume=True) as partial:
         schema = load_schema(Path(examples.path))
         save_settings(partial, schema, model)
         estimator = build_estimator(schema, model, partial, _run_config(training, seed))
         recorder = _Recorder(partial / HISTORY, training.log_every_steps, on_progress)
-        _train(estimator, examples, training, seed, recorder)
+        with _training_errors():
+            _train(estimator, examples, training, seed, recorder)
         step = _step_of(_best_checkpoint(partial))
     return Model(
         path=str(directory),
@@ -64,6 +68,16 @@ def train_model(
         step=step,
         digest=directory.name,
     )
+
+
+@contextlib.contextmanager
+def _training_errors() -> Iterator[None]:
+    try:
+        yield
+    except rnn_core.StorageError as error:
+        raise StorageError(str(error)) from error
+    except rnn_core.RnnCoreError as error:
+        raise TrainingError(str(error)) from error
 
 
 def _run_config(training: TrainingConfig, seed: int) -> rnn_core.RunConfig:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.artifacts import Export
+from components.export_layout import schema_directory
 from components.mlflow_client import (
     LoggedModel,
     LoggedModelOutput,
@@ -110,7 +111,7 @@ def _save(export: Path, logged: LoggedModel, run_id: str, package: Path) -> None
             path=str(package),
             python_model=str(_SERVED_CODE),
             artifacts={SAVED_MODEL: str(export / SAVED_MODEL)},
-            signature=model_signature(load_schema(export).features),
+            signature=model_signature(load_schema(schema_directory(export / SAVED_MODEL)).features),
             input_example=pd.DataFrame([json.loads((export / EXAMPLE).read_bytes())]),
             pip_requirements=[
                 f"{name}=={importlib.metadata.version(name)}" for name in _SERVED_PACKAGES

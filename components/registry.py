@@ -33,6 +33,7 @@ from components.versions import (
     RegisteredVersion,
     aliases_by_version,
     list_versions,
+    rolled_back_digests,
     search_versions,
 )
 
@@ -80,7 +81,8 @@ def find_champion(name: str, tracking_uri: str, directory: Path) -> Champion | N
         place = directory / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}-{number}-{digest[:12]}"
         if not is_complete(place):
             _fetch(client, version, place)
-    return Champion(name, number, str(place / SAVED_MODEL), digest)
+        rolled_back = rolled_back_digests(client, name, number)
+    return Champion(name, number, str(place / SAVED_MODEL), digest, rolled_back)
 
 
 def register_model(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 import importlib.metadata
 import os
 import platform
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from components.fingerprints import LIBRARIES, ROOT
 
@@ -25,8 +27,17 @@ def provenance_tags() -> dict[str, str]:
     tags = {f"version.{name}": value for name, value in versions().items()}
     tags["host.name"] = socket.gethostname()
     tags["host.platform"] = platform.platform()
-    tags["host.command"] = " ".join(sys.argv)[:500]
+    tags["host.command"] = " ".join(sys.argv)
+    tags["mlflow.user"] = _user()
+    tags["mlflow.source.name"] = Path(sys.argv[0]).name
     return {**tags, **_git_tags()}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a user without a name
+        return f"uid {os.getuid()}"
 
 
 def _git_tags() -> dict[str, str]:

@@ -84,7 +84,12 @@ class RunTracking:
     def end(self, status: Status, reason: str) -> int:
         """Ends the parent run; returns how many events the server still lacks."""
         finished: tracking.RunStatus = "FAILED" if status == "failed" else "FINISHED"
-        tags = {tracking.STATUS_TAG: status, "rnnflow.reason": reason[:4000]}
+        # MLflow shows its note as the description of the run.
+        tags = {
+            tracking.STATUS_TAG: status,
+            "rnnflow.reason": reason,
+            "mlflow.note.content": reason,
+        }
         self._tracker.end_run(_PARENT, finished, tags)
         return self._tracker.flush()
 

@@ -47,7 +47,7 @@ def _commands(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:
     option = "" if work_dir == Path(".rnnflow") else f" --work-dir {work_dir}"
     yield "report", str(_shown(work_dir) / "runs" / outcome.run_id / REPORT)
     yield "MLflow", mlflow_command(outcome.tracking_uri)
-    yield "Prefect", outcome.prefect_url or "prefect server start"
+    yield "Prefect", outcome.prefect_url or "prefect server start, then http://127.0.0.1:4200/runs"
     yield "compare", f"rnnflow compare {outcome.name}{option}"
     if outcome.status == "promoted":
         yield "undo", f"rnnflow rollback {outcome.name}{option}"

@@ -5,7 +5,7 @@ What was ``tf.estimator.X`` or ``tf.estimator.experimental.X`` is ``rnn_core.X``
 
 from __future__ import annotations
 
-from rnn_core.classifier import RNNClassifier, RNNEstimator
+from rnn_core.classifier import RNNClassifier
 from rnn_core.config import RunConfig
 from rnn_core.early_stopping import stop_if_no_decrease_hook, stop_if_no_increase_hook
 from rnn_core.errors import (
@@ -22,6 +22,7 @@ from rnn_core.errors import (
     StorageError,
     UnsupportedError,
 )
+from rnn_core.estimator import RNNEstimator
 from rnn_core.export import Predictor, load_predictor
 from rnn_core.exporters import BestCheckpointExporter, Exporter
 from rnn_core.heads import BinaryClassHead, Head, MultiClassHead

@@ -11,8 +11,8 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from rnn_core.classifier import RNNEstimator
 from rnn_core.errors import ArgumentError
+from rnn_core.estimator import RNNEstimator
 from rnn_core.hooks import Hook, HookContext
 from rnn_core.summaries import read_events
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnn_core.classifier import RNNEstimator
 from rnn_core.errors import CheckpointError
+from rnn_core.estimator import RNNEstimator
 from rnn_core.inference import InferenceModel
 from rnn_core.types import Features, Predictions
 

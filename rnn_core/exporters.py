@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from rnn_core import checkpoints
-from rnn_core.classifier import RNNEstimator
 from rnn_core.errors import ArgumentError
+from rnn_core.estimator import RNNEstimator
 from rnn_core.files import read_json, storage_errors, with_prefix, write_text
 
 logger = logging.getLogger("rnn_core")

@@ -17,6 +17,7 @@ import tensorflow as tf
 from rnn_core import cells, initializers
 from rnn_core import features as feature_input
 from rnn_core.cells import CellKind
+from rnn_core.column_state import ColumnState
 from rnn_core.recurrence import run_layer
 from rnn_core.types import Features
 
@@ -65,8 +66,8 @@ class Network:
     def __init__(self, spec: NetworkSpec, seed: int | None) -> None:
         store = VariableStore(seed)
         self._spec = spec
-        self._sequence_state = feature_input.ColumnState("sequence_features", store.create)
-        self._context_state = feature_input.ColumnState("dense_features", store.create)
+        self._sequence_state = ColumnState("sequence_features", store.create)
+        self._context_state = ColumnState("dense_features", store.create)
         feature_input.create_state(spec.sequence_columns, self._sequence_state)
         feature_input.create_state(spec.context_columns, self._context_state)
         self._layers = _create_layers(spec, store)

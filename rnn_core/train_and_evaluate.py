@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rnn_core.arguments import check_steps
-from rnn_core.classifier import RNNEstimator
+from rnn_core.estimator import RNNEstimator
 from rnn_core.exporters import Exporter
 from rnn_core.files import read_json, storage_errors, write_text
 from rnn_core.hooks import Hook, HookContext

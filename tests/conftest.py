@@ -1,4 +1,4 @@
-"""What all tests share: an environment of their own, and one Prefect server a session."""
+"""What all tests share: an environment of their own, one Prefect server and one full run."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from pipelines.work_directory import Outcome
+    from tests.projects import Project
 
 # Before any test module imports Prefect or MLflow: a user's own servers and profiles are no part
 # of the tests.
@@ -34,6 +39,20 @@ def prefect_server() -> Iterator[str]:
 
     with prefect_test_harness(server_startup_timeout=120):
         yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def vowels(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Project:
+    """JapaneseVowels; later runs of it reuse what the first one made."""
+    from tests.projects import make_project
+
+    return make_project(tmp_path_factory.mktemp("vowels"), prefect_server)
+
+
+@pytest.fixture(scope="session")
+def first_run(vowels: Project) -> Outcome:
+    """The whole pipeline on JapaneseVowels, from nothing."""
+    return vowels.run()
 
 
 def pytest_sessionfinish() -> None:

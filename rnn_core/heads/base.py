@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple, Protocol
 import tensorflow as tf
 
 from rnn_core.checks import checked
+from rnn_core.column_state import get_feature, sparse_if_ragged
 from rnn_core.errors import ArgumentError, LabelError
-from rnn_core.features import get_feature, sparse_if_ragged
 from rnn_core.types import Array, Features, Predictions
 
 SUM_OVER_BATCH_SIZE: Final = "sum_over_batch_size"

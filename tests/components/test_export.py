@@ -16,6 +16,7 @@ from components.config import ExportConfig, ModelConfig, TrainingConfig
 from components.errors import SkewError
 from components.estimator import load_estimator
 from components.export import export_model
+from components.export_layout import schema_directory
 from components.measurement import measure_model
 from components.model import train_model
 from components.predictions import read_predictions, write_predictions
@@ -73,7 +74,8 @@ def test_an_export_is_checked_on_as_many_rows_as_there_are(
     assert check["rows"] == exported.checked_rows
     assert check["signatures"] == ["serving_default", "raw"]
     assert check["largest_difference"] == exported.largest_difference
-    assert load_schema(directory) == load_schema(trained.prepared.path)
+    exported_schema = load_schema(schema_directory(directory / "saved_model"))
+    assert exported_schema == load_schema(trained.prepared.path)
 
 
 def test_what_is_served_is_what_was_evaluated(exported: Export, trained: Trained) -> None:

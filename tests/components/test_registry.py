@@ -51,7 +51,7 @@ def test_a_promoted_model_is_the_champion_and_its_copy_answers_the_same(
     assert (version.version, version.aliases, version.reused) == (1, ("champion",), False)
     champion = find_champion(name, store, tmp_path / "champions")
     assert champion is not None
-    assert (champion.name, champion.version, champion.digest) == (name, 1, "toy-digest")
+    assert (champion.name, champion.version, champion.model_digest) == (name, 1, "toy-digest")
     _, probabilities = score_saved_model(Path(champion.path), toy.records, 2)
     np.testing.assert_allclose(probabilities, toy.probabilities, atol=1e-6)
     (listed,) = list_versions(name, store)
@@ -103,7 +103,7 @@ def test_a_new_champion_leaves_previous_to_the_last_one_and_a_rollback_returns(
     rollback(name, tracking_uri=store, reason="slow")
     champion = find_champion(name, store, tmp_path)
     assert champion is not None
-    assert champion.digest == "toy-digest"
+    assert champion.model_digest == "toy-digest"
 
 
 def test_a_model_that_was_compared_with_an_old_champion_is_registered_but_not_promoted(

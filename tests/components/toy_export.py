@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from components.artifacts import Export
 from components.config import FeaturesConfig, IdFeature, NumericFeature, VocabularyFeature
 from components.encoding import encode
+from components.export_layout import schema_directory
 from components.quiet import quiet_libraries
 from components.saved_model import score_saved_model
 from components.schema import Schema, save_schema
@@ -126,7 +127,7 @@ def make_toy_export(directory: Path) -> ToyExport:
     rows = [json_row(steps) for steps in LENGTHS]
     records = [raw_record(row) for row in rows]
     plain = [{**row["sequence"], **row["context"]} for row in rows]
-    save_schema(schema, directory)
+    save_schema(schema, schema_directory(directory / "saved_model"))
     (directory / "example.json").write_text(json.dumps(plain[0]))
     _, probabilities = score_saved_model(directory / "saved_model", records, batch_size=1)
     export = Export(str(directory), "toy-digest", 0.0, len(rows))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from rnn_core import ArgumentError, FeatureError, MissingFeatureError
 from rnn_core.arguments import network_spec
 from rnn_core.checks import named_errors
-from rnn_core.features import ColumnState, context_input, sequence_input, sorted_columns
+from rnn_core.column_state import ColumnState
+from rnn_core.features import context_input, sequence_input, sorted_columns
 from rnn_core.model import Network
 
 column = tf.feature_column

@@ -1,0 +1,239 @@
+"""RNNEstimator: arguments checked, then the plain functions of this package."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from rnn_core import checkpoints, evaluation, prediction, training
+from rnn_core.arguments import check_hooks, check_steps, network_spec
+from rnn_core.config import USE_DEFAULT, RunConfig
+from rnn_core.errors import ArgumentError, CheckpointError, UnsupportedError
+from rnn_core.files import storage_errors
+from rnn_core.heads import Head
+from rnn_core.hooks import Hook
+from rnn_core.inference import InferenceModel
+from rnn_core.inputs import call_input_fn
+from rnn_core.optimizers import optimizer_spec
+from rnn_core.training import Plan, TrainableModel
+from rnn_core.types import InputFn, ModeKeys
+
+logger = logging.getLogger("rnn_core")
+
+
+class RNNEstimator:
+    """A recurrent network with any head; see ``RNNClassifier`` for the arguments.
+
+    Raises:
+        ArgumentError: the arguments are not legal together.
+        UnsupportedError: an argument that is not supported yet.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        sequence_feature_columns: Iterable[Any],
+        context_feature_columns: Iterable[Any] | None = None,
+        units: Iterable[int] | int | None = None,
+        cell_type: Any = USE_DEFAULT,
+        rnn_cell_fn: Any = None,
+        return_sequences: bool = False,
+        model_dir: str | os.PathLike[str] | None = None,
+        optimizer: Any = "Adagrad",
+        sequence_mask: str = "sequence_mask",
+        config: RunConfig | None = None,
+    ) -> None:
+        if return_sequences:
+            raise UnsupportedError(
+                "return_sequences=True is not supported yet: only the last output is classified."
+            )
+        self._config, self._model_dir = _place(config, model_dir)
+        self._head = head
+        self._spec = network_spec(
+            sequence_feature_columns,
+            context_feature_columns,
+            units,
+            cell_type,
+            rnn_cell_fn,
+            head.logits_dimension,
+            sequence_mask,
+        )
+        self._optimizer = optimizer_spec(optimizer)
+        self._trainable: TrainableModel | None = None
+        self._evaluated: InferenceModel | None = None
+        self._predicted: InferenceModel | None = None
+        self._predictions_running = 0
+
+    @property
+    def config(self) -> RunConfig:
+        """The run's settings, with ``model_dir``."""
+        return self._config
+
+    @property
+    def model_dir(self) -> str:
+        """Where checkpoints and event files are."""
+        return self._model_dir
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What an ``input_fn`` gets as ``params``: nothing for this estimator."""
+        return {}
+
+    def eval_dir(self, name: str | None = None) -> str:
+        """Where the evaluation ``name`` writes its event file."""
+        return str(Path(self._model_dir) / (f"eval_{name}" if name else "eval"))
+
+    def train(
+        self,
+        input_fn: InputFn,
+        hooks: Sequence[Hook] | None = None,
+        steps: int | None = None,
+        max_steps: int | None = None,
+        saving_listeners: Sequence[Hook] | None = None,
+    ) -> Self:
+        """Trains for ``steps`` more steps, or up to the global step ``max_steps``, or to the end of
+        the input; goes on from the newest checkpoint.
+
+        Raises:
+            ArgumentError: both are given, or one is not positive.
+            NanLossDuringTrainingError, LabelError, EmptyInputError, FeatureError,
+            CheckpointError, StorageError: as ``training.train``.
+        """
+        check_steps(steps, max_steps)
+        start = self._global_step()
+        if max_steps is not None and start >= max_steps:
+            logger.info("Not training: step %d of %d is reached already.", start, max_steps)
+            return self
+        last_step = max_steps if steps is None else start + steps
+        with storage_errors(self._model_dir):
+            Path(self._model_dir).mkdir(parents=True, exist_ok=True)
+        if self._trainable is None or self.latest_checkpoint() is None:
+            self._trainable = TrainableModel(
+                self._spec, self._head, self._optimizer, self._config.tf_random_seed
+            )
+        looks = check_hooks([*(hooks or ()), *(saving_listeners or ())])
+        plan = Plan(self._config, self._model_dir, looks, last_step)
+        training.train(self._trainable, self._input(input_fn, ModeKeys.TRAIN), plan)
+        return self
+
+    def evaluate(
+        self,
+        input_fn: InputFn,
+        steps: int | None = None,
+        hooks: Sequence[Any] | None = None,
+        checkpoint_path: str | None = None,
+        name: str | None = None,
+    ) -> dict[str, float]:
+        """Metrics of the newest checkpoint (or ``checkpoint_path``, or first values) by name.
+
+        Raises:
+            ArgumentError: ``steps`` is not positive.
+            LabelError, EmptyInputError, FeatureError, CheckpointError, StorageError.
+        """
+        check_steps(steps, None)
+        _refuse_hooks(hooks)
+        checkpoint = checkpoint_path or self.latest_checkpoint()
+        if self._evaluated is None or checkpoint is None:
+            self._evaluated = self.new_inference_model()
+        self._evaluated.load(checkpoint)
+        dataset = self._input(input_fn, ModeKeys.EVAL)
+        return evaluation.evaluate(self._evaluated, dataset, steps, self.eval_dir(name))
+
+    def predict(
+        self,
+        input_fn: InputFn,
+        predict_keys: Sequence[str] | str | None = None,
+        hooks: Sequence[Any] | None = None,
+        checkpoint_path: str | None = None,
+        yield_single_examples: bool = True,
+    ) -> Iterator[dict[str, Any]]:
+        """Yields predictions by name, of one example (or one batch) at a time.
+
+        Raises:
+            ArgumentError: ``predict_keys`` names no prediction.
+            FeatureError, CheckpointError.
+        """
+        _refuse_hooks(hooks)
+        keys = [predict_keys] if isinstance(predict_keys, str) else predict_keys
+        model = self._model_for_prediction(checkpoint_path or self.latest_checkpoint())
+        dataset = self._input(input_fn, ModeKeys.PREDICT)
+        self._predictions_running += 1
+        try:
+            yield from prediction.predict(model, dataset, keys, yield_single_examples)
+        finally:
+            self._predictions_running -= 1
+
+    def _model_for_prediction(self, checkpoint: str | None) -> InferenceModel:
+        """The model of the last prediction, unless another one still runs with other values."""
+        model = self._predicted
+        if model is None or not (model.holds(checkpoint) or self._may_reload(checkpoint)):
+            model = self._predicted = self.new_inference_model()
+        model.load(checkpoint)
+        return model
+
+    def _may_reload(self, checkpoint: str | None) -> bool:
+        return checkpoint is not None and self._predictions_running == 0
+
+    def latest_checkpoint(self) -> str | None:
+        """Prefix of the newest checkpoint, None if there is none."""
+        return checkpoints.latest(self._model_dir)
+
+    def get_variable_names(self) -> list[str]:
+        """Names of all variables in the newest checkpoint. Raises CheckpointError without one."""
+        return sorted(checkpoints.read(self._required_checkpoint()))
+
+    def get_variable_value(self, name: str) -> Any:
+        """Value of a variable in the newest checkpoint; for a list of names, a dict of values.
+
+        Raises:
+            CheckpointError: there is no checkpoint, or it has no such variable.
+        """
+        values = checkpoints.read(self._required_checkpoint())
+        unknown = [one for one in ([name] if isinstance(name, str) else name) if one not in values]
+        if unknown:
+            raise CheckpointError(f"No variable {unknown[0]!r}; there are: {sorted(values)}.")
+        return values[name] if isinstance(name, str) else {one: values[one] for one in name}
+
+    def _required_checkpoint(self) -> str:
+        checkpoint = self.latest_checkpoint()
+        if checkpoint is None:
+            raise CheckpointError(f"No checkpoint in {self._model_dir}: train first.")
+        return checkpoint
+
+    def _global_step(self) -> int:
+        checkpoint = self.latest_checkpoint()
+        return 0 if checkpoint is None else checkpoints.step_of(checkpoint)
+
+    def new_inference_model(self) -> InferenceModel:
+        """A network with first values, for evaluation and prediction."""
+        return InferenceModel(self._spec, self._head, self._config.tf_random_seed)
+
+    def _input(self, input_fn: InputFn, mode: str) -> Any:
+        return call_input_fn(input_fn, mode, self.params, self._config)
+
+
+def _place(
+    config: RunConfig | None, model_dir: str | os.PathLike[str] | None
+) -> tuple[RunConfig, str]:
+    config = config or RunConfig()
+    if not isinstance(config, RunConfig):
+        raise ArgumentError(f"config: expected a RunConfig, got {config!r}.")
+    given = None if model_dir is None else os.fspath(model_dir)
+    if given is not None and config.model_dir not in (None, given):
+        raise ArgumentError(
+            f"model_dir: got {given} as argument and {config.model_dir} in the config; drop one."
+        )
+    place = given or config.model_dir
+    if place is None:
+        place = tempfile.mkdtemp(prefix="rnn_core-")
+        logger.warning("No model_dir was given: using the temporary directory %s", place)
+    return config.replace(model_dir=place), place
+
+
+def _refuse_hooks(hooks: Sequence[Any] | None) -> None:
+    if hooks:
+        raise UnsupportedError("hooks of evaluate and predict are not supported yet.")

@@ -1,0 +1,45 @@
+"""TensorFlow is loaded in silence, and nothing else is silenced."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LOAD = """
+import os, sys
+from pipelines.tensorflow_loading import load_tensorflow
+os.write(2, b"before\\n")
+try:
+    load_tensorflow()
+finally:
+    os.write(2, b"after\\n")
+load_tensorflow()
+print("tensorflow" in sys.modules)
+"""
+
+
+def _load(*paths: Path) -> subprocess.CompletedProcess[str]:
+    code = f"import sys; sys.path[:0] = {[str(path) for path in paths]}\n{LOAD}"
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_loading_writes_nothing_and_gives_standard_error_back() -> None:
+    done = _load()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "True\n"
+    assert done.stderr == "before\nafter\n"
+
+
+def test_a_tensorflow_that_cannot_be_loaded_raises_as_usual(tmp_path: Path) -> None:
+    (tmp_path / "tensorflow.py").write_text(
+        "import os\nos.write(2, b'noise')\nraise ImportError('libcuda is broken')\n"
+    )
+    done = _load(tmp_path)
+    assert done.returncode == 1
+    assert "ImportError: libcuda is broken" in done.stderr
+    assert done.stderr.startswith("before\nafter\n")
+    assert "noise" not in done.stderr
