@@ -70,7 +70,7 @@ def render_config(found: Proposal, name: str, folder: Path) -> str:
     }
     parts = [_yaml({"name": name, "seed": 7})]
     for key, values in sections.items():
-        lines = "".join(f"# {line}\n" for line in comments[key])
+        lines = "".join(f"# {_printable(line)}\n" for line in comments[key])
         parts.append(lines + _yaml({key: values}))
     return "\n".join(parts)
 
@@ -106,6 +106,11 @@ def _changed(value: Any) -> Any:
     if isinstance(plain, dict):
         return {key: _changed(child) for key, child in plain.items() if child is not None}
     return plain
+
+
+def _printable(line: str) -> str:
+    """YAML refuses control characters even in a comment, and a label may hold a line break."""
+    return "".join(char if char.isprintable() else " " for char in line)
 
 
 def _yaml(values: dict[str, Any], indent: str = "") -> str:

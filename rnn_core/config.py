@@ -25,7 +25,9 @@ class RunConfig:
 
     Checkpoints are saved every ``save_checkpoints_steps`` steps or every ``save_checkpoints_secs``
     seconds (600 if neither is given; both ``None``: only at the end). ``tf_random_seed=None`` takes
-    fresh entropy. ``keep_checkpoint_max`` of 0 or ``None`` keeps all checkpoints.
+    fresh entropy; a seed repeats a training to the bit on one machine's CPUs, without
+    ``enable_op_determinism``, if the input repeats: a ``shuffle`` needs a seed of its own.
+    ``keep_checkpoint_max`` of 0 or ``None`` keeps all checkpoints.
 
     Raises:
         ArgumentError: both ways of saving are given, or a number is out of its range.

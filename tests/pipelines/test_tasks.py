@@ -1,0 +1,193 @@
+"""The stages as tasks: what is tried again, what is kept, and where."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import Task, flow
+from prefect.client.schemas.objects import State
+
+from components.artifacts import Examples, building
+from components.config import DataConfig
+from components.errors import (
+    DataError,
+    NotFoundError,
+    RegistryError,
+    RnnflowError,
+    StorageError,
+    UserError,
+)
+from components.rows import read_rows
+from pipelines import tasks
+from pipelines.tasks import MODULES, AnyTask
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+ALL = (
+    tasks.read_rows, tasks.write_examples, tasks.train_model, tasks.measure_model,
+    tasks.find_champion, tasks.measure_champion, tasks.decide, tasks.export_model,
+    tasks.register_model,
+)  # fmt: skip
+
+
+class Stage:
+    """A stage that counts its calls and fails as often as it is told."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.calls = 0
+        self._errors = list(errors)
+
+    def __call__(self, rows: str, *, directory: Path) -> Examples:
+        self.calls += 1
+        if self._errors:
+            raise self._errors.pop(0)
+        with building(directory) as partial:
+            (partial / "shard").write_text(rows)
+        return Examples(str(directory), rows)
+
+
+def _as(task: AnyTask, stage: Callable[..., Any]) -> AnyTask:
+    """A task with another body and every option of a real one but the wait before a retry."""
+
+    def body(rows: str, *, directory: Path) -> Examples:
+        return stage(rows, directory=directory)
+
+    return Task(
+        body,
+        name=task.name,
+        retries=task.retries,
+        retry_delay_seconds=0,
+        retry_condition_fn=task.retry_condition_fn,
+        cache_policy=task.cache_policy,
+        persist_result=task.persist_result,
+        result_serializer=task.result_serializer,
+    )
+
+
+def _run(task: AnyTask, directory: Path, rows: str = "rows") -> State[Any]:
+    """Calls the task as a pipeline run does; ``directory`` is <artifacts>/<stage>/<fingerprint>."""
+    states: list[State[Any]] = []
+
+    @flow(persist_result=False)
+    def one_stage() -> None:
+        placed = task.with_options(result_storage=directory.parents[1])
+        states.append(placed(rows, directory=directory, return_state=True))
+
+    one_stage()
+    return states[0]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "artifacts" / "examples" / "0123456789abcdef"
+
+
+@pytest.mark.parametrize("error", [DataError("no rows"), StorageError("the disk is full")])
+def test_an_error_that_would_come_again_is_not_retried(
+    directory: Path, error: RnnflowError
+) -> None:
+    stage = Stage(error)
+    state = _run(_as(tasks.write_examples, stage), directory)
+    assert state.is_failed()
+    assert state.result(raise_on_failure=False) is error
+    assert stage.calls == 1
+
+
+def test_an_unexpected_error_is_retried_once(directory: Path) -> None:
+    stage = Stage(OSError("gone for a moment"))
+    assert _run(_as(tasks.write_examples, stage), directory).is_completed()
+    assert stage.calls == 2
+    stubborn = Stage(*(OSError("gone for ever") for _ in range(5)))
+    other = directory.with_name("f" * 16)
+    assert _run(_as(tasks.write_examples, stubborn), other).is_failed()
+    assert stubborn.calls == 2
+
+
+def test_a_registry_that_is_away_is_asked_three_times(directory: Path) -> None:
+    stage = Stage(*(RegistryError("away") for _ in range(5)))
+    assert _run(_as(tasks.find_champion, stage), directory).is_failed()
+    assert stage.calls == 3
+
+
+def test_the_decision_is_never_made_twice() -> None:
+    assert tasks.decide.retries == 0
+
+
+def test_the_result_lies_in_the_artifact_directory_that_it_describes(directory: Path) -> None:
+    stage = Stage()
+    first = _run(_as(tasks.write_examples, stage), directory)
+    assert first.name == "Completed"
+    assert {path.name for path in directory.iterdir()} == {"_SUCCESS", "shard", "result"}
+    kept = json.loads((directory / "result").read_text())
+    assert str(directory) in json.dumps(kept)
+    again = _run(_as(tasks.write_examples, stage), directory)
+    assert again.name == "Cached"
+    assert again.result() == first.result() == Examples(str(directory), "rows")
+    assert stage.calls == 1
+
+
+def test_without_its_artifact_directory_a_stage_runs_again(directory: Path) -> None:
+    stage = Stage()
+    _run(_as(tasks.write_examples, stage), directory)
+    shutil.rmtree(directory)
+    assert _run(_as(tasks.write_examples, stage), directory).name == "Completed"
+    assert stage.calls == 2
+    assert (directory / "shard").is_file()
+
+
+def test_another_fingerprint_is_another_result(directory: Path) -> None:
+    stage = Stage()
+    _run(_as(tasks.write_examples, stage), directory)
+    other = _run(_as(tasks.write_examples, stage), directory.with_name("f" * 16), rows="others")
+    assert other.name == "Completed"
+    assert other.result().digest == "others"
+
+
+def test_a_failed_stage_leaves_no_result(directory: Path) -> None:
+    stage = Stage(DataError("no rows"))
+    _run(_as(tasks.write_examples, stage), directory)
+    assert not directory.exists()
+    assert _run(_as(tasks.write_examples, stage), directory).is_completed()
+
+
+def test_what_looks_at_the_world_is_never_taken_from_a_cache(directory: Path) -> None:
+    for task in (tasks.read_rows, tasks.find_champion, tasks.decide, tasks.register_model):
+        stage = Stage()
+        for _ in range(2):
+            assert _run(_as(task, stage), directory).name == "Completed"
+        assert stage.calls == 2
+        shutil.rmtree(directory)
+
+
+def test_the_cached_stages_are_those_whose_code_counts() -> None:
+    cached = {task.name for task in ALL if task.persist_result}
+    assert cached == set(MODULES)
+
+
+@pytest.mark.parametrize("task", ALL, ids=lambda task: task.name)
+def test_every_stage_has_a_tag_and_a_time_limit(task: AnyTask) -> None:
+    assert task.tags
+    assert task.timeout_seconds is not None
+    assert task.timeout_seconds > 0
+
+
+def test_a_real_stage_returns_what_its_component_returns(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("{}\n")
+    data = DataConfig(train=str(tmp_path / "rows.jsonl"))
+    absent = DataConfig(train=str(tmp_path / "absent.jsonl"))
+    states: list[State[Any]] = []
+
+    @flow(persist_result=False)
+    def reading() -> None:
+        states.extend(tasks.read_rows(each, return_state=True) for each in (data, absent))
+
+    reading()
+    assert states[0].result() == read_rows(data)
+    error = states[1].result(raise_on_failure=False)
+    assert isinstance(error, NotFoundError)
+    assert isinstance(error, UserError)

@@ -1,0 +1,30 @@
+"""What the estimator reads from its newest checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import rnn_core
+from tests.rnn_core.samples import make_estimator
+
+
+def test_variables_of_the_newest_checkpoint_are_read_by_name(
+    trained: rnn_core.RNNClassifier,
+) -> None:
+    names = trained.get_variable_names()
+    assert "training/Adagrad/rnn_model/rnn/gru_cell/kernel/accumulator" in names
+    assert "dense_features/category_indicator" not in names
+    assert trained.get_variable_value("global_step") == 10
+    both = trained.get_variable_value(["global_step", "rnn_model/logits/bias"])
+    assert both["rnn_model/logits/bias"].shape == (3,)
+    with pytest.raises(rnn_core.CheckpointError, match="'nothing'"):
+        trained.get_variable_value("nothing")
+
+
+def test_without_a_checkpoint_there_is_nothing_to_read(tmp_path: Path) -> None:
+    estimator = make_estimator(tmp_path)
+    assert estimator.latest_checkpoint() is None
+    with pytest.raises(rnn_core.CheckpointError, match="train first"):
+        estimator.get_variable_names()
