@@ -69,7 +69,7 @@ def test_every_config_value_is_a_parameter(vowels: Project, first_run: Outcome) 
     expected = flatten(load_config(vowels.config))
     assert set(logged) == set(expected)
     assert logged["model.units"] == str(expected["model.units"])
-    assert logged["training.max_steps"] == "600"
+    assert logged["training.max_steps"] == "800"
 
 
 def test_training_metrics_are_logged_against_the_global_step(
