@@ -18,11 +18,13 @@ from components.batches import read_batches
 from components.config import ModelConfig, TrainingConfig
 from components.errors import StorageError, TrainingError
 from components.estimator import CHECKPOINTS, build_estimator, save_settings
-from components.history import append_point, truncate_after
+from components.history import append_point, read_history, truncate_after
 from components.schema import load_schema
 
 HISTORY = "history.jsonl"
 BEST = "best"
+
+_VALIDATION = ("accuracy", "average_loss")
 
 OnProgress = Callable[[Path, int, Mapping[str, float]], None]
 """Called with the history file, the global step and the newest metrics."""
@@ -166,6 +168,14 @@ class _Recorder(rnn_core.Hook):
     def after_steps(self, context: Any) -> None:
         self.record(context.global_step, {"train/loss": context.loss})
 
+    def record_once(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Leaves out what is there: the last evaluation is exported a second time at the end."""
+        known = read_history(self._history)
+        if not any(
+            point.step == step and metrics.keys() <= point.metrics.keys() for point in known
+        ):
+            self.record(step, metrics)
+
     def record(self, step: int, metrics: Mapping[str, float]) -> None:
         append_point(self._history, step, metrics)
         self._on_progress(self._history, step, metrics)
@@ -189,7 +199,5 @@ class _ValidationRecorder(rnn_core.Exporter):
         eval_result: Mapping[str, float],
         is_the_final_export: bool,
     ) -> None:
-        metrics = {f"validation/{name}": float(eval_result[name]) for name in self._names}
-        self._recorder.record(int(eval_result["global_step"]), metrics)
-
-    _names = ("accuracy", "average_loss")
+        metrics = {f"validation/{name}": float(eval_result[name]) for name in _VALIDATION}
+        self._recorder.record_once(int(eval_result["global_step"]), metrics)

@@ -69,17 +69,18 @@ def _as(task: AnyTask, stage: Callable[..., Any]) -> AnyTask:
     )
 
 
-def _run(task: AnyTask, directory: Path, rows: str = "rows") -> State[Any]:
+def _run(task: AnyTask, directory: Path, rows: str = "rows", times: int = 1) -> State[Any]:
     """Calls the task as a pipeline run does; ``directory`` is <artifacts>/<stage>/<fingerprint>."""
     states: list[State[Any]] = []
 
     @flow(persist_result=False)
     def one_stage() -> None:
         placed = task.with_options(result_storage=directory.parents[1])
-        states.append(placed(rows, directory=directory, return_state=True))
+        for _ in range(times):
+            states.append(placed(rows, directory=directory, return_state=True))
 
     one_stage()
-    return states[0]
+    return states[-1]
 
 
 @pytest.fixture
@@ -156,12 +157,10 @@ def test_a_failed_stage_leaves_no_result(directory: Path) -> None:
 
 
 def test_what_looks_at_the_world_is_never_taken_from_a_cache(directory: Path) -> None:
-    for task in (tasks.read_rows, tasks.find_champion, tasks.decide, tasks.register_model):
+    for task in (tasks.find_champion, tasks.register_model):
         stage = Stage()
-        for _ in range(2):
-            assert _run(_as(task, stage), directory).name == "Completed"
+        assert _run(_as(task, stage), directory, times=2).name == "Completed"
         assert stage.calls == 2
-        shutil.rmtree(directory)
 
 
 def test_the_cached_stages_are_those_whose_code_counts() -> None:

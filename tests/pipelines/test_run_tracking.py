@@ -1,0 +1,167 @@
+"""One run in MLflow and the link to it in Prefect; a server that is away stops nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.runtime import flow_run
+
+from components.artifacts import Rows, SourceFile, write_atomically
+from components.history import append_point
+from pipelines.config import dump_config, flatten
+from pipelines.records import StageRecord
+from pipelines.run_tracking import RunTracking, prefect_address
+from pipelines.work_directory import CONFIG, WorkDirectory
+from tests.components.mlflow_server import free_port
+from tests.pipelines.samples import RUN_ID, config
+from tests.projects import Project
+
+pytest_plugins = ["tests.components.mlflow_fixtures"]
+
+
+def _track(work: WorkDirectory, name: str, use: Callable[[RunTracking], None]) -> str:
+    """Calls ``use`` inside a flow run, as a pipeline run does; gives that run's id."""
+    ids: list[str] = []
+
+    @flow(persist_result=False)
+    def tracked() -> None:
+        write_atomically(work.runs / RUN_ID / CONFIG, dump_config(config(name)))
+        ids.append(str(flow_run.id))
+        use(RunTracking(work, RUN_ID, config(name)))
+
+    tracked()
+    return ids[0]
+
+
+def _runs(store: str, name: str) -> dict[str, Run]:
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    return {run.info.run_name: run for run in found}
+
+
+def test_a_run_and_its_stages_can_be_read_back(
+    small: Project, store: str, tmp_path: Path
+) -> None:
+    name = small.root.name
+    history = tmp_path / "history.jsonl"
+    for step in (10, 20):
+        append_point(history, step, {"train/loss": 1 / step})
+    summary = tmp_path / "report.html"
+    summary.write_text("<html></html>")
+    links: list[str | None] = []
+
+    def use(tracking: RunTracking) -> None:
+        tracking.stage_started("rows")
+        files = (SourceFile("/data/train.jsonl", None, "f" * 64, 10),)
+        tracking.log_rows(name, Rows(files, "d"))
+        tracking.stage_finished("rows", StageRecord("1 file", {"data.digest": "d"}), True)
+        tracking.stage_started("model")
+        record = StageRecord("gru", metrics={"best_step": 20.0}, history=history)
+        tracking.stage_finished("model", record, False)
+        tracking.stage_started("metrics")
+        tracking.stage_failed("metrics")
+        tracking.log_summary({"test/accuracy": 0.9}, [summary])
+        assert tracking.end("promoted", "Promoted: " + "x" * 9000) == 0
+        links.append(tracking.mlflow_run_id)
+
+    flow_run_id = _track(small.work, name, use)
+    runs = _runs(store, name)
+    assert sorted(runs) == sorted([RUN_ID, "rows", "model", "metrics"])
+    parent = runs[RUN_ID]
+    assert parent.info.run_id == links[0]
+    assert parent.info.status == "FINISHED"
+    assert set(parent.data.params) == set(flatten(config(name)))
+    assert parent.data.metrics == {"test/accuracy": 0.9}
+    assert parent.data.tags["rnnflow.status"] == "promoted"
+    assert parent.data.tags["rnnflow.work_dir"] == str(small.work.root)
+    assert parent.data.tags["prefect.flow_run_id"] == flow_run_id
+    assert parent.data.tags["rnnflow.reason"].startswith("Promoted: ")
+    (given,) = parent.inputs.dataset_inputs
+    assert given.dataset.name == f"{name}-train"
+    assert runs["rows"].data.params == {"data.digest": "d"}
+    assert runs["rows"].data.tags["rnnflow.reused"] == "true"
+    assert runs["model"].data.tags["rnnflow.reused"] == "false"
+    assert runs["model"].data.metrics == {"best_step": 20.0, "train/loss": 0.05}
+    assert runs["metrics"].info.status == "FAILED"
+    client = MlflowClient(store)
+    points = client.get_metric_history(runs["model"].info.run_id, "train/loss")
+    assert [point.step for point in points] == [10, 20]
+    assert {item.path for item in client.list_artifacts(parent.info.run_id)} == {
+        "config.yaml",
+        "report.html",
+    }
+
+
+def test_prefect_links_to_the_run_in_mlflow(small: Project) -> None:
+    links: list[str | None] = []
+
+    def use(tracking: RunTracking) -> None:
+        links.append(tracking.mlflow_run_id)
+        tracking.end("done", "Done.")
+
+    flow_run_id = _track(small.work, small.root.name, use)
+    with get_client(sync_client=True) as client:
+        found = [each for each in client.read_artifacts() if str(each.flow_run_id) == flow_run_id]
+    (artifact,) = found
+    assert artifact.key == "mlflow-run"
+    assert f"run `{links[0]}`" in str(artifact.data)
+    assert f"runs/{RUN_ID}" in str(artifact.data)
+
+
+def test_a_failed_run_is_failed_in_mlflow(small: Project, store: str) -> None:
+    name = small.root.name
+    _track(small.work, name, lambda tracking: _end(tracking, "failed"))
+    parent = _runs(store, name)[RUN_ID]
+    assert parent.info.status == "FAILED"
+    assert parent.data.tags["rnnflow.status"] == "failed"
+
+
+def test_a_refused_run_is_finished_in_mlflow_and_its_tag_says_the_rest(
+    small: Project, store: str
+) -> None:
+    name = small.root.name
+    _track(small.work, name, lambda tracking: _end(tracking, "refused"))
+    parent = _runs(store, name)[RUN_ID]
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["rnnflow.status"] == "refused"
+
+
+def test_what_a_server_that_is_away_missed_is_counted_and_sent_by_the_next_run(
+    small: Project, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = small.root.name
+    unsent: list[int] = []
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+
+    def use(tracking: RunTracking) -> None:
+        assert tracking.mlflow_run_id is None
+        unsent.append(tracking.end("done", "Done."))
+
+    _track(small.work, name, use)
+    assert unsent[0] > 0
+
+
+def _end(tracking: RunTracking, status: str) -> None:
+    assert status in ("failed", "refused")
+    tracking.end("failed" if status == "failed" else "refused", "Because.")
+
+
+def test_a_run_has_a_page_in_prefect(prefect_server: str) -> None:
+    addresses: list[str | None] = []
+
+    @flow(persist_result=False)
+    def addressed() -> None:
+        addresses.append(prefect_address())
+
+    addressed()
+    assert addresses[0] is not None
+    assert addresses[0].startswith("http")
+    assert prefect_address() is None
