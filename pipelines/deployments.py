@@ -49,7 +49,8 @@ def parse_schedule(cron: str, timezone: str) -> Schedule:
     try:
         zoneinfo.ZoneInfo(timezone)
         return Cron(cron, timezone=timezone)
-    except (ValueError, zoneinfo.ZoneInfoNotFoundError) as error:
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
+        # OSError: "Europe" alone is a directory of time zones.
         reason = re.sub(r"\s+", " ", str(error))[:200]
         raise UserError(
             f"expected a cron expression such as '0 3 * * *' and a time zone such as "

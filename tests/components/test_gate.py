@@ -275,3 +275,12 @@ def test_the_gate_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_model_that_a_person_rolled_back_is_refused_however_good_it_is() -> None:
+    candidate = dataclasses.replace(against(50, 0), rolled_back=True)
+    decision = decide(METRICS, candidate, GateConfig(min_examples=1))
+    assert not decision.promoted
+    assert "rolled back by a person" in decision.reason
+    always = GateConfig(min_examples=1, champion=ChampionRule(promote_if="always"))
+    assert not decide(METRICS, candidate, always).promoted

@@ -8,39 +8,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from components.artifacts import Examples, Model, Rows, SourceFile
-from components.history import append_point
-from components.metrics import measure
-from components.predictions import PredictionTable
 from pipelines.report import write_report
-from tests.pipelines.samples import PROMOTED, REFUSED, RUN_ID, config
+from tests.pipelines.samples import REFUSED, RUN_ID, config
 
 FILES = ("learning_curve.png", "decision.json", "report.html")
-
-
-@pytest.fixture(scope="module")
-def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the stages of a small run return, with the files that they name."""
-    folder = tmp_path_factory.mktemp("values")
-    for name in ("examples", "model"):
-        (folder / name).mkdir()
-    statistics = {"rows": {"train": 8, "validation": 2, "test": 4}, "bad_rows": {"count": 0}}
-    (folder / "examples" / "statistics.json").write_text(json.dumps(statistics))
-    for step in (10, 20):
-        append_point(folder / "model" / "history.jsonl", step, {"train/loss": 1 / step})
-    rows = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
-    table = PredictionTable(("a", "b", "c", "d"), ("no", "no", "yes", "yes"), ("no", "yes"), rows)
-    return {
-        "rows": Rows((SourceFile("rows.jsonl", None, "f", 10),), "digest"),
-        "examples": Examples(str(folder / "examples"), "e"),
-        "model": Model(str(folder / "model"), "model.ckpt-20", 20, "m"),
-        "metrics": measure(table, ("no", "yes"), folder / "metrics"),
-        "champion_metrics": None,
-        "decision": PROMOTED,
-    }
 
 
 @pytest.fixture(scope="module")

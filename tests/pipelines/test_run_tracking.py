@@ -17,7 +17,7 @@ from components.history import append_point
 from pipelines.config import dump_config, flatten
 from pipelines.records import StageRecord
 from pipelines.run_tracking import RunTracking, prefect_address
-from pipelines.work_directory import CONFIG, WorkDirectory
+from pipelines.work_directory import CONFIG, Status, WorkDirectory
 from tests.components.mlflow_server import free_port
 from tests.pipelines.samples import RUN_ID, config
 from tests.projects import Project
@@ -37,6 +37,13 @@ def _track(work: WorkDirectory, name: str, use: Callable[[RunTracking], None]) -
 
     tracked()
     return ids[0]
+
+
+def _ending(status: Status) -> Callable[[RunTracking], None]:
+    def use(tracking: RunTracking) -> None:
+        tracking.end(status, "Because.")
+
+    return use
 
 
 def _runs(store: str, name: str) -> dict[str, Run]:
@@ -118,7 +125,7 @@ def test_prefect_links_to_the_run_in_mlflow(small: Project) -> None:
 
 def test_a_failed_run_is_failed_in_mlflow(small: Project, store: str) -> None:
     name = small.root.name
-    _track(small.work, name, lambda tracking: _end(tracking, "failed"))
+    _track(small.work, name, _ending("failed"))
     parent = _runs(store, name)[RUN_ID]
     assert parent.info.status == "FAILED"
     assert parent.data.tags["rnnflow.status"] == "failed"
@@ -128,14 +135,14 @@ def test_a_refused_run_is_finished_in_mlflow_and_its_tag_says_the_rest(
     small: Project, store: str
 ) -> None:
     name = small.root.name
-    _track(small.work, name, lambda tracking: _end(tracking, "refused"))
+    _track(small.work, name, _ending("refused"))
     parent = _runs(store, name)[RUN_ID]
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["rnnflow.status"] == "refused"
 
 
-def test_what_a_server_that_is_away_missed_is_counted_and_sent_by_the_next_run(
-    small: Project, store: str, monkeypatch: pytest.MonkeyPatch
+def test_a_server_that_is_away_stops_nothing_and_what_it_missed_is_counted(
+    small: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = small.root.name
     unsent: list[int] = []
@@ -147,11 +154,6 @@ def test_what_a_server_that_is_away_missed_is_counted_and_sent_by_the_next_run(
 
     _track(small.work, name, use)
     assert unsent[0] > 0
-
-
-def _end(tracking: RunTracking, status: str) -> None:
-    assert status in ("failed", "refused")
-    tracking.end("failed" if status == "failed" else "refused", "Because.")
 
 
 def test_a_run_has_a_page_in_prefect(prefect_server: str) -> None:

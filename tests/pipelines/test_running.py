@@ -1,0 +1,98 @@
+"""``rnnflow run`` and the verbs of one stage: what they print, return and raise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.errors import BusyError, NotFoundError, RnnflowError, UserError
+from pipelines import running
+from pipelines.provenance import versions
+from pipelines.work_directory import ERROR, Outcome
+from tests.projects import Project
+
+pytest_plugins = ["tests.components.mlflow_fixtures"]
+
+
+def _rows_only(project: Project, run_id: str | None = None, config: Path | None = None) -> int:
+    """The cheapest of all: up to the first stage."""
+    return running.run_until("rows", config, run_id, False, project.work.root)
+
+
+def test_a_run_is_announced_shown_stage_by_stage_and_summed_up(
+    small: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _rows_only(small, config=small.config) == 0
+    (run_id,) = small.work.run_ids()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"rnnflow {versions()['rnnflow']}  {small.root.name}  run {run_id}"
+    assert lines[1].split()[0] == "rows"
+    assert "Done up to rows." in lines
+    assert any(line.split()[:1] == ["report"] and run_id in line for line in lines)
+
+
+def test_without_a_config_the_newest_run_is_continued(
+    small: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _rows_only(small, config=small.config)
+    (first,) = small.work.run_ids()
+    small.config.unlink()
+    assert _rows_only(small) == 0
+    assert _rows_only(small, run_id=first) == 0
+    assert len(small.work.run_ids()) == 3
+
+
+def test_a_config_and_a_run_exclude_each_other(small: Project) -> None:
+    with pytest.raises(UserError, match="not both"):
+        _rows_only(small, run_id="20260101-000000-aaaa", config=small.config)
+
+
+def test_a_run_that_does_not_exist_is_named(small: Project) -> None:
+    with pytest.raises(NotFoundError, match="20260101-000000-aaaa"):
+        _rows_only(small, run_id="20260101-000000-aaaa")
+    assert not small.work.root.exists()
+
+
+def test_a_mistake_of_the_user_is_raised_as_it_was(small: Project) -> None:
+    (small.root / "rows.jsonl").unlink()
+    with pytest.raises(NotFoundError, match=r"data\.train: .*rows\.jsonl does not exist"):
+        _rows_only(small, config=small.config)
+
+
+def test_a_second_run_is_told_of_the_first(small: Project) -> None:
+    with small.work.lock("first"), pytest.raises(BusyError, match="run first"):
+        _rows_only(small, config=small.config)
+
+
+def test_an_unexpected_error_is_one_line_and_the_place_of_its_trace(small: Project) -> None:
+    # A regular file that opens and cannot be read: the memory of this process, from address 0.
+    small.edit(data={"train": "/proc/self/mem"})
+    with pytest.raises(RnnflowError) as caught:
+        _rows_only(small, config=small.config)
+    assert caught.value.exit_code == 1
+    message = str(caught.value)
+    (run_id,) = small.work.run_ids()
+    trace = small.work.runs / run_id / ERROR
+    assert message.startswith("OSError: ")
+    assert str(trace) in message
+    assert "Traceback" not in message
+    assert "digest_of_file" in trace.read_text()
+
+
+def test_the_whole_run_returns_the_code_of_its_decision(
+    vowels: Project, first_run: Outcome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everything is reused but the gate, whose rule nothing can hold."""
+    kept = vowels.config.read_text()
+    try:
+        vowels.edit(gate={"bounds": {"accuracy": {"min": 1.0}}}, name="never-good-enough")
+        code = running.run(vowels.config, vowels.work.root)
+    finally:
+        vowels.config.write_text(kept)
+    assert code == 3
+    text = capsys.readouterr().out
+    assert "rnnflow promote never-good-enough 1" in text
+    for name in ("examples", "model", "metrics", "export"):
+        (line,) = (line for line in text.splitlines() if line.split()[:1] == [name])
+        assert " reused " in line

@@ -1,0 +1,72 @@
+"""The flow: its parameters, and the state that Prefect shows of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+
+from components.errors import ConfigError, NotFoundError
+from pipelines.training import training_flow
+from pipelines.work_directory import new_run_id
+from tests.projects import Project
+
+pytest_plugins = ["tests.components.mlflow_fixtures"]
+
+
+def _run(project: Project, **parameters: Any) -> State[Any]:
+    state: State[Any] = training_flow(
+        str(project.config), str(project.work.root), return_state=True, **parameters
+    )
+    return state
+
+
+def test_the_flow_takes_only_what_a_json_document_can_hold() -> None:
+    schema = training_flow.parameters.model_dump()
+    assert list(schema["properties"]) == ["config_path", "work_dir", "run_id", "until", "rerun"]
+    assert schema["required"] == ["config_path"]
+
+
+def test_the_flow_run_is_named_after_the_run_and_holds_its_parameters(small: Project) -> None:
+    run_id = new_run_id()
+    state = _run(small, run_id=run_id, until="rows")
+    assert state.name == "Completed"
+    assert state.message == "Done up to rows."
+    with get_client(sync_client=True) as client:
+        found = client.read_flow_run(state.state_details.flow_run_id)
+    assert found.name == run_id
+    assert found.parameters["work_dir"] == str(small.work.root)
+    assert small.work.run_ids() == [run_id]
+
+
+def test_a_run_id_is_made_if_none_is_given(small: Project) -> None:
+    _run(small, until="rows")
+    (run_id,) = small.work.run_ids()
+    assert run_id
+
+
+@pytest.mark.parametrize("fault", ["seed: many", None])
+def test_a_config_that_cannot_be_used_fails_the_flow_run_and_leaves_no_run(
+    small: Project, fault: str | None
+) -> None:
+    if fault:
+        small.config.write_text(small.config.read_text() + fault + "\n")
+    else:
+        small.config.unlink()
+    state = _run(small, until="rows")
+    assert state.is_failed()
+    error = state.result(raise_on_failure=False)
+    assert isinstance(error, ConfigError if fault else NotFoundError)
+    assert small.work.run_ids() == []
+
+
+def test_the_whole_flow_ends_promoted_with_the_gates_reason(
+    vowels: Project, first_run: Any
+) -> None:
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs()
+    (found,) = (run for run in runs if run.name == first_run.run_id)
+    assert found.state is not None
+    assert (found.state.name, found.state.message) == ("Promoted", first_run.reason)
