@@ -1,12 +1,22 @@
-"""`python -m benchmarks [accuracy|startup]`; both without an argument."""
+"""`python -m benchmarks [startup|accuracy]`; both without an argument."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import accuracy, startup
+from benchmarks import startup
+from pipelines.tensorflow_loading import load_tensorflow
 
-BENCHMARKS = {"startup": startup.run, "accuracy": lambda: accuracy.run(range(1, 6))}
+
+def accuracy() -> None:
+    load_tensorflow()
+    # Behind the quiet import of TensorFlow, which the other benchmark does without.
+    from benchmarks import accuracy as benchmark
+
+    benchmark.run(range(1, 6))
+
+
+BENCHMARKS = {"startup": startup.run, "accuracy": accuracy}
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from components.artifacts import Examples
 from components.examples import write_examples
 from components.measurement import measure_model
 from components.model import train_model
+from components.quiet import quiet_libraries
 from components.rows import read_rows
 from pipelines.config import PipelineConfig, load_config
 
@@ -19,7 +20,7 @@ CONFIG = Path(__file__).resolve().parent.parent / "pipelines/configs/japanese_vo
 
 def run(seeds: Iterable[int]) -> None:
     config = load_config(CONFIG)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, quiet_libraries():
         root = Path(folder)
         rows = read_rows(config.data)
         examples = write_examples(

@@ -174,9 +174,11 @@ class PipelineRun:
 
     def _verdict(self) -> tuple[Status, str]:
         decision: Decision | None = self.values.get("decision")
-        if decision is None or self._until is not None:
-            return "done", f"Done up to {self._stages[-1].name}."
-        return ("promoted" if decision.promoted else "refused"), decision.reason
+        if decision is not None and self._until in (None, "decision") and not decision.promoted:
+            return "refused", decision.reason
+        if decision is not None and self._until is None:
+            return "promoted", decision.reason
+        return "done", f"Done up to {self._stages[-1].name}; nothing was promoted."
 
     def _end(self, status: Status, reason: str, exit_code: int | None = None) -> None:
         metrics = self.values.get("metrics")
