@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from components.errors import StorageError
@@ -25,8 +26,10 @@ Split: TypeAlias = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 SUCCESS = "_SUCCESS"
 
+_STRICT = ConfigDict(extra="forbid")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=_STRICT)
 class SourceFile:
     """One JSONL file; ``split`` is None where the id of a row decides."""
 
@@ -36,7 +39,7 @@ class SourceFile:
     size_bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Rows:
     """The raw rows: files, and the digest of their content."""
 
@@ -44,7 +47,7 @@ class Rows:
     digest: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Examples:
     """Preprocessed examples: a directory, laid out as ``components.examples`` says."""
 
@@ -52,7 +55,7 @@ class Examples:
     digest: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Model:
     """A trained model: the directory, and the best checkpoint in it."""
 
@@ -62,7 +65,7 @@ class Model:
     digest: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Interval:
     """A value with the two ends of its 95 % interval."""
 
@@ -71,7 +74,7 @@ class Interval:
     high: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class ClassMetrics:
     """What was measured for one class."""
 
@@ -81,7 +84,7 @@ class ClassMetrics:
     support: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Metrics:
     """What a model reaches on one set of examples.
 
@@ -101,7 +104,7 @@ class Metrics:
     digest: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Champion:
     """The model version that serves now: its registered name, version and local copy."""
 
@@ -115,7 +118,7 @@ class Champion:
     """Trained models that a person took out of service."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class ChampionMetrics:
     """The champion on the candidate's examples, and how the two agree there."""
 
@@ -131,7 +134,7 @@ class ChampionMetrics:
     """A person took the candidate out of service before."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class RuleResult:
     """One rule of the gate: its name, the value seen, the bound, and a sentence why."""
 
@@ -142,7 +145,7 @@ class RuleResult:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Decision:
     """What the gate decided, rule by rule."""
 
@@ -152,7 +155,7 @@ class Decision:
     champion_version: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Export:
     """A SavedModel that was checked in a fresh process."""
 
@@ -165,7 +168,7 @@ class Export:
     checked_rows: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Version:
     """A registered model version; ``aliases`` are those it holds after this run."""
 

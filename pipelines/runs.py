@@ -5,6 +5,7 @@ Every way to end is handled here: promoted, refused by the gate, stopped after a
 
 from __future__ import annotations
 
+import logging
 import shutil
 import traceback
 from collections.abc import Mapping
@@ -34,6 +35,8 @@ from pipelines.work_directory import (
     WorkDirectory,
     new_run_id,
 )
+
+LOGGER = logging.getLogger("rnnflow")
 
 EXIT_CODES: Mapping[Status, int] = {"promoted": 0, "done": 0, "refused": 3, "failed": 1}
 
@@ -180,10 +183,17 @@ class PipelineRun:
             return "promoted", decision.reason
         return "done", f"Done up to {self._stages[-1].name}; nothing was promoted."
 
+    def _report(self) -> tuple[Path, ...]:
+        try:
+            return write_report(self.run_id, self.directory, self.config, self.values)
+        except Exception as error:
+            # The run has its outcome, or its first error, whatever becomes of the page about it.
+            LOGGER.warning("The report of run %s could not be written: %s", self.run_id, error)
+            return ()
+
     def _end(self, status: Status, reason: str, exit_code: int | None = None) -> None:
         metrics = self.values.get("metrics")
-        files = write_report(self.run_id, self.directory, self.config, self.values)
-        self._tracking.log_summary(metric_values(metrics) if metrics else {}, files)
+        self._tracking.log_summary(metric_values(metrics) if metrics else {}, self._report())
         unsent = self._tracking.end(status, reason)
         self._outcome = Outcome(
             run_id=self.run_id,

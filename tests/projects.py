@@ -53,7 +53,9 @@ class Project:
         )
         outcome = self.work.find_outcome(run_id)
         if outcome is None or outcome.status == "failed":
-            raise state.result(raise_on_failure=False)
+            error = state.result(raise_on_failure=False)
+            assert isinstance(error, BaseException)
+            raise error
         return outcome
 
     def command(self, *arguments: str) -> list[str]:

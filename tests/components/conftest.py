@@ -11,13 +11,15 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from components.artifacts import Examples
+from components.artifacts import Examples, Model
 from components.config import (
     DataConfig,
     FeaturesConfig,
     IdFeature,
+    ModelConfig,
     NumericFeature,
     PreprocessingConfig,
+    TrainingConfig,
     VocabularyFeature,
 )
 
@@ -117,6 +119,16 @@ def vowels(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     data = DataConfig(**{name: str(path) for name, path in files.items()})
     features = FeaturesConfig({"coefficients": NumericFeature(kind="numeric", width=12)})
     return Prepared(rows, data, features, prepare(data, features, folder / "examples"))
+
+
+@pytest.fixture(scope="session")
+def small_model(mixed: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A model of every kind of feature, trained for a few steps."""
+    from components.model import train_model
+
+    training = TrainingConfig(batch_size=16, max_steps=6, evaluate_every_steps=3)
+    directory = tmp_path_factory.mktemp("small") / "model"
+    return train_model(mixed.examples, ModelConfig(units=(8,)), training, 7, directory=directory)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import logging
 from io import StringIO
 
 import pytest
+from prefect import flow
 from rich.console import Console
 
 from pipelines.console import StageLine, make_console
@@ -25,9 +26,7 @@ def _log() -> Console:
 
 
 def _terminal() -> Console:
-    return Console(
-        file=StringIO(), force_terminal=True, soft_wrap=True, highlight=False, width=60
-    )
+    return Console(file=StringIO(), force_terminal=True, soft_wrap=True, highlight=False, width=60)
 
 
 def test_a_log_gets_exactly_one_line_a_stage_and_no_escape_codes() -> None:
@@ -76,10 +75,15 @@ def test_what_looks_like_markup_is_shown_as_it_is(console: Console) -> None:
     assert "label [bold] [/x]" in _print_stage(console, summary="label [bold] [/x]")
 
 
-def test_each_stage_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="rnnflow"):
+def test_each_stage_is_logged_once(prefect_server: str, caplog: pytest.LogCaptureFixture) -> None:
+    @flow(name="logging", persist_result=False)
+    def logging_flow() -> None:
         _print_stage(_log(), reused=True)
-    assert [record.getMessage() for record in caplog.records] == ["examples: 640 rows (reused)"]
+
+    with caplog.at_level(logging.INFO, logger="rnnflow"):
+        logging_flow()
+    messages = [record.getMessage() for record in caplog.records if record.name == "rnnflow"]
+    assert messages == ["examples: 640 rows (reused)"]
 
 
 def test_a_file_has_room_for_a_wide_table(

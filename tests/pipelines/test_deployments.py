@@ -68,7 +68,7 @@ def _ended(client: SyncPrefectClient, run: FlowRun) -> FlowRun | None:
 def served(
     tmp_path_factory: pytest.TempPathFactory, prefect_server: str, store: str
 ) -> Iterator[Served]:
-    """A real ``rnnflow schedule``, asked for one run of the first stage, and stopped by Ctrl-C."""
+    """A real ``rnnflow schedule``, asked for one run of the first stage, then told to end."""
     project = write_small_project(tmp_path_factory.mktemp("served"), prefect_server, NAME)
     command = ["schedule", "config.yaml", "--cron", CRON, "--timezone", "Europe/Berlin"]
     with (
@@ -86,8 +86,8 @@ def served(
                 deployment.id, parameters={"until": "rows"}
             )
             run = _wait(process, lambda: _ended(client, asked))
-            process.send_signal(signal.SIGINT)
-            exit_code = process.wait()
+            process.send_signal(signal.SIGTERM)
+            exit_code = process.wait(timeout=120)
         finally:
             process.kill()
         output.seek(0)

@@ -115,9 +115,7 @@ def test_the_status_shows_every_run_and_the_newest_ones_summary(
     work: WorkDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = work.root.name
-    old = outcome(
-        run_id="20260101-000000-aaaa", name=name, status="refused", reason=REFUSED.reason
-    )
+    old = outcome(run_id="20260101-000000-aaaa", name=name, status="refused", reason=REFUSED.reason)
     new = outcome(run_id="20260102-000000-bbbb", name=name)
     for each in (old, new):
         write_atomically(work.runs / each.run_id / CONFIG, "name: x\n")

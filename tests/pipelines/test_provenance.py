@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from components.fingerprints import ROOT
 from pipelines import provenance
 from pipelines.provenance import provenance_tags, versions
 
-IN_A_CHECKOUT = (provenance.ROOT / ".git").exists()
+IN_A_CHECKOUT = (ROOT / ".git").exists()
 
 
 def test_every_version_that_matters_is_the_installed_one() -> None:
@@ -33,7 +34,7 @@ def test_the_tags_name_versions_and_host() -> None:
 
 @pytest.mark.skipif(not IN_A_CHECKOUT, reason="the code lies in no git checkout")
 def test_in_a_checkout_the_commit_is_gits() -> None:
-    command = ["git", "-C", str(provenance.ROOT), "rev-parse", "HEAD"]
+    command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
     head = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     tags = provenance_tags()
     assert tags["git.commit"] == head

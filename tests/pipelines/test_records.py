@@ -132,7 +132,9 @@ def test_the_champion_is_named_and_paired_with_the_candidate() -> None:
     ("decision", "summary", "promoted"),
     [(PROMOTED, "passed: 1 of 1 rules hold", 1.0), (REFUSED, "refused: 1 of 2 rules hold", 0.0)],
 )
-def test_a_decision_is_counted_rule_by_rule(decision: object, summary: str, promoted: float) -> None:
+def test_a_decision_is_counted_rule_by_rule(
+    decision: object, summary: str, promoted: float
+) -> None:
     record = record_stage("decision", decision, config())
     assert record.summary == summary
     assert record.metrics["gate/promoted"] == promoted
@@ -154,5 +156,3 @@ def test_a_version_says_what_it_is_and_whether_it_was_there_before() -> None:
     assert first.parameters == {"version": 4, "aliases": "champion"}
     again = record_stage("version", Version("demo", 4, (), True), config())
     assert again.summary == "registered before as demo version 4 (no alias)"
-
-

@@ -54,9 +54,7 @@ def _runs(store: str, name: str) -> dict[str, Run]:
     return {run.info.run_name: run for run in found}
 
 
-def test_a_run_and_its_stages_can_be_read_back(
-    small: Project, store: str, tmp_path: Path
-) -> None:
+def test_a_run_and_its_stages_can_be_read_back(small: Project, store: str, tmp_path: Path) -> None:
     name = small.root.name
     history = tmp_path / "history.jsonl"
     for step in (10, 20):
@@ -91,6 +89,7 @@ def test_a_run_and_its_stages_can_be_read_back(
     assert parent.data.tags["rnnflow.work_dir"] == str(small.work.root)
     assert parent.data.tags["prefect.flow_run_id"] == flow_run_id
     assert parent.data.tags["rnnflow.reason"].startswith("Promoted: ")
+    assert parent.inputs is not None
     (given,) = parent.inputs.dataset_inputs
     assert given.dataset.name == f"{name}-train"
     assert runs["rows"].data.params == {"data.digest": "d"}

@@ -15,14 +15,14 @@ from components.errors import BusyError, DataError, NotFoundError
 from pipelines import tasks
 from pipelines.config import load_config
 from pipelines.runs import EXIT_CODES, PipelineRun
-from pipelines.work_directory import CONFIG, ERROR, REPORT, Outcome, new_run_id
+from pipelines.work_directory import CONFIG, ERROR, REPORT, Outcome, StageOutcome, new_run_id
 from tests.pipelines.samples import PROMOTED, REFUSED
 from tests.projects import Project
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
 
 
-def _decided(decision: Decision, values: dict[str, Any]) -> Any:
+def _decided(decision: Decision, values: dict[str, Any], until: str | None = None) -> Any:
     """A flow that does nothing but decide; ``values`` are what its earlier stages made."""
 
     @task(name="decision", persist_result=False)
@@ -31,7 +31,7 @@ def _decided(decision: Decision, values: dict[str, Any]) -> Any:
 
     @flow(name="deciding", persist_result=False)
     def deciding(config: str, work_dir: str, run_id: str) -> State[Any]:
-        with PipelineRun(config, work_dir, run_id) as run:
+        with PipelineRun(config, work_dir, run_id, until=until) as run:
             run.values.update(values)
             run.stage(decide)
         return run.final_state()
@@ -70,7 +70,8 @@ def test_a_run_that_stops_early_is_done_and_says_what_it_did(
     small: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outcome = small.run(until="rows")
-    assert (outcome.status, outcome.reason, outcome.exit_code) == ("done", "Done up to rows.", 0)
+    assert (outcome.status, outcome.exit_code) == ("done", 0)
+    assert outcome.reason.startswith("Done up to rows")
     (stage,) = outcome.stages
     assert (stage.name, stage.reused, stage.artifact) == ("rows", False, None)
     assert stage.summary.startswith("1 files")
@@ -105,6 +106,17 @@ def test_a_refused_run_is_neither_green_nor_red_and_has_an_exit_code_of_its_own(
     assert outcome.decision == REFUSED
     assert outcome.metrics == values["metrics"]
     assert (small.work.runs / outcome.run_id / REPORT).is_file()
+
+
+@pytest.mark.parametrize(
+    ("decision", "status", "exit_code"), [(PROMOTED, "done", 0), (REFUSED, "refused", 3)]
+)
+def test_a_run_up_to_the_gate_promotes_nothing_and_tells_a_refusal(
+    small: Project, values: dict[str, Any], decision: Decision, status: str, exit_code: int
+) -> None:
+    _, outcome = _end(small, _decided(decision, values, until="decision"))
+    assert (outcome.status, outcome.exit_code) == (status, exit_code)
+    assert outcome.version is None
 
 
 @pytest.mark.parametrize(
@@ -152,20 +164,18 @@ def test_a_stage_can_be_made_to_run_again(small: Project) -> None:
 
     @flow(name="comparing", persist_result=False)
     def comparing(run_id: str, rerun: str | None) -> None:
-        with PipelineRun(
-            str(small.config), str(small.work.root), run_id, rerun=rerun
-        ) as run:
+        with PipelineRun(str(small.config), str(small.work.root), run_id, rerun=rerun) as run:
             run.stage(tasks.measure_champion, None, None, None, None)
 
-    reused = []
+    stages: list[StageOutcome] = []
     for rerun in (None, None, "champion_metrics"):
         run_id = new_run_id()
         comparing(run_id, rerun)
         outcome = small.work.find_outcome(run_id)
         assert outcome is not None
-        reused.append(outcome.stages[0].reused)
-    assert reused == [False, True, False]
-    artifact = Path(str(outcome.stages[0].artifact))
+        stages.extend(outcome.stages)
+    assert [stage.reused for stage in stages] == [False, True, False]
+    artifact = Path(str(stages[-1].artifact))
     assert artifact.parent == small.work.artifacts / "champion_metrics"
     assert artifact.is_dir()
 

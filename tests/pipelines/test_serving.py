@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from components.artifacts import Decision, Export
+from components.artifacts import Decision
 from components.errors import DataError, NotFoundError
-from components.export_layout import schema_directory
 from components.registry import find_champion, register_model
-from components.schema import load_schema, save_schema
 from pipelines import serving
 from pipelines.work_directory import Outcome
 from tests.components.toy_export import ToyExport, json_row
@@ -26,14 +23,10 @@ REFUSED = Decision(False, "accuracy 0.4 is below 0.5", (), None)
 
 
 @pytest.fixture(scope="module")
-def versions(toy: ToyExport, store: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def versions(toy: ToyExport, store: str) -> str:
     """The name of a model with two versions, neither of which serves."""
-    copy = tmp_path_factory.mktemp("toy") / "export"
-    shutil.copytree(toy.export.path, copy)
-    saved_model = copy / "saved_model"
-    save_schema(load_schema(copy), schema_directory(saved_model))
     for digest in ("first", "second"):
-        export: Export = dataclasses.replace(toy.export, path=str(copy), digest=digest)
+        export = dataclasses.replace(toy.export, digest=digest)
         register_model(export, REFUSED, name="served", tracking_uri=store, run_id=None)
     return "served"
 

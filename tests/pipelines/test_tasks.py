@@ -51,7 +51,7 @@ class Stage:
         return Examples(str(directory), rows)
 
 
-def _as(task: AnyTask, stage: Callable[..., Any]) -> AnyTask:
+def _as(task: AnyTask, stage: Callable[..., Examples]) -> AnyTask:
     """A task with another body and every option of a real one but the wait before a retry."""
 
     def body(rows: str, *, directory: Path) -> Examples:
@@ -75,9 +75,8 @@ def _run(task: AnyTask, directory: Path, rows: str = "rows", times: int = 1) -> 
 
     @flow(persist_result=False)
     def one_stage() -> None:
-        placed = task.with_options(result_storage=directory.parents[1])
-        for _ in range(times):
-            states.append(placed(rows, directory=directory, return_state=True))
+        placed: Any = task.with_options(result_storage=directory.parents[1])
+        states.extend(placed(rows, directory=directory, return_state=True) for _ in range(times))
 
     one_stage()
     return states[-1]

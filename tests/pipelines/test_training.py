@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.client.schemas.objects import State
 
 from components.errors import ConfigError, NotFoundError
 from pipelines.training import training_flow
-from pipelines.work_directory import new_run_id
+from pipelines.work_directory import Outcome, new_run_id
 from tests.projects import Project
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
@@ -33,9 +34,11 @@ def test_the_flow_run_is_named_after_the_run_and_holds_its_parameters(small: Pro
     run_id = new_run_id()
     state = _run(small, run_id=run_id, until="rows")
     assert state.name == "Completed"
-    assert state.message == "Done up to rows."
+    assert str(state.message).startswith("Done up to rows")
+    flow_run_id = state.state_details.flow_run_id
+    assert flow_run_id is not None
     with get_client(sync_client=True) as client:
-        found = client.read_flow_run(state.state_details.flow_run_id)
+        found = client.read_flow_run(flow_run_id)
     assert found.name == run_id
     assert found.parameters["work_dir"] == str(small.work.root)
     assert small.work.run_ids() == [run_id]
@@ -62,11 +65,9 @@ def test_a_config_that_cannot_be_used_fails_the_flow_run_and_leaves_no_run(
     assert small.work.run_ids() == []
 
 
-def test_the_whole_flow_ends_promoted_with_the_gates_reason(
-    vowels: Project, first_run: Any
-) -> None:
+def test_the_whole_flow_ends_promoted_with_the_gates_reason(first_run: Outcome) -> None:
+    named = FlowRunFilter(name=FlowRunFilterName(any_=[first_run.run_id]))
     with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs()
-    (found,) = (run for run in runs if run.name == first_run.run_id)
+        (found,) = client.read_flow_runs(flow_run_filter=named)
     assert found.state is not None
     assert (found.state.name, found.state.message) == ("Promoted", first_run.reason)
