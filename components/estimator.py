@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
+import keras
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
@@ -62,10 +62,10 @@ def load_estimator(model: Model) -> rnn_core.RNNClassifier:
 
 def _optimizer(config: OptimizerConfig) -> Any:
     kinds = {
-        "adagrad": tf.keras.optimizers.Adagrad,
-        "adam": tf.keras.optimizers.Adam,
-        "ftrl": tf.keras.optimizers.Ftrl,
-        "rmsprop": tf.keras.optimizers.RMSprop,
-        "sgd": tf.keras.optimizers.SGD,
+        "adagrad": keras.optimizers.Adagrad,
+        "adam": keras.optimizers.Adam,
+        "ftrl": keras.optimizers.Ftrl,
+        "rmsprop": keras.optimizers.RMSprop,
+        "sgd": keras.optimizers.SGD,
     }
     return kinds[config.name](learning_rate=config.learning_rate, clipnorm=config.clip_norm)

@@ -24,14 +24,12 @@ Both answer with ``probabilities`` float32 [B, K], ``classes`` string [B] (the m
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from components.config import Feature, FeaturesConfig, IdFeature, NumericFeature
-from components.errors import ConfigError
 from components.parsing import parse_raw_examples
 from components.saved_model import argument_name
 from components.schema import Schema
@@ -47,8 +45,6 @@ class Served(tf.Module):
       transform: raw features to transformed ones, both as ``components.parsing`` lists them.
       predictor: transformed features to ``logits``, ``probabilities``, ``class_ids``, ``classes``.
 
-    Raises:
-      ConfigError: two inputs of the signature ``raw`` would have the same name.
     """
 
     def __init__(
@@ -101,30 +97,14 @@ class Served(tf.Module):
 
 
 def raw_specs(features: FeaturesConfig) -> dict[str, tf.TensorSpec]:
-    """The inputs of the signature ``raw`` by name.
-
-    Raises:
-      ConfigError: two inputs would have the same name.
-    """
+    """The inputs of the signature ``raw`` by name; ``FeaturesConfig`` keeps them distinct."""
     names = [*features.sequence, *features.context]
-    _check_distinct([*names, LENGTHS])
     outer: list[list[int | None]] = [[None, None]] * len(features.sequence)
     outer += [[None]] * len(features.context)
     kinds = [*features.sequence.values(), *features.context.values()]
     specs = map(_spec, map(argument_name, names), kinds, outer)
     found = {spec.name: spec for spec in specs}
     return {**found, LENGTHS: tf.TensorSpec([None], tf.int64, LENGTHS)}
-
-
-def _check_distinct(names: list[str]) -> None:
-    counts = collections.Counter(argument_name(name) for name in names)
-    twice = [name for name in names if counts[argument_name(name)] > 1]
-    if twice:
-        raise ConfigError(
-            f"the exported model takes the features by names of letters, digits and '_', and "
-            f"{LENGTHS!r} for the steps of each row; these names would be the same: "
-            f"{', '.join(twice)}. Rename the features."
-        )
 
 
 def _spec(name: str, feature: Feature, outer: list[int | None]) -> tf.TensorSpec:

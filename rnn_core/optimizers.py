@@ -3,6 +3,9 @@
 Five kinds are known: Adagrad, Adam, Ftrl, RMSprop and SGD. Slots are saved as
 ``training/<Kind>/<variable>/<slot>`` and hyper-parameters as ``training/<Kind>/<name>``; the
 iterations are the global step. How each kind moves a variable is in ``update_rules``.
+
+``keras`` is imported by its own name: ``tf.keras`` becomes the legacy one as soon as a library,
+such as tensorflow-transform, sets ``TF_USE_LEGACY_KERAS``.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import keras
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError, UnsupportedError
@@ -22,11 +26,11 @@ logger = logging.getLogger("rnn_core")
 _STRING_LEARNING_RATE: Final = 0.05
 _STRING_CLIP_NORM: Final = 5.0
 _STRINGS: Final = {
-    "adagrad": tf.keras.optimizers.Adagrad,
-    "adam": tf.keras.optimizers.Adam,
-    "ftrl": tf.keras.optimizers.Ftrl,
-    "rmsprop": tf.keras.optimizers.RMSprop,
-    "sgd": tf.keras.optimizers.SGD,
+    "adagrad": keras.optimizers.Adagrad,
+    "adam": keras.optimizers.Adam,
+    "ftrl": keras.optimizers.Ftrl,
+    "rmsprop": keras.optimizers.RMSprop,
+    "sgd": keras.optimizers.SGD,
 }
 _REFUSED: Final = {
     "weight_decay": None,
@@ -58,7 +62,7 @@ def optimizer_spec(optimizer: Any) -> OptimizerSpec:
     """
     if isinstance(optimizer, str):
         return _from_keras(_from_string(optimizer))
-    if isinstance(optimizer, tf.keras.optimizers.Optimizer):
+    if isinstance(optimizer, keras.optimizers.Optimizer):
         return _from_keras(optimizer)
     if callable(optimizer):
         return optimizer_spec(optimizer())
@@ -90,7 +94,7 @@ def _from_keras(optimizer: Any) -> OptimizerSpec:
                 f"optimizer {kind}: {name}={settings[name]!r} is not supported; leave it out."
             )
     if isinstance(settings["learning_rate"], dict):
-        schedule = tf.keras.optimizers.schedules.deserialize(settings["learning_rate"])
+        schedule = keras.optimizers.schedules.deserialize(settings["learning_rate"])
         settings = {**settings, "learning_rate": schedule}
     return OptimizerSpec(RULES[kind], settings)
 

@@ -49,6 +49,17 @@ def vowels(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Pro
     return make_project(tmp_path_factory.mktemp("vowels"), prefect_server)
 
 
+@pytest.fixture(autouse=True)
+def _unedited_vowels(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test may edit config and data of ``vowels``: the next one finds them as they were."""
+    yield
+    if {"vowels", "prefect_server"} <= set(request.fixturenames):
+        from tests.projects import make_project
+
+        project: Project = request.getfixturevalue("vowels")
+        make_project(project.root, project.server)
+
+
 @pytest.fixture(scope="session")
 def first_run(vowels: Project) -> Outcome:
     """The whole pipeline on JapaneseVowels, from nothing."""

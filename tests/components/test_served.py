@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.config import FeaturesConfig, NumericFeature
-from components.errors import ConfigError
 from components.saved_model import score_raw_tensors
 from components.served import raw_specs
 from tests.components.toy_export import FEATURES, LABELS, LENGTHS, ToyExport
@@ -35,15 +32,6 @@ def test_the_raw_signature_takes_a_tensor_a_feature_and_the_lengths() -> None:
         "shop": ([None], tf.int64),
         "lengths": ([None], tf.int64),
     }
-
-
-@pytest.mark.parametrize("names", [("lengths",), ("a-b", "a.b"), ("x", "lengths")])
-def test_features_that_the_signature_could_not_tell_apart_are_refused(
-    names: tuple[str, ...],
-) -> None:
-    features = FeaturesConfig({name: NumericFeature(kind="numeric") for name in names})
-    with pytest.raises(ConfigError, match=re.escape(names[-1])):
-        raw_specs(features)
 
 
 def test_both_signatures_answer_with_the_same_outputs(loaded: Any, toy: ToyExport) -> None:

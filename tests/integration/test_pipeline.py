@@ -168,11 +168,17 @@ def test_an_unchanged_run_reuses_every_cached_stage_and_logs_as_much(
     assert _artifacts(vowels, first["model"]) == _artifacts(vowels, second["model"])
 
 
-def test_a_changed_gate_runs_the_gate_but_trains_nothing(
-    vowels: Project, first_run: Outcome
-) -> None:
+@pytest.fixture(scope="module")
+def refused_run(vowels: Project, first_run: Outcome) -> Outcome:
+    """The same with a gate that no model passes."""
     vowels.edit(gate={"bounds": {"accuracy": {"min": 1.0}}, "min_examples": 10})
-    outcome = vowels.run()
+    return vowels.run()
+
+
+def test_a_changed_gate_runs_the_gate_but_trains_nothing(
+    vowels: Project, first_run: Outcome, refused_run: Outcome
+) -> None:
+    outcome = refused_run
     reused = {stage.name for stage in outcome.stages if stage.reused}
     assert {"examples", "model", "metrics"} <= reused
     assert outcome.status == "refused"
@@ -185,16 +191,10 @@ def test_a_changed_gate_runs_the_gate_but_trains_nothing(
     assert int(champion.version) == first_run.version.version
 
 
-def test_a_refused_run_says_so_in_prefect(vowels: Project, first_run: Outcome) -> None:
+def test_a_refused_run_says_so_in_prefect(vowels: Project, refused_run: Outcome) -> None:
     from prefect.client.orchestration import get_client
 
-    refused = [
-        outcome
-        for run_id in vowels.work.run_ids()
-        if (outcome := vowels.work.find_outcome(run_id)) and outcome.status == "refused"
-    ]
-    assert refused
-    tags = _runs(vowels, refused[-1])["pipeline"].data.tags
+    tags = _runs(vowels, refused_run)["pipeline"].data.tags
     with get_client(sync_client=True) as client:
         state = client.read_flow_run(tags["prefect.flow_run_id"]).state
     assert state is not None

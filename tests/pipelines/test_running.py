@@ -10,7 +10,7 @@ from components.errors import BusyError, NotFoundError, RnnflowError, UserError
 from pipelines import running
 from pipelines.provenance import versions
 from pipelines.work_directory import ERROR, Outcome
-from tests.projects import Project, make_project
+from tests.projects import Project
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
 
@@ -84,13 +84,8 @@ def test_the_whole_run_returns_the_code_of_its_decision(
     vowels: Project, first_run: Outcome, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Everything is reused but the gate, whose rule nothing can hold."""
-    # Other tests may have edited its config and its data.
-    make_project(vowels.root, vowels.server)
     vowels.edit(gate={"bounds": {"accuracy": {"min": 1.0}}}, name="never-good-enough")
-    try:
-        code = running.run(vowels.config, vowels.work.root)
-    finally:
-        make_project(vowels.root, vowels.server)
+    code = running.run(vowels.config, vowels.work.root)
     assert code == 3
     text = capsys.readouterr().out
     assert "rnnflow promote never-good-enough 1" in text

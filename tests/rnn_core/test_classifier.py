@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import tensorflow as tf
+import keras
 
 from tests.rnn_core.samples import Data, make_estimator
 
@@ -24,7 +24,7 @@ def test_a_small_model_learns(data: Data, tmp_path: Path) -> None:
     estimator = make_estimator(
         tmp_path,
         units=[16],
-        optimizer=tf.keras.optimizers.Adam(0.05),
+        optimizer=keras.optimizers.Adam(0.05),
         config={"save_checkpoints_steps": 200, "save_summary_steps": 100},
     )
     estimator.train(data.train_input, max_steps=200)

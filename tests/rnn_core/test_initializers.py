@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -46,7 +47,7 @@ def test_a_column_initializer_without_a_seed_gets_the_one_of_the_run() -> None:
 
 
 def test_a_column_initializer_with_a_seed_keeps_it() -> None:
-    initialize = initializers.from_column(tf.keras.initializers.RandomNormal(seed=3))
+    initialize = initializers.from_column(keras.initializers.RandomNormal(seed=3))
     one, other = (
         np.asarray(initialize((5, 3), initializers.generator("e", seed))) for seed in (1, 2)
     )

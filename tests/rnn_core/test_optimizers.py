@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,8 +12,6 @@ import tensorflow as tf
 from rnn_core import ArgumentError, UnsupportedError
 from rnn_core.optimizers import Optimizer, clip, optimizer_spec, sum_duplicates
 from tests.rnn_core.samples import run_optimizer
-
-keras = tf.keras.optimizers
 
 
 @pytest.mark.parametrize(
@@ -75,13 +74,17 @@ def test_equal_indices_are_added_up() -> None:
 
 
 def test_a_schedule_gives_the_rate_of_each_step() -> None:
-    schedule = keras.schedules.PiecewiseConstantDecay([0], [1.0, 0.1])
-    moved = run_optimizer(keras.SGD(schedule), [tf.constant([1.0])] * 3, np.zeros(1, np.float32))
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay([0], [1.0, 0.1])
+    moved = run_optimizer(
+        keras.optimizers.SGD(schedule), [tf.constant([1.0])] * 3, np.zeros(1, np.float32)
+    )
     assert moved.tolist() == pytest.approx([-1.2])
 
 
 def test_a_callable_gives_the_optimizer() -> None:
-    assert optimizer_spec(lambda: keras.Adam(0.2)).settings["learning_rate"] == pytest.approx(0.2)
+    assert optimizer_spec(lambda: keras.optimizers.Adam(0.2)).settings[
+        "learning_rate"
+    ] == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("wrong", ["Nadam?", 3, lambda: "nothing"])
@@ -90,7 +93,9 @@ def test_an_unknown_optimizer_is_named(wrong: Any) -> None:
         optimizer_spec(wrong)
 
 
-@pytest.mark.parametrize("wrong", [keras.Nadam(0.1), keras.Adam(0.1, weight_decay=0.1)])
+@pytest.mark.parametrize(
+    "wrong", [keras.optimizers.Nadam(0.1), keras.optimizers.Adam(0.1, weight_decay=0.1)]
+)
 def test_an_optimizer_that_2_15_had_not_is_refused(wrong: Any) -> None:
     with pytest.raises(UnsupportedError, match="optimizer"):
         optimizer_spec(wrong)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 import tensorflow as tf
 
@@ -50,7 +51,7 @@ def run(model_dir: Path, hooks: Any = (), exporters: Any = (), max_steps: int = 
     """With a learning rate so high that the best evaluation is not the last."""
     data = Data()
     estimator = make_estimator(
-        model_dir, optimizer=tf.keras.optimizers.SGD(1.5), config={"keep_checkpoint_max": 2}
+        model_dir, optimizer=keras.optimizers.SGD(1.5), config={"keep_checkpoint_max": 2}
     )
     stop = rnn_core.stop_if_no_decrease_hook(
         estimator, "average_loss", 100, run_every_secs=None, run_every_steps=4

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.rnn_core.samples import run_optimizer
 
-keras = tf.keras.optimizers
 KINDS = [
-    keras.SGD(0.1),
-    keras.SGD(0.1, momentum=0.9),
-    keras.SGD(0.1, momentum=0.9, nesterov=True),
-    keras.Adagrad(0.1),
-    keras.Adam(0.1),
-    keras.Adam(0.1, amsgrad=True),
-    keras.RMSprop(0.1),
-    keras.RMSprop(0.1, centered=True),
-    keras.Ftrl(0.1, l1_regularization_strength=0.01),
+    keras.optimizers.SGD(0.1),
+    keras.optimizers.SGD(0.1, momentum=0.9),
+    keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+    keras.optimizers.Adagrad(0.1),
+    keras.optimizers.Adam(0.1),
+    keras.optimizers.Adam(0.1, amsgrad=True),
+    keras.optimizers.RMSprop(0.1),
+    keras.optimizers.RMSprop(0.1, centered=True),
+    keras.optimizers.Ftrl(0.1, l1_regularization_strength=0.01),
 ]
 
 
@@ -29,7 +29,7 @@ def test_dense_steps_are_those_of_keras(optimizer: Any) -> None:
     random = np.random.default_rng(2)
     gradients = [random.normal(size=(4, 2)).astype(np.float32) for _ in range(3)]
     start = random.normal(size=(4, 2)).astype(np.float32)
-    expected = tf.keras.Variable(start)
+    expected = keras.Variable(start)
     theirs = type(optimizer).from_config(optimizer.get_config())
     for gradient in gradients:
         theirs.apply([tf.constant(gradient)], [expected])
@@ -38,7 +38,7 @@ def test_dense_steps_are_those_of_keras(optimizer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "optimizer", [*KINDS, keras.RMSprop(0.1, momentum=0.9)], ids=lambda kind: kind.name
+    "optimizer", [*KINDS, keras.optimizers.RMSprop(0.1, momentum=0.9)], ids=lambda kind: kind.name
 )
 def test_rows_move_as_a_dense_gradient_moves_them(optimizer: Any) -> None:
     """All rows have a gradient, one in two parts, so that no rule may leave a row out."""

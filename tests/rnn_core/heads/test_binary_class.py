@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -50,10 +51,10 @@ def test_the_curves_of_a_perfect_ranking_have_the_area_one() -> None:
 
 def test_curves_agree_with_keras() -> None:
     for curve, name in (("ROC", "auc"), ("PR", "auc_precision_recall")):
-        keras = tf.keras.metrics.AUC(200, curve)
-        keras.update_state(LABELS2, tf.sigmoid(LOGITS1)[:, 0], WEIGHTS)
+        reference = keras.metrics.AUC(200, curve)
+        reference.update_state(LABELS2, tf.sigmoid(LOGITS1)[:, 0], WEIGHTS)
         found = metrics(BinaryClassHead("w"), LABELS2, LOGITS1, {"w": WEIGHTS})
-        assert found[name] == pytest.approx(float(keras.result()), rel=1e-5)
+        assert found[name] == pytest.approx(float(reference.result()), rel=1e-5)
 
 
 def test_predictions_of_two_classes_add_the_logistic() -> None:
