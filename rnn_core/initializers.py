@@ -53,8 +53,15 @@ def from_column(initializer: Any) -> Initializer:
 
     def initialize(shape: Sequence[int], random: np.random.Generator) -> Any:
         seeded = _with_seed(initializer, int(random.integers(2**31)))
+
         # An eager random operation goes on where its last call ended; a new function starts anew.
-        return tf.function(lambda: seeded(shape, dtype=tf.float32), autograph=False)()
+        @tf.function(autograph=False)
+        def draw() -> tf.Tensor:
+            # Else the global seed of the process would be mixed in.
+            tf.constant(0).graph.seed = None
+            return seeded(shape, dtype=tf.float32)
+
+        return draw()
 
     return initialize
 

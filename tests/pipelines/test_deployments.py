@@ -68,7 +68,7 @@ def _ended(client: SyncPrefectClient, run: FlowRun) -> FlowRun | None:
 def served(
     tmp_path_factory: pytest.TempPathFactory, prefect_server: str, store: str
 ) -> Iterator[Served]:
-    """A real ``rnnflow schedule``, asked for one run of the first stage, then told to end."""
+    """A real ``rnnflow schedule``, asked for one run of the first stage, then stopped by Ctrl-C."""
     project = write_small_project(tmp_path_factory.mktemp("served"), prefect_server, NAME)
     command = ["schedule", "config.yaml", "--cron", CRON, "--timezone", "Europe/Berlin"]
     with (
@@ -78,6 +78,8 @@ def served(
             project.command(*command),
             cwd=project.root, env={**project.environment, "MLFLOW_TRACKING_URI": store},
             stdout=output, stderr=subprocess.STDOUT, text=True,
+            # A test run in the background ignores Ctrl-C, and its children would inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as process,
     ):  # fmt: skip
         try:
@@ -86,7 +88,7 @@ def served(
                 deployment.id, parameters={"until": "rows"}
             )
             run = _wait(process, lambda: _ended(client, asked))
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGINT)
             exit_code = process.wait(timeout=120)
         finally:
             process.kill()

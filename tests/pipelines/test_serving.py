@@ -27,8 +27,8 @@ def versions(toy: ToyExport, store: str) -> str:
     """The name of a model with two versions, neither of which serves."""
     for digest in ("first", "second"):
         export = dataclasses.replace(toy.export, digest=digest)
-        register_model(export, REFUSED, name="served", tracking_uri=store, run_id=None)
-    return "served"
+        register_model(export, REFUSED, name="by-hand", tracking_uri=store, run_id=None)
+    return "by-hand"
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_version_is_promoted_by_hand_and_rolled_back(
     versions: str, store: str, work_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     serving.promote(versions, 1, "looks good", work_dir)
-    assert "served: version 1 is the champion (before: none)" in capsys.readouterr().out
+    assert "by-hand: version 1 is the champion (before: none)" in capsys.readouterr().out
     serving.promote(versions, 2, "looks better", work_dir)
     assert "version 2 is the champion (before: version 1)" in capsys.readouterr().out
     serving.rollback(versions, "looked better", work_dir)
@@ -75,7 +75,7 @@ def test_rows_are_scored_to_standard_output_and_counted_beside_it(
     assert [answer["line"] for answer in answers] == [1, 2, 3]
     assert [answer.get("id") for answer in answers] == ["row-4", None, "row-1"]
     assert "sequence" in answers[1]["error"] or "context" in answers[1]["error"]
-    assert "served version 1: 2 rows scored, 1 unusable" in err
+    assert "by-hand version 1: 2 rows scored, 1 unusable" in err
 
 
 def test_answers_may_go_to_a_file_and_are_the_same(

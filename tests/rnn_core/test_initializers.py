@@ -52,3 +52,12 @@ def test_a_column_initializer_with_a_seed_keeps_it() -> None:
         np.asarray(initialize((5, 3), initializers.generator("e", seed))) for seed in (1, 2)
     )
     assert one.tobytes() == other.tobytes()
+
+
+def test_the_seed_of_the_process_changes_no_first_value() -> None:
+    initialize = initializers.from_column(tf.compat.v1.truncated_normal_initializer())
+    drawn = []
+    for seed in (1, 2):
+        tf.random.set_seed(seed)
+        drawn.append(initialize((3, 2), initializers.generator("w", 7)).numpy())
+    np.testing.assert_array_equal(*drawn)
