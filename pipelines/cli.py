@@ -66,7 +66,10 @@ def init(
 @_CONFIG
 @_WORK_DIR
 def run(config: Path, work_dir: Path) -> None:
-    """Run the whole pipeline of CONFIG: what did not change is reused."""
+    """Run the whole pipeline of CONFIG.
+
+    What did not change since an earlier run is reused.
+    """
     from pipelines import running
 
     sys.exit(running.run(config, work_dir))
@@ -99,7 +102,7 @@ _stage_verb("export", "export", "Export the model and check the export; stop the
 @click.option("--reason", default="promoted by hand", show_default=True, help="Kept in the record.")
 @_WORK_DIR
 def promote(name: str, version: int, reason: str, work_dir: Path) -> None:
-    """Make VERSION of the registered model NAME the champion, whatever the gate said."""
+    """Make VERSION of NAME the champion, whatever the gate said."""
     from pipelines import serving
 
     serving.promote(name, version, reason, work_dir)
@@ -112,7 +115,7 @@ def promote(name: str, version: int, reason: str, work_dir: Path) -> None:
 )
 @_WORK_DIR
 def rollback(name: str, reason: str, work_dir: Path) -> None:
-    """Make the previous champion of NAME the champion again."""
+    """Make the previous champion of NAME serve again."""
     from pipelines import serving
 
     serving.rollback(name, reason, work_dir)
@@ -126,7 +129,10 @@ def rollback(name: str, reason: str, work_dir: Path) -> None:
 )
 @_WORK_DIR
 def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:
-    """Score the rows of DATA (JSONL, labels not needed) with the champion of NAME."""
+    """Score the rows of DATA with the champion of NAME.
+
+    DATA is JSONL; labels are not needed. A row that cannot be used gets the reason.
+    """
     from pipelines import serving
 
     serving.predict(name, data, output, work_dir)
@@ -139,7 +145,10 @@ def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:
 )
 @_WORK_DIR
 def compare(name: str, last: int, work_dir: Path) -> None:
-    """Show the last runs of NAME side by side, with deltas and intervals."""
+    """Show the last runs of NAME side by side.
+
+    Each metric with its 95 % interval and the difference to the run before.
+    """
     from pipelines import inspecting
 
     inspecting.compare(name, last, work_dir)
@@ -149,7 +158,7 @@ def compare(name: str, last: int, work_dir: Path) -> None:
 @click.option("--run", "run_id", help="Show this run's summary; the newest by default.")
 @_WORK_DIR
 def status(run_id: str | None, work_dir: Path) -> None:
-    """Show the runs of the work directory and the model versions that serve."""
+    """Show runs, model versions and the summary of a run."""
     from pipelines import inspecting
 
     inspecting.status(run_id, work_dir)
@@ -161,7 +170,10 @@ def status(run_id: str | None, work_dir: Path) -> None:
 @click.option("--timezone", default="UTC", show_default=True, help="Time zone of --cron.")
 @_WORK_DIR
 def schedule(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
-    """Serve CONFIG as a scheduled Prefect deployment; overlapping runs are refused."""
+    """Run CONFIG on a schedule, one run at a time.
+
+    Serves a Prefect deployment until it is stopped; overlapping runs are refused.
+    """
     from pipelines import deployments
 
     deployments.serve(config, cron, timezone, work_dir)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.schedules import Cron, Schedule
+from prefect.settings import PREFECT_API_URL
 
 from components.errors import UserError
 from pipelines.config import load_config
@@ -24,10 +25,12 @@ def serve(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
     """Serves the config as a deployment named after it; returns when it is stopped.
 
     Raises:
-      UserError: the config, the schedule or the time zone cannot be used.
+      UserError: the config, the schedule or the time zone cannot be used, or no Prefect server is
+        named.
     """
     name = load_config(config).name
     schedule = parse_schedule(cron, timezone)
+    check_server()
     console = make_console()
     console.print(f"[bold]rnnflow[/]/{name}: {cron} ({timezone}); stop it with Ctrl-C")
     training_flow.serve(
@@ -38,6 +41,20 @@ def serve(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
         tags=["rnnflow"],
         print_starting_message=False,
     )
+
+
+def check_server() -> None:
+    """Refuses Prefect's ephemeral server: it would never start a run that is due.
+
+    Raises:
+      UserError: no server is named.
+    """
+    if not PREFECT_API_URL.value():
+        raise UserError(
+            "expected the address of a Prefect server in PREFECT_API_URL, because only a server "
+            "starts runs on a schedule. Start one with `prefect server start`, then "
+            "`export PREFECT_API_URL=http://127.0.0.1:4200/api`."
+        )
 
 
 def parse_schedule(cron: str, timezone: str) -> Schedule:

@@ -19,9 +19,10 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Cron
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components.errors import UserError
-from pipelines.deployments import ONE_AT_A_TIME, deployment_parameters, parse_schedule
+from pipelines.deployments import ONE_AT_A_TIME, check_server, deployment_parameters, parse_schedule
 from pipelines.training import training_flow
 from tests.pipelines.conftest import write_small_project
 from tests.projects import ROOT, Project
@@ -202,3 +203,11 @@ def test_prefect_yaml_has_the_same_limit_as_a_served_deployment(declared: dict[s
 def test_prefect_yaml_has_a_schedule_that_can_be(declared: dict[str, Any]) -> None:
     (schedule,) = declared["schedules"]
     assert parse_schedule(schedule["cron"], schedule["timezone"]).cron == schedule["cron"]
+
+
+def test_a_schedule_without_a_server_is_refused_because_nothing_would_ever_run() -> None:
+    with (
+        temporary_settings(restore_defaults={PREFECT_API_URL}),
+        pytest.raises(UserError, match="prefect server start"),
+    ):
+        check_server()
