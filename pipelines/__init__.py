@@ -7,6 +7,7 @@ only where the user has not set them: terminals show our lines, the servers keep
 import os
 
 _DEFAULTS = {
+    "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "rnnflow",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",

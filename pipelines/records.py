@@ -69,7 +69,8 @@ def _interval_values(name: str, interval: Interval) -> dict[str, float]:
 
 def _rows(value: Rows, config: PipelineConfig) -> StageRecord:
     size = sum(file.size_bytes for file in value.files) / 1e6
-    summary = f"{len(value.files)} files, {size:.1f} MB, digest {value.digest[:12]}"
+    files = f"{len(value.files)} file{'' if len(value.files) == 1 else 's'}"
+    summary = f"{files}, {size:.1f} MB, digest {value.digest[:12]}"
     return StageRecord(summary, {"data.digest": value.digest, **flatten(config.data, "data")})
 
 
