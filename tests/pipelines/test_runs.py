@@ -74,7 +74,7 @@ def test_a_run_that_stops_early_is_done_and_says_what_it_did(
     assert outcome.reason.startswith("Done up to rows")
     (stage,) = outcome.stages
     assert (stage.name, stage.reused, stage.artifact) == ("rows", False, None)
-    assert stage.summary.startswith("1 files")
+    assert stage.summary.startswith("1 file,")
     assert outcome.mlflow_run_id is not None
     assert outcome.prefect_url is not None
     assert outcome.unsent_events == 0
