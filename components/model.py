@@ -131,18 +131,12 @@ def _early_stopping(
     patience = training.early_stopping_patience_steps
     if patience is None:
         return []
-    metric, every = training.early_stopping_metric, training.evaluate_every_steps
-    if higher_is_better:
-        return [
-            rnn_core.stop_if_no_increase_hook(
-                estimator, metric, patience, run_every_secs=None, run_every_steps=every
-            )
-        ]
-    return [
-        rnn_core.stop_if_no_decrease_hook(
-            estimator, metric, patience, run_every_secs=None, run_every_steps=every
-        )
-    ]
+    stop = (
+        rnn_core.stop_if_no_increase_hook if higher_is_better else rnn_core.stop_if_no_decrease_hook
+    )
+    every = training.evaluate_every_steps
+    metric = training.early_stopping_metric
+    return [stop(estimator, metric, patience, run_every_secs=None, run_every_steps=every)]
 
 
 def _best_checkpoint(directory: Path) -> str:
