@@ -22,11 +22,12 @@ from rnn_core.errors import (
     StorageError,
     UnsupportedError,
 )
-from rnn_core.estimator import RNNEstimator
+from rnn_core.estimator import Estimator
 from rnn_core.export import Predictor, load_predictor
 from rnn_core.exporters import BestCheckpointExporter, Exporter
 from rnn_core.heads import BinaryClassHead, Head, MultiClassHead
 from rnn_core.hooks import Hook, HookContext
+from rnn_core.rnn_estimator import RNNEstimator
 from rnn_core.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
 from rnn_core.types import ModeKeys
 
@@ -37,6 +38,7 @@ __all__ = [
     "BinaryClassHead",
     "CheckpointError",
     "EmptyInputError",
+    "Estimator",
     "EvalSpec",
     "Exporter",
     "FeatureError",

@@ -10,7 +10,7 @@ from rnn_core.config import USE_DEFAULT
 from rnn_core.errors import ArgumentError, UnsupportedError
 from rnn_core.features import sorted_columns
 from rnn_core.hooks import Hook
-from rnn_core.model import NetworkSpec
+from rnn_core.network import NetworkSpec
 
 
 def network_spec(

@@ -8,9 +8,9 @@ from typing import Any
 
 from rnn_core.config import USE_DEFAULT, RunConfig
 from rnn_core.errors import ArgumentError
-from rnn_core.estimator import RNNEstimator
 from rnn_core.heads import BinaryClassHead, Head, MultiClassHead
 from rnn_core.heads.base import SUM_OVER_BATCH_SIZE
+from rnn_core.rnn_estimator import RNNEstimator
 
 
 class RNNClassifier(RNNEstimator):

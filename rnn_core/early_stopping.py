@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from rnn_core.errors import ArgumentError
-from rnn_core.estimator import RNNEstimator
+from rnn_core.estimator import Estimator
 from rnn_core.hooks import Hook, HookContext
 from rnn_core.summaries import read_events
 
@@ -27,7 +27,7 @@ class EarlyStopping(Hook):
 
     def __init__(
         self,
-        estimator: RNNEstimator,
+        estimator: Estimator,
         metric_name: str,
         patience_steps: int,
         higher_is_better: bool,
@@ -90,7 +90,7 @@ def steps_without_improvement(evaluations: Mapping[int, float], higher_is_better
 
 
 def stop_if_no_decrease_hook(
-    estimator: RNNEstimator,
+    estimator: Estimator,
     metric_name: str,
     max_steps_without_decrease: int,
     eval_dir: str | None = None,
@@ -116,7 +116,7 @@ def stop_if_no_decrease_hook(
 
 
 def stop_if_no_increase_hook(
-    estimator: RNNEstimator,
+    estimator: Estimator,
     metric_name: str,
     max_steps_without_increase: int,
     eval_dir: str | None = None,

@@ -1,72 +1,49 @@
-"""RNNEstimator: arguments checked, then the plain functions of this package."""
+"""Estimator: arguments checked, then the plain functions of this package."""
 
 from __future__ import annotations
 
 import logging
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from rnn_core import checkpoints, evaluation, prediction, training
-from rnn_core.arguments import check_hooks, check_steps, network_spec
-from rnn_core.config import USE_DEFAULT, RunConfig
+from rnn_core.arguments import check_hooks, check_steps
+from rnn_core.config import RunConfig
 from rnn_core.errors import ArgumentError, CheckpointError, UnsupportedError
 from rnn_core.files import storage_errors
-from rnn_core.heads import Head
 from rnn_core.hooks import Hook
 from rnn_core.inference import InferenceModel
 from rnn_core.inputs import call_input_fn
-from rnn_core.optimizers import optimizer_spec
+from rnn_core.model import Model
 from rnn_core.training import Plan, TrainableModel
 from rnn_core.types import InputFn, ModeKeys
 
 logger = logging.getLogger("rnn_core")
 
 
-class RNNEstimator:
-    """A recurrent network with any head; see ``RNNClassifier`` for the arguments.
+class Estimator:
+    """Trains, evaluates, predicts and exports a model that lives in ``model_dir``.
 
-    Raises:
-        ArgumentError: the arguments are not legal together.
-        UnsupportedError: an argument that is not supported yet.
+    ``RNNEstimator`` and ``RNNClassifier`` say what the model is.
     """
 
     def __init__(
         self,
-        head: Head,
-        sequence_feature_columns: Iterable[Any],
-        context_feature_columns: Iterable[Any] | None = None,
-        units: Iterable[int] | int | None = None,
-        cell_type: Any = USE_DEFAULT,
-        rnn_cell_fn: Any = None,
-        return_sequences: bool = False,
         model_dir: str | os.PathLike[str] | None = None,
-        optimizer: Any = "Adagrad",
-        sequence_mask: str = "sequence_mask",
         config: RunConfig | None = None,
     ) -> None:
-        if return_sequences:
-            raise UnsupportedError(
-                "return_sequences=True is not supported yet: only the last output is classified."
-            )
         self._config, self._model_dir = _place(config, model_dir)
-        self._head = head
-        self._spec = network_spec(
-            sequence_feature_columns,
-            context_feature_columns,
-            units,
-            cell_type,
-            rnn_cell_fn,
-            head.logits_dimension,
-            sequence_mask,
-        )
-        self._optimizer = optimizer_spec(optimizer)
         self._trainable: TrainableModel | None = None
         self._evaluated: InferenceModel | None = None
         self._predicted: InferenceModel | None = None
         self._predictions_running = 0
+
+    def new_model(self, mode: str) -> Model:
+        """A model with first values, for ``ModeKeys.TRAIN``, ``EVAL`` or ``PREDICT``."""
+        raise NotImplementedError
 
     @property
     def config(self) -> RunConfig:
@@ -112,9 +89,7 @@ class RNNEstimator:
         with storage_errors(self._model_dir):
             Path(self._model_dir).mkdir(parents=True, exist_ok=True)
         if self._trainable is None or self.latest_checkpoint() is None:
-            self._trainable = TrainableModel(
-                self._spec, self._head, self._optimizer, self._config.tf_random_seed
-            )
+            self._trainable = TrainableModel(self.new_model(ModeKeys.TRAIN))
         looks = check_hooks([*(hooks or ()), *(saving_listeners or ())])
         plan = Plan(self._config, self._model_dir, looks, last_step)
         training.train(self._trainable, self._input(input_fn, ModeKeys.TRAIN), plan)
@@ -138,7 +113,7 @@ class RNNEstimator:
         _refuse_hooks(hooks)
         checkpoint = checkpoint_path or self.latest_checkpoint()
         if self._evaluated is None or checkpoint is None:
-            self._evaluated = self.new_inference_model()
+            self._evaluated = InferenceModel(self.new_model(ModeKeys.EVAL))
         self._evaluated.load(checkpoint)
         dataset = self._input(input_fn, ModeKeys.EVAL)
         return evaluation.evaluate(self._evaluated, dataset, steps, self.eval_dir(name))
@@ -171,7 +146,7 @@ class RNNEstimator:
         """The model of the last prediction, unless another one still runs with other values."""
         model = self._predicted
         if model is None or not (model.holds(checkpoint) or self._may_reload(checkpoint)):
-            model = self._predicted = self.new_inference_model()
+            model = self._predicted = InferenceModel(self.new_model(ModeKeys.PREDICT))
         model.load(checkpoint)
         return model
 
@@ -207,10 +182,6 @@ class RNNEstimator:
     def _global_step(self) -> int:
         checkpoint = self.latest_checkpoint()
         return 0 if checkpoint is None else checkpoints.step_of(checkpoint)
-
-    def new_inference_model(self) -> InferenceModel:
-        """A network with first values, for evaluation and prediction."""
-        return InferenceModel(self._spec, self._head, self._config.tf_random_seed)
 
     def _input(self, input_fn: InputFn, mode: str) -> Any:
         return call_input_fn(input_fn, mode, self.params, self._config)

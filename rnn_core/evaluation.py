@@ -26,7 +26,7 @@ def evaluate(
         LabelError: a label cannot be used.
         StorageError: ``directory`` cannot be written.
     """
-    metrics = dict(sorted(model.head.metrics(_total(model, dataset, steps)).items()))
+    metrics = dict(sorted(model.metrics(_total(model, dataset, steps)).items()))
     events = EventWriter(directory)
     events.write(metrics, model.global_step)
     events.close()

@@ -8,9 +8,9 @@ from typing import Any
 import tensorflow as tf
 
 from rnn_core.errors import CheckpointError
-from rnn_core.estimator import RNNEstimator
-from rnn_core.inference import InferenceModel
-from rnn_core.types import Features, Predictions
+from rnn_core.estimator import Estimator
+from rnn_core.model import Model
+from rnn_core.types import Features, ModeKeys, Predictions
 
 
 class Predictor(tf.Module):
@@ -19,12 +19,12 @@ class Predictor(tf.Module):
     May be called inside of a ``tf.function`` and stored with ``tf.saved_model.save``.
     """
 
-    def __init__(self, model: InferenceModel) -> None:
+    def __init__(self, model: Model) -> None:
         super().__init__(name="predictor")
         # Bound methods, so that tf.Module does not look into the columns.
         self._predictions: Callable[[Features], Predictions] = model.predictions
         self._resources: Callable[[], list[Any]] = model.resources
-        self.weights = list(model.network.variables.values())
+        self.weights = list(model.variables.values())
         self.tables: list[Any] = []
 
     def __call__(self, features: Features) -> Predictions:
@@ -36,7 +36,7 @@ class Predictor(tf.Module):
         return predictions
 
 
-def load_predictor(estimator: RNNEstimator, checkpoint_path: str | None = None) -> Predictor:
+def load_predictor(estimator: Estimator, checkpoint_path: str | None = None) -> Predictor:
     """The predictor of ``checkpoint_path``, or of the newest checkpoint.
 
     Raises:
@@ -45,6 +45,6 @@ def load_predictor(estimator: RNNEstimator, checkpoint_path: str | None = None) 
     checkpoint = checkpoint_path or estimator.latest_checkpoint()
     if checkpoint is None:
         raise CheckpointError(f"No checkpoint in {estimator.model_dir}: train first.")
-    model = estimator.new_inference_model()
-    model.load(checkpoint)
+    model = estimator.new_model(ModeKeys.PREDICT)
+    model.restore(checkpoint)
     return Predictor(model)

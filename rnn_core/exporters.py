@@ -12,7 +12,7 @@ from typing import Protocol
 
 from rnn_core import checkpoints
 from rnn_core.errors import ArgumentError
-from rnn_core.estimator import RNNEstimator
+from rnn_core.estimator import Estimator
 from rnn_core.files import read_json, storage_errors, with_prefix, write_text
 
 logger = logging.getLogger("rnn_core")
@@ -29,7 +29,7 @@ class Exporter(Protocol):
 
     def export(
         self,
-        estimator: RNNEstimator,
+        estimator: Estimator,
         export_path: str,
         checkpoint_path: str,
         eval_result: Mapping[str, float],
@@ -59,7 +59,7 @@ class BestCheckpointExporter:
 
     def export(
         self,
-        estimator: RNNEstimator,
+        estimator: Estimator,
         export_path: str,
         checkpoint_path: str,
         eval_result: Mapping[str, float],

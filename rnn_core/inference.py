@@ -1,4 +1,4 @@
-"""A network for evaluation and prediction, with the values of one checkpoint."""
+"""A model for evaluation and prediction, with the values of one checkpoint."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any
 import tensorflow as tf
 
 from rnn_core import checkpoints
-from rnn_core.heads import Head
 from rnn_core.inputs import split
-from rnn_core.model import Network, NetworkSpec
-from rnn_core.types import Features, Predictions
+from rnn_core.model import Model
+from rnn_core.types import Predictions
 
 logger = logging.getLogger("rnn_core")
 
@@ -20,11 +19,11 @@ logger = logging.getLogger("rnn_core")
 class InferenceModel:
     """Compiled evaluation and prediction; traced once for each kind of input."""
 
-    def __init__(self, spec: NetworkSpec, head: Head, seed: int | None) -> None:
-        self.network = Network(spec, seed)
-        self.head = head
+    def __init__(self, model: Model) -> None:
+        self.model = model
         self.global_step = 0
         self._loaded: tuple[str, int] | None = None
+        self.metrics = model.metrics
         self.evaluate = tf.function(self._evaluate, autograph=False)
         self.predict = tf.function(self._predict, autograph=False)
 
@@ -36,7 +35,7 @@ class InferenceModel:
         """
         if checkpoint is None or self.holds(checkpoint):
             return
-        checkpoints.restore(self.network.variables, checkpoint)
+        self.model.restore(checkpoint)
         self.global_step = checkpoints.step_of(checkpoint)
         self._loaded = _identity(checkpoint)
         logger.info("Restored %s", checkpoint)
@@ -49,20 +48,11 @@ class InferenceModel:
 
     def _evaluate(self, iterator: Any) -> dict[str, tf.Tensor]:
         features, labels = split(iterator.get_next())
-        logits = self.network(features)
-        return self.head.sums(self.head.losses(features, labels, logits), logits)
+        return self.model.evaluate(features, labels)
 
     def _predict(self, iterator: Any) -> Predictions:
         features, _ = split(iterator.get_next())
-        return self.predictions(features)
-
-    def predictions(self, features: Features) -> Predictions:
-        """Predictions of a batch by name."""
-        return self.head.predictions(self.network(features))
-
-    def resources(self) -> list[Any]:
-        """Lookup tables of the columns that were made so far."""
-        return self.network.resources
+        return self.model.predictions(features)
 
 
 def _identity(checkpoint: str) -> tuple[str, int]:

@@ -1,129 +1,118 @@
-"""The network: features -> sequence -> recurrent layers -> logits.
-
-Variables have the names of ``tf.estimator`` on TensorFlow 2.15, which are also those of the
-checkpoints: ``rnn_model/rnn/gru_cell/kernel``, with ``stacked_rnn_cells`` between for several
-layers, or ``rnn_model/gru/gru_cell/kernel`` if ``units`` is a number; and
-``rnn_model/logits/{kernel,bias}``.
-"""
+"""What an estimator trains, evaluates and predicts with: one interface, whatever is behind it."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import tensorflow as tf
 
-from rnn_core import cells, initializers
-from rnn_core import features as feature_input
-from rnn_core.cells import CellKind
-from rnn_core.column_state import ColumnState
-from rnn_core.recurrence import run_layer
-from rnn_core.types import Features
+from rnn_core import checkpoints
+from rnn_core.checks import require
+from rnn_core.errors import NanLossDuringTrainingError
+from rnn_core.heads import Head
+from rnn_core.network import Network, NetworkSpec
+from rnn_core.optimizers import Optimizer, OptimizerSpec
+from rnn_core.types import Array, Features, Predictions
 
 
-@dataclasses.dataclass(frozen=True)
-class NetworkSpec:
-    """What a network is made of; checked by the estimator."""
-
-    sequence_columns: tuple[Any, ...]
-    context_columns: tuple[Any, ...]
-    cell: CellKind
-    units: tuple[int, ...]
-    """H of each layer, at least one."""
-    fused: bool
-    """``units`` was given as a number, which changes the names of the layer's variables."""
-    logits_dimension: int
-    """L."""
-    sequence_mask: str
-    """Name of the feature that, if it is in the input, says which steps are real."""
-
-
-class VariableStore:
-    """Makes variables by name, each with first values from the seed and its name."""
-
-    def __init__(self, seed: int | None) -> None:
-        self._seed = seed
-        self.variables: dict[str, tf.Variable] = {}
-
-    def create(
-        self,
-        name: str,
-        shape: Sequence[int],
-        initializer: initializers.Initializer,
-        trainable: bool = True,
-    ) -> tf.Variable:
-        """A float32 variable, kept under ``name``."""
-        value = initializer(shape, initializers.generator(name, self._seed))
-        variable = tf.Variable(value, trainable=trainable, dtype=tf.float32, name=name)
-        self.variables[name] = variable
-        return variable
-
-
-class Network:
-    """Features to logits; ``variables`` maps each name in a checkpoint to its variable."""
-
-    def __init__(self, spec: NetworkSpec, seed: int | None) -> None:
-        store = VariableStore(seed)
-        self._spec = spec
-        self._sequence_state = ColumnState("sequence_features", store.create)
-        self._context_state = ColumnState("dense_features", store.create)
-        feature_input.create_state(spec.sequence_columns, self._sequence_state)
-        feature_input.create_state(spec.context_columns, self._context_state)
-        self._layers = _create_layers(spec, store)
-        units = spec.units[-1]
-        self._kernel = store.create(
-            "rnn_model/logits/kernel", (units, spec.logits_dimension), initializers.glorot_uniform
-        )
-        self._bias = store.create(
-            "rnn_model/logits/bias", (spec.logits_dimension,), initializers.zeros
-        )
-        self.variables = store.variables
+class Model(Protocol):
+    """Functions of a batch, which run inside a graph, and the variables that they read."""
 
     @property
-    def resources(self) -> list[Any]:
-        """Lookup tables of the columns that were made so far."""
-        return self._sequence_state.resources + self._context_state.resources
+    def variables(self) -> Mapping[str, tf.Variable]:
+        """What a checkpoint holds besides the global step, by name."""
 
-    def __call__(self, features: Features) -> tf.Tensor:
-        """float32 [B, L].
+    def restore(self, checkpoint: str) -> None:
+        """Takes the values of a checkpoint. Raises CheckpointError."""
+
+    def train_step(self, features: Features, labels: Any, global_step: tf.Variable) -> tf.Tensor:
+        """Updates the variables and the global step; the loss, a float32 scalar."""
+
+    def evaluate(self, features: Features, labels: Any) -> dict[str, tf.Tensor]:
+        """Sums over the batch, by name."""
+
+    def metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
+        """Metrics of what was summed over all batches."""
+
+    def predictions(self, features: Features) -> Predictions:
+        """Predictions of the batch by name."""
+
+    def resources(self) -> list[Any]:
+        """Lookup tables that were made so far."""
+
+
+class RecurrentModel:
+    """A recurrent network with its head; with its optimizer if it is to be trained."""
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        head: Head,
+        seed: int | None,
+        optimizer: OptimizerSpec | None = None,
+    ) -> None:
+        self._network = Network(spec, seed)
+        self._head = head
+        weights = self._network.variables
+        trainable = {name: value for name, value in weights.items() if value.trainable}
+        self._trainable = list(trainable.values())
+        self._optimizer = None if optimizer is None else Optimizer(optimizer, trainable)
+
+    @property
+    def variables(self) -> dict[str, tf.Variable]:
+        """The network's weights, and the optimizer's slots and hyper-parameters, by name."""
+        slots = {} if self._optimizer is None else self._optimizer.variables
+        return {**self._network.variables, **slots}
+
+    def restore(self, checkpoint: str) -> None:
+        """Takes the values of a checkpoint, which may hold more.
 
         Raises:
-            MissingFeatureError, FeatureError: the features do not fit the columns.
+            CheckpointError: the checkpoint cannot be read or is of another model.
         """
-        sequence = feature_input.sequence_input(
-            self._spec.sequence_columns, features, self._sequence_state, self._spec.sequence_mask
-        )
-        steps = tf.transpose(self._with_context(sequence.values, features), [1, 0, 2])
-        mask = tf.cast(tf.transpose(sequence.mask), tf.float32)[:, :, tf.newaxis]
-        for weights in self._layers:
-            steps = run_layer(self._spec.cell, weights, steps, mask)
-        return tf.nn.bias_add(tf.matmul(steps[-1], self._kernel), self._bias)
+        checkpoints.restore(self.variables, checkpoint)
+        if self._optimizer is not None:
+            self._optimizer.warn_of_changes()
 
-    def _with_context(self, values: tf.Tensor, features: Features) -> tf.Tensor:
-        if not self._spec.context_columns:
-            return values
-        context = feature_input.context_input(
-            self._spec.context_columns, features, self._context_state
-        )
-        repeated = tf.repeat(context[:, tf.newaxis], tf.shape(values)[1], axis=1)
-        return tf.concat([values, repeated], axis=2)
+    def train_step(self, features: Features, labels: Any, global_step: tf.Variable) -> tf.Tensor:
+        """One step of the optimizer along the gradient of the loss; gives the loss."""
+        if self._optimizer is None:
+            raise RuntimeError("A model without an optimizer cannot be trained.")
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._trainable)
+            logits = self._network(features)
+            loss = self._head.losses(features, labels, logits).reduced
+        gradients = tape.gradient(loss, self._trainable)
+        with tf.control_dependencies([_finite(loss, global_step)]):
+            self._optimizer.apply(gradients, global_step)
+            global_step.assign_add(1)
+        return loss
+
+    def evaluate(self, features: Features, labels: Any) -> dict[str, tf.Tensor]:
+        """The head's sums over the batch, float64."""
+        logits = self._network(features)
+        return self._head.sums(self._head.losses(features, labels, logits), logits)
+
+    def metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
+        """The head's metrics."""
+        return self._head.metrics(sums)
+
+    def predictions(self, features: Features) -> Predictions:
+        """The head's predictions, by name."""
+        return self._head.predictions(self._network(features))
+
+    def resources(self) -> list[Any]:
+        """Lookup tables of the columns that were made so far."""
+        return self._network.resources
 
 
-def _create_layers(spec: NetworkSpec, store: VariableStore) -> list[cells.CellWeights]:
-    width = feature_input.width(spec.sequence_columns) + feature_input.width(spec.context_columns)
-    layers = []
-    for index, units in enumerate(spec.units):
-        scope = _layer_scope(spec, index)
-        layers.append(cells.create_weights(spec.cell, scope, width, units, store.create))
-        width = units
-    return layers
-
-
-def _layer_scope(spec: NetworkSpec, index: int) -> str:
-    if spec.fused:
-        return f"rnn_model/{spec.cell.name.removesuffix('_cell')}/{spec.cell.name}"
-    if len(spec.units) == 1:
-        return f"rnn_model/rnn/{spec.cell.name}"
-    suffix = f"_{index}" if index else ""
-    return f"rnn_model/rnn/stacked_rnn_cells/{spec.cell.name}{suffix}"
+def _finite(loss: tf.Tensor, global_step: tf.Variable) -> tf.Operation:
+    return require(
+        tf.math.is_finite(loss),
+        NanLossDuringTrainingError,
+        "The loss is not a finite number, and nothing was updated with it. Lower the learning "
+        "rate, clip the gradients, or look for NaN in the features; the last checkpoint is "
+        "still good. Steps before, and the loss",
+        tf.stack([tf.cast(global_step, tf.float32), loss]),
+    )

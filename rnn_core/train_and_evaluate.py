@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rnn_core.arguments import check_steps
-from rnn_core.estimator import RNNEstimator
+from rnn_core.estimator import Estimator
 from rnn_core.exporters import Exporter
 from rnn_core.files import read_json, storage_errors, write_text
 from rnn_core.hooks import Hook, HookContext
@@ -57,7 +57,7 @@ class EvalSpec:
 
 
 def train_and_evaluate(
-    estimator: RNNEstimator, train_spec: TrainSpec, eval_spec: EvalSpec
+    estimator: Estimator, train_spec: TrainSpec, eval_spec: EvalSpec
 ) -> tuple[dict[str, float], list[str | None]]:
     """Trains, evaluates at checkpoints and at the end, and exports after each evaluation.
 
@@ -68,7 +68,7 @@ def train_and_evaluate(
         The metrics of the last evaluation, and what each exporter returned for it.
 
     Raises:
-        As ``RNNEstimator.train`` and ``RNNEstimator.evaluate``.
+        As ``Estimator.train`` and ``Estimator.evaluate``.
     """
     evaluator = _Evaluator(estimator, train_spec, eval_spec)
     # First among the hooks: early stopping reads what this evaluation writes.
@@ -87,7 +87,7 @@ class _Evaluator(Hook):
 
     every_steps = 1 << 40
 
-    def __init__(self, estimator: RNNEstimator, train_spec: TrainSpec, eval_spec: EvalSpec) -> None:
+    def __init__(self, estimator: Estimator, train_spec: TrainSpec, eval_spec: EvalSpec) -> None:
         self._estimator = estimator
         self._max_steps = train_spec.max_steps
         self._spec = eval_spec

@@ -11,15 +11,13 @@ from typing import Any, Final
 import tensorflow as tf
 
 from rnn_core import checkpoints, input_position
-from rnn_core.checks import named_errors, require
+from rnn_core.checks import named_errors
 from rnn_core.config import RunConfig
-from rnn_core.errors import EmptyInputError, NanLossDuringTrainingError
-from rnn_core.heads import Head
+from rnn_core.errors import EmptyInputError
 from rnn_core.hooks import Hook, HookContext
 from rnn_core.input_position import InputPosition
 from rnn_core.inputs import split
-from rnn_core.model import Network, NetworkSpec
-from rnn_core.optimizers import Optimizer, OptimizerSpec
+from rnn_core.model import Model
 from rnn_core.summaries import EventWriter
 
 logger = logging.getLogger("rnn_core")
@@ -29,27 +27,22 @@ _MOST_STEPS_BLIND: Final = 100
 
 
 class TrainableModel:
-    """A network with its optimizer and step, and the compiled loop that trains it."""
+    """A model with its global step, and the compiled loop that trains it."""
 
-    def __init__(
-        self, spec: NetworkSpec, head: Head, optimizer: OptimizerSpec, seed: int | None
-    ) -> None:
-        self._network = Network(spec, seed)
-        self._head = head
-        trainable = {k: v for k, v in self._network.variables.items() if v.trainable}
-        self._trainable = list(trainable.values())
-        self.optimizer = Optimizer(optimizer, trainable)
+    def __init__(self, model: Model) -> None:
+        self.model = model
         self.global_step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.run = tf.function(self._run, autograph=False)
 
     @property
     def variables(self) -> dict[str, tf.Variable]:
         """All that a checkpoint holds, by name."""
-        return {
-            "global_step": self.global_step,
-            **self._network.variables,
-            **self.optimizer.variables,
-        }
+        return {"global_step": self.global_step, **self.model.variables}
+
+    def restore(self, checkpoint: str) -> None:
+        """Takes the values of a checkpoint. Raises CheckpointError."""
+        self.model.restore(checkpoint)
+        self.global_step.assign(checkpoints.step_of(checkpoint))
 
     def _run(self, iterator: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Up to ``count`` steps; how many there were, and the last loss."""
@@ -72,25 +65,7 @@ class TrainableModel:
 
     def _step(self, element: Any) -> tf.Tensor:
         features, labels = split(element)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self._trainable)
-            logits = self._network(features)
-            loss = self._head.losses(features, labels, logits).reduced
-        gradients = tape.gradient(loss, self._trainable)
-        with tf.control_dependencies([self._finite(loss)]):
-            self.optimizer.apply(gradients, self.global_step)
-            self.global_step.assign_add(1)
-        return loss
-
-    def _finite(self, loss: tf.Tensor) -> tf.Operation:
-        return require(
-            tf.math.is_finite(loss),
-            NanLossDuringTrainingError,
-            "The loss is not a finite number, and nothing was updated with it. Lower the learning "
-            "rate, clip the gradients, or look for NaN in the features; the last checkpoint is "
-            "still good. Steps before, and the loss",
-            tf.stack([tf.cast(self.global_step, tf.float32), loss]),
-        )
+        return self.model.train_step(features, labels, self.global_step)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,8 +126,7 @@ class _Loop:
         self._saved = checkpoints.latest(self._plan.model_dir)
         if self._saved is None:
             return False
-        checkpoints.restore(self._model.variables, self._saved)
-        self._model.optimizer.warn_of_changes()
+        self._model.restore(self._saved)
         self._saved_step = int(self._model.global_step.numpy())
         logger.info("Restored %s", self._saved)
         return self._position.restore(self._saved)

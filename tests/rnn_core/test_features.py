@@ -15,7 +15,7 @@ from rnn_core.arguments import network_spec
 from rnn_core.checks import named_errors
 from rnn_core.column_state import ColumnState
 from rnn_core.features import context_input, sequence_input, sorted_columns
-from rnn_core.model import Network
+from rnn_core.network import Network
 
 column = tf.feature_column
 NUMBERS = column.sequence_numeric_column("numbers", shape=(2,))
