@@ -17,19 +17,28 @@ from rnn_core.errors import (
     InputPositionError,
     LabelError,
     MissingFeatureError,
+    ModelFnError,
     NanLossDuringTrainingError,
     RnnCoreError,
     StorageError,
     UnsupportedError,
 )
 from rnn_core.estimator import Estimator
+from rnn_core.estimator_spec import EstimatorSpec
 from rnn_core.export import Predictor, load_predictor
 from rnn_core.exporters import BestCheckpointExporter, Exporter
-from rnn_core.heads import BinaryClassHead, Head, MultiClassHead
+from rnn_core.heads import (
+    BinaryClassHead,
+    Head,
+    MultiClassHead,
+    MultiLabelHead,
+    RegressionHead,
+)
 from rnn_core.hooks import Hook, HookContext
 from rnn_core.rnn_estimator import RNNEstimator
 from rnn_core.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
 from rnn_core.types import ModeKeys
+from rnn_core.warm_start import VocabInfo, WarmStartSettings
 
 __all__ = [
     "ArchitectureError",
@@ -39,6 +48,7 @@ __all__ = [
     "CheckpointError",
     "EmptyInputError",
     "Estimator",
+    "EstimatorSpec",
     "EvalSpec",
     "Exporter",
     "FeatureError",
@@ -49,16 +59,21 @@ __all__ = [
     "LabelError",
     "MissingFeatureError",
     "ModeKeys",
+    "ModelFnError",
     "MultiClassHead",
+    "MultiLabelHead",
     "NanLossDuringTrainingError",
     "Predictor",
     "RNNClassifier",
     "RNNEstimator",
+    "RegressionHead",
     "RnnCoreError",
     "RunConfig",
     "StorageError",
     "TrainSpec",
     "UnsupportedError",
+    "VocabInfo",
+    "WarmStartSettings",
     "load_predictor",
     "stop_if_no_decrease_hook",
     "stop_if_no_increase_hook",

@@ -162,6 +162,17 @@ def restore(variables: Mapping[str, tf.Variable], prefix: str) -> None:
         ArchitectureError: a variable is missing or has another shape.
     """
     values = read(prefix)
+    check(variables, values, prefix)
+    for name, variable in variables.items():
+        variable.assign(values[name])
+
+
+def check(variables: Mapping[str, tf.Variable], values: Mapping[str, Array], prefix: str) -> None:
+    """Checks that ``values``, those of the checkpoint ``prefix``, are for ``variables``.
+
+    Raises:
+        ArchitectureError: a variable is missing or has another shape.
+    """
     differences = [
         text
         for name, variable in sorted(variables.items())
@@ -173,8 +184,6 @@ def restore(variables: Mapping[str, tf.Variable], prefix: str) -> None:
             f"Checkpoint {prefix} is of another model: {'; '.join(differences[:_SHOWN])}{more}. "
             "Use the arguments that it was trained with, or another model_dir."
         )
-    for name, variable in variables.items():
-        variable.assign(values[name])
 
 
 def _difference(name: str, variable: tf.Variable, value: Array | None) -> str | None:

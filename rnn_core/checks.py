@@ -12,12 +12,14 @@ import tensorflow as tf
 from rnn_core.errors import (
     FeatureError,
     LabelError,
+    ModelFnError,
     NanLossDuringTrainingError,
     RnnCoreError,
 )
 
 _KINDS: Final[dict[str, type[RnnCoreError]]] = {
-    kind.__name__: kind for kind in (FeatureError, LabelError, NanLossDuringTrainingError)
+    kind.__name__: kind
+    for kind in (FeatureError, LabelError, ModelFnError, NanLossDuringTrainingError)
 }
 
 

@@ -3,6 +3,7 @@
     RnnCoreError                          the root
     |-- ArgumentError (ValueError)        an argument, or a combination of arguments, is not legal
     |-- UnsupportedError (NotImplementedError)   legal in the old API, not supported here (yet)
+    |-- ModelFnError (ValueError)         a model_fn, or what it returns, cannot be used
     |-- FeatureError (ValueError)         a feature has the wrong kind, rank, type or length
     |   `-- MissingFeatureError (KeyError)   a feature that a column needs is not in the input
     |-- LabelError (ValueError)           labels are missing, out of range or of the wrong shape
@@ -30,6 +31,10 @@ class ArgumentError(RnnCoreError, ValueError):
 
 class UnsupportedError(RnnCoreError, NotImplementedError):
     """Something that the old API had and this package does not support."""
+
+
+class ModelFnError(RnnCoreError, ValueError):
+    """A ``model_fn`` cannot be called, or what it returns cannot be used."""
 
 
 class FeatureError(RnnCoreError, ValueError):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,13 +14,17 @@ from rnn_core import checkpoints, evaluation, prediction, training
 from rnn_core.arguments import check_hooks, check_steps
 from rnn_core.config import RunConfig
 from rnn_core.errors import ArgumentError, CheckpointError, UnsupportedError
+from rnn_core.estimator_spec import EstimatorSpec
 from rnn_core.files import storage_errors
+from rnn_core.function_model import FunctionModel
 from rnn_core.hooks import Hook
 from rnn_core.inference import InferenceModel
 from rnn_core.inputs import call_input_fn
 from rnn_core.model import Model
+from rnn_core.model_fn import ModelFn, call_model_fn, check_model_fn
 from rnn_core.training import Plan, TrainableModel
 from rnn_core.types import InputFn, ModeKeys
+from rnn_core.warm_start import WarmStartSettings, warm_start_settings
 
 logger = logging.getLogger("rnn_core")
 
@@ -27,14 +32,33 @@ logger = logging.getLogger("rnn_core")
 class Estimator:
     """Trains, evaluates, predicts and exports a model that lives in ``model_dir``.
 
-    ``RNNEstimator`` and ``RNNClassifier`` say what the model is.
+    Args:
+        model_fn: takes ``features`` and, if it names them, ``labels``, ``mode``, ``params`` and
+            ``config``; returns an ``EstimatorSpec``. It is traced once for each mode and kind of
+            batch, and gets the variables of its first call again at every other.
+        model_dir: where checkpoints and event files go; a temporary directory by default.
+        config: a ``RunConfig``.
+        params: settings for ``model_fn`` and ``input_fn``.
+        warm_start_from: a checkpoint, a directory with one, or ``WarmStartSettings``, to take first
+            values from while ``model_dir`` has no checkpoint.
+
+    Raises:
+        ModelFnError: ``model_fn`` cannot be called with these arguments.
+        ArgumentError: ``config``, ``model_dir`` or ``warm_start_from`` cannot be used.
     """
 
     def __init__(
         self,
+        model_fn: ModelFn,
         model_dir: str | os.PathLike[str] | None = None,
         config: RunConfig | None = None,
+        params: Mapping[str, Any] | None = None,
+        warm_start_from: str | WarmStartSettings | None = None,
     ) -> None:
+        check_model_fn(model_fn, params)
+        self._model_fn = model_fn
+        self._params = copy.deepcopy(dict(params or {}))
+        self._warm_start = warm_start_settings(warm_start_from)
         self._config, self._model_dir = _place(config, model_dir)
         self._trainable: TrainableModel | None = None
         self._evaluated: InferenceModel | None = None
@@ -43,7 +67,7 @@ class Estimator:
 
     def new_model(self, mode: str) -> Model:
         """A model with first values, for ``ModeKeys.TRAIN``, ``EVAL`` or ``PREDICT``."""
-        raise NotImplementedError
+        return FunctionModel(self._model_fn, mode, self.params, self._config)
 
     @property
     def config(self) -> RunConfig:
@@ -57,8 +81,17 @@ class Estimator:
 
     @property
     def params(self) -> dict[str, Any]:
-        """What an ``input_fn`` gets as ``params``: nothing for this estimator."""
-        return {}
+        """A copy of what ``model_fn`` and ``input_fn`` get as ``params``."""
+        return copy.deepcopy(self._params)
+
+    @property
+    def model_fn(self) -> ModelFn:
+        """The model function, with ``params`` bound: (features, labels, mode, config) to spec."""
+
+        def model_fn(features: Any, labels: Any, mode: str, config: RunConfig) -> EstimatorSpec:
+            return call_model_fn(self._model_fn, features, labels, mode, self.params, config)
+
+        return model_fn
 
     def eval_dir(self, name: str | None = None) -> str:
         """Where the evaluation ``name`` writes its event file."""
@@ -91,7 +124,7 @@ class Estimator:
         if self._trainable is None or self.latest_checkpoint() is None:
             self._trainable = TrainableModel(self.new_model(ModeKeys.TRAIN))
         looks = check_hooks([*(hooks or ()), *(saving_listeners or ())])
-        plan = Plan(self._config, self._model_dir, looks, last_step)
+        plan = Plan(self._config, self._model_dir, looks, last_step, self._warm_start)
         training.train(self._trainable, self._input(input_fn, ModeKeys.TRAIN), plan)
         return self
 

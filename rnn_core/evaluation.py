@@ -37,6 +37,7 @@ def evaluate(
 
 def _total(model: InferenceModel, dataset: tf.data.Dataset, steps: int | None) -> dict[str, Array]:
     iterator = iter(dataset)
+    model.reset_metrics()
     total: dict[str, Array] = {}
     done = 0
     while steps is None or done < steps:

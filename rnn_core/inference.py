@@ -24,6 +24,7 @@ class InferenceModel:
         self.global_step = 0
         self._loaded: tuple[str, int] | None = None
         self.metrics = model.metrics
+        self.reset_metrics = model.reset_metrics
         self.evaluate = tf.function(self._evaluate, autograph=False)
         self.predict = tf.function(self._predict, autograph=False)
 

@@ -10,7 +10,9 @@ import tensorflow as tf
 from rnn_core import checkpoints
 from rnn_core.checks import require
 from rnn_core.errors import NanLossDuringTrainingError
+from rnn_core.export_outputs import ExportOutput
 from rnn_core.heads import Head
+from rnn_core.inputs import named_features
 from rnn_core.network import Network, NetworkSpec
 from rnn_core.optimizers import Optimizer, OptimizerSpec
 from rnn_core.types import Array, Features, Predictions
@@ -29,6 +31,9 @@ class Model(Protocol):
     def train_step(self, features: Features, labels: Any, global_step: tf.Variable) -> tf.Tensor:
         """Updates the variables and the global step; the loss, a float32 scalar."""
 
+    def reset_metrics(self) -> None:
+        """Called before the first batch of an evaluation."""
+
     def evaluate(self, features: Features, labels: Any) -> dict[str, tf.Tensor]:
         """Sums over the batch, by name."""
 
@@ -37,6 +42,9 @@ class Model(Protocol):
 
     def predictions(self, features: Features) -> Predictions:
         """Predictions of the batch by name."""
+
+    def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
+        """What ``predictions``, those of the last call, answer with, by signature name."""
 
     def resources(self) -> list[Any]:
         """Lookup tables that were made so far."""
@@ -81,7 +89,7 @@ class RecurrentModel:
             raise RuntimeError("A model without an optimizer cannot be trained.")
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._trainable)
-            logits = self._network(features)
+            logits = self._network(named_features(features))
             loss = self._head.losses(features, labels, logits).reduced
         gradients = tape.gradient(loss, self._trainable)
         with tf.control_dependencies([_finite(loss, global_step)]):
@@ -89,9 +97,12 @@ class RecurrentModel:
             global_step.assign_add(1)
         return loss
 
+    def reset_metrics(self) -> None:
+        """Does nothing: all that is summed is in what ``evaluate`` gives."""
+
     def evaluate(self, features: Features, labels: Any) -> dict[str, tf.Tensor]:
         """The head's sums over the batch, float64."""
-        logits = self._network(features)
+        logits = self._network(named_features(features))
         return self._head.sums(self._head.losses(features, labels, logits), logits)
 
     def metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
@@ -100,7 +111,11 @@ class RecurrentModel:
 
     def predictions(self, features: Features) -> Predictions:
         """The head's predictions, by name."""
-        return self._head.predictions(self._network(features))
+        return self._head.predictions(self._network(named_features(features)))
+
+    def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
+        """The head's signatures."""
+        return self._head.export_outputs(predictions)
 
     def resources(self) -> list[Any]:
         """Lookup tables of the columns that were made so far."""

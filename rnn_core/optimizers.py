@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError, UnsupportedError
@@ -112,14 +113,13 @@ class Optimizer:
         slots = spec.rule.slots(spec.settings)
         self._slots = {
             name: {
-                slot: tf.Variable(tf.fill(variable.shape, start), trainable=False)
+                slot: _state(np.full(variable.shape, start), f"{prefix}/{name}/{slot}")
                 for slot, start in slots.items()
             }
             for name, variable in self._trainable.items()
         }
         self._hypers = {
-            name: tf.Variable(float(value), trainable=False, dtype=tf.float32)
-            for name, value in _hyper_values(spec).items()
+            name: _state(value, f"{prefix}/{name}") for name, value in _hyper_values(spec).items()
         }
         self.variables: dict[str, tf.Variable] = {
             f"{prefix}/{name}": variable for name, variable in self._hypers.items()
@@ -167,6 +167,10 @@ class Optimizer:
                     restored,
                     configured,
                 )
+
+
+def _state(value: Any, name: str) -> tf.Variable:
+    return tf.Variable(np.asarray(value, np.float32), trainable=False, name=name)
 
 
 def _hyper_values(spec: OptimizerSpec) -> dict[str, float]:

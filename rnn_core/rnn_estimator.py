@@ -6,13 +6,17 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+import tensorflow as tf
+
 from rnn_core.arguments import network_spec
 from rnn_core.config import USE_DEFAULT, RunConfig
 from rnn_core.errors import UnsupportedError
 from rnn_core.estimator import Estimator
+from rnn_core.estimator_spec import EstimatorSpec
 from rnn_core.heads import Head
 from rnn_core.model import Model, RecurrentModel
 from rnn_core.optimizers import optimizer_spec
+from rnn_core.summed_metrics import SummedMetrics
 from rnn_core.types import ModeKeys
 
 
@@ -42,7 +46,7 @@ class RNNEstimator(Estimator):
             raise UnsupportedError(
                 "return_sequences=True is not supported yet: only the last output is classified."
             )
-        super().__init__(model_dir, config)
+        super().__init__(self._spec_of, model_dir, config)
         self._head = head
         self._spec = network_spec(
             sequence_feature_columns,
@@ -59,3 +63,19 @@ class RNNEstimator(Estimator):
         """A network with first values; with an optimizer for ``ModeKeys.TRAIN``."""
         optimizer = self._optimizer if mode == ModeKeys.TRAIN else None
         return RecurrentModel(self._spec, self._head, self._config.tf_random_seed, optimizer)
+
+    def _spec_of(self, features: Any, labels: Any, mode: str) -> EstimatorSpec:
+        """What ``model_fn`` returns: a network with first values, applied to the batch."""
+        with tf.init_scope():
+            model = self.new_model(mode)
+        if mode == ModeKeys.PREDICT:
+            predictions = model.predictions(features)
+            outputs = model.export_outputs(predictions)
+            return EstimatorSpec(mode, predictions, export_outputs=outputs)
+        if mode == ModeKeys.EVAL:
+            sums = model.evaluate(features, labels)
+            metrics = {"metrics": SummedMetrics(sums, model.metrics)}
+            return EstimatorSpec(mode, loss=sums["batch_losses"], eval_metric_ops=metrics)
+        step = tf.compat.v1.train.get_or_create_global_step()
+        loss = model.train_step(features, labels, step)
+        return EstimatorSpec(mode, loss=loss, train_op=step)

@@ -19,6 +19,7 @@ from rnn_core.input_position import InputPosition
 from rnn_core.inputs import split
 from rnn_core.model import Model
 from rnn_core.summaries import EventWriter
+from rnn_core.warm_start import WarmStartSettings, warm_start
 
 logger = logging.getLogger("rnn_core")
 
@@ -43,6 +44,10 @@ class TrainableModel:
         """Takes the values of a checkpoint. Raises CheckpointError."""
         self.model.restore(checkpoint)
         self.global_step.assign(checkpoints.step_of(checkpoint))
+
+    def prepare(self, iterator: Any) -> None:
+        """Traces the loop, which makes the variables of a model that is given as a function."""
+        self.run.get_concrete_function(iterator, tf.constant(0))
 
     def _run(self, iterator: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Up to ``count`` steps; how many there were, and the last loss."""
@@ -77,6 +82,8 @@ class Plan:
     hooks: Sequence[Hook]
     last_step: int | None
     """The global step to end at; None: at the end of the input."""
+    warm_start: WarmStartSettings | None = None
+    """Where first values come from, if there is no checkpoint."""
 
 
 def train(model: TrainableModel, dataset: tf.data.Dataset, plan: Plan) -> None:
@@ -108,6 +115,8 @@ class _Loop:
         self._rate_from = (0, time.monotonic())
 
     def run(self) -> None:
+        with named_errors():
+            self._model.prepare(self._position.iterator)
         resumed = self._restore()
         self._begin()
         ended, first = False, self._context.global_step
@@ -125,6 +134,8 @@ class _Loop:
         """Takes up the newest checkpoint; says whether its input position was taken up too."""
         self._saved = checkpoints.latest(self._plan.model_dir)
         if self._saved is None:
+            if self._plan.warm_start is not None:
+                warm_start(self._model.variables, self._plan.warm_start)
             return False
         self._model.restore(self._saved)
         self._saved_step = int(self._model.global_step.numpy())

@@ -5,5 +5,7 @@ from __future__ import annotations
 from rnn_core.heads.base import Head
 from rnn_core.heads.binary_class import BinaryClassHead
 from rnn_core.heads.multi_class import MultiClassHead
+from rnn_core.heads.multi_label import MultiLabelHead
+from rnn_core.heads.regression import RegressionHead
 
-__all__ = ["BinaryClassHead", "Head", "MultiClassHead"]
+__all__ = ["BinaryClassHead", "Head", "MultiClassHead", "MultiLabelHead", "RegressionHead"]

@@ -1,4 +1,4 @@
-"""What every head has, and what heads share: labels, weights and the reduction of losses.
+"""What every head has, and what the heads share.
 
 Metrics are sums: a head turns a batch into a dict of sums, sums of batches are added, and the head
 turns the total into metrics. So an evaluation may be cut into parts in any way.
@@ -6,30 +6,44 @@ turns the total into metrics. So an evaluation may be cut into parts in any way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import abc
+import inspect
+from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any, Final, NamedTuple, Protocol
 
 import tensorflow as tf
 
-from rnn_core.checks import checked
-from rnn_core.column_state import get_feature, sparse_if_ragged
-from rnn_core.errors import ArgumentError, LabelError
+from rnn_core.errors import ArgumentError
+from rnn_core.export_outputs import ClassificationOutput, ExportOutput, PredictOutput
+from rnn_core.heads import weights
+from rnn_core.heads.confusion import ratio, weighted_sum
+from rnn_core.heads.labels import Vocabulary
 from rnn_core.types import Array, Features, Predictions
 
 SUM_OVER_BATCH_SIZE: Final = "sum_over_batch_size"
 SUM: Final = "sum"
-_REDUCTIONS: Final = (SUM_OVER_BATCH_SIZE, SUM)
+_REDUCTIONS: Final = {
+    SUM_OVER_BATCH_SIZE: SUM_OVER_BATCH_SIZE,
+    SUM: SUM,
+    "auto": SUM_OVER_BATCH_SIZE,
+}
+
+SERVING_DEFAULT: Final = "serving_default"
+CLASSIFICATION: Final = "classification"
+REGRESSION: Final = "regression"
+PREDICT: Final = "predict"
 
 
 class Losses(NamedTuple):
-    """The losses of a batch."""
+    """The losses of a batch; W is 1, but for a regression the number of its labels."""
 
     per_example: tf.Tensor
-    """float32 [B, 1], without weights."""
+    """float32 [B, W], without weights."""
     weights: tf.Tensor
-    """float32 [B, 1]."""
+    """float32 [B, W]."""
     labels: tf.Tensor
-    """[B, 1], as the head reads them."""
+    """[B, 1], [B, K] or [B, W], as the head reads them."""
     reduced: tf.Tensor
     """float32 scalar: what training minimizes."""
 
@@ -47,6 +61,9 @@ class Head(Protocol):
     def predictions(self, logits: tf.Tensor) -> Predictions:
         """All predictions of a batch."""
 
+    def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
+        """What each signature of an exported model answers with, by the signature's name."""
+
     def sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """float64 sums over the batch."""
 
@@ -54,171 +71,188 @@ class Head(Protocol):
         """Metrics of everything that was summed."""
 
 
-class Vocabulary:
-    """Label strings, in the order of their class ids; looked up on both sides."""
+class BaseHead(abc.ABC):
+    """The frame of a head: weights, the reduction, a loss function of the user, and the name.
 
-    def __init__(self, words: Sequence[str]) -> None:
-        self._words = [str(word) for word in words]
-        self.table = tf.lookup.StaticHashTable(
-            tf.lookup.KeyValueTensorInitializer(
-                tf.constant(self._words), tf.range(len(self._words), dtype=tf.int64)
-            ),
-            default_value=-1,
-        )
+    Args:
+        logits_dimension: L.
+        weight_column: name of a feature, or a numeric column, that weighs examples; None: all 1.
+        loss_reduction: ``sum_over_batch_size`` (also ``auto``) or ``sum``.
+        loss_fn: takes ``labels``, ``logits`` and, if it likes, ``features``; gives float32 [B, W]
+            in place of the loss of the head.
+        name: put behind the names of the metrics, as in ``accuracy/name``.
 
-    def ids(self, labels: tf.Tensor) -> tf.Tensor:
-        """int64 ids of string labels.
+    Raises:
+        ArgumentError: one of them is not legal.
+    """
+
+    loss_width = 1
+    """W."""
+    weight_widths: tuple[int, ...] = (1,)
+    """How many weights an example may have."""
+
+    def __init__(
+        self,
+        logits_dimension: int,
+        weight_column: Any,
+        loss_reduction: Any,
+        loss_fn: Callable[..., tf.Tensor] | None,
+        name: str | None,
+    ) -> None:
+        self.logits_dimension = logits_dimension
+        self.loss_reduction = check_reduction(loss_reduction)
+        self.name = name
+        self._weight_column = weights.check_weight_column(weight_column)
+        self._loss_fn = None if loss_fn is None else check_loss_fn(loss_fn)
+
+    def losses(self, features: Features, labels: Any, logits: tf.Tensor) -> Losses:
+        """The losses of a batch with logits [B, L].
 
         Raises:
-            LabelError: the labels are not strings.
-            tf.errors.InvalidArgumentError: a label is not in the vocabulary (while running).
+            LabelError: labels or weights cannot be used.
+            MissingFeatureError: the weight is not in the features.
         """
-        if labels.dtype != tf.string:
-            raise LabelError(
-                f"label_vocabulary is given: expected labels of type string, got "
-                f"{labels.dtype.name}. Give strings, or drop label_vocabulary."
+        read = self.read_labels(labels, logits)
+        per_example = self._per_example(read, logits, features)
+        each = weights.weights(features, self._weight_column, logits, self.weight_widths)
+        each = tf.broadcast_to(each, tf.shape(per_example))
+        return Losses(
+            per_example, each, read, reduce_losses(per_example, each, self.loss_reduction)
+        )
+
+    def _per_example(self, labels: tf.Tensor, logits: tf.Tensor, features: Features) -> tf.Tensor:
+        if self._loss_fn is None:
+            return self.loss(labels, logits)
+        asked = inspect.signature(self._loss_fn).parameters
+        more = {"features": features} if "features" in asked else {}
+        values = tf.convert_to_tensor(self._loss_fn(labels=labels, logits=logits, **more))
+        if not values.shape.is_compatible_with([logits.shape[0], self.loss_width]):
+            raise ArgumentError(
+                f"loss_fn: expected a loss for each example, [B, {self.loss_width}] with B = "
+                f"{logits.shape[0]}, got the shape {values.shape}; do not reduce it."
             )
-        ids = self.table.lookup(labels)
-        unknown = tf.boolean_mask(labels, ids < 0)
-        return checked(
-            ids,
-            tf.equal(tf.size(unknown), 0),
-            LabelError,
-            "Labels that are not in label_vocabulary",
-            unknown[:5],
-        )
+        return tf.ensure_shape(tf.cast(values, tf.float32), [None, self.loss_width])
 
-    @property
-    def words(self) -> tf.Tensor:
-        """string [K]."""
-        return tf.constant(self._words)
+    def sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        """float64 sums over the batch."""
+        return {
+            "batches": tf.constant(1.0, tf.float64),
+            "batch_losses": tf.cast(losses.reduced, tf.float64),
+            "weights": tf.reduce_sum(tf.cast(losses.weights, tf.float64)),
+            "losses": weighted_sum(losses.per_example, losses.weights),
+            **self.own_sums(losses, logits),
+        }
+
+    def metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
+        """The metrics of the head with ``average_loss``, the weighted mean over examples, and
+        ``loss``, the mean over batches, which never bears the head's name."""
+        average = ratio(sums["losses"], sums["weights"])
+        named = {"average_loss": average, **self.own_metrics(sums)}
+        suffix = f"/{self.name}" if self.name else ""
+        return {
+            **{f"{key}{suffix}": value for key, value in named.items()},
+            "loss": ratio(sums["batch_losses"], sums["batches"]),
+        }
+
+    @abc.abstractmethod
+    def read_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
+        """Labels as the loss takes them."""
+
+    @abc.abstractmethod
+    def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """float32 [B, W]: the loss of each example, without weights."""
+
+    @abc.abstractmethod
+    def predictions(self, logits: tf.Tensor) -> Predictions:
+        """All predictions of a batch."""
+
+    @abc.abstractmethod
+    def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
+        """What each signature answers with."""
+
+    @abc.abstractmethod
+    def own_sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        """float64 sums behind ``own_metrics``."""
+
+    @abc.abstractmethod
+    def own_metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
+        """Metrics besides the losses, without the head's name."""
 
 
-def column_of_labels(labels: Any, logits: tf.Tensor) -> tf.Tensor:
-    """Labels [B] or [B, 1] as [B, 1].
+def check_count(value: Any, least: int, what: str) -> int:
+    """``value`` as an int.
 
     Raises:
-        LabelError: there are none, or they have another rank or width.
+        ArgumentError: it is not a whole number, or less than ``least``; ``what`` names it.
     """
-    if labels is None:
-        raise LabelError("Expected labels, got None: input_fn must return (features, labels).")
-    if isinstance(labels, Mapping):
-        raise LabelError("Expected one tensor of labels [B] or [B, 1], got a dict of them.")
-    if isinstance(labels, tf.RaggedTensor):
-        raise LabelError("Expected one label a sequence [B] or [B, 1], got a ragged tensor.")
-    dense = tf.sparse.to_dense(labels) if isinstance(labels, tf.SparseTensor) else labels
-    return _as_column(tf.convert_to_tensor(dense), "Labels", logits)
-
-
-def column_of_weights(features: Features, weight_column: Any, logits: tf.Tensor) -> tf.Tensor:
-    """float32 [B, 1]: the weight of each example, 1 without a weight column.
-
-    ``weight_column`` is a feature's name, or a numeric column whose normalizer is applied.
-
-    Raises:
-        MissingFeatureError: the weight is not in the features.
-        LabelError: it has another shape than [B] or [B, 1].
-    """
-    if weight_column is None:
-        return tf.ones([tf.shape(logits)[0], 1])
-    key = weight_column if isinstance(weight_column, str) else weight_column.key
-    weights = sparse_if_ragged(get_feature(features, key))
-    if isinstance(weights, tf.SparseTensor):
-        weights = tf.sparse.to_dense(weights)
-    normalizer = getattr(weight_column, "normalizer_fn", None)
-    if normalizer is not None:
-        weights = normalizer(weights)
-    column = tf.cast(_as_column(weights, f"Weights {key!r}", logits), tf.float32)
-    return checked(
-        column,
-        tf.reduce_all(column >= 0),
-        LabelError,
-        f"Weights {key!r} that are negative",
-        column[:5],
-    )
-
-
-def _as_column(values: tf.Tensor, what: str, logits: tf.Tensor) -> tf.Tensor:
-    rank = values.shape.rank
-    if rank == 1:
-        values = values[:, tf.newaxis]
-    elif rank is not None and (rank != 2 or values.shape[1] not in (1, None)):
-        raise LabelError(f"{what}: expected the shape [B] or [B, 1], got {values.shape}.")
-    rows, expected = values.shape[0], logits.shape[0]
-    if None not in (rank, rows, expected) and rows != expected:
-        raise LabelError(
-            f"{what}: expected one for each row of the features, {expected}: got {rows}."
-        )
-    sizes = tf.stack([tf.shape(values)[0], tf.shape(logits)[0]])
-    return checked(
-        tf.reshape(values, [-1, 1]),
-        tf.equal(tf.size(values), tf.shape(logits)[0]),
-        LabelError,
-        f"{what}: expected one for each row of the features, got (rows, rows of features)",
-        sizes,
-    )
+    if not isinstance(value, Integral) or int(value) < least:
+        raise ArgumentError(f"{what}: expected a whole number >= {least}, got {value!r}.")
+    return int(value)
 
 
 def check_reduction(loss_reduction: Any) -> str:
-    """The reduction's name in lower case.
+    """The reduction's name in lower case; ``auto`` is ``sum_over_batch_size``.
 
     Raises:
-        ArgumentError: it is not ``sum_over_batch_size`` or ``sum``.
+        ArgumentError: it is another, such as ``none``.
     """
     name = str(getattr(loss_reduction, "value", loss_reduction)).lower()
     if name not in _REDUCTIONS:
         raise ArgumentError(
             f"loss_reduction: expected one of {', '.join(_REDUCTIONS)}, got {loss_reduction!r}."
         )
-    return name
+    return _REDUCTIONS[name]
+
+
+def check_loss_fn(loss_fn: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """The ``loss_fn`` argument.
+
+    Raises:
+        ArgumentError: it does not take ``labels`` and ``logits``, or needs what it is not given.
+    """
+    taken = inspect.signature(loss_fn).parameters
+    needed = {name for name, one in taken.items() if one.default is one.empty}
+    if not {"labels", "logits"} <= set(taken) or needed - {"labels", "logits", "features"}:
+        raise ArgumentError(
+            "loss_fn: expected the arguments labels, logits and perhaps features, got "
+            f"({', '.join(taken)})."
+        )
+    return loss_fn
 
 
 def reduce_losses(per_example: tf.Tensor, weights: tf.Tensor, reduction: str) -> tf.Tensor:
-    """Weighted sum, divided by the number of examples (not by the weights) unless SUM."""
+    """Weighted sum, divided by the number of losses (not by the weights) unless SUM."""
     total = tf.reduce_sum(per_example * weights)
     if reduction == SUM:
         return total
     return tf.math.divide_no_nan(total, tf.cast(tf.size(per_example), tf.float32))
 
 
-def weighted_sum(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """float64 scalar: the sum of ``values * weights``."""
-    return tf.reduce_sum(tf.cast(values, tf.float64) * tf.cast(weights, tf.float64))
-
-
-def loss_sums(losses: Losses) -> dict[str, tf.Tensor]:
-    """The sums behind ``loss`` and ``average_loss``."""
-    return {
-        "batches": tf.constant(1.0, tf.float64),
-        "batch_losses": tf.cast(losses.reduced, tf.float64),
-        "weights": tf.reduce_sum(tf.cast(losses.weights, tf.float64)),
-        "losses": weighted_sum(losses.per_example, losses.weights),
-    }
-
-
-def loss_metrics(sums: Mapping[str, Array]) -> dict[str, float]:
-    """``loss``, the mean over batches, and ``average_loss``, the weighted mean over examples."""
-    return {
-        "average_loss": ratio(sums["losses"], sums["weights"]),
-        "loss": ratio(sums["batch_losses"], sums["batches"]),
-    }
-
-
-def ratio(numerator: Any, denominator: Any) -> float:
-    """``numerator / denominator``, 0 if there is nothing to divide by."""
-    return float(numerator) / float(denominator) if float(denominator) else 0.0
+def class_names(batch: tf.Tensor, classes: int, vocabulary: Vocabulary | None) -> tf.Tensor:
+    """string [B, K]: the names of all classes for each row of ``batch``."""
+    ids = tf.strings.as_string(tf.range(classes))
+    words = ids if vocabulary is None else tf.constant(vocabulary.words)
+    return tf.repeat(words[tf.newaxis], tf.shape(batch)[0], axis=0)
 
 
 def class_predictions(
     class_ids: tf.Tensor, classes: int, vocabulary: Vocabulary | None
 ) -> Predictions:
     """``class_ids`` [B, 1] with their names, and ids and names of all classes [B, K]."""
-    ids = tf.range(classes)
-    words = tf.strings.as_string(ids) if vocabulary is None else vocabulary.words
-    batch = tf.shape(class_ids)[0]
+    names = class_names(class_ids, classes, vocabulary)
     return {
         "class_ids": class_ids,
-        "classes": tf.gather(words, class_ids),
-        "all_class_ids": tf.repeat(ids[tf.newaxis], batch, axis=0),
-        "all_classes": tf.repeat(words[tf.newaxis], batch, axis=0),
+        "classes": tf.gather(names, class_ids, batch_dims=1),
+        "all_class_ids": tf.repeat(tf.range(classes)[tf.newaxis], tf.shape(class_ids)[0], axis=0),
+        "all_classes": names,
+    }
+
+
+def classifier_outputs(predictions: Predictions, classes: tf.Tensor) -> dict[str, ExportOutput]:
+    """The signatures of every classifier: all ``classes`` [B, K] with their probabilities."""
+    classification = ClassificationOutput(predictions["probabilities"], classes)
+    return {
+        SERVING_DEFAULT: classification,
+        CLASSIFICATION: classification,
+        PREDICT: PredictOutput(predictions),
     }

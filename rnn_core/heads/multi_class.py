@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from rnn_core.checks import checked
-from rnn_core.errors import ArgumentError, LabelError
-from rnn_core.heads import base
-from rnn_core.heads.base import Losses
-from rnn_core.types import Array, Features, Predictions
+from rnn_core.export_outputs import ExportOutput
+from rnn_core.heads import base, confusion
+from rnn_core.heads import labels as label_input
+from rnn_core.heads.base import BaseHead, Losses
+from rnn_core.types import Array, Predictions
 
 
-class MultiClassHead:
-    """K > 2 classes, labels int in [0, K) or strings of ``label_vocabulary``."""
+class MultiClassHead(BaseHead):
+    """K > 2 classes, labels int in [0, K) or strings of ``label_vocabulary``.
+
+    Args:
+        n_classes: K.
+        weight_column: name of a feature, or a numeric column, that weighs examples.
+        label_vocabulary: K strings, if labels are strings.
+        loss_reduction: ``sum_over_batch_size`` (also ``auto``) or ``sum``.
+        loss_fn: of ``labels`` [B, 1] (ids) and ``logits`` [B, K], and ``features`` if it likes,
+            to [B, 1].
+        name: put behind the names of the metrics, as in ``accuracy/name``.
+
+    Raises:
+        ArgumentError: one of them is not legal.
+    """
 
     def __init__(
         self,
@@ -23,40 +36,22 @@ class MultiClassHead:
         weight_column: Any = None,
         label_vocabulary: Sequence[str] | None = None,
         loss_reduction: Any = base.SUM_OVER_BATCH_SIZE,
+        loss_fn: Callable[..., tf.Tensor] | None = None,
+        name: str | None = None,
     ) -> None:
-        if not isinstance(n_classes, int) or n_classes < 3:
-            raise ArgumentError(f"MultiClassHead: expected n_classes > 2, got {n_classes!r}.")
-        self._classes = n_classes
-        self._weight_column = weight_column
-        self._reduction = base.check_reduction(loss_reduction)
-        self._vocabulary = None if label_vocabulary is None else base.Vocabulary(label_vocabulary)
+        classes = base.check_count(n_classes, 3, "n_classes of MultiClassHead")
+        super().__init__(classes, weight_column, loss_reduction, loss_fn, name)
+        self._vocabulary = label_input.vocabulary(label_vocabulary, classes)
 
-    @property
-    def logits_dimension(self) -> int:
-        """K."""
-        return self._classes
+    def read_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
+        """Ids [B, 1], of the labels' own type of integer."""
+        column = label_input.dense(labels, logits)
+        return label_input.class_ids(column, self.logits_dimension, self._vocabulary)
 
-    def losses(self, features: Features, labels: Any, logits: tf.Tensor) -> Losses:
-        """Cross entropy of labels [B] or [B, 1] with logits [B, K]."""
-        ids = self._ids(base.column_of_labels(labels, logits))
-        weights = base.column_of_weights(features, self._weight_column, logits)
-        per_example = tf.nn.sparse_softmax_cross_entropy_with_logits(ids[:, 0], logits)
-        per_example = per_example[:, tf.newaxis]
-        reduced = base.reduce_losses(per_example, weights, self._reduction)
-        return Losses(per_example, weights, ids, reduced)
-
-    def _ids(self, labels: tf.Tensor) -> tf.Tensor:
-        if self._vocabulary is not None:
-            return self._vocabulary.ids(labels)
-        if not labels.dtype.is_integer:
-            raise LabelError(
-                f"Expected integer labels in [0, {self._classes}), got {labels.dtype.name}. "
-                "Strings need label_vocabulary."
-            )
-        ids = tf.cast(labels, tf.int64)
-        outside = tf.boolean_mask(ids, (ids < 0) | (ids >= self._classes))
-        message = f"Labels outside of [0, {self._classes})"
-        return checked(ids, tf.equal(tf.size(outside), 0), LabelError, message, outside[:5])
+    def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Softmax cross entropy."""
+        ids = tf.cast(labels[:, 0], tf.int64)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)[:, tf.newaxis]
 
     def predictions(self, logits: tf.Tensor) -> Predictions:
         """``logits`` and ``probabilities`` [B, K], and the classes."""
@@ -64,15 +59,19 @@ class MultiClassHead:
         return {
             "logits": logits,
             "probabilities": tf.nn.softmax(logits),
-            **base.class_predictions(class_ids, self._classes, self._vocabulary),
+            **base.class_predictions(class_ids, self.logits_dimension, self._vocabulary),
         }
 
-    def sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
-        """float64 sums over the batch."""
-        hits = tf.equal(tf.argmax(logits, axis=1)[:, tf.newaxis], losses.labels)
-        return {**base.loss_sums(losses), "hits": base.weighted_sum(hits, losses.weights)}
+    def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
+        """A classifier's."""
+        return base.classifier_outputs(predictions, predictions["all_classes"])
 
-    def metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
-        """``accuracy``, ``average_loss`` and ``loss``."""
-        accuracy = base.ratio(sums["hits"], sums["weights"])
-        return {"accuracy": accuracy, **base.loss_metrics(sums)}
+    def own_sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        """float64 sums over the batch."""
+        predicted = tf.argmax(logits, axis=1)[:, tf.newaxis]
+        hits = tf.equal(predicted, tf.cast(losses.labels, tf.int64))
+        return {"hits": confusion.weighted_sum(hits, losses.weights)}
+
+    def own_metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
+        """``accuracy``."""
+        return {"accuracy": confusion.ratio(sums["hits"], sums["weights"])}

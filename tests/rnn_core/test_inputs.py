@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import tensorflow as tf
 
-from rnn_core import ArgumentError, ModeKeys, RunConfig
-from rnn_core.inputs import call_input_fn, split
+from rnn_core import ArgumentError, FeatureError, ModeKeys, RunConfig
+from rnn_core.inputs import call_input_fn, named_features, split
 
 CONFIG = RunConfig()
 
@@ -38,8 +38,24 @@ def test_features_without_labels_are_taken() -> None:
 
 
 def test_features_that_are_no_dict_are_refused() -> None:
-    with pytest.raises(ArgumentError, match="features a dict"):
-        split((tf.ones([2]), tf.ones([2])))
+    with pytest.raises(FeatureError, match="features a dict"):
+        named_features(tf.ones([2]))
+
+
+def test_an_input_fn_gets_an_input_context_of_one_pipeline() -> None:
+    seen = []
+
+    def input_fn(input_context: tf.distribute.InputContext) -> tf.data.Dataset:
+        seen.append((input_context.num_input_pipelines, input_context.input_pipeline_id))
+        return tf.data.Dataset.range(1)
+
+    call_input_fn(input_fn, ModeKeys.TRAIN, {}, CONFIG)
+    assert seen == [(1, 0)]
+
+
+def test_one_batch_to_predict_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    call_input_fn(lambda: {"x": tf.ones([2])}, ModeKeys.PREDICT, {}, CONFIG)
+    assert "repeat for ever" in caplog.text
 
 
 def test_something_that_cannot_be_called_is_refused() -> None:

@@ -1,0 +1,68 @@
+"""What each example weighs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from rnn_core.checks import checked, require
+from rnn_core.column_state import get_feature, sparse_if_ragged
+from rnn_core.errors import ArgumentError, LabelError
+from rnn_core.heads import labels
+from rnn_core.types import Features
+
+
+def check_weight_column(weight_column: Any) -> Any:
+    """The ``weight_column`` argument: None, a string, or a numeric column.
+
+    Raises:
+        ArgumentError: it is something else.
+    """
+    if weight_column is None or isinstance(getattr(weight_column, "key", weight_column), str):
+        return weight_column
+    raise ArgumentError(
+        "weight_column: expected the name of a feature or a tf.feature_column.numeric_column, got "
+        f"{weight_column!r}."
+    )
+
+
+def weights(
+    features: Features, weight_column: Any, logits: tf.Tensor, widths: tuple[int, ...] = (1,)
+) -> tf.Tensor:
+    """float32 [B, 1], or another of ``widths``: the weights, 1 without a weight column.
+
+    ``weight_column`` is a feature's name, or a numeric column whose normalizer is applied.
+
+    Raises:
+        MissingFeatureError: the weight is not in the features.
+        LabelError: it is not a number, negative, or of another shape.
+    """
+    if weight_column is None:
+        return tf.ones([tf.shape(logits)[0], 1])
+    key = getattr(weight_column, "key", weight_column)
+    values = sparse_if_ragged(get_feature(features, key))
+    if isinstance(values, tf.SparseTensor):
+        values = tf.sparse.to_dense(values)
+    if not (values.dtype.is_floating or values.dtype.is_integer):
+        raise LabelError(f"Weights {key!r}: expected numbers, got {values.dtype.name}.")
+    columns = labels.as_columns(values, f"Weights {key!r}", logits, widths)
+    normalizer = getattr(weight_column, "normalizer_fn", None)
+    found = tf.cast(columns if normalizer is None else normalizer(columns), tf.float32)
+    message, negative = f"Weights {key!r} that are negative", tf.boolean_mask(found, ~(found >= 0))
+    return checked(found, tf.equal(tf.size(negative), 0), LabelError, message, negative[:5])
+
+
+def require_some_weight(batch: tf.Tensor) -> tf.Operation:
+    """An operation that stops the graph if all weights of the batch are zero: it teaches nothing.
+
+    Raises:
+        LabelError: while running.
+    """
+    return require(
+        tf.reduce_any(batch > 0) | tf.equal(tf.size(batch), 0),
+        LabelError,
+        "Weights: expected at least one in the batch to be more than 0, or there is nothing to "
+        "train on; filter such rows out, or make batches larger. Rows",
+        tf.shape(batch)[0],
+    )
