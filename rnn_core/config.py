@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import os
 from typing import Any, Final
 
 from rnn_core.errors import ArgumentError, UnsupportedError
+
+logger = logging.getLogger("rnn_core")
 
 
 class _UseDefault:
@@ -17,46 +21,88 @@ class _UseDefault:
 
 USE_DEFAULT: Final[Any] = _UseDefault()
 _DEFAULT_SAVE_SECONDS: Final = 600
+_NEVER_IF_ZERO: Final = (
+    "save_summary_steps",
+    "save_checkpoints_steps",
+    "save_checkpoints_secs",
+    "log_step_count_steps",
+)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+_WITHOUT_EFFECT: Final = {
+    "session_config": "there is no session; tf.config.threading sets the numbers of threads",
+    "device_fn": "a strategy places variables; choose devices with tf.config.set_visible_devices",
+    "protocol": "the strategy's cluster resolver chooses it",
+    "experimental_max_worker_delay_secs": "workers start together",
+}
+"""Settings that are accepted and do nothing, with what does it instead."""
+
+
+@dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """Settings of a run, with the names and defaults of ``tf.estimator.RunConfig``.
+    """Settings of a run, with the names, the order and the defaults of ``tf.estimator.RunConfig``.
 
     Checkpoints are saved every ``save_checkpoints_steps`` steps or every ``save_checkpoints_secs``
     seconds (600 if neither is given; both ``None``: only at the end). ``tf_random_seed=None`` takes
     fresh entropy; a seed repeats a training to the bit on one machine's CPUs, without
     ``enable_op_determinism``, if the input repeats: a ``shuffle`` needs a seed of its own.
-    ``keep_checkpoint_max`` of 0 or ``None`` keeps all checkpoints.
+    ``keep_checkpoint_max`` of 0 or ``None`` keeps all checkpoints; 0 for another number of steps or
+    seconds means never, as ``None`` does.
+
+    ``session_config``, ``device_fn``, ``protocol`` and ``experimental_max_worker_delay_secs`` do
+    nothing, with a warning; nor do ``session_creation_timeout_secs`` and
+    ``checkpoint_save_graph_def``, as there are neither sessions nor graphs to save.
 
     Raises:
-        ArgumentError: both ways of saving are given, or a number is out of its range.
+        ArgumentError: both ways of saving are given, or a value is out of its range.
         UnsupportedError: a distribution strategy is given.
     """
 
     model_dir: str | None = None
+    """A ``os.PathLike`` becomes its string."""
     tf_random_seed: int | None = None
     save_summary_steps: int | None = 100
     save_checkpoints_steps: int | None = USE_DEFAULT
     save_checkpoints_secs: float | None = USE_DEFAULT
+    session_config: Any = None
     keep_checkpoint_max: int | None = 5
     keep_checkpoint_every_n_hours: float = 10000
     log_step_count_steps: int | None = 100
     train_distribute: Any = None
+    device_fn: Any = None
+    protocol: str | None = None
     eval_distribute: Any = None
+    experimental_distribute: Any = None
+    experimental_max_worker_delay_secs: int | None = None
+    session_creation_timeout_secs: float = 7200
+    checkpoint_save_graph_def: bool = True
 
     def __post_init__(self) -> None:
         self._check_saving()
-        for name in ("save_summary_steps", "save_checkpoints_steps", "log_step_count_steps"):
-            _check_at_least(name, getattr(self, name), 1)
-        _check_at_least("save_checkpoints_secs", self.save_checkpoints_secs, 1)
-        _check_at_least("keep_checkpoint_max", self.keep_checkpoint_max, 0)
-        _check_at_least("keep_checkpoint_every_n_hours", self.keep_checkpoint_every_n_hours, 0)
-        if self.train_distribute is not None or self.eval_distribute is not None:
-            raise UnsupportedError(
-                "RunConfig: train_distribute and eval_distribute are not supported yet; "
-                "leave them out to train in this process."
+        self._check_values()
+        for name in (*_NEVER_IF_ZERO, "model_dir"):
+            object.__setattr__(self, name, _normal(getattr(self, name)))
+        for name, instead in _WITHOUT_EFFECT.items():
+            if getattr(self, name) is not None:
+                logger.warning("RunConfig.%s has no effect: %s.", name, instead)
+
+    def _check_values(self) -> None:
+        for name in (*_NEVER_IF_ZERO, "keep_checkpoint_max", "keep_checkpoint_every_n_hours"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ArgumentError(f"RunConfig.{name}: expected at least 0 or None, got {value}.")
+        if self.tf_random_seed is not None and not isinstance(self.tf_random_seed, int):
+            raise ArgumentError(
+                f"RunConfig.tf_random_seed: expected a whole number, got {self.tf_random_seed!r}."
             )
+        if self.model_dir is not None and not os.fspath(self.model_dir):
+            raise ArgumentError("RunConfig.model_dir: expected a path or None, got ''.")
+        for name in ("train_distribute", "eval_distribute", "experimental_distribute"):
+            if getattr(self, name) is not None:
+                raise UnsupportedError(
+                    f"RunConfig: {name} is not supported yet; leave it out to train in this "
+                    "process."
+                )
 
     def _check_saving(self) -> None:
         given = [
@@ -82,6 +128,9 @@ class RunConfig:
             changes.setdefault("save_checkpoints_secs", None)
         elif changes.get("save_checkpoints_secs") is not None:
             changes.setdefault("save_checkpoints_steps", None)
+        unknown = sorted(set(changes) - {field.name for field in dataclasses.fields(self)})
+        if unknown:
+            raise ArgumentError(f"RunConfig.replace: there is no {', '.join(unknown)}.")
         return dataclasses.replace(self, **changes)
 
 
@@ -89,6 +138,6 @@ def _none_if_default(value: Any) -> Any:
     return None if value is USE_DEFAULT else value
 
 
-def _check_at_least(name: str, value: float | None, least: float) -> None:
-    if value is not None and value < least:
-        raise ArgumentError(f"RunConfig.{name}: expected at least {least} or None, got {value}.")
+def _normal(value: Any) -> Any:
+    """0 as None, a path as its string."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value or None

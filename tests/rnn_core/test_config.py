@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,10 +31,12 @@ def test_none_and_none_saves_at_the_end_only() -> None:
     "wrong",
     [
         {"save_checkpoints_steps": 1, "save_checkpoints_secs": 1},
-        {"save_checkpoints_steps": 0},
+        {"save_checkpoints_steps": -1},
         {"save_summary_steps": -1},
-        {"log_step_count_steps": 0},
+        {"log_step_count_steps": -1},
         {"keep_checkpoint_max": -1},
+        {"tf_random_seed": 1.5},
+        {"model_dir": ""},
     ],
 )
 def test_a_value_out_of_range_is_named(wrong: dict[str, Any]) -> None:
@@ -40,6 +44,52 @@ def test_a_value_out_of_range_is_named(wrong: dict[str, Any]) -> None:
         RunConfig(**wrong)
 
 
-def test_a_distribution_strategy_is_refused() -> None:
-    with pytest.raises(UnsupportedError, match="train_distribute"):
-        RunConfig(train_distribute=object())
+def test_zero_steps_mean_never() -> None:
+    config = RunConfig(save_summary_steps=0, log_step_count_steps=0, save_checkpoints_steps=0)
+    assert config.save_summary_steps is None
+    assert config.log_step_count_steps is None
+    assert config.save_checkpoints_steps is None
+
+
+def test_arguments_have_the_order_of_tensorflow_2_15() -> None:
+    names = list(inspect.signature(RunConfig).parameters)
+    assert names == [
+        "model_dir",
+        "tf_random_seed",
+        "save_summary_steps",
+        "save_checkpoints_steps",
+        "save_checkpoints_secs",
+        "session_config",
+        "keep_checkpoint_max",
+        "keep_checkpoint_every_n_hours",
+        "log_step_count_steps",
+        "train_distribute",
+        "device_fn",
+        "protocol",
+        "eval_distribute",
+        "experimental_distribute",
+        "experimental_max_worker_delay_secs",
+        "session_creation_timeout_secs",
+        "checkpoint_save_graph_def",
+    ]
+
+
+def test_a_path_becomes_its_string() -> None:
+    assert RunConfig(Path("a/b")).model_dir == str(Path("a/b"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["session_config", "device_fn", "protocol"])
+def test_a_setting_without_effect_is_warned_of(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    RunConfig(**{name: "grpc"})
+    assert f"RunConfig.{name} has no effect" in caplog.text
+
+
+def test_only_what_exists_can_be_replaced() -> None:
+    with pytest.raises(ArgumentError, match="there is no save_steps"):
+        RunConfig().replace(save_steps=3)
+
+
+@pytest.mark.parametrize("name", ["train_distribute", "eval_distribute", "experimental_distribute"])
+def test_a_distribution_strategy_is_refused(name: str) -> None:
+    with pytest.raises(UnsupportedError, match=name):
+        RunConfig(**{name: object()})
