@@ -5,12 +5,20 @@ What was ``tf.estimator.X`` or ``tf.estimator.experimental.X`` is ``rnn_core.X``
 
 from __future__ import annotations
 
+from rnn_core import export
 from rnn_core.classifier import RNNClassifier
 from rnn_core.config import RunConfig
-from rnn_core.early_stopping import stop_if_no_decrease_hook, stop_if_no_increase_hook
+from rnn_core.early_stopping import (
+    make_early_stopping_hook,
+    stop_if_higher_hook,
+    stop_if_lower_hook,
+    stop_if_no_decrease_hook,
+    stop_if_no_increase_hook,
+)
 from rnn_core.errors import (
     ArchitectureError,
     ArgumentError,
+    ArgumentTypeError,
     CheckpointError,
     EmptyInputError,
     FeatureError,
@@ -26,7 +34,14 @@ from rnn_core.errors import (
 from rnn_core.estimator import Estimator
 from rnn_core.estimator_spec import EstimatorSpec
 from rnn_core.export import Predictor, load_predictor
-from rnn_core.exporters import BestCheckpointExporter, Exporter
+from rnn_core.export.receiver_fns import build_raw_supervised_input_receiver_fn
+from rnn_core.exporters import (
+    BestCheckpointExporter,
+    BestExporter,
+    Exporter,
+    FinalExporter,
+    LatestExporter,
+)
 from rnn_core.heads import (
     BinaryClassHead,
     Head,
@@ -34,7 +49,18 @@ from rnn_core.heads import (
     MultiLabelHead,
     RegressionHead,
 )
-from rnn_core.hooks import Hook, HookContext
+from rnn_core.hooks import (
+    CheckpointSaverHook,
+    FinalOpsHook,
+    Hook,
+    HookContext,
+    LoggingTensorHook,
+    NanTensorHook,
+    ProfilerHook,
+    StepCounterHook,
+    StopAtStepHook,
+    SummarySaverHook,
+)
 from rnn_core.rnn_estimator import RNNEstimator
 from rnn_core.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
 from rnn_core.types import ModeKeys
@@ -43,38 +69,55 @@ from rnn_core.warm_start import VocabInfo, WarmStartSettings
 __all__ = [
     "ArchitectureError",
     "ArgumentError",
+    "ArgumentTypeError",
     "BestCheckpointExporter",
+    "BestExporter",
     "BinaryClassHead",
     "CheckpointError",
+    "CheckpointSaverHook",
     "EmptyInputError",
     "Estimator",
     "EstimatorSpec",
     "EvalSpec",
     "Exporter",
     "FeatureError",
+    "FinalExporter",
+    "FinalOpsHook",
     "Head",
     "Hook",
     "HookContext",
     "InputPositionError",
     "LabelError",
+    "LatestExporter",
+    "LoggingTensorHook",
     "MissingFeatureError",
     "ModeKeys",
     "ModelFnError",
     "MultiClassHead",
     "MultiLabelHead",
     "NanLossDuringTrainingError",
+    "NanTensorHook",
     "Predictor",
+    "ProfilerHook",
     "RNNClassifier",
     "RNNEstimator",
     "RegressionHead",
     "RnnCoreError",
     "RunConfig",
+    "StepCounterHook",
+    "StopAtStepHook",
     "StorageError",
+    "SummarySaverHook",
     "TrainSpec",
     "UnsupportedError",
     "VocabInfo",
     "WarmStartSettings",
+    "build_raw_supervised_input_receiver_fn",
+    "export",
     "load_predictor",
+    "make_early_stopping_hook",
+    "stop_if_higher_hook",
+    "stop_if_lower_hook",
     "stop_if_no_decrease_hook",
     "stop_if_no_increase_hook",
     "train_and_evaluate",

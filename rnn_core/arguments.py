@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from rnn_core.cells import KINDS, CellKind
 from rnn_core.config import USE_DEFAULT
 from rnn_core.errors import ArgumentError, UnsupportedError
-from rnn_core.features import sorted_columns
-from rnn_core.hooks import Hook
+from rnn_core.columns import CONTEXT, SEQUENCE, sorted_columns
 from rnn_core.network import NetworkSpec
 
 
@@ -28,12 +27,10 @@ def network_spec(
         ArgumentError: they are not legal together.
         UnsupportedError: one is not supported yet.
     """
-    sequence = sorted_columns(
-        sequence_columns, "get_sequence_dense_tensor", "sequence_feature_columns"
-    )
+    sequence = sorted_columns(sequence_columns, SEQUENCE)
     if not sequence:
         raise ArgumentError("sequence_feature_columns: expected at least one column, got none.")
-    context = sorted_columns(context_columns or (), "get_dense_tensor", "context_feature_columns")
+    context = sorted_columns(context_columns or (), CONTEXT)
     kind, layers = _layers(units, cell_type, rnn_cell_fn)
     fused = isinstance(units, int)
     return NetworkSpec(sequence, context, kind, layers, fused, logits_dimension, sequence_mask)
@@ -85,18 +82,3 @@ def check_steps(steps: int | None, max_steps: int | None) -> None:
     for name, value in (("steps", steps), ("max_steps", max_steps)):
         if value is not None and value <= 0:
             raise ArgumentError(f"{name}: expected a positive number or None, got {value}.")
-
-
-def check_hooks(hooks: Sequence[Any]) -> list[Hook]:
-    """The hooks of a training.
-
-    Raises:
-        UnsupportedError: one is not a ``Hook`` of this package.
-    """
-    for hook in hooks:
-        if not isinstance(hook, Hook):
-            raise UnsupportedError(
-                f"hooks: expected subclasses of rnn_core.Hook, got {type(hook).__name__}; "
-                "session hooks are not supported yet."
-            )
-    return list(hooks)

@@ -83,5 +83,7 @@ def _head(
             f"label_vocabulary: expected {n_classes} strings (n_classes), got {len(vocabulary)}."
         )
     if n_classes == 2:
-        return BinaryClassHead(weight_column, vocabulary, reduction)
+        return BinaryClassHead(
+            weight_column, label_vocabulary=vocabulary, loss_reduction=reduction
+        )
     return MultiClassHead(n_classes, weight_column, vocabulary, reduction)

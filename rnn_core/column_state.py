@@ -24,8 +24,13 @@ class ColumnState:
     def __init__(self, scope: str, create: CreateVariable) -> None:
         self._scope = scope
         self._create = create
-        self._variables: dict[tuple[str, str], tf.Variable] = {}
+        self._names: dict[Any, str] = {}
+        self._variables: dict[str, tf.Variable] = {}
         self._resources: dict[tuple[str, str], Any] = {}
+
+    def name_variables_of(self, feature_column: Any, name: str) -> None:
+        """Lets the one variable of the column be called ``name``, whatever the scope."""
+        self._names[feature_column] = name
 
     def create_variable(
         self,
@@ -39,18 +44,19 @@ class ColumnState:
     ) -> tf.Variable:
         """Makes the column's variable ``name``."""
         del dtype, use_resource
-        variable = self._create(
-            f"{self._scope}/{feature_column.name}/{name}",
-            tuple(shape),
-            initializers.from_column(initializer),
-            trainable=trainable,
-        )
-        self._variables[feature_column.name, name] = variable
+        full_name = self._name(feature_column, name)
+        first_values = initializers.from_column(initializer)
+        variable = self._create(full_name, tuple(shape), first_values, trainable=trainable)
+        self._variables[full_name] = variable
         return variable
 
     def get_variable(self, feature_column: Any, name: str) -> tf.Variable:
         """The variable that ``create_variable`` made."""
-        return self._variables[feature_column.name, name]
+        return self._variables[self._name(feature_column, name)]
+
+    def _name(self, feature_column: Any, name: str) -> str:
+        named = self._names.get(feature_column)
+        return named or f"{self._scope}/{feature_column.name}/{name}"
 
     def add_resource(self, feature_column: Any, name: str, resource: Any) -> None:
         """Keeps a lookup table."""

@@ -1,4 +1,4 @@
-"""Hooks that stop a training when an evaluation metric no longer gets better.
+"""Hooks that stop a training by what its evaluations say.
 
 They read the event files of the evaluation, so a training that was killed and started again
 decides as if it had not been.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from rnn_core.errors import ArgumentError
+from rnn_core.errors import ArgumentError, ArgumentTypeError
 from rnn_core.estimator import Estimator
 from rnn_core.hooks import Hook, HookContext
 from rnn_core.summaries import read_events
@@ -23,16 +23,11 @@ _CLOCK_STEPS: Final = 100
 
 
 class EarlyStopping(Hook):
-    """Requests a stop when ``metric_name`` was not better for long enough."""
+    """Requests a stop when ``should_stop`` says so."""
 
     def __init__(
         self,
-        estimator: Estimator,
-        metric_name: str,
-        patience_steps: int,
-        higher_is_better: bool,
-        eval_dir: str | None = None,
-        min_steps: int = 0,
+        should_stop: Callable[[], bool],
         run_every_secs: float | None = 60,
         run_every_steps: int | None = None,
     ) -> None:
@@ -42,11 +37,7 @@ class EarlyStopping(Hook):
                 f"run_every_steps={run_every_steps}, got both; set the other to None."
             )
         self.every_steps = run_every_steps or _CLOCK_STEPS
-        self._directory = eval_dir or estimator.eval_dir()
-        self._metric = metric_name
-        self._patience = patience_steps
-        self._higher_is_better = higher_is_better
-        self._min_steps = min_steps
+        self._should_stop = should_stop
         self._seconds = None if run_every_steps is not None else run_every_secs
         self._checked_at = time.monotonic()
 
@@ -56,27 +47,58 @@ class EarlyStopping(Hook):
             self._decide(context)
 
     def after_steps(self, context: HookContext) -> None:
-        """Looks at the evaluations, unless it did so less than ``run_every_secs`` ago."""
+        """Asks, unless it did so less than ``run_every_secs`` ago."""
         now = time.monotonic()
         if self._seconds is None or now - self._checked_at >= self._seconds:
             self._checked_at = now
             self._decide(context)
 
     def _decide(self, context: HookContext) -> None:
-        evaluations = {
-            step: values[self._metric]
-            for step, values in read_events(self._directory).items()
-            if self._metric in values and step >= self._min_steps
-        }
-        since = steps_without_improvement(evaluations, self._higher_is_better)
-        if since >= self._patience:
-            logger.info(
-                "Stopping at step %d: %s was not better for %d steps",
-                context.global_step,
-                self._metric,
-                since,
-            )
+        if self._should_stop():
+            logger.info("Stopping early at step %d", context.global_step)
             context.request_stop()
+
+
+def make_early_stopping_hook(
+    estimator: Estimator,
+    should_stop_fn: Callable[[], bool],
+    run_every_secs: float | None = 60,
+    run_every_steps: int | None = None,
+) -> EarlyStopping:
+    """Stops when ``should_stop_fn()`` is true.
+
+    Raises:
+        ArgumentTypeError: ``estimator`` is no estimator, or ``should_stop_fn`` no function.
+        ArgumentError: both ``run_every_secs`` and ``run_every_steps`` are given.
+    """
+    if not isinstance(estimator, Estimator):
+        raise ArgumentTypeError(f"estimator: expected an Estimator, got {estimator!r}.")
+    if not callable(should_stop_fn):
+        raise ArgumentTypeError(f"should_stop_fn: expected a function, got {should_stop_fn!r}.")
+    return EarlyStopping(should_stop_fn, run_every_secs, run_every_steps)
+
+
+def _stop_if(
+    is_enough: Callable[[dict[int, float]], bool],
+    estimator: Estimator,
+    metric_name: str,
+    eval_dir: str | None,
+    min_steps: int,
+    run_every_secs: float | None,
+    run_every_steps: int | None,
+) -> EarlyStopping:
+    """Stops when the evaluations from ``min_steps`` on, value by step, are enough."""
+    directory = eval_dir or estimator.eval_dir()
+
+    def should_stop() -> bool:
+        evaluations = {
+            step: values[metric_name]
+            for step, values in read_events(directory).items()
+            if metric_name in values and step >= min_steps
+        }
+        return is_enough(evaluations)
+
+    return make_early_stopping_hook(estimator, should_stop, run_every_secs, run_every_steps)
 
 
 def steps_without_improvement(evaluations: Mapping[int, float], higher_is_better: bool) -> int:
@@ -103,11 +125,10 @@ def stop_if_no_decrease_hook(
     Raises:
         ArgumentError: both ``run_every_secs`` and ``run_every_steps`` are given.
     """
-    return EarlyStopping(
+    return _stop_if(
+        lambda found: steps_without_improvement(found, False) >= max_steps_without_decrease,
         estimator,
         metric_name,
-        max_steps_without_decrease,
-        False,
         eval_dir,
         min_steps,
         run_every_secs,
@@ -129,11 +150,60 @@ def stop_if_no_increase_hook(
     Raises:
         ArgumentError: both ``run_every_secs`` and ``run_every_steps`` are given.
     """
-    return EarlyStopping(
+    return _stop_if(
+        lambda found: steps_without_improvement(found, True) >= max_steps_without_increase,
         estimator,
         metric_name,
-        max_steps_without_increase,
-        True,
+        eval_dir,
+        min_steps,
+        run_every_secs,
+        run_every_steps,
+    )
+
+
+def stop_if_higher_hook(
+    estimator: Estimator,
+    metric_name: str,
+    threshold: float,
+    eval_dir: str | None = None,
+    min_steps: int = 0,
+    run_every_secs: float | None = 60,
+    run_every_steps: int | None = None,
+) -> EarlyStopping:
+    """Stops when ``metric_name`` was above ``threshold`` in an evaluation.
+
+    Raises:
+        ArgumentError: both ``run_every_secs`` and ``run_every_steps`` are given.
+    """
+    return _stop_if(
+        lambda found: any(value > threshold for value in found.values()),
+        estimator,
+        metric_name,
+        eval_dir,
+        min_steps,
+        run_every_secs,
+        run_every_steps,
+    )
+
+
+def stop_if_lower_hook(
+    estimator: Estimator,
+    metric_name: str,
+    threshold: float,
+    eval_dir: str | None = None,
+    min_steps: int = 0,
+    run_every_secs: float | None = 60,
+    run_every_steps: int | None = None,
+) -> EarlyStopping:
+    """Stops when ``metric_name`` was below ``threshold`` in an evaluation.
+
+    Raises:
+        ArgumentError: both ``run_every_secs`` and ``run_every_steps`` are given.
+    """
+    return _stop_if(
+        lambda found: any(value < threshold for value in found.values()),
+        estimator,
+        metric_name,
         eval_dir,
         min_steps,
         run_every_secs,

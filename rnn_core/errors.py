@@ -2,6 +2,7 @@
 
     RnnCoreError                          the root
     |-- ArgumentError (ValueError)        an argument, or a combination of arguments, is not legal
+    |   `-- ArgumentTypeError (TypeError)    an argument is of another type
     |-- UnsupportedError (NotImplementedError)   legal in the old API, not supported here (yet)
     |-- ModelFnError (ValueError)         a model_fn, or what it returns, cannot be used
     |-- FeatureError (ValueError)         a feature has the wrong kind, rank, type or length
@@ -27,6 +28,10 @@ class RnnCoreError(Exception):
 
 class ArgumentError(RnnCoreError, ValueError):
     """An argument, or a combination of arguments, is not legal."""
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument is of another type than expected."""
 
 
 class UnsupportedError(RnnCoreError, NotImplementedError):

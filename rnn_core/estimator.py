@@ -6,18 +6,21 @@ import copy
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from rnn_core import checkpoints, evaluation, prediction, training
-from rnn_core.arguments import check_hooks, check_steps
+from rnn_core.arguments import check_steps
 from rnn_core.config import RunConfig
-from rnn_core.errors import ArgumentError, CheckpointError, UnsupportedError
+from rnn_core.eager import eagerly
+from rnn_core.errors import ArgumentError, CheckpointError
 from rnn_core.estimator_spec import EstimatorSpec
+from rnn_core.export.methods import ExportMethods
 from rnn_core.files import storage_errors
 from rnn_core.function_model import FunctionModel
-from rnn_core.hooks import Hook
+from rnn_core.hooks import adapt
+from rnn_core.hooks.looking import Onlookers
 from rnn_core.inference import InferenceModel
 from rnn_core.inputs import call_input_fn
 from rnn_core.model import Model
@@ -29,7 +32,7 @@ from rnn_core.warm_start import WarmStartSettings, warm_start_settings
 logger = logging.getLogger("rnn_core")
 
 
-class Estimator:
+class Estimator(ExportMethods):
     """Trains, evaluates, predicts and exports a model that lives in ``model_dir``.
 
     Args:
@@ -97,13 +100,14 @@ class Estimator:
         """Where the evaluation ``name`` writes its event file."""
         return str(Path(self._model_dir) / (f"eval_{name}" if name else "eval"))
 
+    @eagerly
     def train(
         self,
         input_fn: InputFn,
-        hooks: Sequence[Hook] | None = None,
+        hooks: Iterable[Any] | None = None,
         steps: int | None = None,
         max_steps: int | None = None,
-        saving_listeners: Sequence[Hook] | None = None,
+        saving_listeners: Iterable[Any] | None = None,
     ) -> Self:
         """Trains for ``steps`` more steps, or up to the global step ``max_steps``, or to the end of
         the input; goes on from the newest checkpoint.
@@ -123,16 +127,17 @@ class Estimator:
             Path(self._model_dir).mkdir(parents=True, exist_ok=True)
         if self._trainable is None or self.latest_checkpoint() is None:
             self._trainable = TrainableModel(self.new_model(ModeKeys.TRAIN))
-        looks = check_hooks([*(hooks or ()), *(saving_listeners or ())])
+        looks = adapt(hooks, saving_listeners)
         plan = Plan(self._config, self._model_dir, looks, last_step, self._warm_start)
         training.train(self._trainable, self._input(input_fn, ModeKeys.TRAIN), plan)
         return self
 
+    @eagerly
     def evaluate(
         self,
         input_fn: InputFn,
         steps: int | None = None,
-        hooks: Sequence[Any] | None = None,
+        hooks: Iterable[Any] | None = None,
         checkpoint_path: str | None = None,
         name: str | None = None,
     ) -> dict[str, float]:
@@ -143,19 +148,20 @@ class Estimator:
             LabelError, EmptyInputError, FeatureError, CheckpointError, StorageError.
         """
         check_steps(steps, None)
-        _refuse_hooks(hooks)
+        onlookers = Onlookers(hooks, ModeKeys.EVAL, self._model_dir)
         checkpoint = checkpoint_path or self.latest_checkpoint()
         if self._evaluated is None or checkpoint is None:
             self._evaluated = InferenceModel(self.new_model(ModeKeys.EVAL))
         self._evaluated.load(checkpoint)
         dataset = self._input(input_fn, ModeKeys.EVAL)
-        return evaluation.evaluate(self._evaluated, dataset, steps, self.eval_dir(name))
+        directory = self.eval_dir(name)
+        return evaluation.evaluate(self._evaluated, dataset, steps, directory, onlookers)
 
     def predict(
         self,
         input_fn: InputFn,
         predict_keys: Sequence[str] | str | None = None,
-        hooks: Sequence[Any] | None = None,
+        hooks: Iterable[Any] | None = None,
         checkpoint_path: str | None = None,
         yield_single_examples: bool = True,
     ) -> Iterator[dict[str, Any]]:
@@ -165,13 +171,13 @@ class Estimator:
             ArgumentError: ``predict_keys`` names no prediction.
             FeatureError, CheckpointError.
         """
-        _refuse_hooks(hooks)
+        onlookers = Onlookers(hooks, ModeKeys.PREDICT, self._model_dir)
         keys = [predict_keys] if isinstance(predict_keys, str) else predict_keys
         model = self._model_for_prediction(checkpoint_path or self.latest_checkpoint())
         dataset = self._input(input_fn, ModeKeys.PREDICT)
         self._predictions_running += 1
         try:
-            yield from prediction.predict(model, dataset, keys, yield_single_examples)
+            yield from prediction.predict(model, dataset, keys, yield_single_examples, onlookers)
         finally:
             self._predictions_running -= 1
 
@@ -236,8 +242,3 @@ def _place(
         place = tempfile.mkdtemp(prefix="rnn_core-")
         logger.warning("No model_dir was given: using the temporary directory %s", place)
     return config.replace(model_dir=place), place
-
-
-def _refuse_hooks(hooks: Sequence[Any] | None) -> None:
-    if hooks:
-        raise UnsupportedError("hooks of evaluate and predict are not supported yet.")

@@ -13,6 +13,12 @@ import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
 
+SERVING_DEFAULT: Final = "serving_default"
+CLASSIFICATION: Final = "classification"
+REGRESSION: Final = "regression"
+PREDICT: Final = "predict"
+"""The names of signatures."""
+
 _ONLY_OUTPUT: Final = "output"
 """The name of an output that was given without one."""
 

@@ -18,7 +18,7 @@ from rnn_core.estimator_spec import EstimatorSpec
 from rnn_core.export_outputs import ExportOutput
 from rnn_core.model_fn import ModelFn, call_model_fn
 from rnn_core.traced_variables import TracedVariables
-from rnn_core.types import Array, Predictions
+from rnn_core.types import Array
 
 
 class FunctionModel:
@@ -81,6 +81,10 @@ class FunctionModel:
         with tf.control_dependencies([moved, finite]):
             return tf.identity(loss)
 
+    def loss(self, features: Any, labels: Any) -> tf.Tensor:
+        """The loss of the batch."""
+        return tf.cast(self._trace(features, labels, self._step).loss, tf.float32)
+
     def reset_metrics(self) -> None:
         """Starts the sums of the metrics anew."""
         for name, value in self._first_local.items():
@@ -107,12 +111,11 @@ class FunctionModel:
         numbers = {name: float(v) if np.ndim(v) == 0 else v for name, v in results.items()}
         return {**numbers, "loss": float(sums["loss"] / sums["batches"])}
 
-    def predictions(self, features: Any) -> Predictions:
-        """Predictions of the batch by name; a single tensor is named ``output``."""
-        given = self._trace(features, None, self._step).predictions
-        return dict(given) if isinstance(given, Mapping) else {"output": given}
+    def predictions(self, features: Any) -> Any:
+        """Predictions of the batch by name, or one tensor."""
+        return self._trace(features, None, self._step).predictions
 
-    def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
+    def export_outputs(self, predictions: Any) -> dict[str, ExportOutput]:
         """The export outputs that came with ``predictions``."""
         del predictions
         return {} if self._spec is None else dict(self._spec.export_outputs or {})

@@ -28,6 +28,11 @@ class InferenceModel:
         self.evaluate = tf.function(self._evaluate, autograph=False)
         self.predict = tf.function(self._predict, autograph=False)
 
+    @property
+    def checkpoint(self) -> str | None:
+        """The checkpoint whose values it has; None: first values."""
+        return None if self._loaded is None else self._loaded[0]
+
     def load(self, checkpoint: str | None) -> None:
         """Takes the values of ``checkpoint``, unless it holds them already; None: first values.
 

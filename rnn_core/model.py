@@ -12,9 +12,11 @@ from rnn_core.checks import require
 from rnn_core.errors import NanLossDuringTrainingError
 from rnn_core.export_outputs import ExportOutput
 from rnn_core.heads import Head
+from rnn_core.heads.base import Losses
+from rnn_core.heads.weights import require_some_weight
 from rnn_core.inputs import named_features
 from rnn_core.network import Network, NetworkSpec
-from rnn_core.optimizers import Optimizer, OptimizerSpec
+from rnn_core.optimizers import OptimizerSpec
 from rnn_core.types import Array, Features, Predictions
 
 
@@ -30,6 +32,9 @@ class Model(Protocol):
 
     def train_step(self, features: Features, labels: Any, global_step: tf.Variable) -> tf.Tensor:
         """Updates the variables and the global step; the loss, a float32 scalar."""
+
+    def loss(self, features: Features, labels: Any) -> tf.Tensor:
+        """The loss of the batch, a float32 scalar; nothing is updated."""
 
     def reset_metrics(self) -> None:
         """Called before the first batch of an evaluation."""
@@ -65,7 +70,7 @@ class RecurrentModel:
         weights = self._network.variables
         trainable = {name: value for name, value in weights.items() if value.trainable}
         self._trainable = list(trainable.values())
-        self._optimizer = None if optimizer is None else Optimizer(optimizer, trainable)
+        self._optimizer = None if optimizer is None else optimizer.make(trainable)
 
     @property
     def variables(self) -> dict[str, tf.Variable]:
@@ -89,13 +94,22 @@ class RecurrentModel:
             raise RuntimeError("A model without an optimizer cannot be trained.")
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._trainable)
-            logits = self._network(named_features(features))
-            loss = self._head.losses(features, labels, logits).reduced
+            losses = self._losses(features, labels)
+            loss = losses.reduced
         gradients = tape.gradient(loss, self._trainable)
-        with tf.control_dependencies([_finite(loss, global_step)]):
+        checks = [_finite(loss, global_step), require_some_weight(losses.weights)]
+        with tf.control_dependencies(checks):
             self._optimizer.apply(gradients, global_step)
             global_step.assign_add(1)
         return loss
+
+    def loss(self, features: Features, labels: Any) -> tf.Tensor:
+        """The head's loss."""
+        return self._losses(features, labels).reduced
+
+    def _losses(self, features: Features, labels: Any) -> Losses:
+        logits = self._network(named_features(features))
+        return self._head.losses(features, labels, logits)
 
     def reset_metrics(self) -> None:
         """Does nothing: all that is summed is in what ``evaluate`` gives."""

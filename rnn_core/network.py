@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnn_core import cells, initializers
+from rnn_core import cells, columns, initializers
 from rnn_core import features as feature_input
 from rnn_core.cells import CellKind
 from rnn_core.column_state import ColumnState
@@ -53,7 +53,9 @@ class VariableStore:
         initializer: initializers.Initializer,
         trainable: bool = True,
     ) -> tf.Variable:
-        """A float32 variable, kept under ``name``."""
+        """The float32 variable ``name``, made if there is none yet."""
+        if name in self.variables:
+            return self.variables[name]
         value = initializer(shape, initializers.generator(name, self._seed))
         variable = tf.Variable(value, trainable=trainable, dtype=tf.float32, name=name)
         self.variables[name] = variable
@@ -68,8 +70,8 @@ class Network:
         self._spec = spec
         self._sequence_state = ColumnState("sequence_features", store.create)
         self._context_state = ColumnState("dense_features", store.create)
-        feature_input.create_state(spec.sequence_columns, self._sequence_state)
-        feature_input.create_state(spec.context_columns, self._context_state)
+        columns.create_state(spec.sequence_columns, self._sequence_state)
+        columns.create_state(spec.context_columns, self._context_state)
         self._layers = _create_layers(spec, store)
         units = spec.units[-1]
         self._kernel = store.create(
@@ -111,7 +113,7 @@ class Network:
 
 
 def _create_layers(spec: NetworkSpec, store: VariableStore) -> list[cells.CellWeights]:
-    width = feature_input.width(spec.sequence_columns) + feature_input.width(spec.context_columns)
+    width = columns.width(spec.sequence_columns) + columns.width(spec.context_columns)
     layers = []
     for index, units in enumerate(spec.units):
         scope = _layer_scope(spec, index)

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from rnn_core.checks import named_errors
 from rnn_core.errors import ArgumentError
+from rnn_core.hooks.looking import Onlookers
 from rnn_core.inference import InferenceModel
-from rnn_core.types import Array
+from rnn_core.types import Predictions
 
 
 def predict(
@@ -18,39 +19,63 @@ def predict(
     dataset: tf.data.Dataset,
     keys: Sequence[str] | None,
     single_examples: bool,
-) -> Iterator[dict[str, Any]]:
-    """Predictions by name: of one example at a time, or of a batch.
+    onlookers: Onlookers,
+) -> Iterator[Any]:
+    """Predictions by name, or one array without a name: of one example at a time, or of a batch.
 
     Raises:
-        ArgumentError: ``keys`` names no prediction.
+        ArgumentError: ``keys`` names no prediction, or examples cannot be told apart.
         FeatureError: a feature cannot be used.
     """
-    iterator = iter(dataset)
-    while True:
-        try:
-            with named_errors():
-                predicted = model.predict(iterator)
-        except tf.errors.OutOfRangeError:
-            return
-        batch = _chosen({name: value.numpy() for name, value in predicted.items()}, keys)
+    for predicted in _batches(model, dataset, onlookers):
+        batch = _chosen(tf.nest.map_structure(lambda value: value.numpy(), predicted), keys)
         if single_examples:
             yield from _examples(batch)
         else:
             yield batch
 
 
-def _chosen(batch: dict[str, Array], keys: Sequence[str] | None) -> dict[str, Array]:
+def _batches(
+    model: InferenceModel, dataset: tf.data.Dataset, onlookers: Onlookers
+) -> Iterator[Predictions]:
+    iterator = iter(dataset)
+    if onlookers:
+        # A model that is given as a function has no variables before it is traced.
+        with named_errors():
+            model.predict.get_concrete_function(iterator)
+        onlookers.begin(model.model.variables, model.global_step, model.checkpoint)
+    while not onlookers.stopped:
+        onlookers.before_batch()
+        try:
+            with named_errors():
+                predicted = model.predict(iterator)
+        except tf.errors.OutOfRangeError:
+            break
+        onlookers.after_batch()
+        yield predicted
+    onlookers.end()
+
+
+def _chosen(batch: Any, keys: Sequence[str] | None) -> Any:
     if keys is None:
         return batch
-    chosen = {name: value for name, value in batch.items() if name in set(keys)}
+    named = batch if isinstance(batch, dict) else {}
+    chosen = {name: value for name, value in named.items() if name in set(keys)}
     if not chosen:
-        raise ArgumentError(
-            f"predict_keys: expected some of {', '.join(sorted(batch))}, got {list(keys)}."
-        )
+        have = ", ".join(sorted(named)) or "none: model_fn predicts one tensor without a name"
+        raise ArgumentError(f"predict_keys: expected some of the names ({have}), got {list(keys)}.")
     return chosen
 
 
-def _examples(batch: dict[str, Array]) -> Iterator[dict[str, Any]]:
-    size = len(next(iter(batch.values())))
-    for index in range(size):
+def _examples(batch: Any) -> Iterator[Any]:
+    if not isinstance(batch, dict):
+        yield from batch
+        return
+    sizes = {name: len(value) for name, value in batch.items()}
+    if len(set(sizes.values())) > 1:
+        raise ArgumentError(
+            f"predict: expected the same number of rows in all predictions, got {sizes}. Choose "
+            "some with predict_keys, or take whole batches: yield_single_examples=False."
+        )
+    for index in range(next(iter(sizes.values()))):
         yield {name: value[index] for name, value in batch.items()}

@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import tensorflow as tf
 
@@ -19,7 +19,15 @@ from rnn_core.files import storage_errors
 
 _Event: Final[Any] = tf.compat.v1.Event
 _Summary: Final[Any] = tf.compat.v1.Summary
+_SessionLog: Final[Any] = tf.compat.v1.SessionLog
 _numbers = itertools.count()
+
+
+class Writer(Protocol):
+    """Whatever takes numbers by tag at a step."""
+
+    def write(self, values: Mapping[str, float], step: int) -> None:
+        """Writes them."""
 
 
 class EventWriter:
@@ -35,13 +43,27 @@ class EventWriter:
         Raises:
             StorageError: the directory cannot be written.
         """
-        summary = _Summary(
-            value=[_Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
-        )
+        self._write(step, summary=_numbers_summary(values))
+
+    def write_tensor(self, tag: str, tensor: Any, step: int) -> None:
+        """Writes a string or an array, as 2.15 wrote the path of an evaluated checkpoint."""
+        value = _Summary.Value(tag=tag, tensor=tf.make_tensor_proto(tensor))
+        self._write(step, summary=_Summary(value=[value]))
+
+    def write_start(self, step: int) -> None:
+        """Says that steps from ``step`` on begin anew: TensorBoard forgets what was there."""
+        self._write(step, session_log=_SessionLog(status=_SessionLog.START))
+
+    def write_checkpoint(self, path: str, step: int) -> None:
+        """Says that a checkpoint was saved."""
+        log = _SessionLog(status=_SessionLog.CHECKPOINT, checkpoint_path=path)
+        self._write(step, session_log=log)
+
+    def _write(self, step: int, **what: Any) -> None:
         with storage_errors(self._directory):
             if self._writer is None:
                 self._open()
-            event = _Event(wall_time=time.time(), step=step, summary=summary)
+            event = _Event(wall_time=time.time(), step=step, **what)
             self._writer.write(event.SerializeToString())
             self._writer.flush()
 
@@ -55,15 +77,48 @@ class EventWriter:
         self._writer.write(start.SerializeToString())
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file; what is written later goes to a new one."""
         if self._writer is not None:
             self._writer.close()
+            self._writer = None
 
 
-def read_events(directory: str) -> dict[int, dict[str, float]]:
+class _GivenWriter:
+    """A summary writer of the caller."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def write(self, values: Mapping[str, float], step: int) -> None:
+        """Writes the numbers in the way of the writer's kind."""
+        if hasattr(self._writer, "add_summary"):
+            self._writer.add_summary(_numbers_summary(values), step)
+            return
+        with self._writer.as_default():
+            for tag, value in values.items():
+                tf.summary.scalar(tag, value, step)
+        self._writer.flush()
+
+
+def _numbers_summary(values: Mapping[str, float]) -> Any:
+    return _Summary(
+        value=[_Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+    )
+
+
+def writer_for(directory: str | None, writer: Any = None) -> Writer | None:
+    """A writer into the caller's ``writer``, or into event files in ``directory``, or None."""
+    if writer is not None:
+        return _GivenWriter(writer)
+    return None if directory is None else EventWriter(directory)
+
+
+def read_events(
+    directory: str, pattern: str = "events.out.tfevents.*"
+) -> dict[int, dict[str, float]]:
     """All numbers of the event files in ``directory``, by step and tag, later files last."""
     steps: dict[int, dict[str, float]] = {}
-    for path in sorted(Path(directory).glob("events.out.tfevents.*")):
+    for path in sorted(Path(directory).glob(pattern)):
         for event in _events(str(path)):
             for value in event.summary.value:
                 if value.HasField("simple_value"):

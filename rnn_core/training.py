@@ -13,8 +13,8 @@ import tensorflow as tf
 from rnn_core import checkpoints, input_position
 from rnn_core.checks import named_errors
 from rnn_core.config import RunConfig
-from rnn_core.errors import EmptyInputError
-from rnn_core.hooks import Hook, HookContext
+from rnn_core.errors import EmptyInputError, NanLossDuringTrainingError
+from rnn_core.hooks import CheckpointSaverHook, Hook, HookContext
 from rnn_core.input_position import InputPosition
 from rnn_core.inputs import split
 from rnn_core.model import Model
@@ -108,7 +108,8 @@ class _Loop:
             plan.model_dir, config.keep_checkpoint_max, config.keep_checkpoint_every_n_hours
         )
         self._events = EventWriter(plan.model_dir)
-        self._context = HookContext()
+        self._context = HookContext(model_dir=plan.model_dir)
+        self._due: list[Hook] = []
         self._saved: str | None = None
         self._saved_step = -1
         self._saved_at = time.monotonic()
@@ -123,10 +124,7 @@ class _Loop:
         while not (ended or self._context.stop_requested or self._finished()):
             ended = self._advance()
             if ended and self._context.global_step == first and not resumed:
-                raise EmptyInputError(
-                    "input_fn: expected at least one batch to train on, got none. Check the file "
-                    "names and filters of the dataset."
-                )
+                self._refuse_empty_input()
             self._look(ended)
         self._end()
 
@@ -143,10 +141,13 @@ class _Loop:
         return self._position.restore(self._saved)
 
     def _begin(self) -> None:
-        self._context.global_step = int(self._model.global_step.numpy())
-        self._rate_from = (self._context.global_step, time.monotonic())
+        context = self._context
+        context.global_step = int(self._model.global_step.numpy())
+        context.variables, context.checkpoint_path = self._model.variables, self._saved
+        self._rate_from = (context.global_step, time.monotonic())
+        self._events.write_start(context.global_step + 1)
         for hook in self._plan.hooks:
-            hook.begin(self._context)
+            hook.begin(context)
         if self._saved is None:
             self._save()
 
@@ -156,27 +157,55 @@ class _Loop:
 
     def _advance(self) -> bool:
         """Runs to the next look; says whether the input ended."""
-        count = steps_to_next_look(self._context.global_step, self._plan)
-        with named_errors():
-            done, loss = self._model.run(self._position.iterator, tf.constant(count))
-            steps = int(done.numpy())
+        context, hooks = self._context, self._plan.hooks
+        looks = [hook.next_look(context.global_step) for hook in hooks]
+        count = steps_to_next_look(context.global_step, self._plan, looks)
+        self._due = [h for h, at in zip(hooks, looks, strict=True) if at == context.step + count]
+        for hook in hooks:
+            hook.before_steps(context)
+        try:
+            with named_errors():
+                done, loss = self._model.run(self._position.iterator, tf.constant(count))
+                steps = int(done.numpy())
+        except NanLossDuringTrainingError as error:
+            self._end_with_nan(error)
+            return True
         self._position.batches += steps
         if steps:
-            self._context.global_step += steps
-            self._context.loss = float(loss.numpy())
+            context.global_step += steps
+            context.loss = float(loss.numpy())
         return steps < count
+
+    def _refuse_empty_input(self) -> None:
+        if not self._context.stop_requested:
+            raise EmptyInputError(
+                "input_fn: expected at least one batch to train on, got none. Check the file "
+                "names and filters of the dataset."
+            )
+
+    def _end_with_nan(self, error: NanLossDuringTrainingError) -> None:
+        """Raises ``error``, unless a hook wants the training to end with the last good step."""
+        if self._context.fail_on_nan_loss:
+            raise error
+        logger.warning("Stopping: %s", error)
+        self._context.global_step = int(self._model.global_step.numpy())
+        self._context.request_stop()
 
     def _look(self, ended: bool) -> None:
         step, config = self._context.global_step, self._plan.config
-        if not ended and (step == 1 or is_due(step, config.save_summary_steps)):
+        if ended:
+            return
+        if step == 1 or is_due(step, config.save_summary_steps):
             self._events.write({"loss": self._context.loss}, step)
-        if not ended and is_due(step, config.log_step_count_steps):
+        if is_due(step, config.log_step_count_steps):
             self._log()
-        if not ended and self._save_is_due():
+        if self._save_is_due():
             self._save()
-        for hook in self._plan.hooks:
-            if not ended and is_due(step, hook.every_steps):
-                hook.after_steps(self._context)
+        for hook in self._due:
+            hook.after_steps(self._context)
+        if self._context.save_requested and self._saved_step != step:
+            self._save()
+        self._context.save_requested = False
 
     def _log(self) -> None:
         step, now = self._context.global_step, time.monotonic()
@@ -188,16 +217,28 @@ class _Loop:
 
     def _save_is_due(self) -> bool:
         config = self._plan.config
+        if self._is_saved_by_hook():
+            return False
         if config.save_checkpoints_steps is not None:
             return is_due(self._context.global_step, config.save_checkpoints_steps)
         seconds = config.save_checkpoints_secs
         return seconds is not None and time.monotonic() - self._saved_at >= seconds
 
+    def _is_saved_by_hook(self) -> bool:
+        return any(
+            isinstance(hook, CheckpointSaverHook) and hook.saves_into(self._plan.model_dir)
+            for hook in self._plan.hooks
+        )
+
     def _save(self) -> None:
         step = self._context.global_step
+        for hook in self._plan.hooks:
+            hook.before_save(self._context)
         self._position.save(self._keeper.path(f"model.ckpt-{step}"))
         self._saved = self._keeper.save(self._model.variables, step)
         self._saved_step, self._saved_at = step, time.monotonic()
+        self._context.checkpoint_path = self._saved
+        self._events.write_checkpoint(self._saved, step)
         logger.info("Saved %s", self._saved)
         for hook in self._plan.hooks:
             hook.after_save(self._context, self._saved)
@@ -217,16 +258,16 @@ def is_due(step: int, every: int | None) -> bool:
     return every is not None and step % every == 0
 
 
-def steps_to_next_look(step: int, plan: Plan) -> int:
-    """How many steps may run before somebody must look."""
+def steps_to_next_look(step: int, plan: Plan, looks: Iterable[int | None]) -> int:
+    """How many steps may run before somebody must look; ``looks`` are the hooks' next steps."""
     config = plan.config
-    periods: Iterable[int | None] = (
+    periods = (
         config.save_summary_steps,
         config.log_step_count_steps,
         config.save_checkpoints_steps,
-        *(hook.every_steps for hook in plan.hooks),
     )
     distances = [every - step % every for every in periods if every is not None]
+    distances += [at - step for at in looks if at is not None]
     if plan.last_step is not None:
         distances.append(plan.last_step - step)
     if step == 0 and config.save_summary_steps is not None:

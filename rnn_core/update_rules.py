@@ -111,19 +111,20 @@ def _ftrl_arguments(variable: tf.Variable, slots: Slots, at: Values) -> dict[str
         "lr": at["learning_rate"],
         "l1": at["l1_regularization_strength"],
         "l2": at["l2_regularization_strength"] + at["beta"] / (2 * at["learning_rate"]),
+        "l2_shrinkage": at["l2_shrinkage_regularization_strength"],
         "lr_power": at["learning_rate_power"],
     }
 
 
 def _ftrl_dense(variable: tf.Variable, slots: Slots, gradient: tf.Tensor, at: Values) -> None:
-    raw.ResourceApplyFtrl(grad=gradient, **_ftrl_arguments(variable, slots, at))
+    raw.ResourceApplyFtrlV2(grad=gradient, **_ftrl_arguments(variable, slots, at))
 
 
 def _ftrl_sparse(
     variable: tf.Variable, slots: Slots, rows: tf.Tensor, indices: tf.Tensor, at: Values
 ) -> None:
     arguments = _ftrl_arguments(variable, slots, at)
-    raw.ResourceSparseApplyFtrl(grad=rows, indices=indices, **arguments)
+    raw.ResourceSparseApplyFtrlV2(grad=rows, indices=indices, **arguments)
 
 
 def _rmsprop_slots(settings: Values) -> dict[str, float]:

@@ -15,10 +15,9 @@ from typing import Any, Final, NamedTuple, Protocol
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
-from rnn_core.export_outputs import ClassificationOutput, ExportOutput, PredictOutput
+from rnn_core.export_outputs import ExportOutput
 from rnn_core.heads import weights
 from rnn_core.heads.confusion import ratio, weighted_sum
-from rnn_core.heads.labels import Vocabulary
 from rnn_core.types import Array, Features, Predictions
 
 SUM_OVER_BATCH_SIZE: Final = "sum_over_batch_size"
@@ -28,11 +27,6 @@ _REDUCTIONS: Final = {
     SUM: SUM,
     "auto": SUM_OVER_BATCH_SIZE,
 }
-
-SERVING_DEFAULT: Final = "serving_default"
-CLASSIFICATION: Final = "classification"
-REGRESSION: Final = "regression"
-PREDICT: Final = "predict"
 
 
 class Losses(NamedTuple):
@@ -226,33 +220,3 @@ def reduce_losses(per_example: tf.Tensor, weights: tf.Tensor, reduction: str) ->
     if reduction == SUM:
         return total
     return tf.math.divide_no_nan(total, tf.cast(tf.size(per_example), tf.float32))
-
-
-def class_names(batch: tf.Tensor, classes: int, vocabulary: Vocabulary | None) -> tf.Tensor:
-    """string [B, K]: the names of all classes for each row of ``batch``."""
-    ids = tf.strings.as_string(tf.range(classes))
-    words = ids if vocabulary is None else tf.constant(vocabulary.words)
-    return tf.repeat(words[tf.newaxis], tf.shape(batch)[0], axis=0)
-
-
-def class_predictions(
-    class_ids: tf.Tensor, classes: int, vocabulary: Vocabulary | None
-) -> Predictions:
-    """``class_ids`` [B, 1] with their names, and ids and names of all classes [B, K]."""
-    names = class_names(class_ids, classes, vocabulary)
-    return {
-        "class_ids": class_ids,
-        "classes": tf.gather(names, class_ids, batch_dims=1),
-        "all_class_ids": tf.repeat(tf.range(classes)[tf.newaxis], tf.shape(class_ids)[0], axis=0),
-        "all_classes": names,
-    }
-
-
-def classifier_outputs(predictions: Predictions, classes: tf.Tensor) -> dict[str, ExportOutput]:
-    """The signatures of every classifier: all ``classes`` [B, K] with their probabilities."""
-    classification = ClassificationOutput(predictions["probabilities"], classes)
-    return {
-        SERVING_DEFAULT: classification,
-        CLASSIFICATION: classification,
-        PREDICT: PredictOutput(predictions),
-    }

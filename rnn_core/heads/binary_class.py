@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnn_core.export_outputs import ExportOutput, RegressionOutput
-from rnn_core.heads import base, confusion
+from rnn_core.export_outputs import REGRESSION, ExportOutput, RegressionOutput
+from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
 from rnn_core.types import Array, Predictions
@@ -61,14 +61,14 @@ class BinaryClassHead(BaseHead):
             "logits": logits,
             "logistic": tf.sigmoid(logits),
             "probabilities": tf.nn.softmax(two_logits),
-            **base.class_predictions(class_ids, 2, self._vocabulary),
+            **classes.class_predictions(class_ids, 2, self._vocabulary),
         }
 
     def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
         """A classifier's, and ``regression``: the logistic."""
         return {
-            **base.classifier_outputs(predictions, predictions["all_classes"]),
-            base.REGRESSION: RegressionOutput(predictions["logistic"]),
+            **classes.classifier_outputs(predictions, predictions["all_classes"]),
+            REGRESSION: RegressionOutput(predictions["logistic"]),
         }
 
     def own_sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:

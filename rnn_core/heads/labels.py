@@ -25,12 +25,20 @@ class Vocabulary:
                 f"{words!r}."
             )
         self.words = [tf.compat.as_str(word) for word in words]
-        self._table = tf.lookup.StaticHashTable(
+        self._table = self._new_table()
+
+    def _new_table(self) -> Any:
+        return tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
-                tf.constant(self.words), tf.range(classes, dtype=tf.int64)
+                tf.constant(self.words), tf.range(len(self.words), dtype=tf.int64)
             ),
             default_value=-1,
         )
+
+    def _table_here(self) -> Any:
+        """A graph that is made to be exported, outside of a function, needs a table of its own."""
+        with tf.init_scope():
+            return self._table if tf.executing_eagerly() else self._new_table()
 
     def ids(self, labels: tf.Tensor) -> tf.Tensor:
         """int64 ids of string labels.
@@ -43,7 +51,7 @@ class Vocabulary:
                 f"label_vocabulary is given: expected labels of type string, got "
                 f"{labels.dtype.name}. Give strings, or drop label_vocabulary."
             )
-        ids = self._table.lookup(labels)
+        ids = self._table_here().lookup(labels)
         unknown = tf.boolean_mask(labels, ids < 0)
         message = "Labels that are not in label_vocabulary"
         return checked(ids, tf.equal(tf.size(unknown), 0), LabelError, message, unknown[:5])
@@ -83,9 +91,9 @@ def in_unit_interval(labels: tf.Tensor) -> tf.Tensor:
             "Expected numeric labels in [0, 1], got string. Strings need label_vocabulary."
         )
     values = tf.cast(labels, tf.float32)
-    inside = (values >= 0) & (values <= 1)
-    message, outside = "Labels outside of [0, 1]", tf.boolean_mask(labels, ~inside)
-    return checked(labels, tf.reduce_all(inside), LabelError, message, outside[:5])
+    outside = tf.boolean_mask(labels, (values < 0) | (values > 1) | tf.math.is_nan(values))
+    message = "Labels outside of [0, 1]"
+    return checked(labels, tf.equal(tf.size(outside), 0), LabelError, message, outside[:5])
 
 
 def dense(labels: Any, logits: tf.Tensor, width: int = 1) -> tf.Tensor:

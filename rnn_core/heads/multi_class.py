@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnn_core.export_outputs import ExportOutput
-from rnn_core.heads import base, confusion
+from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
 from rnn_core.types import Array, Predictions
@@ -39,9 +39,9 @@ class MultiClassHead(BaseHead):
         loss_fn: Callable[..., tf.Tensor] | None = None,
         name: str | None = None,
     ) -> None:
-        classes = base.check_count(n_classes, 3, "n_classes of MultiClassHead")
-        super().__init__(classes, weight_column, loss_reduction, loss_fn, name)
-        self._vocabulary = label_input.vocabulary(label_vocabulary, classes)
+        count = base.check_count(n_classes, 3, "n_classes of MultiClassHead")
+        super().__init__(count, weight_column, loss_reduction, loss_fn, name)
+        self._vocabulary = label_input.vocabulary(label_vocabulary, count)
 
     def read_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
         """Ids [B, 1], of the labels' own type of integer."""
@@ -59,12 +59,12 @@ class MultiClassHead(BaseHead):
         return {
             "logits": logits,
             "probabilities": tf.nn.softmax(logits),
-            **base.class_predictions(class_ids, self.logits_dimension, self._vocabulary),
+            **classes.class_predictions(class_ids, self.logits_dimension, self._vocabulary),
         }
 
     def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
         """A classifier's."""
-        return base.classifier_outputs(predictions, predictions["all_classes"])
+        return classes.classifier_outputs(predictions, predictions["all_classes"])
 
     def own_sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """float64 sums over the batch."""

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from rnn_core.errors import ArgumentError, LabelError
 from rnn_core.export_outputs import ExportOutput
-from rnn_core.heads import base, confusion
+from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
 from rnn_core.types import Array, Predictions
@@ -46,10 +46,10 @@ class MultiLabelHead(BaseHead):
         classes_for_class_based_metrics: Sequence[int | str] | None = None,
         name: str | None = None,
     ) -> None:
-        classes = base.check_count(n_classes, 2, "n_classes of MultiLabelHead")
-        super().__init__(classes, weight_column, loss_reduction, loss_fn, name)
+        count = base.check_count(n_classes, 2, "n_classes of MultiLabelHead")
+        super().__init__(count, weight_column, loss_reduction, loss_fn, name)
         self._thresholds = confusion.check_thresholds(thresholds)
-        self._vocabulary = label_input.vocabulary(label_vocabulary, classes)
+        self._vocabulary = label_input.vocabulary(label_vocabulary, count)
         watched = [self._class_id(one) for one in classes_for_class_based_metrics or ()]
         names = None if self._vocabulary is None else self._vocabulary.words
         self._watched = {index: names[index] if names else f"class{index}" for index in watched}
@@ -94,12 +94,12 @@ class MultiLabelHead(BaseHead):
         return {
             "logits": logits,
             "probabilities": tf.sigmoid(logits),
-            "classes": base.class_names(logits, self.logits_dimension, self._vocabulary),
+            "classes": classes.class_names(logits, self.logits_dimension, self._vocabulary),
         }
 
     def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
         """A classifier's."""
-        return base.classifier_outputs(predictions, predictions["classes"])
+        return classes.classifier_outputs(predictions, predictions["classes"])
 
     def own_sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """float64 sums over the batch and its classes; [200] for the curves."""

@@ -8,7 +8,14 @@ from typing import Any
 import tensorflow as tf
 
 from rnn_core.errors import LabelError
-from rnn_core.export_outputs import ExportOutput, PredictOutput, RegressionOutput
+from rnn_core.export_outputs import (
+    PREDICT,
+    REGRESSION,
+    SERVING_DEFAULT,
+    ExportOutput,
+    PredictOutput,
+    RegressionOutput,
+)
 from rnn_core.heads import base, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
@@ -40,10 +47,10 @@ class RegressionHead(BaseHead):
         inverse_link_fn: Callable[[tf.Tensor], tf.Tensor] | None = None,
         name: str | None = None,
     ) -> None:
-        size = base.check_count(label_dimension, 1, "label_dimension")
-        super().__init__(size, weight_column, loss_reduction, loss_fn, name)
-        self.loss_width = size
-        self.weight_widths = tuple(sorted({1, size}))
+        count = base.check_count(label_dimension, 1, "label_dimension")
+        super().__init__(count, weight_column, loss_reduction, loss_fn, name)
+        self.loss_width = count
+        self.weight_widths = tuple(sorted({1, count}))
         self._inverse_link_fn = inverse_link_fn
 
     def read_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
@@ -71,9 +78,9 @@ class RegressionHead(BaseHead):
         """``serving_default`` and ``regression``: the numbers; ``predict``: all."""
         regression = RegressionOutput(predictions["predictions"])
         return {
-            base.SERVING_DEFAULT: regression,
-            base.REGRESSION: regression,
-            base.PREDICT: PredictOutput(predictions),
+            SERVING_DEFAULT: regression,
+            REGRESSION: regression,
+            PREDICT: PredictOutput(predictions),
         }
 
     def own_sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -46,11 +46,14 @@ def weights(
         values = tf.sparse.to_dense(values)
     if not (values.dtype.is_floating or values.dtype.is_integer):
         raise LabelError(f"Weights {key!r}: expected numbers, got {values.dtype.name}.")
-    columns = labels.as_columns(values, f"Weights {key!r}", logits, widths)
+    if values.shape.rank == 1:
+        values = values[:, tf.newaxis]
     normalizer = getattr(weight_column, "normalizer_fn", None)
-    found = tf.cast(columns if normalizer is None else normalizer(columns), tf.float32)
-    message, negative = f"Weights {key!r} that are negative", tf.boolean_mask(found, ~(found >= 0))
-    return checked(found, tf.equal(tf.size(negative), 0), LabelError, message, negative[:5])
+    values = tf.cast(values if normalizer is None else normalizer(values), tf.float32)
+    found = labels.as_columns(values, f"Weights {key!r}", logits, widths)
+    wrong = tf.boolean_mask(found, (found < 0) | tf.math.is_nan(found))
+    message = f"Weights {key!r} that are negative, or no numbers"
+    return checked(found, tf.equal(tf.size(wrong), 0), LabelError, message, wrong[:5])
 
 
 def require_some_weight(batch: tf.Tensor) -> tf.Operation:

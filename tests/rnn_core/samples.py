@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 import rnn_core
-from rnn_core.optimizers import Optimizer, optimizer_spec
+from rnn_core.optimizers import optimizer_spec
 
 ROWS, CLASSES, TOKENS, WIDTH = 24, 3, 6, 2
 WORDS = [f"class-{index}" for index in range(CLASSES)]
@@ -99,7 +99,7 @@ def same_bits(one: dict[str, Any], other: dict[str, Any]) -> bool:
 def run_optimizer(optimizer: Any, gradients: list[Any], start: Any) -> Any:
     """The variable after a step for each gradient."""
     variable = tf.Variable(start)
-    ours = Optimizer(optimizer_spec(optimizer), {"v": variable})
+    ours = optimizer_spec(optimizer).make({"v": variable})
     for step, gradient in enumerate(gradients):
         ours.apply([gradient], tf.constant(step, tf.int64))
     return variable.numpy()

@@ -9,7 +9,7 @@ import pytest
 
 import rnn_core
 from rnn_core import ArgumentError, UnsupportedError
-from rnn_core.arguments import check_hooks, check_steps
+from rnn_core.arguments import check_steps
 from tests.rnn_core.samples import make_estimator, sequence_columns
 
 
@@ -58,8 +58,3 @@ def test_a_cell_type_is_not_needed_and_a_model_dir_neither() -> None:
 def test_lengths_of_a_training_are_checked(steps: int | None, max_steps: int | None) -> None:
     with pytest.raises(ArgumentError, match="steps"):
         check_steps(steps, max_steps)
-
-
-def test_a_session_hook_is_refused() -> None:
-    with pytest.raises(UnsupportedError, match=r"rnn_core\.Hook"):
-        check_hooks([object()])

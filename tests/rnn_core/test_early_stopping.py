@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rnn_core import (
     ArgumentError,
     HookContext,
+    make_early_stopping_hook,
+    stop_if_higher_hook,
+    stop_if_lower_hook,
     stop_if_no_decrease_hook,
     stop_if_no_increase_hook,
 )
@@ -54,6 +58,51 @@ def test_a_hook_stops_by_what_the_event_files_say(tmp_path: Path) -> None:
         hook.after_steps(context)
         requested[name] = context.stop_requested
     assert requested == {"stop_if_no_decrease_hook": True, "stop_if_no_increase_hook": False}
+
+
+@pytest.mark.parametrize(
+    ("make", "threshold", "min_steps", "stops"),
+    [
+        (stop_if_higher_hook, 1.5, 0, True),
+        (stop_if_higher_hook, 2.0, 0, False),
+        (stop_if_higher_hook, 1.5, 40, False),
+        (stop_if_lower_hook, 1.5, 0, True),
+        (stop_if_lower_hook, 1.0, 0, False),
+        (stop_if_lower_hook, 1.5, 20, False),
+    ],
+)
+def test_a_threshold_that_any_evaluation_crossed_stops(
+    tmp_path: Path, make: Any, threshold: float, min_steps: int, stops: bool
+) -> None:
+    evaluated(str(tmp_path / "eval"), {10: 1.0, 20: 2.0, 30: 1.7})
+    hook = make(make_estimator(tmp_path), "metric", threshold, None, min_steps, None, 10)
+    context = HookContext(global_step=30)
+    hook.after_steps(context)
+    assert context.stop_requested is stops
+
+
+def test_a_function_of_ones_own_stops(tmp_path: Path) -> None:
+    answers = iter([False, True])
+    hook = make_early_stopping_hook(make_estimator(tmp_path), lambda: next(answers), None, 10)
+    context = HookContext(global_step=10)
+    hook.after_steps(context)
+    assert not context.stop_requested
+    hook.after_steps(context)
+    assert context.stop_requested
+
+
+@pytest.mark.parametrize(("estimator", "function"), [(None, bool), (make_estimator, None)])
+def test_what_cannot_decide_is_refused(tmp_path: Path, estimator: Any, function: Any) -> None:
+    with pytest.raises(TypeError, match="expected a"):
+        make_early_stopping_hook(estimator and estimator(tmp_path), function)
+
+
+def test_a_clock_lets_time_pass_between_two_decisions(tmp_path: Path) -> None:
+    evaluated(str(tmp_path / "eval"), {10: 1.0})
+    hook = stop_if_higher_hook(make_estimator(tmp_path), "metric", 0.5, run_every_secs=3600)
+    context = HookContext(global_step=100)
+    hook.after_steps(context)
+    assert not context.stop_requested
 
 
 @pytest.mark.parametrize(("step", "stops"), [(30, True), (25, False), (0, False)])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import rnn_core
 from rnn_core.summaries import read_events
@@ -40,6 +41,19 @@ def test_an_evaluation_is_written_for_tensorboard(
     assert trained.eval_dir("words") == str(Path(trained.model_dir) / "eval_words")
     written = read_events(trained.eval_dir("words"))[10]
     assert written == pytest.approx({k: evaluated[k] for k in written}, rel=1e-6)
+
+
+def test_an_evaluation_names_its_checkpoint_for_tensorboard(
+    evaluated: dict[str, float], trained: rnn_core.RNNClassifier
+) -> None:
+    texts = [
+        tf.make_ndarray(value.tensor).item().decode()
+        for path in Path(trained.eval_dir("words")).iterdir()
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+        for value in tf.compat.v1.Event.FromString(record).summary.value
+        if value.tag == "checkpoint_path"
+    ]
+    assert texts == [trained.latest_checkpoint()]
 
 
 def test_the_batches_do_not_change_an_evaluation(

@@ -14,7 +14,8 @@ from rnn_core import ArgumentError, FeatureError, MissingFeatureError
 from rnn_core.arguments import network_spec
 from rnn_core.checks import named_errors
 from rnn_core.column_state import ColumnState
-from rnn_core.features import context_input, sequence_input, sorted_columns
+from rnn_core.columns import CONTEXT, SEQUENCE, sorted_columns
+from rnn_core.features import context_input, sequence_input
 from rnn_core.network import Network
 
 column = tf.feature_column
@@ -90,7 +91,7 @@ def test_a_dense_sequence_alone_has_all_its_steps() -> None:
 def test_columns_lie_side_by_side_in_the_order_of_their_names() -> None:
     columns = [column.sequence_numeric_column(name) for name in ("b", "a")]
     features = {"a": tf.ragged.constant([[1.0]]), "b": tf.ragged.constant([[2.0]])}
-    ordered = sorted_columns(columns, "get_sequence_dense_tensor", "x")
+    ordered = sorted_columns(columns, SEQUENCE)
     assert sequence_input(ordered, features, STATE, "mask").values.numpy().tolist() == [[[1, 2]]]
 
 
@@ -137,13 +138,11 @@ def test_sequences_of_different_lengths_are_named() -> None:
 
 def test_a_column_of_the_wrong_kind_is_named() -> None:
     with pytest.raises(ArgumentError, match=r"context_feature_columns.*'numbers'"):
-        sorted_columns([NUMBERS], "get_dense_tensor", "context_feature_columns")
+        sorted_columns([NUMBERS], CONTEXT)
     with pytest.raises(ArgumentError, match=r"sequence_feature_columns.*'x'"):
-        sorted_columns(
-            [column.numeric_column("x")], "get_sequence_dense_tensor", "sequence_feature_columns"
-        )
+        sorted_columns([column.numeric_column("x")], SEQUENCE)
 
 
 def test_two_columns_of_one_name_are_named() -> None:
     with pytest.raises(ArgumentError, match="twice: numbers"):
-        sorted_columns([NUMBERS, NUMBERS], "get_sequence_dense_tensor", "columns")
+        sorted_columns([NUMBERS, NUMBERS], SEQUENCE)

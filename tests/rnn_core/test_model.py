@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import tensorflow as tf
 
+from rnn_core import LabelError
 from rnn_core.arguments import network_spec
-from rnn_core.heads import MultiClassHead
+from rnn_core.checks import named_errors
+from rnn_core.heads import (
+    BinaryClassHead,
+    Head,
+    MultiClassHead,
+    MultiLabelHead,
+    RegressionHead,
+)
 from rnn_core.model import RecurrentModel
 from rnn_core.optimizers import optimizer_spec
 from tests.rnn_core.samples import CLASSES, Data, context_columns, sequence_columns
 
 
-def model(optimizer: str | None) -> RecurrentModel:
+def model(optimizer: Any, head: Head | None = None) -> RecurrentModel:
     columns = sequence_columns(), context_columns()
-    spec = network_spec(*columns, [3], "gru", None, CLASSES, "sequence_mask")
+    head = head or MultiClassHead(CLASSES)
+    spec = network_spec(*columns, [3], "gru", None, head.logits_dimension, "sequence_mask")
     chosen = None if optimizer is None else optimizer_spec(optimizer)
-    return RecurrentModel(spec, MultiClassHead(CLASSES), 7, chosen)
+    return RecurrentModel(spec, head, 7, chosen)
 
 
 def test_only_a_model_with_an_optimizer_has_slots() -> None:
@@ -24,12 +35,36 @@ def test_only_a_model_with_an_optimizer_has_slots() -> None:
     assert slots == {"training/SGD/decay", "training/SGD/learning_rate", "training/SGD/momentum"}
 
 
-def test_a_step_lowers_the_loss_of_its_batch_and_counts(data: Data) -> None:
-    trained, step = model("SGD"), tf.Variable(0, dtype=tf.int64)
-    features, labels = data.features(), tf.constant(data.labels)
-    first, second = (trained.train_step(features, labels, step) for _ in range(2))
+@pytest.mark.parametrize(
+    ("head", "labels"),
+    [
+        (MultiClassHead(CLASSES), lambda ids: ids),
+        (BinaryClassHead(), lambda ids: ids % 2),
+        (MultiLabelHead(CLASSES), lambda ids: tf.one_hot(ids, CLASSES)),
+        (RegressionHead(2), lambda ids: tf.cast(tf.stack([ids, -ids], 1), tf.float32)),
+    ],
+)
+def test_a_step_lowers_the_loss_of_its_batch_and_counts(
+    data: Data, head: Head, labels: Any
+) -> None:
+    trained, step = model("SGD", head), tf.Variable(0, dtype=tf.int64)
+    batch = data.features(), labels(tf.constant(data.labels))
+    first, second = (trained.train_step(*batch, step) for _ in range(2))
     assert second < first
     assert step.numpy() == 2
+
+
+def test_a_batch_that_weighs_nothing_is_measured_but_stops_a_training(data: Data) -> None:
+    weighed, step = model("SGD", MultiClassHead(CLASSES, "w")), tf.Variable(0, dtype=tf.int64)
+    batch = {**data.features(), "w": tf.zeros_like(data.labels)}, tf.constant(data.labels)
+    sums = {name: value.numpy() for name, value in weighed.evaluate(*batch).items()}
+    assert weighed.metrics(sums) == {"accuracy": 0, "average_loss": 0, "loss": 0}
+    before = weighed.variables["rnn_model/logits/kernel"].numpy()
+    run = tf.function(lambda: weighed.train_step(*batch, step), autograph=False)
+    with pytest.raises(LabelError, match="Weights: expected at least one"), named_errors():
+        run()
+    assert step.numpy() == 0
+    assert weighed.variables["rnn_model/logits/kernel"].numpy().tolist() == before.tolist()
 
 
 def test_a_model_without_an_optimizer_is_not_trained(data: Data) -> None:

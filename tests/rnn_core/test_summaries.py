@@ -35,6 +35,34 @@ def test_tensorflow_reads_the_file(tmp_path: Path) -> None:
     assert (records[1].step, records[1].summary.value[0].simple_value) == (3, 0.5)
 
 
+def test_what_2_15_wrote_beside_numbers_is_there(tmp_path: Path) -> None:
+    writer = EventWriter(str(tmp_path))
+    writer.write_start(5)
+    writer.write_checkpoint("model.ckpt-6", 6)
+    writer.write_tensor("checkpoint_path", "model.ckpt-6", 7)
+    writer.close()
+    (path,) = tmp_path.iterdir()
+    events = [
+        tf.compat.v1.Event.FromString(record.numpy())
+        for record in tf.data.TFRecordDataset(str(path))
+    ][1:]
+    kinds = tf.compat.v1.SessionLog
+    assert [event.step for event in events] == [5, 6, 7]
+    assert [event.session_log.status for event in events[:2]] == [kinds.START, kinds.CHECKPOINT]
+    assert events[1].session_log.checkpoint_path == "model.ckpt-6"
+    (value,) = events[2].summary.value
+    assert (value.tag, tf.make_ndarray(value.tensor)) == ("checkpoint_path", b"model.ckpt-6")
+
+
+def test_a_writer_that_was_closed_goes_on_in_a_new_file(tmp_path: Path) -> None:
+    writer = EventWriter(str(tmp_path))
+    for step in (1, 2):
+        writer.write({"loss": 0.5}, step)
+        writer.close()
+    assert len(list(tmp_path.iterdir())) == 2
+    assert list(read_events(str(tmp_path))) == [1, 2]
+
+
 def test_a_last_record_that_a_kill_cut_off_is_skipped(tmp_path: Path) -> None:
     writer = EventWriter(str(tmp_path))
     writer.write({"loss": 0.5}, 1)

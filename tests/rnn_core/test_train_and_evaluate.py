@@ -159,10 +159,78 @@ def test_a_checkpoint_that_a_kill_left_unevaluated_is_evaluated_first(
     assert [name for name, _ in watch.calls] == ["model.ckpt-4", "model.ckpt-8"]
 
 
+def test_hooks_of_an_evaluation_run_in_each(data: Data, tmp_path: Path) -> None:
+    class Count(tf.compat.v1.train.SessionRunHook):
+        begun = ended = 0
+
+        def begin(self) -> None:
+            self.begun += 1
+
+        def end(self, session: Any) -> None:
+            self.ended += 1
+
+    hook, final = Count(), rnn_core.FinalOpsHook("global_step")
+    rnn_core.train_and_evaluate(
+        make_estimator(tmp_path),
+        rnn_core.TrainSpec(data.train_input, 6, hooks=[Count()]),
+        rnn_core.EvalSpec(data.eval_input, 1, None, [hook, final], None, 0, 0),
+    )
+    assert (hook.begun, hook.ended, final.final_ops_values) == (2, 2, 6)
+
+
+def test_the_first_evaluation_does_not_wait_for_the_throttle(data: Data, tmp_path: Path) -> None:
+    estimator = make_estimator(tmp_path)
+    rnn_core.train_and_evaluate(
+        estimator,
+        rnn_core.TrainSpec(data.train_input, 10),
+        rnn_core.EvalSpec(data.eval_input, 1, start_delay_secs=0, throttle_secs=3600),
+    )
+    assert list(read_events(estimator.eval_dir())) == [4, 10]
+
+
+def test_specs_take_their_arguments_in_the_order_of_2_15_and_keep_tuples() -> None:
+    hook, listener, exporter = rnn_core.Hook(), rnn_core.Hook(), Watch()
+    train = rnn_core.TrainSpec(list, 5, iter([hook]), iter([listener]))
+    assert (train.max_steps, train.hooks, train.saving_listeners) == (5, (hook,), (listener,))
+    spec = rnn_core.EvalSpec(list, 3, "name", iter([hook]), exporter, 1, 2)
+    assert (spec.steps, spec.name, spec.hooks, spec.exporters) == (3, "name", (hook,), (exporter,))
+    assert (spec.start_delay_secs, spec.throttle_secs) == (1, 2)
+    assert (rnn_core.TrainSpec(list).hooks, rnn_core.EvalSpec(list, exporters=None).exporters) == (
+        (),
+        (),
+    )
+
+
+class Nameless(Watch):
+    name = ""
+
+
 @pytest.mark.parametrize(
-    "make",
-    [lambda: rnn_core.TrainSpec(list, 0), lambda: rnn_core.EvalSpec(list, steps=0)],
+    ("make", "kind", "message"),
+    [
+        (lambda: rnn_core.TrainSpec(list, 0), ValueError, "max_steps"),
+        (lambda: rnn_core.TrainSpec(3), TypeError, "input_fn"),
+        (lambda: rnn_core.TrainSpec(list, hooks=[3]), TypeError, "hooks"),
+        (lambda: rnn_core.TrainSpec(list, saving_listeners=[3]), TypeError, "saving_listeners"),
+        (lambda: rnn_core.EvalSpec(list, steps=0), ValueError, "steps"),
+        (lambda: rnn_core.EvalSpec(None), TypeError, "input_fn"),
+        (lambda: rnn_core.EvalSpec(list, name=3), TypeError, "name"),
+        (lambda: rnn_core.EvalSpec(list, hooks=[3]), TypeError, "hooks"),
+        (lambda: rnn_core.EvalSpec(list, exporters=3), TypeError, "exporters"),
+        (lambda: rnn_core.EvalSpec(list, exporters=[3]), TypeError, "exporters"),
+        (lambda: rnn_core.EvalSpec(list, exporters=[Watch()] * 2), ValueError, "all different"),
+        (lambda: rnn_core.EvalSpec(list, exporters=Nameless()), ValueError, "a name for each"),
+        (lambda: rnn_core.EvalSpec(list, start_delay_secs=-1), ValueError, "start_delay_secs"),
+        (lambda: rnn_core.EvalSpec(list, throttle_secs=-1), ValueError, "throttle_secs"),
+    ],
 )
-def test_lengths_are_checked(make: Any) -> None:
-    with pytest.raises(rnn_core.ArgumentError, match="steps"):
+def test_specs_are_checked(make: Any, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
         make()
+
+
+def test_the_arguments_are_an_estimator_and_two_specs(tmp_path: Path) -> None:
+    estimator, train = make_estimator(tmp_path), rnn_core.TrainSpec(list)
+    for arguments in ((None, train, None), (estimator, None, None), (estimator, train, None)):
+        with pytest.raises(TypeError, match="Expected an?"):
+            rnn_core.train_and_evaluate(*arguments)

@@ -51,7 +51,8 @@ def plan(**changes: Any) -> Plan:
 
 @pytest.mark.parametrize(("step", "expected"), [(0, 1), (1, 6), (7, 3), (45, 4), (98, 2), (10, 4)])
 def test_steps_run_until_somebody_must_look(step: int, expected: int) -> None:
-    assert steps_to_next_look(step, plan()) == expected
+    looks = [hook.next_look(step) for hook in plan().hooks]
+    assert steps_to_next_look(step, plan(), looks) == expected
 
 
 def test_a_period_of_none_is_never_due() -> None:

@@ -20,9 +20,8 @@ WORDS = ["x", "y", "z"]
 
 def losses(head: Any, labels: Any, logits: Any, features: Any = None) -> Any:
     """As in a training: inside of a graph."""
-    run = tf.function(
-        lambda: head.losses(features or {}, tf.constant(labels), logits), autograph=False
-    )
+    given = labels if isinstance(labels, tf.RaggedTensor) else tf.constant(labels)
+    run = tf.function(lambda: head.losses(features or {}, given, logits), autograph=False)
     with named_errors():
         return run()
 

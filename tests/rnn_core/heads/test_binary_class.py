@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.metrics import log_loss, roc_auc_score
 
 from rnn_core import BinaryClassHead
-from tests.rnn_core.heads.samples import (
-    LABELS2,
-    LOGITS1,
-    WEIGHTS,
-    losses,
-    metrics,
-)
+from tests.rnn_core.heads.samples import LABELS2, LOGITS1, losses, metrics
 
 
 def test_two_classes_have_ten_metrics() -> None:
@@ -43,18 +36,10 @@ def test_two_classes_have_ten_metrics() -> None:
     assert found["recall"] == pytest.approx(predicted[LABELS2 == 1].mean())
 
 
-def test_the_curves_of_a_perfect_ranking_have_the_area_one() -> None:
-    logits = np.where(LABELS2 == 1, 2.0, -2.0).astype(np.float32)[:, np.newaxis]
-    found = metrics(BinaryClassHead(), LABELS2, logits)
-    assert (found["auc"], found["auc_precision_recall"]) == pytest.approx((1.0, 1.0))
-
-
-def test_curves_agree_with_keras() -> None:
-    for curve, name in (("ROC", "auc"), ("PR", "auc_precision_recall")):
-        reference = keras.metrics.AUC(200, curve)
-        reference.update_state(LABELS2, tf.sigmoid(LOGITS1)[:, 0], WEIGHTS)
-        found = metrics(BinaryClassHead("w"), LABELS2, LOGITS1, {"w": WEIGHTS})
-        assert found[name] == pytest.approx(float(reference.result()), rel=1e-5)
+def test_a_named_head_has_named_metrics_but_one_loss() -> None:
+    found = metrics(BinaryClassHead(name="end", thresholds=[0.25]), LABELS2, LOGITS1)
+    assert {"loss", "average_loss/end", "recall/positive_threshold_0.25/end"} < set(found)
+    assert [name for name in found if not name.endswith("/end")] == ["loss"]
 
 
 def test_predictions_of_two_classes_add_the_logistic() -> None:
@@ -64,8 +49,26 @@ def test_predictions_of_two_classes_add_the_logistic() -> None:
     assert predicted["classes"].numpy()[0, 0] in (b"0", b"1")
 
 
+def test_the_regression_that_is_exported_is_the_logistic() -> None:
+    head = BinaryClassHead(label_vocabulary=["no", "yes"])
+    predicted = head.predictions(tf.constant(LOGITS1))
+    outputs = head.export_outputs(predicted)
+    assert outputs["regression"].value is predicted["logistic"]
+    assert outputs["predict"].outputs == predicted
+    assert outputs["serving_default"] is outputs["classification"]
+    assert outputs["classification"].scores is predicted["probabilities"]
+    assert outputs["classification"].classes.numpy()[0].tolist() == [b"no", b"yes"]
+
+
 def test_labels_of_two_classes_may_lie_between() -> None:
     soft = np.linspace(0, 1, 6).astype(np.float32)
     found = losses(BinaryClassHead(), soft, LOGITS1).per_example.numpy()[:, 0]
     p = tf.sigmoid(LOGITS1).numpy()[:, 0]
     np.testing.assert_allclose(found, -soft * np.log(p) - (1 - soft) * np.log(1 - p), rtol=1e-4)
+
+
+def test_strings_of_two_classes_are_numbered_by_the_vocabulary() -> None:
+    named = losses(
+        BinaryClassHead(label_vocabulary=["no", "yes"]), np.array(["no", "yes"])[LABELS2], LOGITS1
+    )
+    assert named.labels.numpy()[:, 0].tolist() == LABELS2.tolist()

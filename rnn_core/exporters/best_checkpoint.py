@@ -1,4 +1,4 @@
-"""Exporters: what to keep of a model after an evaluation."""
+"""The exporter that keeps the checkpoint of the best evaluation."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from rnn_core import checkpoints
 from rnn_core.errors import ArgumentError
-from rnn_core.estimator import Estimator
+from rnn_core.exporters.base import Exporter
 from rnn_core.files import read_json, storage_errors, with_prefix, write_text
 
 logger = logging.getLogger("rnn_core")
@@ -20,25 +20,7 @@ logger = logging.getLogger("rnn_core")
 _RECORD = "best.json"
 
 
-class Exporter(Protocol):
-    """Called by ``train_and_evaluate`` after every evaluation."""
-
-    @property
-    def name(self) -> str:
-        """Name of the directory below ``<model_dir>/export``."""
-
-    def export(
-        self,
-        estimator: Estimator,
-        export_path: str,
-        checkpoint_path: str,
-        eval_result: Mapping[str, float],
-        is_the_final_export: bool,
-    ) -> str | None:
-        """Exports to ``export_path`` if it likes; gives the path of what it exported."""
-
-
-class BestCheckpointExporter:
+class BestCheckpointExporter(Exporter):
     """Keeps the checkpoint of the best evaluation, across restarts.
 
     It lies in ``<model_dir>/export/<name>`` as ``model.ckpt-N.*`` with a ``checkpoint`` file;
@@ -59,10 +41,10 @@ class BestCheckpointExporter:
 
     def export(
         self,
-        estimator: Estimator,
+        estimator: Any,
         export_path: str,
         checkpoint_path: str,
-        eval_result: Mapping[str, float],
+        eval_result: Mapping[str, Any],
         is_the_final_export: bool,
     ) -> str | None:
         """Copies the checkpoint if it is better; gives its path there, else None.

@@ -1,4 +1,4 @@
-"""Export: a trained network as a module that can become part of a SavedModel."""
+"""A trained network as a module that can become part of another SavedModel."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnn_core.errors import CheckpointError
-from rnn_core.estimator import Estimator
+from rnn_core.export.source import ModelSource, checkpoint_to_export
 from rnn_core.model import Model
 from rnn_core.types import Features, ModeKeys, Predictions
 
@@ -36,15 +35,13 @@ class Predictor(tf.Module):
         return predictions
 
 
-def load_predictor(estimator: Estimator, checkpoint_path: str | None = None) -> Predictor:
+def load_predictor(estimator: ModelSource, checkpoint_path: str | None = None) -> Predictor:
     """The predictor of ``checkpoint_path``, or of the newest checkpoint.
 
     Raises:
         CheckpointError: there is no checkpoint, or it cannot be read.
     """
-    checkpoint = checkpoint_path or estimator.latest_checkpoint()
-    if checkpoint is None:
-        raise CheckpointError(f"No checkpoint in {estimator.model_dir}: train first.")
+    checkpoint = checkpoint_to_export(estimator, checkpoint_path)
     model = estimator.new_model(ModeKeys.PREDICT)
     model.restore(checkpoint)
     return Predictor(model)

@@ -1,0 +1,146 @@
+"""The graph of a model for one mode, as the message that a SavedModel holds for it.
+
+A graph is built anew, with variables that have no values in it: those come from the checkpoint.
+So nothing is run, and the names of the variables are those of the checkpoint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
+
+from rnn_core.errors import ArgumentError
+from rnn_core.export.receiver_fns import ReceiverFn
+from rnn_core.export.signatures import signature_defs
+from rnn_core.export.source import ModelSource
+from rnn_core.export.supervised import EvalOutput, TrainOutput
+from rnn_core.model import Model
+from rnn_core.types import ModeKeys
+
+_Keys: Final = tf.compat.v1.GraphKeys
+_MAIN_OP: Final = tf.compat.v1.saved_model.MAIN_OP_KEY
+_TRAIN_OP: Final = "saved_model_train_op"
+_COLLECTIONS: Final = (
+    _Keys.GLOBAL_VARIABLES,
+    _Keys.TRAINABLE_VARIABLES,
+    _Keys.LOCAL_VARIABLES,
+    _Keys.TABLE_INITIALIZERS,
+    _Keys.ASSET_FILEPATHS,
+    _Keys.GLOBAL_STEP,
+    _MAIN_OP,
+    _TRAIN_OP,
+)
+_TAGS: Final = {ModeKeys.TRAIN: "train", ModeKeys.EVAL: "eval", ModeKeys.PREDICT: "serve"}
+
+
+@dataclasses.dataclass(frozen=True)
+class ModeGraph:
+    """One graph of a SavedModel."""
+
+    message: MetaGraphDef
+    variables: Mapping[str, tf.Variable]
+    """By their names in a checkpoint, the global step included."""
+    assets: Mapping[str, Path]
+    """Files that its tables are read from, by the names of the tensors that hold their paths."""
+
+
+def build(
+    source: ModelSource, mode: str, receiver_fn: ReceiverFn, strip_default_attrs: bool
+) -> ModeGraph:
+    """The graph from the receiver of ``receiver_fn`` to what the model answers in ``mode``.
+
+    Raises:
+        ArgumentError: ``receiver_fn`` is missing or gives no receiver, or nothing is exported.
+        FeatureError, MissingFeatureError, LabelError: the receiver does not fit the model.
+    """
+    if not callable(receiver_fn):
+        raise ArgumentError(
+            f"Expected a function that returns an input receiver for mode {mode!r}, got "
+            f"{receiver_fn!r}; rnn_core.export builds some."
+        )
+    graph = tf.Graph()
+    with graph.as_default(), _variables_without_values():
+        global_step = tf.compat.v1.train.get_or_create_global_step()
+        receiver = _checked_receiver(receiver_fn(), mode)
+        model = source.new_model(mode)
+        outputs = _outputs(model, receiver, mode, global_step)
+        variables = {"global_step": global_step, **model.variables}
+        signatures = signature_defs(
+            outputs,
+            receiver.receiver_tensors,
+            getattr(receiver, "receiver_tensors_alternatives", None),
+        )
+        message = _message(graph, variables, strip_default_attrs)
+    message.meta_info_def.tags.append(_TAGS[mode])
+    for name, signature in signatures.items():
+        message.signature_def[name].CopyFrom(signature)
+    return ModeGraph(message, variables, _assets(graph))
+
+
+def _checked_receiver(receiver: Any, mode: str) -> Any:
+    needed = ["features", "receiver_tensors", *(["labels"] if mode != ModeKeys.PREDICT else [])]
+    missing = [name for name in needed if not hasattr(receiver, name)]
+    if missing:
+        raise ArgumentError(
+            f"Mode {mode!r}: expected an input receiver with {', '.join(needed)}, got {receiver!r}."
+        )
+    return receiver
+
+
+def _outputs(model: Model, receiver: Any, mode: str, global_step: tf.Variable) -> Mapping[str, Any]:
+    """What each signature answers with, by its name."""
+    predictions = model.predictions(receiver.features)
+    if mode == ModeKeys.PREDICT:
+        outputs = model.export_outputs(predictions)
+        if not outputs:
+            raise ArgumentError("The model has no export_outputs: there is nothing to export.")
+        return outputs
+    loss = model.loss(receiver.features, receiver.labels)
+    if mode == ModeKeys.EVAL:
+        return {"eval": EvalOutput(loss, predictions)}
+    step = tf.function(model.train_step, autograph=False)
+    update = step(receiver.features, receiver.labels, global_step).op
+    tf.compat.v1.add_to_collection(_TRAIN_OP, update)
+    return {"train": TrainOutput(loss, predictions)}
+
+
+def _message(
+    graph: tf.Graph, variables: Mapping[str, tf.Variable], strip_default_attrs: bool
+) -> MetaGraphDef:
+    saver = tf.compat.v1.train.Saver(dict(variables), sharded=True)
+    main = tf.group(tf.compat.v1.local_variables_initializer(), tf.compat.v1.tables_initializer())
+    graph.add_to_collection(_MAIN_OP, main)
+    return tf.compat.v1.train.export_meta_graph(
+        graph=graph,
+        saver_def=saver.as_saver_def(),
+        collection_list=[key for key in _COLLECTIONS if graph.get_collection_ref(key)],
+        strip_default_attrs=strip_default_attrs,
+    )
+
+
+def _assets(graph: tf.Graph) -> dict[str, Path]:
+    paths = graph.get_collection(_Keys.ASSET_FILEPATHS)
+    return {path.name: Path(tf.get_static_value(path).item().decode()) for path in paths}
+
+
+@contextmanager
+def _variables_without_values() -> Iterator[None]:
+    """The values of a checkpoint replace the first ones: these need not swell the graph."""
+
+    def create(next_creator: Callable[..., tf.Variable], **settings: Any) -> tf.Variable:
+        value = settings.get("initial_value")
+        if value is not None and not callable(value):
+            array = value if tf.is_tensor(value) else np.asarray(value)
+            dtype = settings.get("dtype") or array.dtype
+            settings["initial_value"] = lambda: tf.zeros(array.shape, dtype)
+        return next_creator(**settings)
+
+    with tf.variable_creator_scope(create):
+        yield

@@ -1,0 +1,165 @@
+"""Writes a SavedModel of up to three graphs with one set of variables, whole or not at all.
+
+<base>/<seconds since 1970>/saved_model.pb (or .pbtxt)
+                            variables/variables.{index,data-00000-of-00001}
+                            assets/         files that tables are read from
+                            assets.extra/   what the caller adds
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from google.protobuf import text_format
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from rnn_core import checkpoints
+from rnn_core.errors import ArgumentError
+from rnn_core.export import mode_graph
+from rnn_core.export.mode_graph import ModeGraph
+from rnn_core.export.receiver_fns import ReceiverFn
+from rnn_core.export.source import ModelSource, checkpoint_to_export
+from rnn_core.files import storage_errors
+from rnn_core.types import Array, ModeKeys
+
+_MODES: Final = (ModeKeys.TRAIN, ModeKeys.EVAL, ModeKeys.PREDICT)
+_SCHEMA_VERSION: Final = 1
+
+Assets = Mapping[str, str | os.PathLike[str]]
+"""Source files by their place below ``assets.extra``."""
+
+
+def export_saved_model(
+    source: ModelSource,
+    base: str | os.PathLike[str],
+    receiver_fns: Mapping[str, ReceiverFn | None],
+    assets_extra: Assets | None = None,
+    as_text: bool = False,
+    checkpoint_path: str | None = None,
+    strip_default_attrs: bool = True,
+) -> str:
+    """Writes the graphs of all modes in ``receiver_fns`` below ``base``; gives the directory.
+
+    Raises:
+        ArgumentError: there is no mode or an unknown one, a receiver function cannot be used, or an
+            extra asset does not exist.
+        CheckpointError: there is no checkpoint, or it is of another model.
+        FeatureError, LabelError: a receiver does not fit the model.
+        StorageError: ``base`` cannot be written.
+    """
+    modes = _checked_modes(receiver_fns)
+    extra = _checked_assets(assets_extra or {})
+    checkpoint = checkpoint_to_export(source, checkpoint_path)
+    graphs = [
+        mode_graph.build(source, mode, receiver_fn, strip_default_attrs)
+        for mode, receiver_fn in modes.items()
+    ]
+    values = _values(graphs, checkpoint)
+    base = Path(base)
+    with storage_errors(base), _new_directory(base) as directory:
+        (directory / "variables").mkdir()
+        checkpoints.write(values, str(directory / "variables" / "variables"))
+        _copy(_name_assets(graphs), directory / "assets")
+        _copy(extra, directory / "assets.extra")
+        _write_graphs(graphs, directory, as_text)
+        return str(_publish(directory))
+
+
+def _checked_modes(receiver_fns: Mapping[str, ReceiverFn | None]) -> dict[str, ReceiverFn]:
+    unknown = sorted(set(receiver_fns) - set(_MODES))
+    given = {mode: fn for mode in _MODES if (fn := receiver_fns.get(mode)) is not None}
+    if unknown or not given:
+        raise ArgumentError(
+            f"Expected an input receiver function for one of the modes {', '.join(_MODES)}, got "
+            f"{dict(receiver_fns)!r}."
+        )
+    return given
+
+
+def _checked_assets(assets: Assets) -> dict[str, Path]:
+    for name, source in assets.items():
+        if not Path(source).is_file():
+            raise ArgumentError(f"assets_extra[{name!r}]: there is no file {str(source)!r}.")
+    return {name: Path(source) for name, source in assets.items()}
+
+
+def _values(graphs: Sequence[ModeGraph], checkpoint: str) -> dict[str, Array]:
+    """The values of all variables, from the checkpoint. Raises CheckpointError."""
+    values = checkpoints.read(checkpoint)
+    for graph in graphs:
+        checkpoints.check(graph.variables, values, checkpoint)
+    return {name: values[name] for graph in graphs for name in graph.variables}
+
+
+def _name_assets(graphs: Sequence[ModeGraph]) -> dict[str, Path]:
+    """Names each file in the graphs that read it; gives the files by name."""
+    names: dict[Path, str] = {}
+    for graph in graphs:
+        for tensor, path in graph.assets.items():
+            name = names.setdefault(path, _free_name(path.name, names.values()))
+            asset = graph.message.asset_file_def.add(filename=name)
+            asset.tensor_info.name = tensor
+    return {name: path for path, name in names.items()}
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    candidates = [name, *(f"{name}_{count + 1}" for count in range(len(taken)))]
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def _copy(files: Mapping[str, Path], directory: Path) -> None:
+    for name, source in files.items():
+        target = directory / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def _write_graphs(graphs: Sequence[ModeGraph], directory: Path, as_text: bool) -> None:
+    message = SavedModel(
+        saved_model_schema_version=_SCHEMA_VERSION, meta_graphs=[graph.message for graph in graphs]
+    )
+    if as_text:
+        text = text_format.MessageToString(message)
+        (directory / "saved_model.pbtxt").write_text(text, encoding="utf-8")
+    else:
+        data = message.SerializeToString(deterministic=True)
+        (directory / "saved_model.pb").write_bytes(data)
+
+
+@contextmanager
+def _new_directory(base: Path) -> Iterator[Path]:
+    """A directory for a while; what is still in it at the end is deleted.
+
+    TensorFlow Serving, which looks for numbers, does not see it.
+    """
+    directory = base / f"temp-{uuid.uuid4().hex}"
+    directory.mkdir(parents=True)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _publish(directory: Path) -> Path:
+    """Renames ``directory`` to the time in seconds, or to the first number that is free after it.
+
+    Later exports have larger numbers, also several in one second and by several processes.
+    """
+    base = directory.parent
+    newest = max((int(path.name) for path in base.iterdir() if path.name.isdigit()), default=0)
+    number = max(int(time.time()), newest + 1)
+    while True:
+        target = base / str(number)
+        try:
+            return directory.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+            number += 1

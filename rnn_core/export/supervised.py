@@ -1,0 +1,59 @@
+"""What an exported graph for evaluation or training answers with."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from rnn_core.errors import ArgumentError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SupervisedOutput:
+    """The loss, the predictions and the metrics of a batch.
+
+    Raises:
+        ArgumentError: a name is not a string, or a value is not a tensor.
+    """
+
+    loss: Any = None
+    """A tensor or a dict of them."""
+    predictions: Any = None
+    """A tensor or a dict of them."""
+    metrics: Mapping[str, tuple[tf.Tensor, Any]] | None = None
+    """By name, the value and the operation that adds a batch to it."""
+
+    def __post_init__(self) -> None:
+        for name, value in self.outputs.items():
+            if not tf.is_tensor(value):
+                raise ArgumentError(
+                    f"{type(self).__name__}: expected a tensor as {name!r}, got {value!r}."
+                )
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """All tensors, by the name of the output: ``loss``, ``predictions/NAME``,
+        ``metrics/NAME/value``, ``metrics/NAME/update_op``."""
+        values = _named(self.loss, "loss") | _named(self.predictions, "predictions")
+        for name, (value, update) in _named(dict(self.metrics or {}), "metrics").items():
+            values |= {f"{name}/value": value, f"{name}/update_op": update}
+        return values
+
+
+class EvalOutput(SupervisedOutput):
+    """What a graph for ``ModeKeys.EVAL`` answers with."""
+
+
+class TrainOutput(SupervisedOutput):
+    """What a graph for ``ModeKeys.TRAIN`` answers with."""
+
+
+def _named(values: Any, kind: str) -> dict[str, Any]:
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        return {kind: values}
+    return {key if key.startswith(kind) else f"{kind}/{key}": v for key, v in values.items()}

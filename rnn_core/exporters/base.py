@@ -1,0 +1,35 @@
+"""What ``train_and_evaluate`` calls after an evaluation."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import Any
+
+
+class Exporter(abc.ABC):
+    """Called by ``train_and_evaluate`` after every evaluation."""
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str:
+        """Name of the directory below ``<model_dir>/export``."""
+
+    @abc.abstractmethod
+    def export(
+        self,
+        estimator: Any,
+        export_path: str,
+        checkpoint_path: str,
+        eval_result: Mapping[str, Any],
+        is_the_final_export: bool,
+    ) -> str | None:
+        """Exports to ``export_path`` if it likes; gives the path of what it exported, else None.
+
+        Args:
+            estimator: the ``Estimator``.
+            export_path: ``<model_dir>/export/<name>``.
+            checkpoint_path: prefix of the checkpoint that was evaluated.
+            eval_result: what ``Estimator.evaluate`` gave for it.
+            is_the_final_export: whether training has ended.
+        """

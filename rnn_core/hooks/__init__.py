@@ -1,0 +1,34 @@
+"""Hooks: code of the caller that looks at a run from time to time.
+
+``Hook`` is the native kind, called between steps that run inside one graph. Hooks written for
+``tf.estimator`` on TensorFlow 2.15 run too (see ``session``), one step at a time.
+"""
+
+from __future__ import annotations
+
+from rnn_core.hooks.adapt import adapt, check_hooks, check_listeners
+from rnn_core.hooks.base import Hook, HookContext
+from rnn_core.hooks.reporting import (
+    LoggingTensorHook,
+    ProfilerHook,
+    StepCounterHook,
+    SummarySaverHook,
+)
+from rnn_core.hooks.saving import CheckpointSaverHook
+from rnn_core.hooks.stopping import FinalOpsHook, NanTensorHook, StopAtStepHook
+
+__all__ = [
+    "CheckpointSaverHook",
+    "FinalOpsHook",
+    "Hook",
+    "HookContext",
+    "LoggingTensorHook",
+    "NanTensorHook",
+    "ProfilerHook",
+    "StepCounterHook",
+    "StopAtStepHook",
+    "SummarySaverHook",
+    "adapt",
+    "check_hooks",
+    "check_listeners",
+]

@@ -1,0 +1,71 @@
+"""Every so many steps or seconds: when a hook is due."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Final
+
+from rnn_core.errors import ArgumentError
+
+_MOST_STEPS_BLIND: Final = 100
+
+
+class Period:
+    """Due at the first step after it was started, and then every ``steps`` or every ``seconds``.
+
+    Raises:
+        ArgumentError: not exactly one is given, or it is not positive.
+    """
+
+    def __init__(self, owner: str, steps: int | None, seconds: float | None) -> None:
+        if (steps is None) == (seconds is None):
+            raise ArgumentError(
+                f"{owner}: expected a number of steps or of seconds, got {steps} and {seconds}."
+            )
+        given = steps if steps is not None else seconds
+        if given is None or given <= 0:
+            raise ArgumentError(f"{owner}: expected a positive period, got {given}.")
+        self._steps, self._seconds = steps, seconds
+        self.restart()
+
+    def restart(self, step: int | None = None) -> None:
+        """Counts from ``step``, or from the first step there is."""
+        self._last_step, self._last_time = step, time.monotonic()
+        self._seen: tuple[int, float] | None = None
+        self._seconds_a_step = math.inf
+
+    def next_step(self, step: int) -> int:
+        """The step to look at next; if a clock decides, as soon as it may be due."""
+        if self._last_step is None:
+            return step + 1
+        if self._steps is not None:
+            return max(step + 1, self._last_step + self._steps)
+        left = self._last_time + (self._seconds or 0.0) - time.monotonic()
+        return step + max(1, min(_MOST_STEPS_BLIND, int(left / self._seconds_a_step)))
+
+    def due(self, step: int) -> tuple[int, float] | None:
+        """If it is due: the steps and seconds since the last time (0 and 0.0 at the first)."""
+        now, last = time.monotonic(), self._last_step
+        self._measure(step, now)
+        if last is not None and not self._is_over(step - last, now - self._last_time):
+            return None
+        elapsed = (0, 0.0) if last is None else (step - last, now - self._last_time)
+        self._last_step, self._last_time = step, now
+        return elapsed
+
+    def is_next(self, step: int) -> bool:
+        """Whether it is due at the step after ``step``."""
+        if self._last_step is None:
+            return True
+        return self._is_over(step + 1 - self._last_step, time.monotonic() - self._last_time)
+
+    def _measure(self, step: int, now: float) -> None:
+        if self._seen is not None and step > self._seen[0]:
+            self._seconds_a_step = max(1e-9, (now - self._seen[1]) / (step - self._seen[0]))
+        self._seen = (step, now)
+
+    def _is_over(self, steps: int, seconds: float) -> bool:
+        if self._steps is not None:
+            return steps >= self._steps
+        return self._seconds is not None and seconds >= self._seconds

@@ -1,0 +1,98 @@
+"""Hooks that end a run, and one that reads values when it has ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from rnn_core.errors import ArgumentError, UnsupportedError
+from rnn_core.hooks.base import Hook, HookContext
+
+
+class StopAtStepHook(Hook):
+    """Stops after ``num_steps`` more steps, or at the global step ``last_step``.
+
+    Raises:
+        ArgumentError: not exactly one is given.
+    """
+
+    def __init__(self, num_steps: int | None = None, last_step: int | None = None) -> None:
+        if (num_steps is None) == (last_step is None):
+            raise ArgumentError(
+                f"StopAtStepHook: expected one of num_steps and last_step, got {num_steps} and "
+                f"{last_step}."
+            )
+        self._num_steps, self._last_step = num_steps, last_step
+
+    def next_look(self, step: int) -> int | None:
+        """At the last step; at the very next one if that is reached already."""
+        return None if self._last_step is None else max(step + 1, self._last_step)
+
+    def begin(self, context: HookContext) -> None:
+        """Counts ``num_steps`` from here, also if the hook was used before."""
+        if self._num_steps is not None:
+            self._last_step = context.global_step + self._num_steps
+
+    def after_steps(self, context: HookContext) -> None:
+        """Stops."""
+        if self._last_step is not None and context.global_step >= self._last_step:
+            context.request_stop()
+
+
+class NanTensorHook(Hook):
+    """Says what a loss that is not finite does: an error, as without this hook, or the end.
+
+    Either way nothing is updated with such a loss, and the checkpoint is of the step before.
+
+    Args:
+        loss_tensor: ``"loss"``, whatever it is called in the caller's code.
+        fail_on_nan_loss: whether it is an error.
+    """
+
+    def __init__(self, loss_tensor: Any = "loss", fail_on_nan_loss: bool = True) -> None:
+        del loss_tensor
+        self._fail = fail_on_nan_loss
+
+    def next_look(self, step: int) -> int | None:
+        """Never: each step checks its loss anyway."""
+        return None
+
+    def begin(self, context: HookContext) -> None:
+        """Passes the wish on."""
+        context.fail_on_nan_loss = self._fail
+
+
+class FinalOpsHook(Hook):
+    """Keeps values at the end of a run, in ``final_ops_values``.
+
+    Args:
+        final_ops: names ("loss", "global_step", variables) or variables, in any nested structure.
+        final_ops_feed_dict: not supported.
+
+    Raises:
+        UnsupportedError: ``final_ops_feed_dict`` is given, or, at the end, a tensor.
+    """
+
+    def __init__(self, final_ops: Any, final_ops_feed_dict: Any = None) -> None:
+        if final_ops_feed_dict:
+            raise UnsupportedError(
+                "FinalOpsHook: final_ops_feed_dict feeds placeholders of a graph, and there is "
+                "none. Compute what you need from final_ops_values."
+            )
+        self._final_ops = final_ops
+        self._values: Any = None
+
+    @property
+    def final_ops_values(self) -> Any:
+        """The values in the structure of ``final_ops``; None before the end."""
+        return self._values
+
+    def next_look(self, step: int) -> int | None:
+        """Never before the end."""
+        return None
+
+    def end(self, context: HookContext) -> None:
+        """Reads the values."""
+        if self._final_ops is not None:
+            self._values = tf.nest.map_structure(context.value, self._final_ops)
