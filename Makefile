@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 CONFIG ?= pipelines/configs/japanese_vowels.yaml
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: run test lint types benchmark image-test lock clean
+.PHONY: run test lint types benchmark goldens image-test lock clean
 
 run: $(VENV)/.runtime
 	@$(BIN)/rnnflow run $(CONFIG)
@@ -27,6 +27,13 @@ types: $(VENV)/.dev
 benchmark: $(VENV)/.runtime
 	@$(BIN)/python -m benchmarks
 
+# What tests/parity compares with, made anew by TensorFlow 2.15 in an environment of its own (Python 3.11).
+goldens: $(VENV)/.dev $(VENV)-tensorflow-2.15/.installed
+	@rm -rf build/parity
+	@$(VENV)-tensorflow-2.15/bin/python -m tests.parity.make_goldens
+	@$(BIN)/python -m tests.parity.hand_over build/parity
+	@$(VENV)-tensorflow-2.15/bin/python -m tests.parity.take_over build/parity
+
 image-test:
 	@infra/image_test.sh
 
@@ -42,6 +49,11 @@ lock:
 
 clean:
 	@rm -rf .rnnflow .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+
+$(VENV)-tensorflow-2.15/.installed:
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet "tensorflow==2.15.1" "numpy<2"
+	@touch $@
 
 # The locks are complete, so pip has nothing to resolve: --no-deps.
 $(VENV)/.runtime: requirements.lock pyproject.toml

@@ -10,6 +10,7 @@ from rnn_core.config import USE_DEFAULT, RunConfig
 from rnn_core.errors import ArgumentError
 from rnn_core.heads import BinaryClassHead, Head, MultiClassHead
 from rnn_core.heads.base import SUM_OVER_BATCH_SIZE
+from rnn_core.heads.sequential import SequentialHeadWrapper
 from rnn_core.rnn_estimator import RNNEstimator
 
 
@@ -24,21 +25,26 @@ class RNNClassifier(RNNEstimator):
             ``embedding_column``/``indicator_column`` over ``sequence_categorical_column_*``.
         context_feature_columns: dense columns, repeated at each step.
         units: hidden units of each layer.
-        cell_type: ``simple_rnn`` (default), ``lstm`` or ``gru``.
-        rnn_cell_fn: not supported yet.
-        return_sequences: not supported yet.
+        cell_type: ``simple_rnn`` (default), ``lstm`` or ``gru``; or a class of cells, called with
+            ``units=n`` for each layer: Keras's, or any with ``call``, ``state_size``,
+            ``output_size`` and ``get_initial_state``.
+        rnn_cell_fn: in place of ``units`` and ``cell_type``, a function that returns a cell, a
+            list of cells, or ``keras.layers.StackedRNNCells``; called once for each model.
+        return_sequences: whether each step has a label, not each sequence; ``weight_column`` must
+            then be None or a string.
         model_dir: where checkpoints and event files go; a temporary directory by default.
         n_classes: K; with 2 there is one logit.
         weight_column: name of a feature, or a numeric column, that weighs examples.
         label_vocabulary: the label strings, if labels are strings.
         optimizer: a string, a Keras optimizer, or a callable that returns one.
         loss_reduction: ``sum_over_batch_size`` or ``sum``.
-        sequence_mask: name of the feature that, if given, says which steps are real.
+        sequence_mask: name of a feature that, if given, says which steps have labels, and which
+            steps of sequences without lengths (dense numbers) are real. With ``return_sequences``
+            the mask is also in the predictions under this name.
         config: a ``RunConfig``.
 
     Raises:
         ArgumentError: the arguments are not legal together.
-        UnsupportedError: an argument that is not supported yet.
     """
 
     def __init__(
@@ -58,8 +64,13 @@ class RNNClassifier(RNNEstimator):
         sequence_mask: str = "sequence_mask",
         config: RunConfig | None = None,
     ) -> None:
+        head: Head | SequentialHeadWrapper = _head(
+            n_classes, weight_column, label_vocabulary, loss_reduction
+        )
+        if return_sequences:
+            head = SequentialHeadWrapper(head, sequence_mask, weight_column)
         super().__init__(
-            _head(n_classes, weight_column, label_vocabulary, loss_reduction),
+            head,
             sequence_feature_columns,
             context_feature_columns,
             units,
@@ -68,8 +79,8 @@ class RNNClassifier(RNNEstimator):
             return_sequences,
             model_dir,
             optimizer,
-            sequence_mask,
             config,
+            sequence_mask,
         )
 
 
@@ -83,7 +94,5 @@ def _head(
             f"label_vocabulary: expected {n_classes} strings (n_classes), got {len(vocabulary)}."
         )
     if n_classes == 2:
-        return BinaryClassHead(
-            weight_column, label_vocabulary=vocabulary, loss_reduction=reduction
-        )
+        return BinaryClassHead(weight_column, label_vocabulary=vocabulary, loss_reduction=reduction)
     return MultiClassHead(n_classes, weight_column, vocabulary, reduction)

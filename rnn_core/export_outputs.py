@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import tensorflow as tf
 
@@ -83,6 +83,18 @@ class RegressionOutput:
 
     def __post_init__(self) -> None:
         _require_floats(self.value, "RegressionOutput: value")
+
+
+class Supervised(NamedTuple):
+    """All that a model makes of a batch with labels."""
+
+    loss: tf.Tensor
+    predictions: Any
+    """By name, or one tensor."""
+    metrics: Mapping[str, tuple[tf.Tensor, Any]]
+    """By name, the value and what adds the batch to it."""
+    train_op: Any
+    """What updates the variables and the global step; None but for training."""
 
 
 ExportOutput: TypeAlias = PredictOutput | ClassificationOutput | RegressionOutput

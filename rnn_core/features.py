@@ -61,6 +61,21 @@ def _context_row(column: Any, cache: FeatureCache, state: ColumnState) -> tf.Ten
     return tf.reshape(values, [tf.shape(values)[0], size])
 
 
+def checked_rows(context: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+    """The context [B, C], which must have as many rows as the sequences.
+
+    Raises:
+        FeatureError: it has more or less (while running).
+    """
+    return checked(
+        context,
+        tf.equal(tf.shape(context)[0], batch),
+        FeatureError,
+        "Context features: expected a row for each sequence, got rows, and sequences",
+        tf.stack([tf.shape(context)[0], batch]),
+    )
+
+
 def sequence_input(
     columns: Sequence[Any], features: Features, state: ColumnState, mask_key: str
 ) -> SequenceInput:

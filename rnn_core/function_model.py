@@ -15,7 +15,7 @@ from rnn_core.checks import require
 from rnn_core.config import RunConfig
 from rnn_core.errors import ModelFnError, NanLossDuringTrainingError
 from rnn_core.estimator_spec import EstimatorSpec
-from rnn_core.export_outputs import ExportOutput
+from rnn_core.export_outputs import ExportOutput, Supervised
 from rnn_core.model_fn import ModelFn, call_model_fn
 from rnn_core.traced_variables import TracedVariables
 from rnn_core.types import Array
@@ -81,10 +81,6 @@ class FunctionModel:
         with tf.control_dependencies([moved, finite]):
             return tf.identity(loss)
 
-    def loss(self, features: Any, labels: Any) -> tf.Tensor:
-        """The loss of the batch."""
-        return tf.cast(self._trace(features, labels, self._step).loss, tf.float32)
-
     def reset_metrics(self) -> None:
         """Starts the sums of the metrics anew."""
         for name, value in self._first_local.items():
@@ -120,6 +116,13 @@ class FunctionModel:
         del predictions
         return {} if self._spec is None else dict(self._spec.export_outputs or {})
 
+    def supervised(self, features: Any, labels: Any, global_step: tf.Variable) -> Supervised:
+        """What ``model_fn`` returns; of its metrics the pairs, whose update is known."""
+        spec = self._trace(features, labels, global_step)
+        metrics = spec.eval_metric_ops or {}
+        pairs = {name: metric for name, metric in metrics.items() if isinstance(metric, tuple)}
+        return Supervised(spec.loss, spec.predictions, pairs, spec.train_op)
+
     def resources(self) -> list[Any]:
         """None: tables that ``model_fn`` makes belong to its graph."""
         return []
@@ -150,7 +153,9 @@ class FunctionModel:
             if any(variable is one for one in used):
                 traced.local.add(name)
         with tf.init_scope():
-            for name in traced.local - set(self._first_local):
+            # A graph that is exported initializes them itself.
+            fresh = traced.local - set(self._first_local) if tf.executing_eagerly() else ()
+            for name in fresh:
                 self._first_local[name] = traced.by_name[name].numpy()
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -112,9 +113,11 @@ def has_exact_state(dataset: tf.data.Dataset) -> bool:
 
 
 def forget(checkpoint: str) -> None:
-    """Removes the position of ``checkpoint``, if it has one."""
+    """Removes the position of ``checkpoint``, if it has one, also if it is half written."""
     for path in with_prefix(_prefix(checkpoint)):
         path.unlink(missing_ok=True)
+    # Where tf.train.Checkpoint writes before it moves a file to its place.
+    shutil.rmtree(f"{_prefix(checkpoint)}_temp", ignore_errors=True)
 
 
 def _prefix(checkpoint: str) -> str:

@@ -56,7 +56,9 @@ def keras_spec(optimizer: Any) -> KerasSpec:
 
 def _refuse(optimizer: Any, config: Mapping[str, Any]) -> None:
     overwrites = bool(config.get("ema_overwrite_frequency"))
-    excludes = hasattr(optimizer, "_exclude_from_weight_decay_cache")
+    excludes = any(
+        getattr(optimizer, f"_exclude_from_weight_decay{kind}", None) for kind in ("", "_pattern")
+    )
     for what, given, advice in (
         ("an inner optimizer", "inner_optimizer" in config, "give the inner one alone"),
         ("loss_scale_factor", bool(config.get("loss_scale_factor")), "train in float32 without it"),

@@ -10,9 +10,9 @@ import tensorflow as tf
 from rnn_core import checkpoints
 from rnn_core.checks import require
 from rnn_core.errors import NanLossDuringTrainingError
-from rnn_core.export_outputs import ExportOutput
+from rnn_core.export_outputs import ExportOutput, Supervised
 from rnn_core.heads import Head
-from rnn_core.heads.base import Losses
+from rnn_core.heads.sequential import SequentialHeadWrapper
 from rnn_core.heads.weights import require_some_weight
 from rnn_core.inputs import named_features
 from rnn_core.network import Network, NetworkSpec
@@ -33,9 +33,6 @@ class Model(Protocol):
     def train_step(self, features: Features, labels: Any, global_step: tf.Variable) -> tf.Tensor:
         """Updates the variables and the global step; the loss, a float32 scalar."""
 
-    def loss(self, features: Features, labels: Any) -> tf.Tensor:
-        """The loss of the batch, a float32 scalar; nothing is updated."""
-
     def reset_metrics(self) -> None:
         """Called before the first batch of an evaluation."""
 
@@ -50,6 +47,9 @@ class Model(Protocol):
 
     def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
         """What ``predictions``, those of the last call, answer with, by signature name."""
+
+    def supervised(self, features: Features, labels: Any, global_step: tf.Variable) -> Supervised:
+        """All of a batch, for a graph that is exported; only what is in it updates anything."""
 
     def resources(self) -> list[Any]:
         """Lookup tables that were made so far."""
@@ -66,9 +66,9 @@ class RecurrentModel:
         optimizer: OptimizerSpec | None = None,
     ) -> None:
         self._network = Network(spec, seed)
-        self._head = head
-        weights = self._network.variables
-        trainable = {name: value for name, value in weights.items() if value.trainable}
+        self._sequential = head if isinstance(head, SequentialHeadWrapper) else None
+        self._head = head if self._sequential is None else self._sequential.static_head
+        trainable = self._network.trainable
         self._trainable = list(trainable.values())
         self._optimizer = None if optimizer is None else optimizer.make(trainable)
 
@@ -94,7 +94,7 @@ class RecurrentModel:
             raise RuntimeError("A model without an optimizer cannot be trained.")
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._trainable)
-            losses = self._losses(features, labels)
+            losses = self._head.losses(*self._examples(features, labels, global_step))
             loss = losses.reduced
         gradients = tape.gradient(loss, self._trainable)
         checks = [_finite(loss, global_step), require_some_weight(losses.weights)]
@@ -103,21 +103,23 @@ class RecurrentModel:
             global_step.assign_add(1)
         return loss
 
-    def loss(self, features: Features, labels: Any) -> tf.Tensor:
-        """The head's loss."""
-        return self._losses(features, labels).reduced
-
-    def _losses(self, features: Features, labels: Any) -> Losses:
-        logits = self._network(named_features(features))
-        return self._head.losses(features, labels, logits)
+    def _examples(
+        self, features: Features, labels: Any, training_step: tf.Variable | None = None
+    ) -> tuple[Features, Any, tf.Tensor]:
+        """What the head reads: features, labels and logits, of real steps if each is labelled."""
+        named = named_features(features)
+        logits, mask = self._network(named, training_step)
+        if self._sequential is None or mask is None:
+            return named, labels, logits
+        return self._sequential.flatten(named, labels, logits, mask)
 
     def reset_metrics(self) -> None:
         """Does nothing: all that is summed is in what ``evaluate`` gives."""
 
     def evaluate(self, features: Features, labels: Any) -> dict[str, tf.Tensor]:
         """The head's sums over the batch, float64."""
-        logits = self._network(named_features(features))
-        return self._head.sums(self._head.losses(features, labels, logits), logits)
+        examples = self._examples(features, labels)
+        return self._head.sums(self._head.losses(*examples), examples[2])
 
     def metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
         """The head's metrics."""
@@ -125,11 +127,23 @@ class RecurrentModel:
 
     def predictions(self, features: Features) -> Predictions:
         """The head's predictions, by name."""
-        return self._head.predictions(self._network(named_features(features)))
+        logits, mask = self._network(named_features(features))
+        if self._sequential is None or mask is None:
+            return self._head.predictions(logits)
+        return self._sequential.masked_predictions(logits, mask)
 
     def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
         """The head's signatures."""
-        return self._head.export_outputs(predictions)
+        return (self._sequential or self._head).export_outputs(predictions)
+
+    def supervised(self, features: Features, labels: Any, global_step: tf.Variable) -> Supervised:
+        """The head's loss and predictions, and the step if there is an optimizer; no metrics."""
+        step = None
+        if self._optimizer is not None:
+            run = tf.function(self.train_step, autograph=False)
+            step = run(features, labels, global_step).op
+        loss = self._head.losses(*self._examples(features, labels)).reduced
+        return Supervised(loss, self.predictions(features), {}, step)
 
     def resources(self) -> list[Any]:
         """Lookup tables of the columns that were made so far."""

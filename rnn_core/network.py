@@ -9,17 +9,17 @@ layers, or ``rnn_model/gru/gru_cell/kernel`` if ``units`` is a number; and
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from rnn_core import cells, columns, initializers
+from rnn_core import columns, initializers
 from rnn_core import features as feature_input
-from rnn_core.cells import CellKind
 from rnn_core.column_state import ColumnState
-from rnn_core.recurrence import run_layer
+from rnn_core.recurrent_layers import BuiltInCell, CellMaker, create_layers
+from rnn_core.sequence_mask import fit_mask, given_mask
 from rnn_core.types import Features
+from rnn_core.variable_store import VariableStore
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,38 +28,24 @@ class NetworkSpec:
 
     sequence_columns: tuple[Any, ...]
     context_columns: tuple[Any, ...]
-    cell: CellKind
-    units: tuple[int, ...]
-    """H of each layer, at least one."""
+    layers: tuple[BuiltInCell, ...] | CellMaker
     fused: bool
     """``units`` was given as a number, which changes the names of the layer's variables."""
     logits_dimension: int
     """L."""
     sequence_mask: str
     """Name of the feature that, if it is in the input, says which steps are real."""
+    return_sequences: bool = False
+    """Whether each step has logits, or only the last one."""
 
 
-class VariableStore:
-    """Makes variables by name, each with first values from the seed and its name."""
+class Output(NamedTuple):
+    """What a network makes of a batch."""
 
-    def __init__(self, seed: int | None) -> None:
-        self._seed = seed
-        self.variables: dict[str, tf.Variable] = {}
-
-    def create(
-        self,
-        name: str,
-        shape: Sequence[int],
-        initializer: initializers.Initializer,
-        trainable: bool = True,
-    ) -> tf.Variable:
-        """The float32 variable ``name``, made if there is none yet."""
-        if name in self.variables:
-            return self.variables[name]
-        value = initializer(shape, initializers.generator(name, self._seed))
-        variable = tf.Variable(value, trainable=trainable, dtype=tf.float32, name=name)
-        self.variables[name] = variable
-        return variable
+    logits: tf.Tensor
+    """float32 [B, L]; [B, T, L] with ``return_sequences``."""
+    mask: tf.Tensor | None
+    """bool [B, T] with ``return_sequences``: the steps that count; else None."""
 
 
 class Network:
@@ -72,23 +58,26 @@ class Network:
         self._context_state = ColumnState("dense_features", store.create)
         columns.create_state(spec.sequence_columns, self._sequence_state)
         columns.create_state(spec.context_columns, self._context_state)
-        self._layers = _create_layers(spec, store)
-        units = spec.units[-1]
-        self._kernel = store.create(
-            "rnn_model/logits/kernel", (units, spec.logits_dimension), initializers.glorot_uniform
-        )
-        self._bias = store.create(
-            "rnn_model/logits/bias", (spec.logits_dimension,), initializers.zeros
-        )
+        width = columns.width(spec.sequence_columns) + columns.width(spec.context_columns)
+        self._layers = create_layers(spec.layers, spec.fused, width, store)
+        shape = (self._layers.units, spec.logits_dimension)
+        self._kernel = store.create("rnn_model/logits/kernel", shape, initializers.glorot_uniform)
+        self._bias = store.create("rnn_model/logits/bias", shape[1:], initializers.zeros)
         self.variables = store.variables
+        self.trainable = store.trainable
+        """Those of ``variables`` that training changes."""
 
     @property
     def resources(self) -> list[Any]:
         """Lookup tables of the columns that were made so far."""
         return self._sequence_state.resources + self._context_state.resources
 
-    def __call__(self, features: Features) -> tf.Tensor:
-        """float32 [B, L].
+    def __call__(self, features: Features, training_step: tf.Tensor | None = None) -> Output:
+        """Logits of the last step, or of all steps with their mask.
+
+        Args:
+            features: the input.
+            training_step: the global step before this one in training, else None.
 
         Raises:
             MissingFeatureError, FeatureError: the features do not fit the columns.
@@ -98,9 +87,17 @@ class Network:
         )
         steps = tf.transpose(self._with_context(sequence.values, features), [1, 0, 2])
         mask = tf.cast(tf.transpose(sequence.mask), tf.float32)[:, :, tf.newaxis]
-        for weights in self._layers:
-            steps = run_layer(self._spec.cell, weights, steps, mask)
-        return tf.nn.bias_add(tf.matmul(steps[-1], self._kernel), self._bias)
+        steps = self._layers(steps, mask, training_step)
+        if not self._spec.return_sequences:
+            return Output(tf.nn.bias_add(tf.matmul(steps[-1], self._kernel), self._bias), None)
+        product = tf.tensordot(tf.transpose(steps, [1, 0, 2]), self._kernel, 1)
+        logits = tf.ensure_shape(product + self._bias, [None, None, self._spec.logits_dimension])
+        return Output(logits, self._counting(features, sequence.mask, logits))
+
+    def _counting(self, features: Features, real: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        key = self._spec.sequence_mask
+        given = given_mask(features, key)
+        return real if given is None else fit_mask(given, logits, key)
 
     def _with_context(self, values: tf.Tensor, features: Features) -> tf.Tensor:
         if not self._spec.context_columns:
@@ -108,24 +105,7 @@ class Network:
         context = feature_input.context_input(
             self._spec.context_columns, features, self._context_state
         )
-        repeated = tf.repeat(context[:, tf.newaxis], tf.shape(values)[1], axis=1)
+        batch, time = tf.unstack(tf.shape(values)[:2])
+        rows = feature_input.checked_rows(context, batch)
+        repeated = tf.repeat(rows[:, tf.newaxis], time, axis=1)
         return tf.concat([values, repeated], axis=2)
-
-
-def _create_layers(spec: NetworkSpec, store: VariableStore) -> list[cells.CellWeights]:
-    width = columns.width(spec.sequence_columns) + columns.width(spec.context_columns)
-    layers = []
-    for index, units in enumerate(spec.units):
-        scope = _layer_scope(spec, index)
-        layers.append(cells.create_weights(spec.cell, scope, width, units, store.create))
-        width = units
-    return layers
-
-
-def _layer_scope(spec: NetworkSpec, index: int) -> str:
-    if spec.fused:
-        return f"rnn_model/{spec.cell.name.removesuffix('_cell')}/{spec.cell.name}"
-    if len(spec.units) == 1:
-        return f"rnn_model/rnn/{spec.cell.name}"
-    suffix = f"_{index}" if index else ""
-    return f"rnn_model/rnn/stacked_rnn_cells/{spec.cell.name}{suffix}"

@@ -10,10 +10,11 @@ import tensorflow as tf
 
 from rnn_core.arguments import network_spec
 from rnn_core.config import USE_DEFAULT, RunConfig
-from rnn_core.errors import UnsupportedError
+from rnn_core.errors import ArgumentError
 from rnn_core.estimator import Estimator
 from rnn_core.estimator_spec import EstimatorSpec
 from rnn_core.heads import Head
+from rnn_core.heads.sequential import SequentialHeadWrapper
 from rnn_core.model import Model, RecurrentModel
 from rnn_core.optimizers import optimizer_spec
 from rnn_core.summed_metrics import SummedMetrics
@@ -23,14 +24,16 @@ from rnn_core.types import ModeKeys
 class RNNEstimator(Estimator):
     """A recurrent network with any head; see ``RNNClassifier`` for the arguments.
 
+    With ``return_sequences=True`` the head must be a ``SequentialHeadWrapper``, which names the
+    sequence mask; ``sequence_mask`` then has no effect.
+
     Raises:
         ArgumentError: the arguments are not legal together.
-        UnsupportedError: an argument that is not supported yet.
     """
 
     def __init__(
         self,
-        head: Head,
+        head: Head | SequentialHeadWrapper,
         sequence_feature_columns: Iterable[Any],
         context_feature_columns: Iterable[Any] | None = None,
         units: Iterable[int] | int | None = None,
@@ -39,12 +42,14 @@ class RNNEstimator(Estimator):
         return_sequences: bool = False,
         model_dir: str | os.PathLike[str] | None = None,
         optimizer: Any = "Adagrad",
-        sequence_mask: str = "sequence_mask",
         config: RunConfig | None = None,
+        sequence_mask: str = "sequence_mask",
     ) -> None:
-        if return_sequences:
-            raise UnsupportedError(
-                "return_sequences=True is not supported yet: only the last output is classified."
+        wrapped = isinstance(head, SequentialHeadWrapper)
+        if wrapped != bool(return_sequences):
+            raise ArgumentError(
+                "return_sequences: expected True with a SequentialHeadWrapper and False with "
+                f"another head, got {return_sequences} with {type(head).__name__}."
             )
         super().__init__(self._spec_of, model_dir, config)
         self._head = head
@@ -55,7 +60,8 @@ class RNNEstimator(Estimator):
             cell_type,
             rnn_cell_fn,
             head.logits_dimension,
-            sequence_mask,
+            head.input_sequence_mask_key if wrapped else sequence_mask,
+            bool(return_sequences),
         )
         self._optimizer = optimizer_spec(optimizer)
 

@@ -112,7 +112,7 @@ def train_and_evaluate(
     """
     for given, kind in ((estimator, Estimator), (train_spec, TrainSpec), (eval_spec, EvalSpec)):
         if not isinstance(given, kind):
-            raise ArgumentTypeError(f"Expected an {kind.__name__}, got {given!r}.")
+            raise ArgumentTypeError(f"Expected an instance of {kind.__name__}, got {given!r}.")
     evaluator = _Evaluator(estimator, train_spec, eval_spec)
     # First among the hooks: early stopping reads what this evaluation writes.
     hooks = [evaluator, *(train_spec.hooks or ())]

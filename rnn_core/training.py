@@ -13,7 +13,7 @@ import tensorflow as tf
 from rnn_core import checkpoints, input_position
 from rnn_core.checks import named_errors
 from rnn_core.config import RunConfig
-from rnn_core.errors import EmptyInputError, NanLossDuringTrainingError
+from rnn_core.errors import EmptyInputError, NanLossDuringTrainingError, StorageError
 from rnn_core.hooks import CheckpointSaverHook, Hook, HookContext
 from rnn_core.input_position import InputPosition
 from rnn_core.inputs import split
@@ -234,8 +234,13 @@ class _Loop:
         step = self._context.global_step
         for hook in self._plan.hooks:
             hook.before_save(self._context)
-        self._position.save(self._keeper.path(f"model.ckpt-{step}"))
-        self._saved = self._keeper.save(self._model.variables, step)
+        prefix = self._keeper.path(f"model.ckpt-{step}")
+        try:
+            self._position.save(prefix)
+            self._saved = self._keeper.save(self._model.variables, step)
+        except StorageError:
+            input_position.forget(prefix)
+            raise
         self._saved_step, self._saved_at = step, time.monotonic()
         self._context.checkpoint_path = self._saved
         self._events.write_checkpoint(self._saved, step)

@@ -96,33 +96,38 @@ def _checked_receiver(receiver: Any, mode: str) -> Any:
 
 def _outputs(model: Model, receiver: Any, mode: str, global_step: tf.Variable) -> Mapping[str, Any]:
     """What each signature answers with, by its name."""
-    predictions = model.predictions(receiver.features)
     if mode == ModeKeys.PREDICT:
-        outputs = model.export_outputs(predictions)
+        outputs = model.export_outputs(model.predictions(receiver.features))
         if not outputs:
             raise ArgumentError("The model has no export_outputs: there is nothing to export.")
         return outputs
-    loss = model.loss(receiver.features, receiver.labels)
+    made = model.supervised(receiver.features, receiver.labels, global_step)
     if mode == ModeKeys.EVAL:
-        return {"eval": EvalOutput(loss, predictions)}
-    step = tf.function(model.train_step, autograph=False)
-    update = step(receiver.features, receiver.labels, global_step).op
-    tf.compat.v1.add_to_collection(_TRAIN_OP, update)
-    return {"train": TrainOutput(loss, predictions)}
+        return {"eval": EvalOutput(made.loss, made.predictions, made.metrics)}
+    tf.compat.v1.add_to_collection(_TRAIN_OP, made.train_op)
+    return {"train": TrainOutput(made.loss, made.predictions)}
 
 
 def _message(
     graph: tf.Graph, variables: Mapping[str, tf.Variable], strip_default_attrs: bool
 ) -> MetaGraphDef:
     saver = tf.compat.v1.train.Saver(dict(variables), sharded=True)
-    main = tf.group(tf.compat.v1.local_variables_initializer(), tf.compat.v1.tables_initializer())
-    graph.add_to_collection(_MAIN_OP, main)
+    graph.add_to_collection(_MAIN_OP, _initialization(graph, variables))
     return tf.compat.v1.train.export_meta_graph(
         graph=graph,
         saver_def=saver.as_saver_def(),
         collection_list=[key for key in _COLLECTIONS if graph.get_collection_ref(key)],
         strip_default_attrs=strip_default_attrs,
     )
+
+
+def _initialization(graph: tf.Graph, stored: Mapping[str, tf.Variable]) -> tf.Operation:
+    """What a loader runs: first values for what no checkpoint holds, such as sums of a metric."""
+    known = {variable.ref() for variable in stored.values()}
+    kinds = (_Keys.GLOBAL_VARIABLES, _Keys.LOCAL_VARIABLES)
+    made = [variable for kind in kinds for variable in graph.get_collection(kind)]
+    fresh = [variable for variable in made if variable.ref() not in known]
+    return tf.group(tf.compat.v1.variables_initializer(fresh), tf.compat.v1.tables_initializer())
 
 
 def _assets(graph: tf.Graph) -> dict[str, Path]:

@@ -21,6 +21,7 @@ from google.protobuf import text_format
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from rnn_core import checkpoints
+from rnn_core.eager import eagerly
 from rnn_core.errors import ArgumentError
 from rnn_core.export import mode_graph
 from rnn_core.export.mode_graph import ModeGraph
@@ -36,6 +37,7 @@ Assets = Mapping[str, str | os.PathLike[str]]
 """Source files by their place below ``assets.extra``."""
 
 
+@eagerly
 def export_saved_model(
     source: ModelSource,
     base: str | os.PathLike[str],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,13 +34,13 @@ class SupervisedOutput:
                     f"{type(self).__name__}: expected a tensor as {name!r}, got {value!r}."
                 )
 
-    @property
+    @functools.cached_property
     def outputs(self) -> dict[str, Any]:
         """All tensors, by the name of the output: ``loss``, ``predictions/NAME``,
         ``metrics/NAME/value``, ``metrics/NAME/update_op``."""
         values = _named(self.loss, "loss") | _named(self.predictions, "predictions")
         for name, (value, update) in _named(dict(self.metrics or {}), "metrics").items():
-            values |= {f"{name}/value": value, f"{name}/update_op": update}
+            values |= {f"{name}/value": value, f"{name}/update_op": _as_tensor(update)}
         return values
 
 
@@ -49,6 +50,14 @@ class EvalOutput(SupervisedOutput):
 
 class TrainOutput(SupervisedOutput):
     """What a graph for ``ModeKeys.TRAIN`` answers with."""
+
+
+def _as_tensor(update: Any) -> Any:
+    """A signature holds tensors only: for an operation, an empty one that runs it."""
+    if not isinstance(update, tf.Operation):
+        return update
+    with tf.control_dependencies([update]):
+        return tf.constant([], tf.float32)
 
 
 def _named(values: Any, kind: str) -> dict[str, Any]:

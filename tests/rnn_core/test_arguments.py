@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 import rnn_core
-from rnn_core import ArgumentError, UnsupportedError
+from rnn_core import ArgumentError
 from rnn_core.arguments import check_steps
+from rnn_core.config import USE_DEFAULT
 from tests.rnn_core.samples import make_estimator, sequence_columns
 
 
@@ -20,6 +21,12 @@ from tests.rnn_core.samples import make_estimator, sequence_columns
         ({"units": []}, "units: expected positive"),
         ({"units": [0]}, "units: expected positive"),
         ({"rnn_cell_fn": list}, "rnn_cell_fn: expected neither"),
+        (
+            {"units": None, "cell_type": USE_DEFAULT, "rnn_cell_fn": "gru"},
+            "rnn_cell_fn: expected a function",
+        ),
+        ({"cell_type": 3}, "cell_type: expected one of .* or a class of cells"),
+        ({"sequence_mask": 1}, "sequence_mask: expected the name"),
         ({"cell_type": "elman"}, "cell_type: expected one of"),
         ({"n_classes": 1}, "n_classes"),
         ({"label_vocabulary": ["a"]}, "label_vocabulary: expected 3"),
@@ -32,19 +39,6 @@ def test_arguments_that_do_not_fit_are_named(
     tmp_path: Path, wrong: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ArgumentError, match=message):
-        make_estimator(tmp_path, **wrong)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"return_sequences": True},
-        {"cell_type": object},
-        {"units": None, "cell_type": rnn_core.config.USE_DEFAULT, "rnn_cell_fn": list},
-    ],
-)
-def test_what_is_not_supported_yet_says_so(tmp_path: Path, wrong: dict[str, Any]) -> None:
-    with pytest.raises(UnsupportedError, match="not supported yet"):
         make_estimator(tmp_path, **wrong)
 
 

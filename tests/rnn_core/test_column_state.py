@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from rnn_core import FeatureError
 from rnn_core.column_state import ColumnState, FeatureCache
-from rnn_core.network import VariableStore
+from rnn_core.variable_store import VariableStore
 
 column = tf.feature_column
 STATE = ColumnState("scope", VariableStore(1).create)

@@ -51,15 +51,15 @@ def test_ragged_sparse_and_padded_dense_give_the_same_logits(
     network: Network, lengths: list[int], extra: int
 ) -> None:
     features = ragged(lengths)
-    expected = network(features).numpy()
+    expected = network(features).logits.numpy()
     sparse = {name: longer(value.to_sparse(), extra) for name, value in features.items()}
-    np.testing.assert_array_equal(network(sparse).numpy(), expected)
+    np.testing.assert_array_equal(network(sparse).logits.numpy(), expected)
     time = max(lengths) + extra + 1
     dense = {
         "numbers": features["numbers"].to_tensor(7.0, shape=[None, time, 2]),
         "tokens": features["tokens"].to_tensor(-1, shape=[None, time]),
     }
-    np.testing.assert_array_equal(network(dense).numpy(), expected)
+    np.testing.assert_array_equal(network(dense).logits.numpy(), expected)
 
 
 @given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=4), other=st.integers(1, 9))
@@ -70,7 +70,7 @@ def test_a_longer_row_in_the_batch_does_not_change_the_others(
     alone, extra = ragged(lengths), ragged([other])
     together = {name: tf.concat([alone[name], extra[name]], 0) for name in alone}
     np.testing.assert_allclose(
-        network(together).numpy()[:-1], network(alone).numpy(), rtol=1e-5, atol=1e-6
+        network(together).logits.numpy()[:-1], network(alone).logits.numpy(), rtol=1e-5, atol=1e-6
     )
 
 
@@ -80,7 +80,9 @@ def test_a_mask_among_the_features_says_which_dense_steps_are_real() -> None:
     lengths = [2, 4]
     numbers = ragged(lengths)["numbers"]
     dense = {"numbers": numbers.to_tensor(5.0), "mask": tf.sequence_mask(lengths)}
-    np.testing.assert_array_equal(network(dense).numpy(), network({"numbers": numbers}).numpy())
+    np.testing.assert_array_equal(
+        network(dense).logits.numpy(), network({"numbers": numbers}).logits.numpy()
+    )
 
 
 def test_a_dense_sequence_alone_has_all_its_steps() -> None:

@@ -133,6 +133,14 @@ def test_the_optimizer_that_was_given_stays_as_it_is() -> None:
     assert (given.built, int(given.iterations)) == (False, 0)
 
 
+def test_an_optimizer_that_moved_other_variables_starts_anew() -> None:
+    used, variable, expected = KINDS.AdamW(0.1), tf.Variable(START), tf.Variable(START)
+    used.apply([tf.ones_like(START)], [keras.Variable(START)])
+    run(made(used, variable), gradients(sparse=False))
+    run(made(KINDS.AdamW(0.1), expected), gradients(sparse=False))
+    assert variable.numpy().tolist() == expected.numpy().tolist()
+
+
 def test_a_learning_rate_that_a_checkpoint_changed_is_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

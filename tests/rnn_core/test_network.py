@@ -59,8 +59,10 @@ def test_a_context_reaches_every_step(data: Any) -> None:
     model = network()
     features = data.features()
     changed = {**features, "context": features["context"] + 1.0}
-    assert model(features).shape == (len(data.labels), 4)
-    assert not np.array_equal(model(features).numpy(), model(changed).numpy())
+    logits, mask = model(features)
+    assert logits.shape == (len(data.labels), 4)
+    assert mask is None
+    assert not np.array_equal(logits.numpy(), model(changed).logits.numpy())
 
 
 def test_a_column_that_is_not_trainable_has_a_variable_that_is_not() -> None:

@@ -232,5 +232,5 @@ def test_specs_are_checked(make: Any, kind: type[Exception], message: str) -> No
 def test_the_arguments_are_an_estimator_and_two_specs(tmp_path: Path) -> None:
     estimator, train = make_estimator(tmp_path), rnn_core.TrainSpec(list)
     for arguments in ((None, train, None), (estimator, None, None), (estimator, train, None)):
-        with pytest.raises(TypeError, match="Expected an?"):
+        with pytest.raises(TypeError, match=r"Expected an "):
             rnn_core.train_and_evaluate(*arguments)

@@ -16,6 +16,7 @@ from rnn_core import (
     MultiLabelHead,
     RegressionHead,
 )
+from rnn_core.checks import named_errors
 from rnn_core.heads.labels import Vocabulary
 from tests.rnn_core.heads.samples import LABELS3, LOGITS1, LOGITS3, WORDS, losses
 
@@ -83,18 +84,17 @@ def test_no_labels_are_named(head: Any) -> None:
         head.losses({}, {"a": LABELS3}, LOGITS3)
 
 
-def test_a_wrong_number_of_labels_is_named_while_running_too() -> None:
-    head = MultiClassHead(3)
-
-    @tf.function(
-        input_signature=[tf.TensorSpec([None], tf.int64), tf.TensorSpec([None, 3], tf.float32)]
+def test_another_shape_is_named_while_running_too() -> None:
+    sizes = [tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None, 3], tf.float32)]
+    run = tf.function(
+        lambda labels, logits: MultiClassHead(3).losses({}, labels, logits).reduced,
+        input_signature=sizes,
     )
-    def run(labels: Any, logits: Any) -> Any:
-        return head.losses({}, labels, logits).reduced
-
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"LabelError: Labels: .*\[5 1 6\]"):
-        run(LABELS3[:5], LOGITS3)
-    assert np.isfinite(float(run(LABELS3, LOGITS3)))
+    column = LABELS3[:, np.newaxis]
+    for wrong, shape in ((column[:5], r"\[5 1 6\]"), (column.repeat(2, axis=1), r"\[6 2 6\]")):
+        with pytest.raises(LabelError, match=f"Labels: .*{shape}"), named_errors():
+            run(wrong, LOGITS3)
+    assert np.isfinite(float(run(column, LOGITS3)))
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64])

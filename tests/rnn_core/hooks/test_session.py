@@ -199,9 +199,7 @@ def test_a_listener_may_evaluate(data: Data, tmp_path: Path) -> None:
     assert list(read_events(estimator.eval_dir())) == [0, 1]
 
 
-def test_session_hooks_run_in_evaluate(
-    trained: rnn_core.RNNClassifier, words_input: Any
-) -> None:
+def test_session_hooks_run_in_evaluate(trained: rnn_core.RNNClassifier, words_input: Any) -> None:
     hook = Watch(lambda hook: {"step": hook.step, "loss": "loss:0"})
     whole = trained.evaluate(words_input, hooks=[hook], name="watched")
     assert hook.seen[:2] == ["begin", ("created", 10, False)]

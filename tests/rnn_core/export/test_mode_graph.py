@@ -1,0 +1,109 @@
+"""The graph of one mode, for the model of a recurrent estimator and of a model function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import rnn_core
+from rnn_core import export
+from rnn_core.export import mode_graph
+from tests.rnn_core.export import samples
+
+MODES = rnn_core.ModeKeys
+X = np.arange(12, dtype=np.float32).reshape(6, 2) / 10
+LABELS = np.array([0, 1, 2, 2, 1, 0])
+WORDS = np.array(["a", "b", "?", "b", "a", "b"])
+
+
+def model_fn(features: Any, labels: Any, mode: str) -> rnn_core.EstimatorSpec:
+    """A layer, a table, a metric and a step, as a user writes them for 2.15."""
+    words = tf.lookup.KeyValueTensorInitializer(tf.constant(["a", "b"]), tf.constant([1.0, 2.0]))
+    shift = tf.lookup.StaticHashTable(words, 0.0).lookup(features["word"])[:, tf.newaxis]
+    logits = keras.layers.Dense(3, name="logits")(features["x"]) + shift * tf.constant([1.0, 0, 0])
+    predictions = {"logits": logits}
+    if mode == MODES.PREDICT:
+        return rnn_core.EstimatorSpec(mode, predictions)
+    loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+    if mode == MODES.EVAL:
+        right = tf.compat.v1.metrics.accuracy(labels, tf.argmax(logits, 1))
+        return rnn_core.EstimatorSpec(mode, predictions, loss, eval_metric_ops={"accuracy": right})
+    weights = tf.compat.v1.trainable_variables()
+    gradients = tf.gradients(loss, weights)
+    updates = [w.assign_sub(0.1 * g) for w, g in zip(weights, gradients, strict=True)]
+    with tf.control_dependencies(updates):
+        step = tf.compat.v1.train.get_global_step().assign_add(1)
+    return rnn_core.EstimatorSpec(mode, predictions, loss, step)
+
+
+@pytest.fixture(scope="module")
+def estimator(tmp_path_factory: pytest.TempPathFactory) -> rnn_core.Estimator:
+    made = rnn_core.Estimator(model_fn, str(tmp_path_factory.mktemp("model")))
+    return made.train(lambda: dataset().repeat(), steps=1)
+
+
+def dataset() -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices(({"x": X, "word": WORDS}, LABELS)).batch(6)
+
+
+RECEIVER = export.build_raw_serving_input_receiver_fn({"x": X, "word": WORDS})
+SUPERVISED = rnn_core.build_raw_supervised_input_receiver_fn({"x": X, "word": WORDS}, LABELS)
+
+
+def load(estimator: rnn_core.Estimator, directory: Path, mode: str, receiver: Any) -> Any:
+    path = estimator.export_saved_model(directory, receiver, experimental_mode=mode)
+    return tf.saved_model.load(path)
+
+
+def test_a_model_function_is_served_with_its_tables(
+    estimator: rnn_core.Estimator, tmp_path: Path
+) -> None:
+    served = load(estimator, tmp_path, MODES.PREDICT, RECEIVER).signatures["serving_default"]
+    expected = [row["logits"] for row in estimator.predict(dataset)]
+    found = served(x=tf.constant(X), word=tf.constant(WORDS))["logits"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_the_metrics_of_a_model_function_add_up(
+    estimator: rnn_core.Estimator, tmp_path: Path
+) -> None:
+    evaluate = load(estimator, tmp_path, MODES.EVAL, SUPERVISED).signatures["eval"]
+    batch = {"x": tf.constant(X), "word": tf.constant(WORDS), "label": tf.constant(LABELS)}
+    wrong = {**batch, "label": (batch["label"] + 1) % 3}
+    metrics = estimator.evaluate(dataset)
+    first = evaluate(**batch)
+    assert float(first["loss"]) == pytest.approx(metrics["loss"], rel=1e-5)
+    assert float(first["metrics/accuracy/update_op"]) == pytest.approx(metrics["accuracy"])
+    second = float(evaluate(**wrong)["metrics/accuracy/update_op"])
+    right = np.argmax(first["predictions/logits"], 1)
+    assert second == pytest.approx(np.mean([right == LABELS, right == (LABELS + 1) % 3]))
+
+
+def test_the_graph_holds_no_values_of_variables(tmp_path: Path) -> None:
+    estimator = samples.untrained(tmp_path / "model", units=[20])
+    graph = mode_graph.build(estimator, MODES.PREDICT, samples.raw_receiver, True)
+    nodes = graph.message.graph_def.node
+    constants = [node.attr["value"].tensor.ByteSize() for node in nodes if node.op == "Const"]
+    largest = max(variable.shape.num_elements() for variable in graph.variables.values())
+    assert max(constants) < largest
+
+
+def test_a_foreign_cell_is_exported_with_the_variables_of_its_checkpoint(tmp_path: Path) -> None:
+    estimator = samples.untrained(tmp_path / "model", cell_type=keras.layers.GRUCell)
+    graph = mode_graph.build(estimator, MODES.PREDICT, samples.parsing_receiver, True)
+    assert sorted(graph.message.signature_def) == ["classification", "predict", "serving_default"]
+    assert sorted(graph.variables) == [
+        name for name in estimator.get_variable_names() if not name.startswith("training/")
+    ]
+
+
+def test_a_receiver_that_lacks_a_feature_is_named(tmp_path: Path) -> None:
+    estimator = samples.untrained(tmp_path / "model")
+    receiver = export.build_raw_serving_input_receiver_fn({"context": tf.ones([1, 2])})
+    with pytest.raises(rnn_core.MissingFeatureError, match="numbers"):
+        mode_graph.build(estimator, MODES.PREDICT, receiver, True)
