@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 import rnn_core
 from rnn_core import checkpoints, export
@@ -80,6 +81,11 @@ def sequence_example_receiver() -> Any:
 def supervised_receiver() -> Any:
     features, label = raw_features(), v1.placeholder(tf.int64, [None, 1])
     return export.SupervisedInputReceiver(features, label, {**features, "label": label})
+
+
+def read(path: str) -> SavedModel:
+    """The message in an export."""
+    return SavedModel.FromString((Path(path) / "saved_model.pb").read_bytes())
 
 
 def examples(data: Data) -> list[bytes]:

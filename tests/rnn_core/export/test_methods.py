@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 import rnn_core
 from tests.rnn_core.export import samples
@@ -13,14 +12,8 @@ from tests.rnn_core.export import samples
 MODES = rnn_core.ModeKeys
 
 
-@pytest.fixture(scope="module")
-def estimator(tmp_path_factory: pytest.TempPathFactory) -> rnn_core.RNNClassifier:
-    return samples.untrained(tmp_path_factory.mktemp("estimator") / "model")
-
-
 def tags(path: str) -> list[str]:
-    message = SavedModel.FromString((Path(path) / "saved_model.pb").read_bytes())
-    return [",".join(graph.meta_info_def.tags) for graph in message.meta_graphs]
+    return [",".join(graph.meta_info_def.tags) for graph in samples.read(path).meta_graphs]
 
 
 def test_one_graph_is_exported_for_the_mode_asked_for(
@@ -39,8 +32,7 @@ def test_the_old_name_warns_and_exports_the_same(
 ) -> None:
     with pytest.warns(DeprecationWarning, match="use export_saved_model"):
         path = estimator.export_savedmodel(tmp_path, samples.raw_receiver)
-    message = SavedModel.FromString((Path(path) / "saved_model.pb").read_bytes())
-    (graph,) = message.meta_graphs
+    (graph,) = samples.read(path).meta_graphs
     assert "predict" in graph.signature_def
     assert not graph.meta_info_def.stripped_default_attrs
 

@@ -107,3 +107,18 @@ def test_a_receiver_that_lacks_a_feature_is_named(tmp_path: Path) -> None:
     receiver = export.build_raw_serving_input_receiver_fn({"context": tf.ones([1, 2])})
     with pytest.raises(rnn_core.MissingFeatureError, match="numbers"):
         mode_graph.build(estimator, MODES.PREDICT, receiver, True)
+
+
+def test_a_model_without_export_outputs_is_refused(tmp_path: Path) -> None:
+    class Silent(rnn_core.MultiClassHead):
+        def export_outputs(self, predictions: Any) -> dict[str, Any]:
+            return {}
+
+    estimator = rnn_core.RNNEstimator(
+        Silent(3), [tf.feature_column.sequence_numeric_column("x")], units=[2], cell_type="gru"
+    )
+    receiver = export.build_raw_serving_input_receiver_fn(
+        {"x": tf.RaggedTensorSpec([None, None], tf.float32)}
+    )
+    with pytest.raises(ValueError, match="no export_outputs"):
+        mode_graph.build(estimator, MODES.PREDICT, receiver, True)

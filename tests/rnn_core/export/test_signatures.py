@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 import rnn_core
 from rnn_core import export
@@ -62,7 +61,6 @@ def test_tags_signatures_and_variables_are_those_of_tensorflow_2_15(
 
 
 def described(path: str) -> dict[str, Any]:
-    message = SavedModel.FromString((Path(path) / "saved_model.pb").read_bytes())
     variables = tf.train.list_variables(f"{path}/variables/variables")
     return {
         **{
@@ -74,7 +72,7 @@ def described(path: str) -> dict[str, Any]:
                 }
                 for name, signature in graph.signature_def.items()
             }
-            for graph in message.meta_graphs
+            for graph in samples.read(path).meta_graphs
         },
         "variables": sorted(name for name, _ in variables),
     }
