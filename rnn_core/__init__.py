@@ -48,6 +48,7 @@ from rnn_core.heads import (
     MultiClassHead,
     MultiLabelHead,
     RegressionHead,
+    SequentialHeadWrapper,
 )
 from rnn_core.hooks import (
     CheckpointSaverHook,
@@ -104,6 +105,7 @@ __all__ = [
     "RegressionHead",
     "RnnCoreError",
     "RunConfig",
+    "SequentialHeadWrapper",
     "StepCounterHook",
     "StopAtStepHook",
     "StorageError",

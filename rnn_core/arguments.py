@@ -60,7 +60,8 @@ def _layers(units: Any, cell_type: Any, rnn_cell_fn: Any) -> tuple[BuiltInCell, 
         raise ArgumentError(
             f"units: expected the hidden units of each layer, got None (cell_type={cell_type!r})."
         )
-    counts, kind = _unit_counts(units), _kind(cell_type)
+    counts = _unit_counts(units)
+    kind: Any = _kind(cell_type)
     if isinstance(kind, CellKind):
         return tuple(BuiltInCell(kind, count) for count in counts)
     makers = [functools.partial(kind, units=count) for count in counts]

@@ -87,8 +87,4 @@ def _total(
 
 def _begin(model: InferenceModel, iterator: Any, onlookers: Onlookers) -> None:
     model.reset_metrics()
-    if onlookers:
-        # A model that is given as a function has no variables before it is traced.
-        with named_errors():
-            model.evaluate.get_concrete_function(iterator)
-        onlookers.begin(model.model.variables, model.global_step, model.checkpoint)
+    model.show(onlookers, model.evaluate, iterator)

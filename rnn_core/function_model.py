@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -18,7 +18,7 @@ from rnn_core.estimator_spec import EstimatorSpec
 from rnn_core.export_outputs import ExportOutput, Supervised
 from rnn_core.model_fn import ModelFn, call_model_fn
 from rnn_core.traced_variables import TracedVariables
-from rnn_core.types import Array
+from rnn_core.types import Array, ModeKeys
 
 
 class FunctionModel:
@@ -122,6 +122,18 @@ class FunctionModel:
         metrics = spec.eval_metric_ops or {}
         pairs = {name: metric for name, metric in metrics.items() if isinstance(metric, tuple)}
         return Supervised(spec.loss, spec.predictions, pairs, spec.train_op)
+
+    def hooks(self) -> Sequence[Any] | None:
+        """Those of the spec for its mode; None before the first trace."""
+        spec = self._spec
+        if spec is None:
+            return None
+        by_mode = {
+            ModeKeys.TRAIN: (*(spec.training_chief_hooks or ()), *(spec.training_hooks or ())),
+            ModeKeys.EVAL: spec.evaluation_hooks,
+            ModeKeys.PREDICT: spec.prediction_hooks,
+        }
+        return tuple(by_mode[spec.mode] or ())
 
     def resources(self) -> list[Any]:
         """None: tables that ``model_fn`` makes belong to its graph."""

@@ -9,6 +9,8 @@ from typing import Any
 import tensorflow as tf
 
 from rnn_core import checkpoints
+from rnn_core.checks import named_errors
+from rnn_core.hooks.looking import Onlookers
 from rnn_core.inputs import split
 from rnn_core.model import Model
 from rnn_core.types import Predictions
@@ -51,6 +53,15 @@ class InferenceModel:
         if checkpoint is None:
             return self._loaded is None
         return checkpoints.exists(checkpoint) and self._loaded == _identity(checkpoint)
+
+    def show(self, onlookers: Onlookers, function: Any, iterator: Any) -> None:
+        """Begins ``onlookers``, with the hooks that the model brings, for runs of ``function``."""
+        if onlookers or self.model.hooks() is None:
+            # A model that is given as a function has neither variables nor hooks before.
+            with named_errors():
+                function.get_concrete_function(iterator)
+        onlookers.add(self.model.hooks() or ())
+        onlookers.begin(self.model.variables, self.global_step, self.checkpoint)
 
     def _evaluate(self, iterator: Any) -> dict[str, tf.Tensor]:
         features, labels = split(iterator.get_next())

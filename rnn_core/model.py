@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import tensorflow as tf
@@ -50,6 +50,9 @@ class Model(Protocol):
 
     def supervised(self, features: Features, labels: Any, global_step: tf.Variable) -> Supervised:
         """All of a batch, for a graph that is exported; only what is in it updates anything."""
+
+    def hooks(self) -> Sequence[Any] | None:
+        """Hooks that the model brings; None if only a trace will tell."""
 
     def resources(self) -> list[Any]:
         """Lookup tables that were made so far."""
@@ -144,6 +147,10 @@ class RecurrentModel:
             step = run(features, labels, global_step).op
         loss = self._head.losses(*self._examples(features, labels)).reduced
         return Supervised(loss, self.predictions(features), {}, step)
+
+    def hooks(self) -> Sequence[Any]:
+        """None."""
+        return ()
 
     def resources(self) -> list[Any]:
         """Lookup tables of the columns that were made so far."""

@@ -39,11 +39,7 @@ def _batches(
     model: InferenceModel, dataset: tf.data.Dataset, onlookers: Onlookers
 ) -> Iterator[Predictions]:
     iterator = iter(dataset)
-    if onlookers:
-        # A model that is given as a function has no variables before it is traced.
-        with named_errors():
-            model.predict.get_concrete_function(iterator)
-        onlookers.begin(model.model.variables, model.global_step, model.checkpoint)
+    model.show(onlookers, model.predict, iterator)
     while not onlookers.stopped:
         onlookers.before_batch()
         try:

@@ -45,8 +45,9 @@ class RNNEstimator(Estimator):
         config: RunConfig | None = None,
         sequence_mask: str = "sequence_mask",
     ) -> None:
-        wrapped = isinstance(head, SequentialHeadWrapper)
-        if wrapped != bool(return_sequences):
+        if isinstance(head, SequentialHeadWrapper):
+            sequence_mask = head.input_sequence_mask_key
+        if isinstance(head, SequentialHeadWrapper) != bool(return_sequences):
             raise ArgumentError(
                 "return_sequences: expected True with a SequentialHeadWrapper and False with "
                 f"another head, got {return_sequences} with {type(head).__name__}."
@@ -60,7 +61,7 @@ class RNNEstimator(Estimator):
             cell_type,
             rnn_cell_fn,
             head.logits_dimension,
-            head.input_sequence_mask_key if wrapped else sequence_mask,
+            sequence_mask,
             bool(return_sequences),
         )
         self._optimizer = optimizer_spec(optimizer)

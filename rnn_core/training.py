@@ -14,7 +14,7 @@ from rnn_core import checkpoints, input_position
 from rnn_core.checks import named_errors
 from rnn_core.config import RunConfig
 from rnn_core.errors import EmptyInputError, NanLossDuringTrainingError, StorageError
-from rnn_core.hooks import CheckpointSaverHook, Hook, HookContext
+from rnn_core.hooks import CheckpointSaverHook, Hook, HookContext, adapt
 from rnn_core.input_position import InputPosition
 from rnn_core.inputs import split
 from rnn_core.model import Model
@@ -118,6 +118,8 @@ class _Loop:
     def run(self) -> None:
         with named_errors():
             self._model.prepare(self._position.iterator)
+        own = adapt(self._model.model.hooks())
+        self._plan = dataclasses.replace(self._plan, hooks=[*self._plan.hooks, *own])
         resumed = self._restore()
         self._begin()
         ended, first = False, self._context.global_step

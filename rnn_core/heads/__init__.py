@@ -7,5 +7,13 @@ from rnn_core.heads.binary_class import BinaryClassHead
 from rnn_core.heads.multi_class import MultiClassHead
 from rnn_core.heads.multi_label import MultiLabelHead
 from rnn_core.heads.regression import RegressionHead
+from rnn_core.heads.sequential import SequentialHeadWrapper
 
-__all__ = ["BinaryClassHead", "Head", "MultiClassHead", "MultiLabelHead", "RegressionHead"]
+__all__ = [
+    "BinaryClassHead",
+    "Head",
+    "MultiClassHead",
+    "MultiLabelHead",
+    "RegressionHead",
+    "SequentialHeadWrapper",
+]

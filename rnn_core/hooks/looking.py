@@ -27,6 +27,10 @@ class Onlookers:
     def __bool__(self) -> bool:
         return bool(self._hooks)
 
+    def add(self, hooks: Iterable[Any]) -> None:
+        """Calls ``hooks`` too. Raises as the constructor."""
+        self._hooks += adapt(hooks)
+
     @property
     def stopped(self) -> bool:
         """Whether one of them asked for the end."""

@@ -80,8 +80,8 @@ def test_context_columns_without_variables() -> None:
     assert not variables
     # By name: b, category weighted by amounts, i, n, w.
     assert found.tolist() == [
-        [0, 1, 0] + [0, 0.5, 1.5, 0, 0] + [0, 1] + [2, 4] + [1, 0],
-        [0, 0, 1] + [0, 0, 0, 0, 3.0] + [1, 0] + [6, 8] + [0, 1],
+        [0, 1, 0, 0, 0.5, 1.5, 0, 0, 0, 1, 2, 4, 1, 0],
+        [0, 0, 1, 0, 0, 0, 0, 3.0, 1, 0, 6, 8, 0, 1],
     ]
 
 

@@ -124,3 +124,36 @@ def test_a_checkpoint_of_another_model_function_is_refused(tmp_path: Path) -> No
     Estimator(line_with_v1_parts, tmp_path, CONFIG, {"rate": 0.5}).train(input_fn, steps=1)
     with pytest.raises(rnn_core.ArchitectureError, match="dense/kernel"):
         Estimator(line_with_keras_parts, tmp_path, CONFIG).evaluate(once)
+
+
+def test_hooks_of_the_spec_are_called_in_their_mode(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    class Seen(rnn_core.Hook):
+        every_steps = 1
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def after_steps(self, context: rnn_core.HookContext) -> None:
+            seen.append(self.name)
+
+    def model_fn(features: Any, labels: Any, mode: str) -> EstimatorSpec:
+        step = tf.compat.v1.train.get_global_step()
+        return EstimatorSpec(
+            mode,
+            predictions=features,
+            loss=tf.constant(1.0),
+            train_op=step.assign_add(1) if mode == ModeKeys.TRAIN else None,
+            training_chief_hooks=[Seen("chief")],
+            training_hooks=[Seen("training")],
+            evaluation_hooks=[Seen("evaluation")],
+            prediction_hooks=[Seen("prediction")],
+        )
+
+    estimator = Estimator(model_fn, tmp_path)
+    estimator.train(input_fn, steps=1)
+    assert seen == ["chief", "training"]
+    estimator.evaluate(once, steps=1)
+    next(estimator.predict(once))
+    assert seen[2:] == ["evaluation", "prediction"]

@@ -221,9 +221,10 @@ def test_a_cell_may_be_a_class_or_come_from_a_function(
     assert np.all(np.isfinite([row["logits"] for row in rows]))
 
 
-def test_a_cell_needs_a_call_and_a_state_size(tmp_path: Path) -> None:
+def test_a_cell_needs_a_call_and_a_state_size(data: Data, tmp_path: Path) -> None:
+    estimator = make_estimator(tmp_path, units=[3], cell_type=lambda units: object())
     with pytest.raises(ValueError, match="state_size"):
-        make_estimator(tmp_path, units=[3], cell_type=lambda units: object())
+        first_step(estimator, data)
 
 
 def test_full_sequences_are_classified_step_by_step(data: Data, tmp_path: Path) -> None:
