@@ -26,26 +26,26 @@ _SHOWN: Final = 5
 
 @dataclasses.dataclass
 class Keeper:
-    """Saves checkpoints into one directory and deletes the oldest."""
+    """Saves checkpoints into one directory and deletes the oldest.
+
+    Those that ``keep_every_hours`` saved for good are on disk and not in the file ``checkpoint``;
+    when each was made is the time of its file.
+    """
 
     directory: str
     keep_max: int | None
+    """None and 0 keep all; ``checkpoint`` then names the newest, and those it named before."""
     keep_every_hours: float
-    _kept: list[tuple[str, float]] = dataclasses.field(default_factory=list)
+    _kept: list[str] = dataclasses.field(default_factory=list)
     _preserved: float = dataclasses.field(default_factory=time.time)
 
     def __post_init__(self) -> None:
         state = tf.train.get_checkpoint_state(self.directory)
-        if state is None:
-            return
-        paths = list(state.all_model_checkpoint_paths)
-        times = list(state.all_model_checkpoint_timestamps) or [time.time()] * len(paths)
-        self._kept = [
-            (Path(path).name, stamp)
-            for path, stamp in zip(paths, times, strict=False)
-            if exists(self.path(Path(path).name))
-        ]
-        self._preserved = state.last_preserved_timestamp or self._preserved
+        named = [] if state is None else [Path(p).name for p in state.all_model_checkpoint_paths]
+        self._kept = [name for name in named if exists(self.path(name))]
+        indexes = Path(self.directory).glob("model.ckpt-*.index")
+        unnamed = [index.stat().st_mtime for index in indexes if index.stem not in named]
+        self._preserved = max(unnamed, default=self._preserved)
 
     def path(self, name: str) -> str:
         """The prefix of the checkpoint ``name``."""
@@ -60,21 +60,22 @@ class Keeper:
         name = f"model.ckpt-{step}"
         with storage_errors(self.directory):
             write(values, self.path(name))
-            self._kept = [(kept, at) for kept, at in self._kept if kept != name]
-            self._kept.append((name, time.time()))
-            dropped = self._drop()
-            write_state(self.directory, self._kept, self._preserved)
+            kept = [other for other in self._kept if other != name] + [name]
+            dropped = self._drop(kept)
+            write_state(self.directory, kept)
             for old in dropped:
                 delete(self.path(old))
+        self._kept = kept if self.keep_max else self._kept
         return self.path(name)
 
-    def _drop(self) -> list[str]:
+    def _drop(self, kept: list[str]) -> list[str]:
         """Takes the oldest off the list; one every ``keep_every_hours`` stays on disk for good."""
         dropped = []
-        while self.keep_max and len(self._kept) > self.keep_max:
-            name, at = self._kept.pop(0)
-            if at > self._preserved + self.keep_every_hours * 3600:
-                self._preserved = at
+        while self.keep_max and len(kept) > self.keep_max:
+            name = kept.pop(0)
+            made_at = Path(f"{self.path(name)}.index").stat().st_mtime
+            if made_at > self._preserved + self.keep_every_hours * 3600:
+                self._preserved = made_at
             else:
                 dropped.append(name)
         return dropped
@@ -99,18 +100,13 @@ def write(values: Mapping[str, tf.Tensor], prefix: str) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_state(
-    directory: str, kept: Sequence[tuple[str, float]], preserved: float | None = None
-) -> None:
-    """Replaces the file ``checkpoint``: names and times of all checkpoints, the newest last.
+def write_state(directory: str, kept: Sequence[str]) -> None:
+    """Replaces the file ``checkpoint``: the names of all checkpoints, the newest last.
 
     The text form of TensorFlow's ``CheckpointState`` message, with paths relative to ``directory``.
     """
-    lines = [f'model_checkpoint_path: "{kept[-1][0]}"']
-    lines += [f'all_model_checkpoint_paths: "{name}"' for name, _ in kept]
-    lines += [f"all_model_checkpoint_timestamps: {at!r}" for _, at in kept]
-    if preserved is not None:
-        lines.append(f"last_preserved_timestamp: {preserved!r}")
+    lines = [f'model_checkpoint_path: "{kept[-1]}"']
+    lines += [f'all_model_checkpoint_paths: "{name}"' for name in kept]
     write_text(Path(directory) / "checkpoint", "\n".join(lines) + "\n")
 
 

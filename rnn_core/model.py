@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -18,6 +19,8 @@ from rnn_core.inputs import named_features
 from rnn_core.network import Network, NetworkSpec
 from rnn_core.optimizers import OptimizerSpec
 from rnn_core.types import Array, Features, Predictions
+
+logger = logging.getLogger("rnn_core")
 
 
 class Model(Protocol):
@@ -87,9 +90,20 @@ class RecurrentModel:
         Raises:
             CheckpointError: the checkpoint cannot be read or is of another model.
         """
-        checkpoints.restore(self.variables, checkpoint)
+        fresh = self._never_trained(checkpoints.read(checkpoint))
+        if fresh:
+            logger.warning("Not in %s, and so with first values: %s", checkpoint, sorted(fresh))
+        kept = {name: value for name, value in self.variables.items() if name not in fresh}
+        checkpoints.restore(kept, checkpoint)
         if self._optimizer is not None:
             self._optimizer.warn_of_changes()
+
+    def _never_trained(self, values: Mapping[str, Array]) -> set[str]:
+        """Slots of variables that had none, while others had: 2.15 trained no shared embedding."""
+        state = [] if self._optimizer is None else list(self._optimizer.variables)
+        slots = [{name for name in state if f"/{one}/" in name} for one in self._network.trainable]
+        missing = [names for names in slots if names and not names & values.keys()]
+        return set().union(*missing) if len(missing) < sum(map(bool, slots)) else set()
 
     def train_step(self, features: Features, labels: Any, global_step: tf.Variable) -> tf.Tensor:
         """One step of the optimizer along the gradient of the loss; gives the loss."""

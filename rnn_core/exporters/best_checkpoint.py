@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -92,7 +91,7 @@ def _keep(checkpoint: str, directory: str) -> str:
             shutil.copyfile(source, temporary)
             temporary.replace(target / source.name)
     name = Path(checkpoint).name
-    checkpoints.write_state(directory, [(name, time.time())])
+    checkpoints.write_state(directory, [name])
     return str(target / name)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +34,17 @@ def test_the_state_file_has_relative_paths_and_a_directory_may_be_moved(tmp_path
     (tmp_path / "old").mkdir()
     keeper(tmp_path / "old").save(values(), 4)
     (tmp_path / "old").rename(tmp_path / "new")
-    state = (tmp_path / "new" / "checkpoint").read_text()
-    assert 'model_checkpoint_path: "model.ckpt-4"' in state
     assert checkpoints.latest(str(tmp_path / "new")) == str(tmp_path / "new" / "model.ckpt-4")
+
+
+def test_the_state_file_has_the_text_of_tensorflow_2_15(tmp_path: Path) -> None:
+    for step in (4, 8):
+        keeper(tmp_path).save(values(), step)
+    assert (tmp_path / "checkpoint").read_text() == (
+        'model_checkpoint_path: "model.ckpt-8"\n'
+        'all_model_checkpoint_paths: "model.ckpt-4"\n'
+        'all_model_checkpoint_paths: "model.ckpt-8"\n'
+    )
 
 
 def test_the_oldest_goes_with_all_its_files(tmp_path: Path) -> None:
@@ -64,6 +74,16 @@ def test_zero_and_none_keep_all(tmp_path: Path, keep_max: int | None) -> None:
     assert len(list(tmp_path.glob("*.index"))) == 4
 
 
+def test_what_was_kept_without_a_limit_is_safe_from_a_later_one(tmp_path: Path) -> None:
+    unlimited = keeper(tmp_path, None)
+    for step in range(3):
+        unlimited.save(values(), step)
+    limited = keeper(tmp_path, 1)
+    limited.save(values(), 3)
+    names = sorted(path.stem for path in tmp_path.glob("*.index"))
+    assert names == ["model.ckpt-0", "model.ckpt-1", "model.ckpt-3"]
+
+
 def test_one_every_so_many_hours_is_kept_for_good(tmp_path: Path) -> None:
     keeps = keeper(tmp_path, 1, 0.0)
     for step in range(3):
@@ -71,6 +91,15 @@ def test_one_every_so_many_hours_is_kept_for_good(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.index"))) == 3
     state = tf.train.get_checkpoint_state(str(tmp_path))
     assert len(state.all_model_checkpoint_paths) == 1
+
+
+def test_the_hours_go_on_in_a_new_process(tmp_path: Path) -> None:
+    for step in range(5):
+        keeper(tmp_path, 1, 24).save(values(), step)
+        made_at = time.time() + step * 20 * 3600
+        os.utime(tmp_path / f"model.ckpt-{step}.index", (made_at, made_at))
+    names = sorted(path.stem for path in tmp_path.glob("*.index"))
+    assert names == ["model.ckpt-2", "model.ckpt-4"]
 
 
 def test_a_checkpoint_that_is_cut_off_is_named(tmp_path: Path) -> None:

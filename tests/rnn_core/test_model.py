@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import tensorflow as tf
 
-from rnn_core import LabelError
+from rnn_core import ArchitectureError, LabelError, checkpoints
 from rnn_core.arguments import network_spec
 from rnn_core.checks import named_errors
 from rnn_core.heads import (
@@ -70,3 +71,29 @@ def test_a_batch_that_weighs_nothing_is_measured_but_stops_a_training(data: Data
 def test_a_model_without_an_optimizer_is_not_trained(data: Data) -> None:
     with pytest.raises(RuntimeError, match="without an optimizer"):
         model(None).train_step(data.features(), data.labels, tf.Variable(0, dtype=tf.int64))
+
+
+def saved_without(trained: RecurrentModel, directory: Path, part: str) -> str:
+    """A checkpoint of ``trained`` without the variables with ``part`` in their names."""
+    kept = {name: value for name, value in trained.variables.items() if part not in name}
+    prefix = str(directory / "model.ckpt-0")
+    checkpoints.write({"global_step": tf.constant(0, tf.int64), **kept}, prefix)
+    return prefix
+
+
+def test_slots_of_a_variable_that_never_was_trained_start_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trained = model("Adagrad")
+    slot = "embedding_weights/accumulator"
+    trained.restore(saved_without(trained, tmp_path, slot))
+    assert slot in caplog.text
+
+
+@pytest.mark.parametrize("part", ["accumulator", "logits/kernel"])
+def test_a_checkpoint_without_any_slots_or_without_a_weight_is_refused(
+    tmp_path: Path, part: str
+) -> None:
+    trained = model("Adagrad")
+    with pytest.raises(ArchitectureError, match=part):
+        trained.restore(saved_without(trained, tmp_path, part))

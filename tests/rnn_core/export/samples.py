@@ -28,7 +28,7 @@ def untrained(model_dir: Path, **changes: Any) -> rnn_core.RNNClassifier:
     model = estimator.new_model(rnn_core.ModeKeys.TRAIN)
     values = {"global_step": tf.constant(1, tf.int64), **model.variables}
     checkpoints.write(values, str(model_dir / "model.ckpt-1"))
-    checkpoints.write_state(str(model_dir), [("model.ckpt-1", 1.0)])
+    checkpoints.write_state(str(model_dir), ["model.ckpt-1"])
     return estimator
 
 
