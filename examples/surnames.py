@@ -1,4 +1,4 @@
-"""Tells the country of a surname from its characters: python examples/surnames.py
+"""Tells the country of a surname from its characters: .venv/bin/python examples/surnames.py
 
 An embedding of the characters, two LSTM layers of 32 and 16 units, and a softmax over eight
 countries; then a SavedModel that takes names. README.md beside this file says what to expect.
@@ -100,6 +100,9 @@ def show_progress() -> None:
     logger = logging.getLogger("rnn_core")
     logger.setLevel(logging.INFO)
     logger.addHandler(logging.StreamHandler())
+    logger.propagate = False
+    # Feature columns warn that they are deprecated; rnn_core is what keeps them in use.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def main() -> None:
