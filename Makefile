@@ -27,12 +27,14 @@ types: $(VENV)/.dev
 benchmark: $(VENV)/.runtime
 	@$(BIN)/python -m benchmarks
 
-# What tests/parity compares with, made anew by TensorFlow 2.15 in an environment of its own (Python 3.11).
+# What is compared with TensorFlow 2.15, made anew by it in an environment of its own (Python 3.11).
 goldens: $(VENV)/.dev $(VENV)-tensorflow-2.15/.installed
 	@rm -rf build/parity
 	@$(VENV)-tensorflow-2.15/bin/python -m tests.parity.make_goldens
 	@$(BIN)/python -m tests.parity.hand_over build/parity
 	@$(VENV)-tensorflow-2.15/bin/python -m tests.parity.take_over build/parity
+	@$(VENV)-tensorflow-2.15/bin/python -m tests.rnn_core.goldens.make
+	@$(VENV)-tensorflow-2.15/bin/python tests/rnn_core/export/goldens/make_signatures.py
 
 image-test:
 	@infra/image_test.sh
