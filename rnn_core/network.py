@@ -17,7 +17,7 @@ from rnn_core import columns, initializers
 from rnn_core import features as feature_input
 from rnn_core.column_state import ColumnState
 from rnn_core.recurrent_layers import BuiltInCell, CellMaker, create_layers
-from rnn_core.sequence_mask import fit_mask, given_mask
+from rnn_core.sequence_mask import fit_mask, given_mask, with_steps
 from rnn_core.types import Features
 from rnn_core.variable_store import VariableStore
 
@@ -85,7 +85,10 @@ class Network:
         sequence = feature_input.sequence_input(
             self._spec.sequence_columns, features, self._sequence_state, self._spec.sequence_mask
         )
-        steps = tf.transpose(self._with_context(sequence.values, features), [1, 0, 2])
+        values = sequence.values
+        if training_step is not None:
+            values = with_steps(values, sequence.mask)
+        steps = tf.transpose(self._with_context(values, features), [1, 0, 2])
         mask = tf.cast(tf.transpose(sequence.mask), tf.float32)[:, :, tf.newaxis]
         steps = self._layers(steps, mask, training_step)
         if not self._spec.return_sequences:

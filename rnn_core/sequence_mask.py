@@ -71,3 +71,24 @@ def fit_mask(mask: tf.Tensor, logits: tf.Tensor, key: str) -> tf.Tensor:
         "for each of the batch; got the shape, and batch and steps of the sequences",
         tf.stack([*tf.unstack(tf.shape(mask)), batch, time]),
     )
+
+
+def with_steps(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """``values`` of a batch to train on: there is nothing to learn from a row without a step.
+
+    Args:
+        values: [B, T, ...].
+        mask: bool [B, T].
+
+    Raises:
+        FeatureError: the batch has no rows, or a row has no real step (while running).
+    """
+    empty = tf.where(~tf.reduce_any(mask, 1))[:, 0]
+    return checked(
+        values,
+        tf.equal(tf.size(empty), 0) & (tf.shape(mask)[0] > 0),
+        FeatureError,
+        "Sequences to train on: expected at least one row in a batch, and a step in each; filter "
+        "the others out in input_fn. The number of rows, and the first rows without a step",
+        tf.concat([tf.shape(mask, tf.int64)[:1], empty[:5]], 0),
+    )
