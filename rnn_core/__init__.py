@@ -8,6 +8,7 @@ from __future__ import annotations
 from rnn_core import export
 from rnn_core.classifier import RNNClassifier
 from rnn_core.config import RunConfig
+from rnn_core.distribution import multi_worker_strategy
 from rnn_core.early_stopping import (
     make_early_stopping_hook,
     stop_if_higher_hook,
@@ -30,6 +31,7 @@ from rnn_core.errors import (
     RnnCoreError,
     StorageError,
     UnsupportedError,
+    WorkerLostError,
 )
 from rnn_core.estimator import Estimator
 from rnn_core.estimator_spec import EstimatorSpec
@@ -63,7 +65,8 @@ from rnn_core.hooks import (
     SummarySaverHook,
 )
 from rnn_core.rnn_estimator import RNNEstimator
-from rnn_core.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
+from rnn_core.specs import EvalSpec, TrainSpec
+from rnn_core.train_and_evaluate import train_and_evaluate
 from rnn_core.types import ModeKeys
 from rnn_core.warm_start import VocabInfo, WarmStartSettings
 
@@ -114,10 +117,12 @@ __all__ = [
     "UnsupportedError",
     "VocabInfo",
     "WarmStartSettings",
+    "WorkerLostError",
     "build_raw_supervised_input_receiver_fn",
     "export",
     "load_predictor",
     "make_early_stopping_hook",
+    "multi_worker_strategy",
     "stop_if_higher_hook",
     "stop_if_lower_hook",
     "stop_if_no_decrease_hook",

@@ -9,6 +9,7 @@ replaced in one step: a kill at any moment leaves the last good one.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -18,8 +19,10 @@ from typing import Any, Final
 import tensorflow as tf
 
 from rnn_core.errors import ArchitectureError, CheckpointError
-from rnn_core.files import first_line, storage_errors, with_prefix, write_text
+from rnn_core.files import first_line, flush, storage_errors, with_prefix, write_text
 from rnn_core.types import Array
+
+logger = logging.getLogger("rnn_core")
 
 _SHOWN: Final = 5
 
@@ -95,6 +98,9 @@ def write(values: Mapping[str, tf.Tensor], prefix: str) -> None:
         tf.raw_ops.MergeV2Checkpoints(
             checkpoint_prefixes=[temporary], destination_prefix=prefix, delete_old_dirs=False
         )
+        for path in with_prefix(prefix):
+            flush(path)
+        flush(Path(prefix).parent)
     finally:
         for path in with_prefix(temporary):
             path.unlink(missing_ok=True)
@@ -125,6 +131,37 @@ def latest(directory: str) -> str | None:
     """Prefix of the newest checkpoint, None if there is none."""
     path: str | None = tf.train.latest_checkpoint(directory)
     return path
+
+
+def newest_intact(directory: str) -> str | None:
+    """Prefix of the newest checkpoint that can be read, None if there is none at all.
+
+    A warning names each damaged one that is passed over.
+
+    Raises:
+        CheckpointError: there are some, and all are damaged.
+    """
+    damaged: list[CheckpointError] = []
+    for prefix in _newest_first(directory):
+        try:
+            read(prefix)
+        except CheckpointError as error:
+            damaged.append(error)
+        else:
+            for each in damaged:
+                logger.warning("Going back to %s: %s", prefix, each)
+            return prefix
+    if damaged:
+        raise damaged[0]
+    return None
+
+
+def _newest_first(directory: str) -> list[str]:
+    state = tf.train.get_checkpoint_state(directory)
+    if state is None:
+        return []
+    older = [path for path in state.all_model_checkpoint_paths if exists(path)]
+    return list(dict.fromkeys([state.model_checkpoint_path, *reversed(older)]))
 
 
 def read(prefix: str, names: Sequence[str] | None = None) -> dict[str, Array]:
@@ -188,3 +225,8 @@ def _difference(name: str, variable: tf.Variable, value: Array | None) -> str | 
     if tuple(variable.shape) != value.shape:
         return f"{name} is {list(value.shape)} there and {list(variable.shape)} here"
     return None
+
+
+def step_in(prefix: str) -> int:
+    """The global step in the name of a checkpoint."""
+    return int(prefix.rpartition("-")[2])

@@ -7,6 +7,8 @@ import logging
 import os
 from typing import Any, Final
 
+from rnn_core.distribution.cluster import Cluster, read_cluster
+from rnn_core.distribution.strategies import check_strategy, is_in_step
 from rnn_core.errors import ArgumentError, UnsupportedError
 
 logger = logging.getLogger("rnn_core")
@@ -49,13 +51,20 @@ class RunConfig:
     ``keep_checkpoint_max`` of 0 or ``None`` keeps all checkpoints; 0 for another number of steps or
     seconds means never, as ``None`` does.
 
+    ``train_distribute`` is a strategy that keeps replicas in step (``MirroredStrategy``,
+    ``MultiWorkerMirroredStrategy``) or a ``ParameterServerStrategy``; a cluster with parameter
+    servers in ``TF_CONFIG`` needs none. Its workers share an evaluation too, unless
+    ``eval_distribute`` is another. ``experimental_distribute`` is anything with these two as
+    attributes. What ``TF_CONFIG`` says of this process is in the attributes from ``cluster_spec``
+    on.
+
     ``session_config``, ``device_fn``, ``protocol`` and ``experimental_max_worker_delay_secs`` do
-    nothing, with a warning; nor do ``session_creation_timeout_secs`` and
-    ``checkpoint_save_graph_def``, as there are neither sessions nor graphs to save.
+    nothing, with a warning; nor does ``checkpoint_save_graph_def``, as there is no graph to save.
 
     Raises:
-        ArgumentError: both ways of saving are given, or a value is out of its range.
-        UnsupportedError: a distribution strategy is given.
+        ArgumentError: both ways of saving are given, a value is out of its range, or ``TF_CONFIG``
+            is not consistent.
+        UnsupportedError: a strategy is of another kind.
     """
 
     model_dir: str | None = None
@@ -75,11 +84,29 @@ class RunConfig:
     experimental_distribute: Any = None
     experimental_max_worker_delay_secs: int | None = None
     session_creation_timeout_secs: float = 7200
+    """How long parameter servers and workers are waited for at the start."""
     checkpoint_save_graph_def: bool = True
+    worker_timeout_secs: float = dataclasses.field(default=600, kw_only=True)
+    """How long a worker waits for the others at a step; then the training ends with an error."""
+
+    cluster_spec: Any = dataclasses.field(init=False)
+    """A ``tf.train.ClusterSpec``, empty for one process."""
+    task_type: str = dataclasses.field(init=False)
+    task_id: int = dataclasses.field(init=False)
+    is_chief: bool = dataclasses.field(init=False)
+    """Whether this process writes checkpoints and event files."""
+    master: str = dataclasses.field(init=False)
+    evaluation_master: str = dataclasses.field(init=False)
+    num_ps_replicas: int = dataclasses.field(init=False)
+    num_worker_replicas: int = dataclasses.field(init=False)
+    """Workers in all, the chief included."""
+    global_id_in_cluster: int | None = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self._check_saving()
         self._check_values()
+        self._take_strategies()
+        self._take_cluster(read_cluster(is_in_step(self.train_distribute)))
         for name in (*_NEVER_IF_ZERO, "model_dir"):
             object.__setattr__(self, name, _normal(getattr(self, name)))
         for name, instead in _WITHOUT_EFFECT.items():
@@ -97,12 +124,47 @@ class RunConfig:
             )
         if self.model_dir is not None and not os.fspath(self.model_dir):
             raise ArgumentError("RunConfig.model_dir: expected a path or None, got ''.")
-        for name in ("train_distribute", "eval_distribute", "experimental_distribute"):
-            if getattr(self, name) is not None:
-                raise UnsupportedError(
-                    f"RunConfig: {name} is not supported yet; leave it out to train in this "
-                    "process."
+        for name in ("worker_timeout_secs", "session_creation_timeout_secs"):
+            if getattr(self, name) <= 0:
+                raise ArgumentError(
+                    f"RunConfig.{name}: expected more than 0 seconds, got {getattr(self, name)}."
                 )
+
+    def _take_strategies(self) -> None:
+        """Those of ``experimental_distribute`` are moved to their own names."""
+        given = self.experimental_distribute
+        if given is not None and not hasattr(given, "train_distribute"):
+            raise UnsupportedError(
+                "RunConfig.experimental_distribute: expected the attributes train_distribute and "
+                f"eval_distribute, got {given!r}."
+            )
+        if getattr(given, "remote_cluster", None):
+            raise UnsupportedError(
+                "RunConfig: experimental_distribute.remote_cluster is not supported; start the "
+                "same program in each task of the cluster, with TF_CONFIG."
+            )
+        for name in ("train_distribute", "eval_distribute"):
+            other = getattr(given, name, None)
+            own = getattr(self, name)
+            if other is not None and own not in (None, other):
+                raise ArgumentError(
+                    f"RunConfig: {name} is given twice, also in experimental_distribute; drop one."
+                )
+            strategy = check_strategy(own if other is None else other, f"RunConfig.{name}")
+            object.__setattr__(self, name, strategy)
+
+    def _take_cluster(self, cluster: Cluster) -> None:
+        taken = vars(cluster) | {"cluster_spec": cluster.spec}
+        del taken["spec"]
+        model_dir = taken.pop("model_dir")
+        if model_dir is not None and _normal(self.model_dir) not in (None, model_dir):
+            raise ArgumentError(
+                f"RunConfig.model_dir: got {self.model_dir}, but TF_CONFIG has {model_dir}; drop "
+                "one."
+            )
+        for name, value in taken.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "model_dir", self.model_dir or model_dir)
 
     def _check_saving(self) -> None:
         given = [
@@ -128,7 +190,8 @@ class RunConfig:
             changes.setdefault("save_checkpoints_secs", None)
         elif changes.get("save_checkpoints_secs") is not None:
             changes.setdefault("save_checkpoints_steps", None)
-        unknown = sorted(set(changes) - {field.name for field in dataclasses.fields(self)})
+        settings = {field.name for field in dataclasses.fields(self) if field.init}
+        unknown = sorted(set(changes) - settings)
         if unknown:
             raise ArgumentError(f"RunConfig.replace: there is no {', '.join(unknown)}.")
         return dataclasses.replace(self, **changes)

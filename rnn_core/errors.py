@@ -13,7 +13,8 @@
     |-- NanLossDuringTrainingError (RuntimeError)   the loss is not a finite number
     |-- CheckpointError (ValueError)      a checkpoint cannot be read, or there is none
     |   `-- ArchitectureError             a checkpoint holds other variables than the model
-    `-- StorageError (OSError)            writing failed: a full disk, a read-only directory
+    |-- StorageError (OSError)            writing failed: a full disk, a read-only directory
+    `-- WorkerLostError (RuntimeError)    another worker is gone, or does not answer in time
 
 Each also subclasses the builtin that ``tf.estimator`` raised in the same case. A message says what
 was expected, what came, where, and what to do.
@@ -79,3 +80,7 @@ class ArchitectureError(CheckpointError):
 
 class StorageError(RnnCoreError, OSError):
     """Writing failed: the disk is full or the directory is read-only."""
+
+
+class WorkerLostError(RnnCoreError, RuntimeError):
+    """Another worker of the cluster is gone, or did not answer in time; the message names it."""

@@ -13,6 +13,8 @@ from typing import Any, Self
 from rnn_core import checkpoints, evaluation, prediction, training
 from rnn_core.arguments import check_steps
 from rnn_core.config import RunConfig
+from rnn_core.distribution.cluster import EVALUATOR
+from rnn_core.distribution.replicas import OneReplica, Replicas, replicas_of
 from rnn_core.eager import eagerly
 from rnn_core.errors import ArgumentError, CheckpointError
 from rnn_core.estimator_spec import EstimatorSpec
@@ -25,7 +27,8 @@ from rnn_core.inference import InferenceModel
 from rnn_core.inputs import call_input_fn
 from rnn_core.model import Model
 from rnn_core.model_fn import ModelFn, call_model_fn, check_model_fn
-from rnn_core.training import Plan, TrainableModel
+from rnn_core.trainable_model import TrainableModel
+from rnn_core.training import Plan
 from rnn_core.types import InputFn, ModeKeys
 from rnn_core.warm_start import WarmStartSettings, warm_start_settings
 
@@ -66,6 +69,7 @@ class Estimator(ExportMethods):
         self._trainable: TrainableModel | None = None
         self._evaluated: InferenceModel | None = None
         self._predicted: InferenceModel | None = None
+        self._replicas: Replicas | None = None
         self._predictions_running = 0
 
     def new_model(self, mode: str) -> Model:
@@ -126,11 +130,17 @@ class Estimator(ExportMethods):
         with storage_errors(self._model_dir):
             Path(self._model_dir).mkdir(parents=True, exist_ok=True)
         if self._trainable is None or self.latest_checkpoint() is None:
-            self._trainable = TrainableModel(self.new_model(ModeKeys.TRAIN))
+            self._trainable = TrainableModel(self.new_model(ModeKeys.TRAIN), self._in_step())
         looks = adapt(hooks, saving_listeners)
         plan = Plan(self._config, self._model_dir, looks, last_step, self._warm_start)
-        training.train(self._trainable, self._input(input_fn, ModeKeys.TRAIN), plan)
+        dataset = self._input(input_fn, ModeKeys.TRAIN, self._trainable.replicas)
+        training.train(self._trainable, dataset, plan)
         return self
+
+    def _in_step(self) -> Replicas | None:
+        """The replicas that a training's strategy keeps in step; None without a strategy."""
+        strategy = self._config.train_distribute
+        return None if strategy is None else replicas_of(self._config, strategy)
 
     @eagerly
     def evaluate(
@@ -149,13 +159,24 @@ class Estimator(ExportMethods):
         """
         check_steps(steps, None)
         onlookers = Onlookers(hooks, ModeKeys.EVAL, self._model_dir)
-        checkpoint = checkpoint_path or self.latest_checkpoint()
+        checkpoint = checkpoint_path or self._intact(self._evaluated)
         if self._evaluated is None or checkpoint is None:
             self._evaluated = InferenceModel(self.new_model(ModeKeys.EVAL))
         self._evaluated.load(checkpoint)
-        dataset = self._input(input_fn, ModeKeys.EVAL)
-        directory = self.eval_dir(name)
-        return evaluation.evaluate(self._evaluated, dataset, steps, directory, onlookers)
+        replicas = self.evaluating
+        dataset = self._input(input_fn, ModeKeys.EVAL, replicas)
+        directory = self.eval_dir(name) if replicas.worker == 0 else None
+        return evaluation.evaluate(self._evaluated, dataset, steps, directory, onlookers, replicas)
+
+    @property
+    def evaluating(self) -> Replicas:
+        """Those that share an evaluation: the workers of a training do."""
+        if self._replicas is None:
+            config = self._config
+            alone = config.task_type == EVALUATOR
+            strategy = None if alone else config.eval_distribute or config.train_distribute
+            self._replicas = replicas_of(config, strategy)
+        return self._replicas
 
     def predict(
         self,
@@ -173,8 +194,8 @@ class Estimator(ExportMethods):
         """
         onlookers = Onlookers(hooks, ModeKeys.PREDICT, self._model_dir)
         keys = [predict_keys] if isinstance(predict_keys, str) else predict_keys
-        model = self._model_for_prediction(checkpoint_path or self.latest_checkpoint())
-        dataset = self._input(input_fn, ModeKeys.PREDICT)
+        model = self._model_for_prediction(checkpoint_path or self._intact(self._predicted))
+        dataset = self._input(input_fn, ModeKeys.PREDICT, OneReplica())
         self._predictions_running += 1
         try:
             yield from prediction.predict(model, dataset, keys, yield_single_examples, onlookers)
@@ -188,6 +209,12 @@ class Estimator(ExportMethods):
             model = self._predicted = InferenceModel(self.new_model(ModeKeys.PREDICT))
         model.load(checkpoint)
         return model
+
+    def _intact(self, model: InferenceModel | None) -> str | None:
+        """The newest checkpoint that is whole; it is not read again if ``model`` holds it."""
+        latest = self.latest_checkpoint()
+        holds = model is not None and latest is not None and model.holds(latest)
+        return latest if holds else checkpoints.newest_intact(self._model_dir)
 
     def _may_reload(self, checkpoint: str | None) -> bool:
         return checkpoint is not None and self._predictions_running == 0
@@ -222,8 +249,8 @@ class Estimator(ExportMethods):
         checkpoint = self.latest_checkpoint()
         return 0 if checkpoint is None else checkpoints.step_of(checkpoint)
 
-    def _input(self, input_fn: InputFn, mode: str) -> Any:
-        return call_input_fn(input_fn, mode, self.params, self._config)
+    def _input(self, input_fn: InputFn, mode: str, replicas: Replicas) -> Any:
+        return call_input_fn(input_fn, mode, self.params, self._config, replicas)
 
 
 def _place(

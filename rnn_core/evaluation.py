@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from rnn_core.checks import named_errors
+from rnn_core.distribution.replicas import Replicas
 from rnn_core.errors import EmptyInputError
 from rnn_core.hooks.looking import Onlookers
 from rnn_core.inference import InferenceModel
@@ -23,26 +24,30 @@ def evaluate(
     model: InferenceModel,
     dataset: tf.data.Dataset,
     steps: int | None,
-    directory: str,
+    directory: str | None,
     onlookers: Onlookers,
+    replicas: Replicas,
 ) -> dict[str, float]:
     """Metrics over ``steps`` batches (None: all) by name, ``loss`` and ``global_step`` included.
 
-    An event file in ``directory`` gets them, and the path of the checkpoint they are of.
+    Many workers evaluate a share each, of ``steps`` batches, and all get the metrics of the whole.
+    An event file in ``directory``, if there is one, gets them, and the path of the checkpoint.
 
     Raises:
-        EmptyInputError: there is no batch.
+        EmptyInputError: there is no batch, for no worker.
         LabelError: a label cannot be used.
         StorageError: ``directory`` cannot be written.
+        WorkerLostError: another worker is gone, or does not answer in time.
     """
-    metrics = dict(sorted(model.metrics(_total(model, dataset, steps, onlookers)).items()))
+    total = _total(model, dataset, steps, onlookers, replicas)
+    metrics = dict(sorted(model.metrics(total).items()))
     _write(metrics, model, directory)
     text = ", ".join(f"{name} {value:.6g}" for name, value in _numbers(metrics).items())
     logger.info("step %d: %s", model.global_step, text)
     return {**metrics, "global_step": model.global_step}
 
 
-def _write(metrics: Mapping[str, Any], model: InferenceModel, directory: str) -> None:
+def _write(metrics: Mapping[str, Any], model: InferenceModel, directory: str | None) -> None:
     events = EventWriter(directory)
     numbers = _numbers(metrics)
     events.write(numbers, model.global_step)
@@ -58,7 +63,11 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _total(
-    model: InferenceModel, dataset: tf.data.Dataset, steps: int | None, onlookers: Onlookers
+    model: InferenceModel,
+    dataset: tf.data.Dataset,
+    steps: int | None,
+    onlookers: Onlookers,
+    replicas: Replicas,
 ) -> dict[str, Array]:
     iterator = iter(dataset)
     _begin(model, iterator, onlookers)
@@ -76,6 +85,8 @@ def _total(
         done += 1
         if onlookers:
             onlookers.after_batch(float(model.metrics(sums)["loss"]))
+    if replicas.worker_count > 1:
+        total = _over_workers(model, iterator, total, replicas)
     if not total:
         raise EmptyInputError(
             "input_fn: expected at least one batch to evaluate, got none. Check the file names and "
@@ -83,6 +94,25 @@ def _total(
         )
     onlookers.end()
     return total
+
+
+def _over_workers(
+    model: InferenceModel, iterator: Any, own: Mapping[str, Array], replicas: Replicas
+) -> dict[str, Array]:
+    """The sums of all workers; a worker without a batch knows their shapes from a trace."""
+    with named_errors():
+        specs = model.evaluate.get_concrete_function(iterator).structured_outputs
+    shapes = {name: tuple(specs[name].shape) for name in sorted(specs)}
+    parts = [np.ravel(own.get(name, np.zeros(shape))) for name, shape in shapes.items()]
+    table = replicas.table(np.concatenate([[float(bool(own))], *parts]).tolist())
+    if not table[:, 0].any():
+        return {}
+    # Added in the order of the workers, so that all of them get the same.
+    numbers = np.split(table[:, 1:].sum(0), np.cumsum([part.size for part in parts])[:-1])
+    return {
+        name: np.reshape(values, shape)
+        for (name, shape), values in zip(shapes.items(), numbers, strict=True)
+    }
 
 
 def _begin(model: InferenceModel, iterator: Any, onlookers: Onlookers) -> None:

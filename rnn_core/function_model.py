@@ -13,7 +13,7 @@ import tensorflow as tf
 from rnn_core import checkpoints
 from rnn_core.checks import require
 from rnn_core.config import RunConfig
-from rnn_core.errors import ModelFnError, NanLossDuringTrainingError
+from rnn_core.errors import ModelFnError, NanLossDuringTrainingError, UnsupportedError
 from rnn_core.estimator_spec import EstimatorSpec
 from rnn_core.export_outputs import ExportOutput, Supervised
 from rnn_core.model_fn import ModelFn, call_model_fn
@@ -80,6 +80,18 @@ class FunctionModel:
         )
         with tf.control_dependencies([moved, finite]):
             return tf.identity(loss)
+
+    def gradient_sums(self, features: Any, labels: Any, draw: tf.Tensor) -> tf.Tensor:
+        """Raises UnsupportedError: a ``train_op`` moves the variables itself."""
+        raise UnsupportedError(
+            "Estimator with a model_fn is not trained on many replicas: its train_op would move "
+            "each copy of the variables on its own. Leave train_distribute out, or use "
+            "RNNEstimator with a head."
+        )
+
+    def apply_sums(self, sums: tf.Tensor, global_step: tf.Variable) -> tf.Tensor:
+        """Never called, as there are no sums."""
+        raise NotImplementedError
 
     def reset_metrics(self) -> None:
         """Starts the sums of the metrics anew."""

@@ -10,6 +10,8 @@ from typing import Any
 import tensorflow as tf
 
 from rnn_core.config import RunConfig
+from rnn_core.distribution.replicas import Replicas
+from rnn_core.distribution.sharding import share
 from rnn_core.errors import ArgumentError, FeatureError
 from rnn_core.types import InputFn, ModeKeys
 
@@ -17,14 +19,20 @@ logger = logging.getLogger("rnn_core")
 
 
 def call_input_fn(
-    input_fn: InputFn, mode: str, params: Mapping[str, Any], config: RunConfig
+    input_fn: InputFn,
+    mode: str,
+    params: Mapping[str, Any],
+    config: RunConfig,
+    replicas: Replicas,
 ) -> tf.data.Dataset:
     """Calls ``input_fn`` with what it takes of ``mode``, ``params``, ``config``, ``input_context``.
 
     A value that is not a dataset is one batch that is repeated for ever, as in ``tf.estimator``.
+    With many workers each gets its share of the dataset, unless ``input_fn`` takes the
+    ``input_context`` and so sees to that itself.
 
     Raises:
-        ArgumentError: it is not callable.
+        ArgumentError: it is not callable, or its dataset cannot be shared among the workers.
     """
     if not callable(input_fn):
         raise ArgumentError(f"input_fn: expected a function, got {input_fn!r}.")
@@ -33,17 +41,26 @@ def call_input_fn(
         "mode": mode,
         "params": dict(params),
         "config": config,
-        "input_context": tf.distribute.InputContext(),
+        "input_context": _context(replicas),
     }
     given = input_fn(**{name: value for name, value in offered.items() if name in accepted})
     if isinstance(given, tf.data.Dataset):
-        return given
+        shares = replicas.worker_count > 1 and "input_context" not in accepted
+        return share(given, replicas.worker, replicas.worker_count) if shares else given
     if mode == ModeKeys.PREDICT:
         logger.warning(
             "input_fn returned one batch and no dataset: predictions of it repeat for ever. Return "
             "tf.data.Dataset.from_tensors(...) to get them once."
         )
     return tf.data.Dataset.from_tensors(given).repeat()
+
+
+def _context(replicas: Replicas) -> Any:
+    return tf.distribute.InputContext(
+        num_input_pipelines=replicas.worker_count,
+        input_pipeline_id=replicas.worker,
+        num_replicas_in_sync=replicas.worker_count * replicas.local_count,
+    )
 
 
 def split(element: Any) -> tuple[Any, Any]:

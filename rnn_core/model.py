@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import tensorflow as tf
 
 from rnn_core import checkpoints
 from rnn_core.checks import require
+from rnn_core.distribution import packing
 from rnn_core.errors import NanLossDuringTrainingError
 from rnn_core.export_outputs import ExportOutput, Supervised
 from rnn_core.heads import Head
+from rnn_core.heads.base import SUM, SUM_OVER_BATCH_SIZE, Losses
 from rnn_core.heads.sequential import SequentialHeadWrapper
 from rnn_core.heads.weights import require_some_weight
 from rnn_core.inputs import named_features
 from rnn_core.network import Network, NetworkSpec
 from rnn_core.optimizers import OptimizerSpec
+from rnn_core.sequence_mask import require_rows
 from rnn_core.types import Array, Features, Predictions
 
 logger = logging.getLogger("rnn_core")
+
+_SUMS_BEFORE: Final = 3
+"""The numbers that come before the gradients in ``gradient_sums``."""
 
 
 class Model(Protocol):
@@ -35,6 +41,15 @@ class Model(Protocol):
 
     def train_step(self, features: Features, labels: Any, global_step: tf.Variable) -> tf.Tensor:
         """Updates the variables and the global step; the loss, a float32 scalar."""
+
+    def gradient_sums(self, features: Features, labels: Any, draw: tf.Tensor) -> tf.Tensor:
+        """What adds up over the batches of many replicas; float32 [S].
+
+        ``draw`` is the int64 number that random numbers are drawn by. A batch may have no rows.
+        """
+
+    def apply_sums(self, sums: tf.Tensor, global_step: tf.Variable) -> tf.Tensor:
+        """``train_step``, out of the ``gradient_sums`` of all replicas."""
 
     def reset_metrics(self) -> None:
         """Called before the first batch of an evaluation."""
@@ -77,6 +92,7 @@ class RecurrentModel:
         trainable = self._network.trainable
         self._trainable = list(trainable.values())
         self._optimizer = None if optimizer is None else optimizer.make(trainable)
+        self._parts: tuple[packing.Part, ...] = ()
 
     @property
     def variables(self) -> dict[str, tf.Variable]:
@@ -107,21 +123,64 @@ class RecurrentModel:
 
     def train_step(self, features: Features, labels: Any, global_step: tf.Variable) -> tf.Tensor:
         """One step of the optimizer along the gradient of the loss; gives the loss."""
-        if self._optimizer is None:
-            raise RuntimeError("A model without an optimizer cannot be trained.")
+        losses, gradients = self._gradients(features, labels, global_step)
+        rows, weighted = tf.size(losses.per_example), tf.math.count_nonzero(losses.weights)
+        self._move(gradients, losses.reduced, rows, weighted, global_step)
+        return losses.reduced
+
+    def gradient_sums(self, features: Features, labels: Any, draw: tf.Tensor) -> tf.Tensor:
+        """Examples, those with a weight, the loss and the gradients, as sums over the examples."""
+        losses, gradients = self._gradients(features, labels, draw)
+        examples = tf.cast(tf.size(losses.per_example), tf.float32)
+        factor = examples if self._is_mean else tf.ones([])
+        self._parts = packing.layout(gradients, self._trainable)
+        weighted = tf.math.count_nonzero(losses.weights, dtype=tf.float32)
+        head = tf.stack([examples, weighted, losses.reduced * factor])
+        return tf.concat([head, packing.pack(gradients, self._trainable, factor)], 0)
+
+    def apply_sums(self, sums: tf.Tensor, global_step: tf.Variable) -> tf.Tensor:
+        """One step along the gradient of the loss over all examples; gives that loss."""
+        examples, weighted, loss = tf.unstack(sums[:_SUMS_BEFORE])
+        divisor = tf.maximum(examples, 1.0) if self._is_mean else tf.ones([])
+        loss = loss / divisor
+        gradients = packing.unpack(sums[_SUMS_BEFORE:], self._parts, divisor)
+        self._move(gradients, loss, examples, weighted, global_step)
+        return loss
+
+    @property
+    def _is_mean(self) -> bool:
+        return getattr(self._head, "loss_reduction", SUM_OVER_BATCH_SIZE) != SUM
+
+    def _gradients(
+        self, features: Features, labels: Any, draw: tf.Tensor
+    ) -> tuple[Losses, list[Any]]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._trainable)
-            losses = self._head.losses(*self._examples(features, labels, global_step))
-            loss = losses.reduced
-        gradients = tape.gradient(loss, self._trainable)
-        checks = [_finite(loss, global_step), require_some_weight(losses.weights)]
+            losses = self._head.losses(*self._examples(features, labels, draw))
+        return losses, tape.gradient(losses.reduced, self._trainable)
+
+    def _move(
+        self,
+        gradients: Sequence[Any],
+        loss: tf.Tensor,
+        examples: tf.Tensor,
+        weighted: tf.Tensor,
+        global_step: tf.Variable,
+    ) -> None:
+        """Checks what was found over the whole batch, and moves the variables."""
+        if self._optimizer is None:
+            raise RuntimeError("A model without an optimizer cannot be trained.")
+        checks = [
+            require_rows(examples),
+            require_some_weight(examples, weighted),
+            _finite(loss, global_step),
+        ]
         with tf.control_dependencies(checks):
             self._optimizer.apply(gradients, global_step)
             global_step.assign_add(1)
-        return loss
 
     def _examples(
-        self, features: Features, labels: Any, training_step: tf.Variable | None = None
+        self, features: Features, labels: Any, training_step: tf.Tensor | None = None
     ) -> tuple[Features, Any, tf.Tensor]:
         """What the head reads: features, labels and logits, of real steps if each is labelled."""
         named = named_features(features)

@@ -7,14 +7,16 @@ decides both.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import tensorflow as tf
 
-from rnn_core.checks import checked
+from rnn_core.checks import checked, require
 from rnn_core.column_state import get_feature
 from rnn_core.errors import FeatureError
 from rnn_core.types import Features
+
+_TO_TRAIN_ON: Final = "Sequences to train on"
 
 
 def given_mask(features: Features, key: str) -> tf.Tensor | None:
@@ -81,14 +83,29 @@ def with_steps(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         mask: bool [B, T].
 
     Raises:
-        FeatureError: the batch has no rows, or a row has no real step (while running).
+        FeatureError: a row has no real step (while running).
     """
     empty = tf.where(~tf.reduce_any(mask, 1))[:, 0]
     return checked(
         values,
-        tf.equal(tf.size(empty), 0) & (tf.shape(mask)[0] > 0),
+        tf.equal(tf.size(empty), 0),
         FeatureError,
-        "Sequences to train on: expected at least one row in a batch, and a step in each; filter "
-        "the others out in input_fn. The number of rows, and the first rows without a step",
+        f"{_TO_TRAIN_ON}: expected a step in each row; filter the others out in input_fn. The "
+        "number of rows, and the first ones without a step",
         tf.concat([tf.shape(mask, tf.int64)[:1], empty[:5]], 0),
+    )
+
+
+def require_rows(rows: tf.Tensor) -> tf.Operation:
+    """An operation that stops the graph if a batch to train on has no rows, on no replica.
+
+    Raises:
+        FeatureError: while running.
+    """
+    return require(
+        rows > 0,
+        FeatureError,
+        f"{_TO_TRAIN_ON}: expected at least one row in a batch; filter empty ones out in "
+        "input_fn. Rows",
+        tf.cast(rows, tf.int32),
     )

@@ -31,10 +31,13 @@ class Writer(Protocol):
 
 
 class EventWriter:
-    """Appends numbers to an event file of its own in ``directory``, made with the first one."""
+    """Appends numbers to an event file of its own in ``directory``, made with the first one.
 
-    def __init__(self, directory: str) -> None:
-        self._directory = Path(directory)
+    Without a directory nothing is written: only one of many workers has one.
+    """
+
+    def __init__(self, directory: str | None) -> None:
+        self._directory = None if directory is None else Path(directory)
         self._writer: Any = None
 
     def write(self, values: Mapping[str, float], step: int) -> None:
@@ -60,27 +63,29 @@ class EventWriter:
         self._write(step, session_log=log)
 
     def _write(self, step: int, **what: Any) -> None:
+        if self._directory is None:
+            return
         with storage_errors(self._directory):
             if self._writer is None:
-                self._open()
+                self._writer = _open(self._directory)
             event = _Event(wall_time=time.time(), step=step, **what)
             self._writer.write(event.SerializeToString())
             self._writer.flush()
-
-    def _open(self) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        now = time.time()
-        name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}"
-        path = self._directory / f"{name}.{os.getpid()}.{next(_numbers)}"
-        self._writer = tf.io.TFRecordWriter(str(path))
-        start = _Event(wall_time=now, file_version="brain.Event:2")
-        self._writer.write(start.SerializeToString())
 
     def close(self) -> None:
         """Closes the file; what is written later goes to a new one."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def _open(directory: Path) -> Any:
+    directory.mkdir(parents=True, exist_ok=True)
+    now = time.time()
+    name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}"
+    writer = tf.io.TFRecordWriter(str(directory / f"{name}.{os.getpid()}.{next(_numbers)}"))
+    writer.write(_Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+    return writer
 
 
 class _GivenWriter:

@@ -1,76 +1,36 @@
-"""The training loop: steps run in one graph between two moments at which somebody must look."""
+"""The training loop: steps run in one graph between two moments at which somebody must look.
+
+With many workers all of them run this loop, and agree at each such moment: how many steps are next,
+whether to save, whether to end. Only the chief writes checkpoints and event files.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-from rnn_core import checkpoints, input_position
 from rnn_core.checks import named_errors
 from rnn_core.config import RunConfig
-from rnn_core.errors import EmptyInputError, NanLossDuringTrainingError, StorageError
-from rnn_core.hooks import CheckpointSaverHook, Hook, HookContext, adapt
+from rnn_core.distribution.cluster import workers
+from rnn_core.distribution.cost import ExchangeCost
+from rnn_core.distribution.presence import Presence, State
+from rnn_core.distribution.watchdog import Watchdog
+from rnn_core.errors import EmptyInputError, NanLossDuringTrainingError
+from rnn_core.hooks import Hook, HookContext, adapt
 from rnn_core.input_position import InputPosition
-from rnn_core.inputs import split
-from rnn_core.model import Model
+from rnn_core.interruption import Interrupted, Interruption
+from rnn_core.pace import Pace, is_due, steps_to_next_look
+from rnn_core.saving import Saving
 from rnn_core.summaries import EventWriter
-from rnn_core.warm_start import WarmStartSettings, warm_start
+from rnn_core.trainable_model import TrainableModel
+from rnn_core.warm_start import WarmStartSettings
 
 logger = logging.getLogger("rnn_core")
-
-_MOST_STEPS_BLIND: Final = 100
-"""Steps between two looks at the clock, when checkpoints are saved by time."""
-
-
-class TrainableModel:
-    """A model with its global step, and the compiled loop that trains it."""
-
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        self.global_step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.run = tf.function(self._run, autograph=False)
-
-    @property
-    def variables(self) -> dict[str, tf.Variable]:
-        """All that a checkpoint holds, by name."""
-        return {"global_step": self.global_step, **self.model.variables}
-
-    def restore(self, checkpoint: str) -> None:
-        """Takes the values of a checkpoint. Raises CheckpointError."""
-        self.model.restore(checkpoint)
-        self.global_step.assign(checkpoints.step_of(checkpoint))
-
-    def prepare(self, iterator: Any) -> None:
-        """Traces the loop, which makes the variables of a model that is given as a function."""
-        self.run.get_concrete_function(iterator, tf.constant(0))
-
-    def _run(self, iterator: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Up to ``count`` steps; how many there were, and the last loss."""
-
-        def step(done: tf.Tensor, _: tf.Tensor, loss: tf.Tensor) -> tuple[Any, ...]:
-            element = iterator.get_next_as_optional()
-            return tf.cond(
-                element.has_value(),
-                lambda: (done + 1, True, self._step(element.get_value())),
-                lambda: (done, False, loss),
-            )
-
-        done, _, loss = tf.while_loop(
-            lambda done, more, _: (done < count) & more,
-            step,
-            (tf.constant(0), tf.constant(True), tf.constant(0.0)),
-            parallel_iterations=1,
-        )
-        return done, loss
-
-    def _step(self, element: Any) -> tf.Tensor:
-        features, labels = split(element)
-        return self.model.train_step(features, labels, self.global_step)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,94 +49,150 @@ class Plan:
 def train(model: TrainableModel, dataset: tf.data.Dataset, plan: Plan) -> None:
     """Trains from the newest checkpoint of ``plan.model_dir``, or from the start.
 
+    SIGTERM ends it with a checkpoint; see ``interruption``.
+
     Raises:
         EmptyInputError: the dataset has no batch.
         NanLossDuringTrainingError: the loss is not finite.
         LabelError: a label cannot be used.
         CheckpointError, StorageError: a checkpoint cannot be read or written.
+        WorkerLostError: another worker is gone, or does not answer in time.
     """
-    _Loop(model, InputPosition(dataset), plan).run()
+    replicas = model.replicas
+    position = InputPosition(dataset, replicas.worker, replicas.worker_count)
+    with Interruption() as interruption, contextlib.ExitStack() as stack:
+        loop = _Loop(model, position, plan, interruption)
+        stack.callback(loop.close)
+        if plan.config.cluster_spec.jobs:
+            loop.show_to_others(stack)
+        try:
+            loop.run()
+        except Interrupted:
+            loop.interrupted = True
+    if loop.interrupted:
+        interruption.leave()
 
 
 class _Loop:
     """One call of ``train``."""
 
-    def __init__(self, model: TrainableModel, position: InputPosition, plan: Plan) -> None:
-        config = plan.config
+    def __init__(
+        self,
+        model: TrainableModel,
+        position: InputPosition,
+        plan: Plan,
+        interruption: Interruption,
+    ) -> None:
+        self.interrupted = False
         self._model, self._position, self._plan = model, position, plan
-        self._keeper = checkpoints.Keeper(
-            plan.model_dir, config.keep_checkpoint_max, config.keep_checkpoint_every_n_hours
-        )
-        self._events = EventWriter(plan.model_dir)
+        self._replicas = model.replicas
+        self._interruption = interruption
         self._context = HookContext(model_dir=plan.model_dir)
+        self._events = EventWriter(plan.model_dir if model.replicas.worker == 0 else None)
+        self._saving = Saving(
+            model, position, plan.config, self._context, self._events, interruption
+        )
+        self._hooks: list[Hook] = []
         self._due: list[Hook] = []
-        self._saved: str | None = None
-        self._saved_step = -1
-        self._saved_at = time.monotonic()
+        self._pace = Pace()
+        self._cost = ExchangeCost(model)
+        self._presence: Presence | None = None
+        self._watchdog: Watchdog | None = None
         self._rate_from = (0, time.monotonic())
+
+    def show_to_others(self, stack: contextlib.ExitStack) -> None:
+        """Tells the other workers of this one, and watches over its steps."""
+        config = self._plan.config
+        task = f"{config.task_type}-{config.task_id}"
+        self._presence = stack.enter_context(Presence(self._plan.model_dir, task).entered())
+        if self._replicas.worker_count > 1:
+            self._watchdog = stack.enter_context(Watchdog(config).entered())
 
     def run(self) -> None:
         with named_errors():
             self._model.prepare(self._position.iterator)
-        own = adapt(self._model.model.hooks())
-        self._plan = dataclasses.replace(self._plan, hooks=[*self._plan.hooks, *own])
-        resumed = self._restore()
+        self._hooks = [*self._plan.hooks, *adapt(self._model.model.hooks())]
+        self._saving.hooks = self._hooks
+        resumed = self._saving.restore(self._plan.warm_start)
         self._begin()
-        ended, first = False, self._context.global_step
-        while not (ended or self._context.stop_requested or self._finished()):
-            ended = self._advance()
-            if ended and self._context.global_step == first and not resumed:
+        first = self._context.global_step
+        while (count := self._agree()) > 0:
+            done = self._advance(count)
+            if done == count:
+                self._look()
+                continue
+            if self._context.global_step == first and not resumed:
                 self._refuse_empty_input()
-            self._look(ended)
+            break
         self._end()
 
-    def _restore(self) -> bool:
-        """Takes up the newest checkpoint; says whether its input position was taken up too."""
-        self._saved = checkpoints.latest(self._plan.model_dir)
-        if self._saved is None:
-            if self._plan.warm_start is not None:
-                warm_start(self._model.variables, self._plan.warm_start)
-            return False
-        self._model.restore(self._saved)
-        self._saved_step = int(self._model.global_step.numpy())
-        logger.info("Restored %s", self._saved)
-        return self._position.restore(self._saved)
+    def close(self) -> None:
+        """Leaves nothing half done, also after an error."""
+        self._saving.close()
+        self._events.close()
 
     def _begin(self) -> None:
         context = self._context
         context.global_step = int(self._model.global_step.numpy())
-        context.variables, context.checkpoint_path = self._model.variables, self._saved
+        context.variables = self._model.variables
         self._rate_from = (context.global_step, time.monotonic())
         self._events.write_start(context.global_step + 1)
-        for hook in self._plan.hooks:
+        for hook in self._hooks:
             hook.begin(context)
-        if self._saved is None:
-            self._save()
+        if context.checkpoint_path is None:
+            self._saving.save()
 
-    def _finished(self) -> bool:
+    def _agree(self) -> int:
+        """How many steps all workers run next; 0: the training ends here.
+
+        What one of them wants to be saved is saved first.
+        """
+        context = self._context
+        looks = [hook.next_look(context.global_step) for hook in self._hooks]
         last = self._plan.last_step
-        return last is not None and self._context.global_step >= last
+        count = steps_to_next_look(
+            context.global_step, self._plan.config, last, looks, self._pace.most_steps
+        )
+        ends = context.stop_requested or (last is not None and context.global_step >= last)
+        saves = context.save_requested or self._saving.is_due_by_time()
+        wish = [max(count, 0), ends, saves, self._interruption.requested]
+        with self._watched():
+            wishes = self._replicas.table(wish)
+        self.interrupted = bool(wishes[:, 3].any())
+        context.save_requested = False
+        if wishes[:, 2].any():
+            self._saving.save()
+        if wishes[:, 1].any() or self.interrupted:
+            return 0
+        count = int(wishes[:, 0].min())
+        self._due = [
+            hook
+            for hook, at in zip(self._hooks, looks, strict=True)
+            if at == context.global_step + count
+        ]
+        return count
 
-    def _advance(self) -> bool:
-        """Runs to the next look; says whether the input ended."""
-        context, hooks = self._context, self._plan.hooks
-        looks = [hook.next_look(context.global_step) for hook in hooks]
-        count = steps_to_next_look(context.global_step, self._plan, looks)
-        self._due = [h for h, at in zip(hooks, looks, strict=True) if at == context.step + count]
-        for hook in hooks:
-            hook.before_steps(context)
+    def _watched(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._watchdog is None else self._watchdog.watching()
+
+    def _advance(self, count: int) -> int:
+        """Runs ``count`` steps, or those that the input has; how many they were."""
+        for hook in self._hooks:
+            hook.before_steps(self._context)
+        self._pace.begin()
         try:
-            with named_errors():
+            with named_errors(), self._replicas.errors(), self._watched():
                 done, loss = self._model.run(self._position.iterator, tf.constant(count))
                 steps = int(done.numpy())
         except NanLossDuringTrainingError as error:
             self._end_with_nan(error)
-            return True
-        self._position.batches += steps
+            return 0
+        self._pace.end(steps)
+        self._position.batches += steps * self._replicas.local_count
         if steps:
-            context.global_step += steps
-            context.loss = float(loss.numpy())
-        return steps < count
+            self._context.global_step += steps
+            self._context.loss = float(loss.numpy())
+        return steps
 
     def _refuse_empty_input(self) -> None:
         if not self._context.stop_requested:
@@ -193,21 +209,20 @@ class _Loop:
         self._context.global_step = int(self._model.global_step.numpy())
         self._context.request_stop()
 
-    def _look(self, ended: bool) -> None:
+    def _look(self) -> None:
         step, config = self._context.global_step, self._plan.config
-        if ended:
-            return
+        if self._presence is not None:
+            self._presence.step = step
+        self._saving.notice()
         if step == 1 or is_due(step, config.save_summary_steps):
             self._events.write({"loss": self._context.loss}, step)
         if is_due(step, config.log_step_count_steps):
             self._log()
-        if self._save_is_due():
-            self._save()
+        if self._saving.is_due(step):
+            self._saving.save()
         for hook in self._due:
             hook.after_steps(self._context)
-        if self._context.save_requested and self._saved_step != step:
-            self._save()
-        self._context.save_requested = False
+        self._cost.judge(self._pace.seconds_a_step)
 
     def _log(self) -> None:
         step, now = self._context.global_step, time.monotonic()
@@ -217,66 +232,22 @@ class _Loop:
         self._events.write({"global_step/sec": rate}, step)
         logger.info("step %d: loss %.6g (%.1f steps/s)", step, self._context.loss, rate)
 
-    def _save_is_due(self) -> bool:
-        config = self._plan.config
-        if self._is_saved_by_hook():
-            return False
-        if config.save_checkpoints_steps is not None:
-            return is_due(self._context.global_step, config.save_checkpoints_steps)
-        seconds = config.save_checkpoints_secs
-        return seconds is not None and time.monotonic() - self._saved_at >= seconds
-
-    def _is_saved_by_hook(self) -> bool:
-        return any(
-            isinstance(hook, CheckpointSaverHook) and hook.saves_into(self._plan.model_dir)
-            for hook in self._plan.hooks
-        )
-
-    def _save(self) -> None:
-        step = self._context.global_step
-        for hook in self._plan.hooks:
-            hook.before_save(self._context)
-        prefix = self._keeper.path(f"model.ckpt-{step}")
-        try:
-            self._position.save(prefix)
-            self._saved = self._keeper.save(self._model.variables, step)
-        except StorageError:
-            input_position.forget(prefix)
-            raise
-        self._saved_step, self._saved_at = step, time.monotonic()
-        self._context.checkpoint_path = self._saved
-        self._events.write_checkpoint(self._saved, step)
-        logger.info("Saved %s", self._saved)
-        for hook in self._plan.hooks:
-            hook.after_save(self._context, self._saved)
-
     def _end(self) -> None:
-        if self._saved_step != self._context.global_step:
-            self._save()
-        for hook in self._plan.hooks:
-            hook.end(self._context)
-        if self._saved is not None:
-            input_position.forget(self._saved)
-        self._events.close()
+        self._saving.save()
+        self._saving.wait()
+        if self.interrupted:
+            step = self._context.global_step
+            logger.warning("Interrupted at step %d, which is saved; leaving.", step)
+        else:
+            for hook in self._hooks:
+                hook.end(self._context)
+            self._saving.forget_position()
+        if self._presence is not None:
+            self._leave_together(self._presence)
 
-
-def is_due(step: int, every: int | None) -> bool:
-    """Whether something that happens every ``every`` steps happens at ``step``."""
-    return every is not None and step % every == 0
-
-
-def steps_to_next_look(step: int, plan: Plan, looks: Iterable[int | None]) -> int:
-    """How many steps may run before somebody must look; ``looks`` are the hooks' next steps."""
-    config = plan.config
-    periods = (
-        config.save_summary_steps,
-        config.log_step_count_steps,
-        config.save_checkpoints_steps,
-    )
-    distances = [every - step % every for every in periods if every is not None]
-    distances += [at - step for at in looks if at is not None]
-    if plan.last_step is not None:
-        distances.append(plan.last_step - step)
-    if step == 0 and config.save_summary_steps is not None:
-        distances.append(1)
-    return min([*distances, _MOST_STEPS_BLIND])
+    def _leave_together(self, presence: Presence) -> None:
+        config = self._plan.config
+        presence.step = self._context.global_step
+        state: State = "interrupted" if self.interrupted else "done"
+        others = workers(config.cluster_spec) if self._replicas.worker_count > 1 else []
+        presence.leave_together(state, others, config.worker_timeout_secs)

@@ -56,16 +56,20 @@ def weights(
     return checked(found, tf.equal(tf.size(wrong), 0), LabelError, message, wrong[:5])
 
 
-def require_some_weight(batch: tf.Tensor) -> tf.Operation:
+def require_some_weight(examples: tf.Tensor, weighted: tf.Tensor) -> tf.Operation:
     """An operation that stops the graph if all weights of the batch are zero: it teaches nothing.
+
+    Args:
+        examples: a scalar, how many there are in the batch.
+        weighted: a scalar, how many of them have a weight that is not zero.
 
     Raises:
         LabelError: while running.
     """
     return require(
-        tf.reduce_any(batch > 0) | tf.equal(tf.size(batch), 0),
+        (weighted > 0) | tf.equal(examples, 0),
         LabelError,
         "Weights: expected at least one in the batch to be more than 0, or there is nothing to "
         "train on; filter such rows out, or make batches larger. Rows",
-        tf.shape(batch)[0],
+        tf.cast(examples, tf.int32),
     )

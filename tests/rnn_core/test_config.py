@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tensorflow as tf
 
 from rnn_core import ArgumentError, RunConfig, UnsupportedError
 
@@ -71,7 +73,9 @@ def test_arguments_have_the_order_of_tensorflow_2_15() -> None:
         "experimental_max_worker_delay_secs",
         "session_creation_timeout_secs",
         "checkpoint_save_graph_def",
+        "worker_timeout_secs",
     ]
+    assert list(inspect.signature(RunConfig).parameters.values())[-1].kind.name == "KEYWORD_ONLY"
 
 
 def test_a_path_becomes_its_string() -> None:
@@ -90,6 +94,29 @@ def test_only_what_exists_can_be_replaced() -> None:
 
 
 @pytest.mark.parametrize("name", ["train_distribute", "eval_distribute", "experimental_distribute"])
-def test_a_distribution_strategy_is_refused(name: str) -> None:
+def test_what_is_no_strategy_is_refused(name: str) -> None:
     with pytest.raises(UnsupportedError, match=name):
         RunConfig(**{name: object()})
+
+
+def test_a_strategy_is_kept_wherever_it_was_given() -> None:
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    assert RunConfig(train_distribute=strategy).train_distribute is strategy
+    both = SimpleNamespace(train_distribute=strategy, eval_distribute=None)
+    assert RunConfig(experimental_distribute=both).train_distribute is strategy
+    assert RunConfig(experimental_distribute=both).replace(tf_random_seed=1).tf_random_seed == 1
+    other = tf.distribute.MirroredStrategy(["CPU:0"])
+    with pytest.raises(ArgumentError, match="given twice"):
+        RunConfig(train_distribute=other, experimental_distribute=both)
+
+
+def test_a_remote_cluster_is_refused() -> None:
+    remote = SimpleNamespace(train_distribute=None, eval_distribute=None, remote_cluster={"a": 1})
+    with pytest.raises(UnsupportedError, match="remote_cluster"):
+        RunConfig(experimental_distribute=remote)
+
+
+@pytest.mark.parametrize("name", ["worker_timeout_secs", "session_creation_timeout_secs"])
+def test_a_time_limit_is_positive(name: str) -> None:
+    with pytest.raises(ArgumentError, match=name):
+        RunConfig(**{name: 0})

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from rnn_core import InputPositionError
-from rnn_core.input_position import InputPosition, forget, has_exact_state
+from rnn_core.input_position import InputPosition, has_exact_state
 
 
 def shuffled() -> tf.data.Dataset:
@@ -67,7 +67,7 @@ def test_a_forgotten_position_is_gone_and_its_checkpoint_is_not(tmp_path: Path) 
     checkpoint = str(tmp_path / "model.ckpt-5")
     InputPosition(shuffled()).save(checkpoint)
     (tmp_path / "model.ckpt-5.index").touch()
-    forget(checkpoint)
+    InputPosition(shuffled()).forget(checkpoint)
     assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt-5.index"]
 
 

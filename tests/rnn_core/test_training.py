@@ -13,7 +13,6 @@ import tensorflow as tf
 import rnn_core
 from rnn_core import Hook, HookContext, checkpoints
 from rnn_core.summaries import read_events
-from rnn_core.training import Plan, is_due, steps_to_next_look
 from tests.rnn_core.samples import Data, make_estimator, same_bits, weights_of
 
 
@@ -41,23 +40,6 @@ class Recorder(Hook):
 
     def end(self, context: HookContext) -> None:
         self.seen.append(("end", context.global_step))
-
-
-def plan(**changes: Any) -> Plan:
-    periods = {"save_summary_steps": 10, "log_step_count_steps": 15, "save_checkpoints_steps": 50}
-    config = rnn_core.RunConfig(**{**periods, **changes})
-    return Plan(config, "unused", [Recorder(7)], 100)
-
-
-@pytest.mark.parametrize(("step", "expected"), [(0, 1), (1, 6), (7, 3), (45, 4), (98, 2), (10, 4)])
-def test_steps_run_until_somebody_must_look(step: int, expected: int) -> None:
-    looks = [hook.next_look(step) for hook in plan().hooks]
-    assert steps_to_next_look(step, plan(), looks) == expected
-
-
-def test_a_period_of_none_is_never_due() -> None:
-    assert not is_due(10, None)
-    assert is_due(10, 5)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,164 @@
+"""The replicas of a training, and what they tell each other.
+
+Everything that is exchanged is a sum: of the buffers of all replicas once a step, and of a table
+with one row a worker whenever the workers must agree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from rnn_core.config import RunConfig
+from rnn_core.distribution import addresses
+from rnn_core.distribution.cluster import Cluster
+from rnn_core.distribution.strategies import is_in_step
+from rnn_core.errors import ArgumentError, WorkerLostError
+from rnn_core.types import Array
+
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.InternalError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.UnknownError,
+)
+"""What a collective raises when another worker is gone, stopped, cut off or started anew."""
+
+
+class Replicas(Protocol):
+    """All replicas of a training; this process has ``local_count`` of them."""
+
+    worker: int
+    """The index of this process among the workers; 0 is the chief."""
+    worker_count: int
+    local_count: int
+
+    def total(self, function: Callable[[int], tf.Tensor]) -> tf.Tensor:
+        """In a graph: the sum over all replicas of ``function`` of the local index."""
+
+    def table(self, row: Sequence[float]) -> Array:
+        """float64 [workers, len(row)]: the rows of all workers, which must all call this."""
+
+    def errors(self) -> contextlib.AbstractContextManager[None]:
+        """Turns the errors of an exchange into WorkerLostError."""
+
+
+class OneReplica:
+    """One process with one device."""
+
+    worker, worker_count, local_count = 0, 1, 1
+
+    def total(self, function: Callable[[int], tf.Tensor]) -> tf.Tensor:
+        """What the only replica has."""
+        return function(0)
+
+    def table(self, row: Sequence[float]) -> Array:
+        """The row of the only worker."""
+        return np.asarray([row], np.float64)
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Changes nothing."""
+        yield
+
+
+class ReplicasInStep:
+    """The replicas of ``MirroredStrategy`` or ``MultiWorkerMirroredStrategy``.
+
+    Args:
+        strategy: the strategy.
+        config: names the worker of this process and how long others are waited for.
+
+    Raises:
+        ArgumentError: the strategy was made for another cluster than ``TF_CONFIG`` has now.
+    """
+
+    def __init__(self, strategy: Any, config: RunConfig) -> None:
+        self._strategy = strategy
+        self.local_count = len(strategy.extended.worker_devices)
+        self.worker_count = strategy.num_replicas_in_sync // self.local_count
+        self.worker = (config.global_id_in_cluster or 0) if self.worker_count > 1 else 0
+        if self.worker_count not in (1, config.num_worker_replicas):
+            raise ArgumentError(
+                f"train_distribute: the strategy has {self.worker_count} workers, and TF_CONFIG "
+                f"{config.num_worker_replicas}. Set TF_CONFIG before the strategy is made, and "
+                "leave it as it is."
+            )
+        self._cluster = Cluster(
+            config.cluster_spec, config.task_type, config.task_id, config.is_chief
+        )
+        self._options = tf.distribute.experimental.CommunicationOptions(
+            timeout_seconds=float(config.worker_timeout_secs) if self.worker_count > 1 else None
+        )
+        self._summed_rows = tf.function(self._sum_rows, autograph=False)
+
+    def total(self, function: Callable[[int], tf.Tensor]) -> tf.Tensor:
+        """Each replica calls ``function`` on its device; the sum of what they give."""
+        local = itertools.count()
+
+        def on_replica() -> tf.Tensor:
+            # The replicas of a process are traced one after the other; identity gives the value
+            # the device of its replica, which the exchange asks for.
+            value = tf.identity(function(next(local)))
+            context = tf.distribute.get_replica_context()
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, value, self._options)
+
+        result: tf.Tensor = self._strategy.experimental_local_results(
+            self._strategy.run(on_replica)
+        )[0]
+        return result
+
+    def table(self, row: Sequence[float]) -> Array:
+        """Each worker adds its row where the others have zeros.
+
+        Raises:
+            WorkerLostError: a worker is gone, or did not come in time.
+        """
+        if self.worker_count == 1:
+            return np.asarray([row], np.float64)
+        rows = np.zeros([self.worker_count, len(row)])
+        rows[self.worker] = row
+        with self.errors():
+            found: Array = self._summed_rows(tf.constant(rows)).numpy()
+        return found
+
+    def _sum_rows(self, rows: tf.Tensor) -> tf.Tensor:
+        return self.total(lambda replica: rows if replica == 0 else tf.zeros_like(rows))
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Names the worker that is missing.
+
+        Raises:
+            WorkerLostError: an exchange failed.
+        """
+        try:
+            yield
+        except _LOST as error:
+            if self.worker_count == 1:
+                raise
+            raise WorkerLostError(
+                f"{self._cluster.task_type} {self._cluster.task_id} lost the others: "
+                f"{_reason(error)}. {addresses.describe(self._cluster)} Start all workers again: "
+                "they go on from the newest checkpoint."
+            ) from None
+
+
+def replicas_of(config: RunConfig, strategy: Any) -> Replicas:
+    """The replicas that ``strategy`` keeps in step; one if it is None or of another kind."""
+    return ReplicasInStep(strategy, config) if is_in_step(strategy) else OneReplica()
+
+
+def _reason(error: Exception) -> str:
+    """The last sentence that says something; the lines before name the graph's operations."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    known = ("Collective ops is aborted by:", "Collective has timed out")
+    return next((line for line in lines if line.startswith(known)), type(error).__name__)

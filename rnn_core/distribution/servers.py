@@ -1,0 +1,72 @@
+"""Workers and parameter servers of a training that their chief leads: they serve, and then end."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Final
+
+import tensorflow as tf
+
+from rnn_core.config import RunConfig
+from rnn_core.distribution.addresses import fault
+from rnn_core.distribution.cluster import CHIEF, MASTER
+from rnn_core.distribution.presence import Watch
+from rnn_core.errors import ArgumentError, WorkerLostError
+
+logger = logging.getLogger("rnn_core")
+
+_POLL_SECONDS: Final = 0.5
+_GONE_SECONDS: Final = 10.0
+"""For so long nobody answers at the chief's address before it counts as gone."""
+
+
+def serve(config: RunConfig, model_dir: str) -> None:
+    """Runs a TensorFlow server for the chief, until the chief's training has ended.
+
+    Raises:
+        ArgumentError: the port of this task is taken.
+        WorkerLostError: the chief did not come in ``session_creation_timeout_secs``, or it is gone.
+    """
+    _start_server(config)
+    chief = CHIEF if CHIEF in config.cluster_spec.jobs else MASTER
+    watch = Watch(model_dir, f"{chief}-0")
+    address = str(config.cluster_spec.task_address(chief, 0))
+    began_at, answered_at = time.monotonic(), None
+    while True:
+        state, _ = watch.look()
+        if state in ("done", "interrupted"):
+            return
+        now = time.monotonic()
+        if fault(address) is None:
+            answered_at = now
+        elif answered_at is not None and now - answered_at > _GONE_SECONDS:
+            _refuse(config, f"the chief at {address} is gone; its last state was {state}")
+        elif answered_at is None and now - began_at > config.session_creation_timeout_secs:
+            _refuse(config, f"the chief at {address} did not come ({fault(address)})")
+        time.sleep(_POLL_SECONDS)
+
+
+def _start_server(config: RunConfig) -> None:
+    try:
+        tf.distribute.Server(
+            config.cluster_spec,
+            job_name=config.task_type,
+            task_index=config.task_id,
+            protocol="grpc",
+            start=True,
+        )
+    except tf.errors.OpError as error:
+        address = config.cluster_spec.task_address(config.task_type, config.task_id)
+        raise ArgumentError(
+            f"TF_CONFIG: {config.task_type} {config.task_id} cannot serve at {address}: "
+            f"{str(error).splitlines()[0]}. End the process that has the port, or choose another."
+        ) from None
+    logger.info("%s %d serves.", config.task_type, config.task_id)
+
+
+def _refuse(config: RunConfig, what: str) -> None:
+    raise WorkerLostError(
+        f"{config.task_type} {config.task_id}: {what}. Start all tasks of the cluster again: they "
+        "go on from the newest checkpoint."
+    )

@@ -1,0 +1,102 @@
+"""Which strategies there are, and a start of many workers that cannot hang."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from rnn_core.distribution import addresses
+from rnn_core.distribution.cluster import EVALUATOR, Cluster, read_cluster
+from rnn_core.errors import UnsupportedError, WorkerLostError
+
+logger = logging.getLogger("rnn_core")
+
+
+def is_in_step(strategy: Any) -> bool:
+    """Whether ``strategy`` keeps all replicas at the same step."""
+    return isinstance(strategy, tf.distribute.MirroredStrategy | _multi_worker())
+
+
+def is_parameter_server(strategy: Any) -> bool:
+    """Whether variables live on parameter servers, and workers do not wait for each other."""
+    return isinstance(strategy, tf.distribute.ParameterServerStrategy)
+
+
+def _multi_worker() -> type[Any]:
+    kind: type[Any] = tf.distribute.MultiWorkerMirroredStrategy
+    return kind
+
+
+def check_strategy(strategy: Any, name: str) -> Any:
+    """``strategy``, the value of ``name``.
+
+    Raises:
+        UnsupportedError: it is of a kind that is not trained with.
+    """
+    if strategy is None or is_in_step(strategy) or is_parameter_server(strategy):
+        return strategy
+    raise UnsupportedError(
+        f"{name}: expected None, tf.distribute.MirroredStrategy, MultiWorkerMirroredStrategy or "
+        f"ParameterServerStrategy, got {strategy!r}."
+    )
+
+
+def multi_worker_strategy(timeout_secs: float = 7200) -> Any:
+    """``tf.distribute.MultiWorkerMirroredStrategy`` of the cluster in ``TF_CONFIG``.
+
+    Call it before TensorFlow runs an operation. TensorFlow's own constructor waits for the other
+    workers for ever; this one says which do not answer, and ends.
+
+    Args:
+        timeout_secs: how long the other workers are waited for.
+
+    Returns:
+        The strategy; None in an evaluator, which is alone, and without a cluster.
+
+    Raises:
+        ArgumentError: ``TF_CONFIG`` is not consistent, or another process has this worker's port.
+        WorkerLostError: a worker did not answer in time; it is named.
+    """
+    cluster = read_cluster(in_step=True)
+    if cluster.task_type == EVALUATOR or not cluster.spec.jobs:
+        return None
+    deadline = time.monotonic() + timeout_secs
+    addresses.meet(cluster, deadline)
+    with _in_time(cluster, deadline):
+        return _made_in_thread(deadline)
+
+
+@contextlib.contextmanager
+def _in_time(cluster: Cluster, deadline: float) -> Iterator[None]:
+    try:
+        yield
+    except (queue.Empty, tf.errors.OpError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "no answer in time"
+        raise WorkerLostError(
+            f"The workers met, but could not begin together: {reason}. "
+            f"{addresses.describe(cluster)} Start all of them again."
+        ) from None
+
+
+def _made_in_thread(deadline: float) -> Any:
+    """The strategy; its constructor cannot be interrupted, so it is waited for."""
+    results: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue()
+
+    def make() -> None:
+        try:
+            results.put((tf.distribute.MultiWorkerMirroredStrategy(), None))
+        except BaseException as error:
+            results.put((None, error))
+
+    threading.Thread(target=make, daemon=True, name="rnn_core strategy").start()
+    strategy, error = results.get(timeout=max(deadline - time.monotonic(), 10.0))
+    if error is not None:
+        raise error
+    return strategy

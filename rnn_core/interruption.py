@@ -1,0 +1,76 @@
+"""SIGTERM, as schedulers send it before they take a machine away: save, then leave."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+from typing import Any, Final, Self
+
+EXIT_STATUS: Final = 128 + signal.SIGTERM
+"""143, with which a process ends that was interrupted and saved its state."""
+
+
+class Interrupted(BaseException):
+    """SIGTERM came at a moment at which nothing is left to save."""
+
+
+class Interruption:
+    """Notes SIGTERM while it is entered, instead of ending the process.
+
+    Signals come to the main thread only; in another one nothing is noted.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._is_saved = False
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+            self._before = None
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+        if self._is_saved:
+            raise Interrupted
+
+    @contextlib.contextmanager
+    def all_saved(self) -> Iterator[None]:
+        """Nothing is lost inside: SIGTERM need not wait for the end.
+
+        Raises:
+            Interrupted: SIGTERM came, before or inside.
+        """
+        self._is_saved = True
+        try:
+            if self.requested:
+                raise Interrupted
+            yield
+        finally:
+            self._is_saved = False
+
+    def leave(self) -> None:
+        """Ends the process as SIGTERM would have: by the handler that was there before, if any.
+
+        Raises:
+            SystemExit: with ``EXIT_STATUS``.
+        """
+        self.__exit__(None, None, None)
+        if callable(signal.getsignal(signal.SIGTERM)):
+            signal.raise_signal(signal.SIGTERM)
+        sys.exit(EXIT_STATUS)
