@@ -18,6 +18,7 @@ from rnn_core.heads.weights import require_some_weight
 from rnn_core.inputs import named_features
 from rnn_core.network import Network, NetworkSpec
 from rnn_core.optimizers import OptimizerSpec
+from rnn_core.summed_metrics import streamed
 from rnn_core.types import Array, Features, Predictions
 
 logger = logging.getLogger("rnn_core")
@@ -140,7 +141,7 @@ class RecurrentModel:
 
     def metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
         """The head's metrics."""
-        return self._head.metrics(sums)
+        return {name: float(value) for name, value in self._head.metrics(sums).items()}
 
     def predictions(self, features: Features) -> Predictions:
         """The head's predictions, by name."""
@@ -154,13 +155,18 @@ class RecurrentModel:
         return (self._sequential or self._head).export_outputs(predictions)
 
     def supervised(self, features: Features, labels: Any, global_step: tf.Variable) -> Supervised:
-        """The head's loss and predictions, and the step if there is an optimizer; no metrics."""
-        step = None
+        """The head's loss and predictions; with an optimizer the step, without one the metrics."""
+        examples = self._examples(features, labels)
+        losses = self._head.losses(*examples)
+        predictions = self.predictions(features)
         if self._optimizer is not None:
             run = tf.function(self.train_step, autograph=False)
             step = run(features, labels, global_step).op
-        loss = self._head.losses(*self._examples(features, labels)).reduced
-        return Supervised(loss, self.predictions(features), {}, step)
+            return Supervised(losses.reduced, predictions, {}, step)
+        metrics = streamed(self._head.sums(losses, examples[2]), self._head.metrics)
+        # The loss of the batch is an output of its own.
+        metrics.pop("loss", None)
+        return Supervised(losses.reduced, predictions, metrics, None)
 
     def hooks(self) -> Sequence[Any]:
         """None."""

@@ -81,7 +81,7 @@ class RNNEstimator(Estimator):
             return EstimatorSpec(mode, predictions, export_outputs=outputs)
         if mode == ModeKeys.EVAL:
             sums = model.evaluate(features, labels)
-            metrics = {"metrics": SummedMetrics(sums, model.metrics)}
+            metrics = {"metrics": SummedMetrics(sums, self._head.metrics)}
             return EstimatorSpec(mode, loss=sums["batch_losses"], eval_metric_ops=metrics)
         step = tf.compat.v1.train.get_or_create_global_step()
         loss = model.train_step(features, labels, step)
