@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import tensorflow as tf
 
-from rnn_core import checkpoints
+from rnn_core import checkpoints, summaries
 from rnn_core.checks import require
 from rnn_core.errors import NanLossDuringTrainingError
 from rnn_core.export_outputs import ExportOutput, Supervised
@@ -16,12 +16,16 @@ from rnn_core.heads import Head
 from rnn_core.heads.sequential import SequentialHeadWrapper
 from rnn_core.heads.weights import require_some_weight
 from rnn_core.inputs import named_features
-from rnn_core.network import Network, NetworkSpec
+from rnn_core.last_value import LastValue
+from rnn_core.network import Network, NetworkSpec, Output
 from rnn_core.optimizers import OptimizerSpec
+from rnn_core.summaries import Summary
 from rnn_core.summed_metrics import streamed
 from rnn_core.types import Array, Features, Predictions
 
 logger = logging.getLogger("rnn_core")
+
+_LENGTHS_TAG: Final = "rnn_model/sequence_input_layer/sequence_length"
 
 
 class Model(Protocol):
@@ -36,6 +40,12 @@ class Model(Protocol):
 
     def train_step(self, features: Features, labels: Any, global_step: tf.Variable) -> tf.Tensor:
         """Updates the variables and the global step; the loss, a float32 scalar."""
+
+    def keep_summaries(self) -> None:
+        """Called before the first step, if ``summary`` is to be called after some."""
+
+    def summary(self, loss: float) -> Summary:
+        """What the event file gets of the last step, which had the loss ``loss``."""
 
     def reset_metrics(self) -> None:
         """Called before the first batch of an evaluation."""
@@ -78,6 +88,7 @@ class RecurrentModel:
         trainable = self._network.trainable
         self._trainable = list(trainable.values())
         self._optimizer = None if optimizer is None else optimizer.make(trainable)
+        self._lengths: LastValue | None = None
 
     @property
     def variables(self) -> dict[str, tf.Variable]:
@@ -110,10 +121,13 @@ class RecurrentModel:
         """One step of the optimizer along the gradient of the loss; gives the loss."""
         if self._optimizer is None:
             raise RuntimeError("A model without an optimizer cannot be trained.")
+        named = named_features(features)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._trainable)
-            losses = self._head.losses(*self._examples(features, labels, global_step))
+            output = self._network(named, global_step)
+            losses = self._head.losses(*self._examples(named, labels, output))
             loss = losses.reduced
+        self._leave_summary(loss, output.lengths)
         gradients = tape.gradient(loss, self._trainable)
         checks = [_finite(loss, global_step), require_some_weight(losses.weights)]
         with tf.control_dependencies(checks):
@@ -122,21 +136,46 @@ class RecurrentModel:
         return loss
 
     def _examples(
-        self, features: Features, labels: Any, training_step: tf.Variable | None = None
+        self, features: Features, labels: Any, output: Output
     ) -> tuple[Features, Any, tf.Tensor]:
         """What the head reads: features, labels and logits, of real steps if each is labelled."""
-        named = named_features(features)
-        logits, mask = self._network(named, training_step)
-        if self._sequential is None or mask is None:
-            return named, labels, logits
-        return self._sequential.flatten(named, labels, logits, mask)
+        if self._sequential is None or output.mask is None:
+            return features, labels, output.logits
+        return self._sequential.flatten(features, labels, output.logits, output.mask)
+
+    def keep_summaries(self) -> None:
+        """Each step leaves its lengths for ``summary``, and in no graph."""
+        self._lengths = LastValue(tf.int64, [None])
+
+    def _leave_summary(self, loss: tf.Tensor, lengths: tf.Tensor) -> None:
+        """Leaves it to the graph, as in 2.15, for a model function around this model."""
+        if self._lengths is not None:
+            self._lengths.put(lengths)
+            return
+        summaries.collect_histogram(_LENGTHS_TAG, lengths)
+        if self._named_loss is not None:
+            summaries.collect_number(self._named_loss, loss)
+
+    @property
+    def _named_loss(self) -> str | None:
+        name = getattr(self._head, "name", None)
+        return f"loss/{name}" if name else None
+
+    def summary(self, loss: float) -> Summary:
+        """The loss, also by the name of the head if it has one, and the lengths."""
+        tags = ["loss"] if self._named_loss is None else ["loss", self._named_loss]
+        made = summaries.numbers(dict.fromkeys(tags, loss))
+        if self._lengths is not None:
+            made.MergeFrom(summaries.histogram(_LENGTHS_TAG, self._lengths.get()))
+        return made
 
     def reset_metrics(self) -> None:
         """Does nothing: all that is summed is in what ``evaluate`` gives."""
 
     def evaluate(self, features: Features, labels: Any) -> dict[str, tf.Tensor]:
         """The head's sums over the batch, float64."""
-        examples = self._examples(features, labels)
+        named = named_features(features)
+        examples = self._examples(named, labels, self._network(named))
         return self._head.sums(self._head.losses(*examples), examples[2])
 
     def metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
@@ -145,10 +184,12 @@ class RecurrentModel:
 
     def predictions(self, features: Features) -> Predictions:
         """The head's predictions, by name."""
-        logits, mask = self._network(named_features(features))
-        if self._sequential is None or mask is None:
-            return self._head.predictions(logits)
-        return self._sequential.masked_predictions(logits, mask)
+        return self._predictions(self._network(named_features(features)))
+
+    def _predictions(self, output: Output) -> Predictions:
+        if self._sequential is None or output.mask is None:
+            return self._head.predictions(output.logits)
+        return self._sequential.masked_predictions(output.logits, output.mask)
 
     def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
         """The head's signatures."""
@@ -156,9 +197,10 @@ class RecurrentModel:
 
     def supervised(self, features: Features, labels: Any, global_step: tf.Variable) -> Supervised:
         """The head's loss and predictions; with an optimizer the step, without one the metrics."""
-        examples = self._examples(features, labels)
-        losses = self._head.losses(*examples)
-        predictions = self.predictions(features)
+        named = named_features(features)
+        output = self._network(named)
+        examples = self._examples(named, labels, output)
+        losses, predictions = self._head.losses(*examples), self._predictions(output)
         if self._optimizer is not None:
             run = tf.function(self.train_step, autograph=False)
             step = run(features, labels, global_step).op

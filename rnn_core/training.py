@@ -32,6 +32,7 @@ class TrainableModel:
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        model.keep_summaries()
         self.global_step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.run = tf.function(self._run, autograph=False)
 
@@ -197,8 +198,9 @@ class _Loop:
         step, config = self._context.global_step, self._plan.config
         if ended:
             return
-        if step == 1 or is_due(step, config.save_summary_steps):
-            self._events.write({"loss": self._context.loss}, step)
+        first = step == 1 and config.save_summary_steps is not None
+        if first or is_due(step, config.save_summary_steps):
+            self._events.write_summary(self._model.model.summary(self._context.loss), step)
         if is_due(step, config.log_step_count_steps):
             self._log()
         if self._save_is_due():

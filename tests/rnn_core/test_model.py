@@ -55,6 +55,18 @@ def test_a_step_lowers_the_loss_of_its_batch_and_counts(
     assert step.numpy() == 2
 
 
+@pytest.mark.parametrize("name", [None, "head"])
+def test_a_step_leaves_its_loss_and_lengths_for_a_summary(data: Data, name: str | None) -> None:
+    trained, step = model("SGD", MultiClassHead(CLASSES, name=name)), tf.Variable(0, tf.int64)
+    trained.keep_summaries()
+    trained.train_step(data.features(), tf.constant(data.labels), step)
+    *losses, lengths = trained.summary(0.5).value
+    tags = ["loss", "loss/head"] if name else ["loss"]
+    assert [(one.tag, one.simple_value) for one in losses] == [(tag, 0.5) for tag in tags]
+    assert lengths.tag == "rnn_model/sequence_input_layer/sequence_length"
+    assert (lengths.histo.num, lengths.histo.sum) == (len(data.lengths), data.lengths.sum())
+
+
 def test_a_batch_that_weighs_nothing_is_measured_but_stops_a_training(data: Data) -> None:
     weighed, step = model("SGD", MultiClassHead(CLASSES, "w")), tf.Variable(0, dtype=tf.int64)
     batch = {**data.features(), "w": tf.zeros_like(data.labels)}, tf.constant(data.labels)
