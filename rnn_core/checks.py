@@ -22,12 +22,16 @@ _KINDS: Final[dict[str, type[RnnCoreError]]] = {
     for kind in (FeatureError, LabelError, ModelFnError, NanLossDuringTrainingError)
 }
 
+_SHOWN: Final = 10
+"""How many numbers an error shows."""
+
 
 def require(
     condition: tf.Tensor, kind: type[RnnCoreError], message: str, data: tf.Tensor
 ) -> tf.Operation:
     """An operation that stops the graph unless ``condition`` holds; ``data`` is shown."""
-    return tf.debugging.Assert(condition, [f"{kind.__name__}: {message}:", data])
+    shown = [f"{kind.__name__}: {message}:", data]
+    return tf.debugging.Assert(condition, shown, summarize=_SHOWN)
 
 
 def checked(

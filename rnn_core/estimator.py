@@ -14,6 +14,7 @@ from rnn_core import checkpoints, evaluation, prediction, training
 from rnn_core.arguments import check_steps
 from rnn_core.config import RunConfig
 from rnn_core.distribution.cluster import EVALUATOR
+from rnn_core.distribution.parameter_servers import ServedModel, Servers, is_served
 from rnn_core.distribution.replicas import OneReplica, Replicas, replicas_of
 from rnn_core.eager import eagerly
 from rnn_core.errors import ArgumentError, CheckpointError
@@ -130,17 +131,24 @@ class Estimator(ExportMethods):
         with storage_errors(self._model_dir):
             Path(self._model_dir).mkdir(parents=True, exist_ok=True)
         if self._trainable is None or self.latest_checkpoint() is None:
-            self._trainable = TrainableModel(self.new_model(ModeKeys.TRAIN), self._in_step())
+            self._trainable = self._new_trainable()
         looks = adapt(hooks, saving_listeners)
         plan = Plan(self._config, self._model_dir, looks, last_step, self._warm_start)
-        dataset = self._input(input_fn, ModeKeys.TRAIN, self._trainable.replicas)
-        training.train(self._trainable, dataset, plan)
+        training.train(
+            self._trainable, lambda place: self._input(input_fn, ModeKeys.TRAIN, place), plan
+        )
         return self
 
-    def _in_step(self) -> Replicas | None:
-        """The replicas that a training's strategy keeps in step; None without a strategy."""
-        strategy = self._config.train_distribute
-        return None if strategy is None else replicas_of(self._config, strategy)
+    def _new_trainable(self) -> TrainableModel:
+        """A model to train in the way of the config's strategy."""
+        config = self._config
+        if is_served(config):
+            servers = Servers(config)
+            with servers.strategy.scope():
+                return ServedModel(self.new_model(ModeKeys.TRAIN), servers)
+        strategy = config.train_distribute
+        replicas = None if strategy is None else replicas_of(config, strategy)
+        return TrainableModel(self.new_model(ModeKeys.TRAIN), replicas)
 
     @eagerly
     def evaluate(

@@ -127,7 +127,8 @@ def _common_lengths(read: dict[str, _Sequence]) -> tf.Tensor | None:
             # False if the numbers of rows differ.
             tf.reduce_all(tf.raw_ops.Equal(x=first, y=lengths, incompatible_shape_error=False)),
             FeatureError,
-            f"Sequence features {first_name!r} and {name!r} have different lengths, row by row",
+            f"Sequence features {first_name!r} and {name!r} have different lengths; give the same "
+            "steps to all columns of a row. Row by row",
             tf.stack([first[:rows], lengths[:rows]], 1),
         )
     return first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,13 +11,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rnn_core import checkpoints
+from rnn_core import checkpoints, summaries
 from rnn_core.checks import require
 from rnn_core.config import RunConfig
 from rnn_core.errors import ModelFnError, NanLossDuringTrainingError, UnsupportedError
 from rnn_core.estimator_spec import EstimatorSpec
 from rnn_core.export_outputs import ExportOutput, Supervised
+from rnn_core.last_value import LastValue
 from rnn_core.model_fn import ModelFn, call_model_fn
+from rnn_core.summaries import Summary
 from rnn_core.traced_variables import TracedVariables
 from rnn_core.types import Array, ModeKeys
 
@@ -36,6 +39,7 @@ class FunctionModel:
         self._results: dict[str, tf.Variable] = {}
         self._checkpoint: str | None = None
         self._spec: EstimatorSpec | None = None
+        self._summaries: LastValue | None = None
 
     @property
     def variables(self) -> dict[str, tf.Variable]:
@@ -78,6 +82,7 @@ class FunctionModel:
             "The loss is not a finite number; the last checkpoint is still good. The loss",
             loss,
         )
+        self._leave_summaries()
         with tf.control_dependencies([moved, finite]):
             return tf.identity(loss)
 
@@ -92,6 +97,22 @@ class FunctionModel:
     def apply_sums(self, sums: tf.Tensor, global_step: tf.Variable) -> tf.Tensor:
         """Never called, as there are no sums."""
         raise NotImplementedError
+
+    def keep_summaries(self) -> None:
+        """Each step leaves what ``model_fn`` made with ``tf.compat.v1.summary``."""
+        self._summaries = LastValue(tf.string, [])
+
+    def _leave_summaries(self) -> None:
+        made = summaries.collected()
+        if self._summaries is not None and made is not None:
+            self._summaries.put(made)
+
+    def summary(self, loss: float) -> Summary:
+        """What ``model_fn`` made, and the loss unless it is among that."""
+        made = summaries.parse(b"" if self._summaries is None else self._summaries.get())
+        if all(value.tag != "loss" for value in made.value):
+            made.MergeFrom(summaries.numbers({"loss": loss}))
+        return made
 
     def reset_metrics(self) -> None:
         """Starts the sums of the metrics anew."""
@@ -156,7 +177,10 @@ class FunctionModel:
             graph = tf.compat.v1.get_default_graph()
             graph.clear_collection(tf.compat.v1.GraphKeys.GLOBAL_STEP)
             graph.add_to_collection(tf.compat.v1.GraphKeys.GLOBAL_STEP, step)
-            return self._call(features, labels)
+            with warnings.catch_warnings():
+                # Summaries of TensorFlow 1 miss a writer of TensorFlow 2 here. They have another.
+                warnings.filterwarnings("ignore", "Cannot activate TF2 compatibility support")
+                return self._call(features, labels)
 
         self._spec = self._variables.trace(call)
         self._separate_local(self._spec)

@@ -46,6 +46,8 @@ class Output(NamedTuple):
     """float32 [B, L]; [B, T, L] with ``return_sequences``."""
     mask: tf.Tensor | None
     """bool [B, T] with ``return_sequences``: the steps that count; else None."""
+    lengths: tf.Tensor
+    """int64 [B]: how many steps the recurrent layers read."""
 
 
 class Network:
@@ -91,11 +93,13 @@ class Network:
         steps = tf.transpose(self._with_context(values, features), [1, 0, 2])
         mask = tf.cast(tf.transpose(sequence.mask), tf.float32)[:, :, tf.newaxis]
         steps = self._layers(steps, mask, training_step)
+        lengths = tf.math.count_nonzero(sequence.mask, 1)
         if not self._spec.return_sequences:
-            return Output(tf.nn.bias_add(tf.matmul(steps[-1], self._kernel), self._bias), None)
+            logits = tf.nn.bias_add(tf.matmul(steps[-1], self._kernel), self._bias)
+            return Output(logits, None, lengths)
         product = tf.tensordot(tf.transpose(steps, [1, 0, 2]), self._kernel, 1)
         logits = tf.ensure_shape(product + self._bias, [None, None, self._spec.logits_dimension])
-        return Output(logits, self._counting(features, sequence.mask, logits))
+        return Output(logits, self._counting(features, sequence.mask, logits), lengths)
 
     def _counting(self, features: Features, real: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         key = self._spec.sequence_mask

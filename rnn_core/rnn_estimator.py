@@ -15,8 +15,9 @@ from rnn_core.estimator import Estimator
 from rnn_core.estimator_spec import EstimatorSpec
 from rnn_core.heads import Head
 from rnn_core.heads.sequential import SequentialHeadWrapper
-from rnn_core.model import Model, RecurrentModel
+from rnn_core.model import Model
 from rnn_core.optimizers import optimizer_spec
+from rnn_core.recurrent_model import RecurrentModel
 from rnn_core.summed_metrics import SummedMetrics
 from rnn_core.types import ModeKeys
 
@@ -81,7 +82,7 @@ class RNNEstimator(Estimator):
             return EstimatorSpec(mode, predictions, export_outputs=outputs)
         if mode == ModeKeys.EVAL:
             sums = model.evaluate(features, labels)
-            metrics = {"metrics": SummedMetrics(sums, model.metrics)}
+            metrics = {"metrics": SummedMetrics(sums, self._head.metrics)}
             return EstimatorSpec(mode, loss=sums["batch_losses"], eval_metric_ops=metrics)
         step = tf.compat.v1.train.get_or_create_global_step()
         loss = model.train_step(features, labels, step)

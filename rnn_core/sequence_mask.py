@@ -90,8 +90,8 @@ def with_steps(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         values,
         tf.equal(tf.size(empty), 0),
         FeatureError,
-        f"{_TO_TRAIN_ON}: expected a step in each row; filter the others out in input_fn. The "
-        "number of rows, and the first ones without a step",
+        f"{_TO_TRAIN_ON}: expected a step in each; filter the others out in input_fn. The number "
+        "of rows, and the first rows without a step",
         tf.concat([tf.shape(mask, tf.int64)[:1], empty[:5]], 0),
     )
 

@@ -11,16 +11,20 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import tensorflow as tf
 
 from rnn_core.files import storage_errors
+from rnn_core.types import Array
 
 _Event: Final[Any] = tf.compat.v1.Event
 _Summary: Final[Any] = tf.compat.v1.Summary
 _SessionLog: Final[Any] = tf.compat.v1.SessionLog
 _numbers = itertools.count()
+
+Summary: TypeAlias = Any
+"""A ``tf.compat.v1.Summary``: values by tag, as one record of an event file holds them."""
 
 
 class Writer(Protocol):
@@ -46,7 +50,11 @@ class EventWriter:
         Raises:
             StorageError: the directory cannot be written.
         """
-        self._write(step, summary=_numbers_summary(values))
+        self.write_summary(numbers(values), step)
+
+    def write_summary(self, summary: Summary, step: int) -> None:
+        """Writes whatever is in ``summary``. Raises StorageError."""
+        self._write(step, summary=summary)
 
     def write_tensor(self, tag: str, tensor: Any, step: int) -> None:
         """Writes a string or an array, as 2.15 wrote the path of an evaluated checkpoint."""
@@ -97,7 +105,7 @@ class _GivenWriter:
     def write(self, values: Mapping[str, float], step: int) -> None:
         """Writes the numbers in the way of the writer's kind."""
         if hasattr(self._writer, "add_summary"):
-            self._writer.add_summary(_numbers_summary(values), step)
+            self._writer.add_summary(numbers(values), step)
             return
         with self._writer.as_default():
             for tag, value in values.items():
@@ -105,10 +113,42 @@ class _GivenWriter:
         self._writer.flush()
 
 
-def _numbers_summary(values: Mapping[str, float]) -> Any:
+def numbers(values: Mapping[str, float]) -> Summary:
+    """Numbers by tag."""
     return _Summary(
         value=[_Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
     )
+
+
+def histogram(tag: str, values: Array | tf.Tensor) -> Summary:
+    """The distribution of ``values``, in the buckets that 2.15 used."""
+    return parse(tf.raw_ops.HistogramSummary(tag=tag, values=values).numpy())
+
+
+def collect_histogram(tag: str, values: tf.Tensor) -> None:
+    """Puts the distribution among the summaries of the graph, where a session's hook found it."""
+    _collect(tf.raw_ops.HistogramSummary(tag=tag, values=values))
+
+
+def collect_number(tag: str, value: tf.Tensor) -> None:
+    """Puts a number among the summaries of the graph."""
+    _collect(tf.raw_ops.ScalarSummary(tags=tag, values=value))
+
+
+def _collect(summary: tf.Tensor) -> None:
+    if not tf.executing_eagerly():
+        tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.SUMMARIES, summary)
+
+
+def collected() -> tf.Tensor | None:
+    """The serialized summary of all that was put there, a string scalar; None if nothing was."""
+    found = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.SUMMARIES)
+    return tf.raw_ops.MergeSummary(inputs=found) if found else None
+
+
+def parse(serialized: bytes) -> Summary:
+    """A summary as operations of TensorFlow 1 give it; none in no bytes."""
+    return _Summary.FromString(serialized)
 
 
 def writer_for(directory: str | None, writer: Any = None) -> Writer | None:

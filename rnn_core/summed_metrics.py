@@ -1,15 +1,18 @@
-"""The metrics of a head as one Keras metric, for a ``model_fn`` that reports them."""
+"""Metrics that are made of sums, in a graph that keeps the sums itself.
+
+A ``model_fn`` reports them as one Keras metric; a graph that is exported has pairs, as 2.15 did.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from rnn_core.types import Array
+Measure: TypeAlias = Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
+"""Turns sums of all batches into metrics, float64 scalars."""
 
 
 class SummedMetrics(keras.metrics.Metric):
@@ -17,16 +20,12 @@ class SummedMetrics(keras.metrics.Metric):
 
     Args:
         sums: float64 sums of the first batch by name; they are added at once.
-        metrics: turns sums of all batches into metrics.
+        measure: turns sums of all batches into metrics.
     """
 
-    def __init__(
-        self,
-        sums: Mapping[str, tf.Tensor],
-        metrics: Callable[[Mapping[str, Array]], Mapping[str, float]],
-    ) -> None:
+    def __init__(self, sums: Mapping[str, tf.Tensor], measure: Measure) -> None:
         super().__init__(name="metrics")
-        self._measure = metrics
+        self._measure = measure
         self._totals = {
             name: self.add_variable(value.shape, "zeros", dtype="float64", name=name)
             for name, value in sums.items()
@@ -40,13 +39,36 @@ class SummedMetrics(keras.metrics.Metric):
 
     def result(self) -> dict[str, Any]:
         """float64 scalars by name."""
-        sizes = {name: np.zeros(total.shape) for name, total in self._totals.items()}
-        names = sorted(self._measure(sizes))
+        totals = self._totals.items()
+        return dict(self._measure({k: tf.convert_to_tensor(v.value) for k, v in totals}))
 
-        def measured(*totals: Array) -> list[Array]:
-            found = self._measure(dict(zip(self._totals, totals, strict=True)))
-            return [np.asarray(found[name]) for name in names]
 
-        totals = [tf.convert_to_tensor(total.value) for total in self._totals.values()]
-        values = tf.numpy_function(measured, totals, [tf.float64] * len(names))
-        return {name: tf.ensure_shape(value, []) for name, value in zip(names, values, strict=True)}
+def streamed(
+    sums: Mapping[str, tf.Tensor], measure: Measure
+) -> dict[str, tuple[tf.Tensor, tf.Operation]]:
+    """Metrics of a graph that is run batch by batch in a session, or as a signature.
+
+    Args:
+        sums: float64 sums of the batch by name.
+        measure: turns sums of all batches into metrics.
+
+    Returns:
+        By name, the metric of what was added in earlier runs, float32, and the operation that adds
+        the batch. They share their sums: the operation of one adds the batch for all.
+    """
+    totals = {name: _local(value.shape) for name, value in sums.items()}
+    earlier = {name: total.read_value() for name, total in totals.items()}
+    with tf.control_dependencies(list(earlier.values())):
+        add = tf.group(*(totals[name].assign_add(value) for name, value in sums.items()))
+    return {name: (tf.cast(one, tf.float32), add) for name, one in measure(earlier).items()}
+
+
+def _local(shape: tf.TensorShape) -> tf.Variable:
+    """Zeros that no checkpoint holds. Without a name: those of sums may hold any word."""
+    return tf.compat.v1.Variable(
+        tf.zeros(shape, tf.float64),
+        trainable=False,
+        collections=[tf.compat.v1.GraphKeys.LOCAL_VARIABLES],
+        use_resource=True,
+        name="total",
+    )

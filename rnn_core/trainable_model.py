@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from rnn_core import checkpoints
 from rnn_core.distribution.replicas import OneReplica, Replicas
+from rnn_core.input_position import InputPosition
 from rnn_core.inputs import split
 from rnn_core.model import Model
 
@@ -22,17 +24,31 @@ class TrainableModel:
 
     def __init__(self, model: Model, replicas: Replicas | None = None) -> None:
         self.model = model
+        self._keep_summaries()
         self.replicas = replicas or OneReplica()
         self.global_step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.run = tf.function(self._run, autograph=False)
+        self._traced = tf.function(self._run, autograph=False)
+        self.run: Callable[..., Any] = self._traced
         self._step = self._own_step if replicas is None else self._shared_step
         self.sums_size = 0
         """S + 1: the numbers that replicas exchange in a step, known once it was traced."""
+
+    def _keep_summaries(self) -> None:
+        self.model.keep_summaries()
 
     @property
     def variables(self) -> dict[str, tf.Variable]:
         """All that a checkpoint holds, by name."""
         return {"global_step": self.global_step, **self.model.variables}
+
+    def open_input(self, dataset: Any) -> InputPosition:
+        """The input at its beginning.
+
+        Args:
+            dataset: makes the dataset of the worker at a place among all.
+        """
+        replicas = self.replicas
+        return InputPosition(dataset(replicas), replicas.worker, replicas.worker_count)
 
     def restore(self, checkpoint: str) -> None:
         """Takes the values of a checkpoint. Raises CheckpointError."""
@@ -50,7 +66,7 @@ class TrainableModel:
 
     def prepare(self, iterator: Any) -> None:
         """Traces the loop, which makes the variables of a model that is given as a function."""
-        self.run.get_concrete_function(iterator, tf.constant(0))
+        self._traced.get_concrete_function(iterator, tf.constant(0))
 
     def _run(self, iterator: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Up to ``count`` steps; how many there were, and the last loss."""

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -19,6 +19,7 @@ from rnn_core.config import RunConfig
 from rnn_core.distribution.cluster import workers
 from rnn_core.distribution.cost import ExchangeCost
 from rnn_core.distribution.presence import Presence, State
+from rnn_core.distribution.replicas import Replicas
 from rnn_core.distribution.watchdog import Watchdog
 from rnn_core.errors import EmptyInputError, NanLossDuringTrainingError
 from rnn_core.hooks import Hook, HookContext, adapt
@@ -46,10 +47,13 @@ class Plan:
     """Where first values come from, if there is no checkpoint."""
 
 
-def train(model: TrainableModel, dataset: tf.data.Dataset, plan: Plan) -> None:
+def train(
+    model: TrainableModel, dataset: Callable[[Replicas], tf.data.Dataset], plan: Plan
+) -> None:
     """Trains from the newest checkpoint of ``plan.model_dir``, or from the start.
 
-    SIGTERM ends it with a checkpoint; see ``interruption``.
+    ``dataset`` makes the dataset of the worker at a place among all. SIGTERM ends the training with
+    a checkpoint; see ``interruption``.
 
     Raises:
         EmptyInputError: the dataset has no batch.
@@ -58,8 +62,7 @@ def train(model: TrainableModel, dataset: tf.data.Dataset, plan: Plan) -> None:
         CheckpointError, StorageError: a checkpoint cannot be read or written.
         WorkerLostError: another worker is gone, or does not answer in time.
     """
-    replicas = model.replicas
-    position = InputPosition(dataset, replicas.worker, replicas.worker_count)
+    position = model.open_input(dataset)
     with Interruption() as interruption, contextlib.ExitStack() as stack:
         loop = _Loop(model, position, plan, interruption)
         stack.callback(loop.close)
@@ -214,8 +217,9 @@ class _Loop:
         if self._presence is not None:
             self._presence.step = step
         self._saving.notice()
-        if step == 1 or is_due(step, config.save_summary_steps):
-            self._events.write({"loss": self._context.loss}, step)
+        first = step == 1 and config.save_summary_steps is not None
+        if first or is_due(step, config.save_summary_steps):
+            self._events.write_summary(self._model.model.summary(self._context.loss), step)
         if is_due(step, config.log_step_count_steps):
             self._log()
         if self._saving.is_due(step):

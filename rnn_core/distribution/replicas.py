@@ -21,7 +21,7 @@ from rnn_core.distribution.strategies import is_in_step
 from rnn_core.errors import ArgumentError, WorkerLostError
 from rnn_core.types import Array
 
-_LOST = (
+LOST = (
     tf.errors.UnavailableError,
     tf.errors.DeadlineExceededError,
     tf.errors.AbortedError,
@@ -142,7 +142,7 @@ class ReplicasInStep:
         """
         try:
             yield
-        except _LOST as error:
+        except LOST as error:
             if self.worker_count == 1:
                 raise
             raise WorkerLostError(

@@ -87,8 +87,10 @@ def shuffles_without_seed(dataset: tf.data.Dataset) -> bool:
 
 
 def _value(node: Any) -> Any:
+    if node.attr["dtype"].type != tf.int64.as_datatype_enum:
+        return None
     value = tf.make_ndarray(node.attr["value"].tensor)
-    return int(value) if value.dtype.kind == "i" and value.ndim == 0 else None
+    return int(value) if value.ndim == 0 else None
 
 
 def _nodes(dataset: tf.data.Dataset) -> list[Any]:

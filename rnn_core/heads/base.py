@@ -1,7 +1,8 @@
 """What every head has, and what the heads share.
 
 Metrics are sums: a head turns a batch into a dict of sums, sums of batches are added, and the head
-turns the total into metrics. So an evaluation may be cut into parts in any way.
+turns the total into metrics. So an evaluation may be cut into parts in any way. All of it is made
+of TensorFlow's operations, so that an exported graph can do the same.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from rnn_core.errors import ArgumentError
 from rnn_core.export_outputs import ExportOutput
 from rnn_core.heads import weights
 from rnn_core.heads.confusion import ratio, weighted_sum
-from rnn_core.types import Array, Features, Predictions
+from rnn_core.types import Features, Predictions
 
 SUM_OVER_BATCH_SIZE: Final = "sum_over_batch_size"
 SUM: Final = "sum"
@@ -61,8 +62,8 @@ class Head(Protocol):
     def sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """float64 sums over the batch."""
 
-    def metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
-        """Metrics of everything that was summed."""
+    def metrics(self, sums: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Metrics of everything that was summed, float64 scalars."""
 
 
 class BaseHead(abc.ABC):
@@ -137,9 +138,9 @@ class BaseHead(abc.ABC):
             **self.own_sums(losses, logits),
         }
 
-    def metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
-        """The metrics of the head with ``average_loss``, the weighted mean over examples, and
-        ``loss``, the mean over batches, which never bears the head's name."""
+    def metrics(self, sums: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """float64 scalars: the metrics of the head with ``average_loss``, the weighted mean over
+        examples, and ``loss``, the mean over batches, which never bears the head's name."""
         average = ratio(sums["losses"], sums["weights"])
         named = {"average_loss": average, **self.own_metrics(sums)}
         suffix = f"/{self.name}" if self.name else ""
@@ -169,8 +170,8 @@ class BaseHead(abc.ABC):
         """float64 sums behind ``own_metrics``."""
 
     @abc.abstractmethod
-    def own_metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
-        """Metrics besides the losses, without the head's name."""
+    def own_metrics(self, sums: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """float64 scalars: metrics besides the losses, without the head's name."""
 
 
 def check_count(value: Any, least: int, what: str) -> int:

@@ -11,7 +11,7 @@ from rnn_core.export_outputs import REGRESSION, ExportOutput, RegressionOutput
 from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
-from rnn_core.types import Array, Predictions
+from rnn_core.types import Predictions
 
 
 class BinaryClassHead(BaseHead):
@@ -82,11 +82,11 @@ class BinaryClassHead(BaseHead):
             **confusion.curve_sums(scores, labels, weights),
         }
 
-    def own_metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
+    def own_metrics(self, sums: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Those of ``tf.estimator.BinaryClassHead``."""
         labels, weights = sums["labels"], sums["weights"]
         return {
-            "accuracy_baseline": confusion.ratio(max(labels, weights - labels), weights),
+            "accuracy_baseline": confusion.ratio(tf.maximum(labels, weights - labels), weights),
             "label/mean": confusion.ratio(labels, weights),
             "prediction/mean": confusion.ratio(sums["scores"], weights),
             **confusion.decision_metrics(sums, ""),

@@ -7,13 +7,11 @@ A label above 0 counts as positive.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
-from rnn_core.types import Array
 
 _BUCKETS: Final = 199
 """The curves are sampled at 200 evenly spaced thresholds, the ends of which lie outside."""
@@ -24,9 +22,8 @@ def weighted_sum(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.cast(values, tf.float64) * tf.cast(weights, tf.float64))
 
 
-def ratio(numerator: Any, denominator: Any) -> float:
-    """``numerator / denominator``, 0 if there is nothing to divide by."""
-    return float(numerator) / float(denominator) if float(denominator) else 0.0
+ratio: Final = tf.math.divide_no_nan
+"""``numerator / denominator``, 0 if there is nothing to divide by."""
 
 
 def check_thresholds(thresholds: Sequence[float] | None) -> tuple[float, ...]:
@@ -56,7 +53,7 @@ def decision_sums(
     }
 
 
-def decision_metrics(sums: Mapping[str, Array], prefix: str) -> dict[str, float]:
+def decision_metrics(sums: Mapping[str, tf.Tensor], prefix: str) -> dict[str, tf.Tensor]:
     """``accuracy``, ``precision`` and ``recall``; a label between 0 and 1 is never hit."""
     return {
         "accuracy": ratio(sums[f"{prefix}hits"], sums[f"{prefix}all"]),
@@ -75,7 +72,9 @@ def threshold_sums(
     return sums
 
 
-def threshold_metrics(thresholds: Sequence[float], sums: Mapping[str, Array]) -> dict[str, float]:
+def threshold_metrics(
+    thresholds: Sequence[float], sums: Mapping[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
     """``accuracy/positive_threshold_0.5``, and precision and recall, at each threshold."""
     return {
         f"{name}/positive_threshold_{threshold:g}": value
@@ -102,37 +101,32 @@ def curve_sums(
     }
 
 
-def curve_metrics(sums: Mapping[str, Array], prefix: str = "") -> dict[str, float]:
+def curve_metrics(sums: Mapping[str, tf.Tensor], prefix: str = "") -> dict[str, tf.Tensor]:
     """``auc`` and ``auc_precision_recall``."""
     true = _above(sums[f"{prefix}curve_true"])
     predicted = _above(sums[f"{prefix}curve_all"])
     return {"auc": _area(true, predicted), "auc_precision_recall": _area_pr(true, predicted)}
 
 
-def _above(by_bucket: Array) -> Array:
+def _above(by_bucket: tf.Tensor) -> tf.Tensor:
     """Sums above each threshold."""
-    return np.cumsum(by_bucket[::-1])[::-1]
+    return tf.cumsum(by_bucket, reverse=True)
 
 
-def _divide(numerator: Array, denominator: Array) -> Array:
-    safe = np.where(denominator == 0, 1, denominator)
-    return np.where(denominator == 0, 0.0, numerator / safe)
-
-
-def _area(true: Array, predicted: Array) -> float:
+def _area(true: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
     """Area under the ROC curve by trapezoids."""
     false = predicted - true
-    true_rate, false_rate = _divide(true, true[0]), _divide(false, false[0])
+    true_rate, false_rate = ratio(true, true[0]), ratio(false, false[0])
     heights = (true_rate[:-1] + true_rate[1:]) / 2
-    return float(np.sum((false_rate[:-1] - false_rate[1:]) * heights))
+    return tf.reduce_sum((false_rate[:-1] - false_rate[1:]) * heights)
 
 
-def _area_pr(true: Array, predicted: Array) -> float:
+def _area_pr(true: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
     """Area under the precision-recall curve; between two thresholds the true positives are linear
     in the predicted positives: Davis and Goadrich 2006."""
     d_true, d_predicted = true[:-1] - true[1:], predicted[:-1] - predicted[1:]
-    slope = _divide(d_true, np.maximum(d_predicted, 0))
+    slope = ratio(d_true, tf.maximum(d_predicted, 0))
     intercept = true[1:] - slope * predicted[1:]
     both = (predicted[:-1] > 0) & (predicted[1:] > 0)
-    quotient = np.where(both, _divide(predicted[:-1], predicted[1:]), 1.0)
-    return ratio(np.sum(slope * (d_true + intercept * np.log(quotient))), true[0])
+    quotient = tf.where(both, ratio(predicted[:-1], predicted[1:]), 1)
+    return ratio(tf.reduce_sum(slope * (d_true + intercept * tf.math.log(quotient))), true[0])

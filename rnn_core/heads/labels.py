@@ -53,7 +53,10 @@ class Vocabulary:
             )
         ids = self._table_here().lookup(labels)
         unknown = tf.boolean_mask(labels, ids < 0)
-        message = "Labels that are not in label_vocabulary"
+        message = (
+            "Labels that are not in label_vocabulary; add them there, or filter their rows out in "
+            "input_fn. Found"
+        )
         return checked(ids, tf.equal(tf.size(unknown), 0), LabelError, message, unknown[:5])
 
 
@@ -76,7 +79,7 @@ def class_ids(labels: tf.Tensor, classes: int, known: Vocabulary | None) -> tf.T
             "Strings need label_vocabulary."
         )
     outside = tf.boolean_mask(labels, (labels < 0) | (tf.cast(labels, tf.int64) >= classes))
-    message = f"Labels outside of [0, {classes})"
+    message = f"Labels outside of [0, {classes}); count ids from 0, or change n_classes. Found"
     return checked(labels, tf.equal(tf.size(outside), 0), LabelError, message, outside[:5])
 
 
@@ -92,7 +95,7 @@ def in_unit_interval(labels: tf.Tensor) -> tf.Tensor:
         )
     values = tf.cast(labels, tf.float32)
     outside = tf.boolean_mask(labels, (values < 0) | (values > 1) | tf.math.is_nan(values))
-    message = "Labels outside of [0, 1]"
+    message = "Labels outside of [0, 1]; ids of more classes need n_classes. Found"
     return checked(labels, tf.equal(tf.size(outside), 0), LabelError, message, outside[:5])
 
 

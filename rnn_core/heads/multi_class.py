@@ -11,7 +11,7 @@ from rnn_core.export_outputs import ExportOutput
 from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
-from rnn_core.types import Array, Predictions
+from rnn_core.types import Predictions
 
 
 class MultiClassHead(BaseHead):
@@ -72,6 +72,6 @@ class MultiClassHead(BaseHead):
         hits = tf.equal(predicted, tf.cast(losses.labels, tf.int64))
         return {"hits": confusion.weighted_sum(hits, losses.weights)}
 
-    def own_metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
+    def own_metrics(self, sums: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """``accuracy``."""
         return {"accuracy": confusion.ratio(sums["hits"], sums["weights"])}

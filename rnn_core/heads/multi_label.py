@@ -12,7 +12,7 @@ from rnn_core.export_outputs import ExportOutput
 from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
-from rnn_core.types import Array, Predictions
+from rnn_core.types import Predictions
 
 
 class MultiLabelHead(BaseHead):
@@ -114,7 +114,7 @@ class MultiLabelHead(BaseHead):
             sums |= confusion.curve_sums(score, label, weights, f"{name}/")
         return sums
 
-    def own_metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
+    def own_metrics(self, sums: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Those of ``tf.estimator.MultiLabelHead``."""
         metrics = {
             **confusion.curve_metrics(sums),

@@ -19,7 +19,7 @@ from rnn_core.export_outputs import (
 from rnn_core.heads import base, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
-from rnn_core.types import Array, Predictions
+from rnn_core.types import Predictions
 
 
 class RegressionHead(BaseHead):
@@ -91,7 +91,7 @@ class RegressionHead(BaseHead):
             "predictions": confusion.weighted_sum(predicted, losses.weights),
         }
 
-    def own_metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
+    def own_metrics(self, sums: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """``label/mean`` and ``prediction/mean``."""
         return {
             "label/mean": confusion.ratio(sums["labels"], sums["weights"]),

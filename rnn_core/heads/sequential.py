@@ -17,7 +17,7 @@ from rnn_core.export_outputs import ExportOutput
 from rnn_core.heads.base import Head, Losses
 from rnn_core.heads.steps import flat_steps
 from rnn_core.sequence_mask import fit_mask, given_mask
-from rnn_core.types import Array, Features, Predictions
+from rnn_core.types import Features, Predictions
 
 
 class SequentialHeadWrapper:
@@ -128,7 +128,7 @@ class SequentialHeadWrapper:
         """float64 sums; ``logits`` are those of the real steps, as ``flatten`` gives them."""
         return self.static_head.sums(losses, logits)
 
-    def metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
+    def metrics(self, sums: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The wrapped head's metrics."""
         return self.static_head.metrics(sums)
 

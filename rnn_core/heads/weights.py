@@ -52,7 +52,7 @@ def weights(
     values = tf.cast(values if normalizer is None else normalizer(values), tf.float32)
     found = labels.as_columns(values, f"Weights {key!r}", logits, widths)
     wrong = tf.boolean_mask(found, (found < 0) | tf.math.is_nan(found))
-    message = f"Weights {key!r} that are negative, or no numbers"
+    message = f"Weights {key!r} that are negative, or no numbers; 0 leaves a row out. Found"
     return checked(found, tf.equal(tf.size(wrong), 0), LabelError, message, wrong[:5])
 
 

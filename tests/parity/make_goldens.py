@@ -25,7 +25,13 @@ from tests.parity.golden_files import (
     MODEL_DIR,
     VERSIONS,
 )
-from tests.parity.measurement import evaluation, event_tags, predictions, variables
+from tests.parity.measurement import (
+    evaluation,
+    event_histograms,
+    event_tags,
+    predictions,
+    variables,
+)
 
 
 def make(case: Case, work: Path) -> None:
@@ -50,18 +56,22 @@ def _copy_checkpoint(model_dir: Path, to: Path) -> None:
 
 
 def events(case: Case, work: Path) -> dict[str, Any]:
-    """Tags by step and by directory, of two trainings and evaluations."""
+    """Tags by step and by directory, of two trainings and evaluations, and the histograms."""
     estimator = theirs.estimator(case, work, save_summary_steps=2, log_step_count_steps=2)
     for steps in (cases.STEPS, cases.MORE_STEPS):
         estimator.train(cases.train_input(tf, case), steps=steps)
         estimator.evaluate(cases.evaluate_input(tf, case))
         estimator.evaluate(cases.evaluate_input(tf, case), name="again")
-    return {name: event_tags(tf, work / name) for name in (".", "eval", "eval_again")}
+    return {
+        "tags": {name: event_tags(tf, work / name) for name in (".", "eval", "eval_again")},
+        "histograms": event_histograms(tf, work),
+    }
 
 
 def main() -> None:
     """All goldens anew."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
+    for case_folder in filter(Path.is_dir, FOLDER.glob("*")):
+        shutil.rmtree(case_folder)
     for case in cases.CASES:
         print(case.name, flush=True)
         with tempfile.TemporaryDirectory() as work:

@@ -53,6 +53,23 @@ def event_tags(tf: Any, directory: Path) -> dict[str, list[str]]:
     return {str(step): sorted(names) for step, names in sorted(tags.items())}
 
 
+def event_histograms(tf: Any, directory: Path) -> dict[str, dict[str, Any]]:
+    """The histograms in the event files of a directory, by step and tag."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in directory.glob("events.out.tfevents.*"):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                if value.HasField("histo"):
+                    found.setdefault(str(event.step), {})[value.tag] = _plain(value.histo)
+    return found
+
+
+def _plain(message: Any) -> dict[str, Any]:
+    """The fields of a message of numbers and lists of numbers."""
+    fields = {field.name: value for field, value in message.ListFields()}
+    return {name: one if isinstance(one, float) else list(one) for name, one in fields.items()}
+
+
 def differences(
     ours: Measurement, theirs: Measurement, before: Measurement | None = None
 ) -> dict[str, float]:

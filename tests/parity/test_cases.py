@@ -37,6 +37,10 @@ def test_every_value_meets_every_other_value() -> None:
     assert wanted - IMPOSSIBLE - {pair for row in rows for pair in pairs(row)} == set()
 
 
+def test_there_are_forty_cases_at_least() -> None:
+    assert len(CASES) >= 40
+
+
 def test_every_optimizer_has_a_case() -> None:
     assert {case.optimizer for case in CASES} == STRINGS | OPTIMIZERS.keys()
 

@@ -11,7 +11,6 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
-from typing import Final
 
 import pytest
 import tensorflow as tf
@@ -32,13 +31,11 @@ from tests.parity.measurement import (
     Measurement,
     differences,
     evaluation,
+    event_histograms,
     event_tags,
     predictions,
     variables,
 )
-
-NOT_WRITTEN: Final = {"rnn_model/sequence_input_layer/sequence_length"}
-"""A histogram of the lengths of a batch; the training loop writes numbers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,10 +127,17 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_evaluation_writes_the_tags_of_2_15_at_the_same_steps(
     logged: Path, directory: str
 ) -> None:
-    assert event_tags(tf, logged / directory) == json.loads(EVENTS.read_text())[directory]
+    assert event_tags(tf, logged / directory) == json.loads(EVENTS.read_text())["tags"][directory]
 
 
 def test_training_writes_the_tags_of_2_15(logged: Path) -> None:
     # Not their steps: ours are multiples, those of 2.15 are counted from the start of each call.
-    theirs = set().union(*json.loads(EVENTS.read_text())["."].values()) - NOT_WRITTEN
-    assert set().union(*event_tags(tf, logged).values()) == theirs
+    theirs = json.loads(EVENTS.read_text())["tags"]["."]
+    assert set().union(*event_tags(tf, logged).values()) == set().union(*theirs.values())
+
+
+def test_histograms_of_the_same_step_have_the_buckets_of_2_15(logged: Path) -> None:
+    theirs, ours = json.loads(EVENTS.read_text())["histograms"], event_histograms(tf, logged)
+    both = theirs.keys() & ours.keys()
+    assert both == {"1", "4", "6", "8"}
+    assert {step: ours[step] for step in both} == {step: theirs[step] for step in both}

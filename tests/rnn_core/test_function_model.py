@@ -12,7 +12,9 @@ import tensorflow as tf
 
 import rnn_core
 from rnn_core import Estimator, EstimatorSpec, ModeKeys, ModelFnError
-from tests.rnn_core.samples import Data, make_estimator, weights_of
+from rnn_core.summaries import read_events
+from tests.parity.measurement import event_tags
+from tests.rnn_core.samples import CLASSES, WIDTH, Data, make_estimator, weights_of
 
 FEATURES = np.random.default_rng(3).normal(size=(40, 2)).astype(np.float32)
 LABELS = FEATURES @ np.array([[2.0], [-1.0]], np.float32)
@@ -157,3 +159,31 @@ def test_hooks_of_the_spec_are_called_in_their_mode(tmp_path: Path) -> None:
     estimator.evaluate(once, steps=1)
     next(estimator.predict(once))
     assert seen[2:] == ["evaluation", "prediction"]
+
+
+def test_summaries_of_a_model_function_are_written_at_summary_steps(tmp_path: Path) -> None:
+    def model_fn(features: Any, labels: Any, mode: str) -> EstimatorSpec:
+        step = tf.compat.v1.train.get_global_step()
+        with tf.name_scope("mine"):
+            tf.compat.v1.summary.scalar("step", step)
+        spec = line_with_v1_parts(features, labels, mode, {"rate": 0.1})
+        tf.compat.v1.summary.scalar("loss", spec.loss + 100)
+        return spec
+
+    config = CONFIG.replace(save_summary_steps=2, log_step_count_steps=None)
+    Estimator(model_fn, str(tmp_path), config).train(input_fn, steps=5)
+    written = read_events(str(tmp_path))
+    assert list(written) == [1, 2, 4]
+    assert all(sorted(values) == ["loss", "mine/step"] for values in written.values())
+    assert written[1]["loss"] > 100
+
+
+def test_a_wrapped_classifier_writes_the_summaries_of_its_own(data: Data, tmp_path: Path) -> None:
+    head = rnn_core.MultiClassHead(CLASSES, name="head")
+    columns = [tf.feature_column.sequence_numeric_column("numbers", shape=(WIDTH,))]
+    inner = rnn_core.RNNEstimator(head, columns, units=[2])
+    config = rnn_core.RunConfig(save_summary_steps=2, log_step_count_steps=None)
+    Estimator(inner.model_fn, str(tmp_path), config).train(data.train_input, steps=2)
+    lengths = "rnn_model/sequence_input_layer/sequence_length"
+    tags = ["loss", "loss/head", lengths]
+    assert event_tags(tf, tmp_path) == {"1": tags, "2": tags}

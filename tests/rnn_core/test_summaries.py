@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from rnn_core import StorageError
+from rnn_core import StorageError, summaries
 from rnn_core.summaries import EventWriter, read_events
 
 
@@ -83,3 +83,30 @@ def test_a_directory_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> N
     (tmp_path / "eval").touch()
     with pytest.raises(StorageError, match="eval"):
         EventWriter(str(tmp_path / "eval" / "x")).write({"loss": 1.0}, 1)
+
+
+def test_a_histogram_counts_values_up_to_each_limit() -> None:
+    (value,) = summaries.histogram("lengths", tf.constant([3, 1, 3], tf.int64)).value
+    assert (value.tag, value.histo.num, value.histo.sum) == ("lengths", 3, 7)
+    counts = zip(value.histo.bucket_limit, value.histo.bucket, strict=True)
+    assert [round(limit) for limit, count in counts if count] == [1, 3]
+    assert [count for count in value.histo.bucket if count] == [1, 2]
+
+
+def test_what_a_graph_collects_is_one_summary() -> None:
+    @tf.function(autograph=False)
+    def run() -> tf.Tensor:
+        assert summaries.collected() is None
+        summaries.collect_number("loss/head", tf.constant(0.5))
+        summaries.collect_histogram("lengths", tf.constant([1, 2]))
+        return summaries.collected()
+
+    number, lengths = summaries.parse(run().numpy()).value
+    assert (number.tag, number.simple_value) == ("loss/head", 0.5)
+    assert (lengths.tag, lengths.histo.num) == ("lengths", 2)
+    assert not summaries.parse(b"").value
+
+
+def test_outside_of_a_graph_nothing_is_collected() -> None:
+    summaries.collect_number("loss", tf.constant(0.5))
+    assert summaries.collected() is None

@@ -10,8 +10,9 @@ import tensorflow as tf
 from rnn_core.summed_metrics import SummedMetrics
 
 
-def metrics(sums: Any) -> dict[str, float]:
-    return {"mean": float(sums["total"] / max(sums["count"], 1)), "most": float(max(sums["each"]))}
+def metrics(sums: Any) -> dict[str, tf.Tensor]:
+    mean = tf.math.divide_no_nan(sums["total"], sums["count"])
+    return {"mean": mean, "most": tf.reduce_max(sums["each"])}
 
 
 def sums(total: float, count: float, each: list[float]) -> dict[str, tf.Tensor]:

@@ -90,6 +90,14 @@ def test_another_period_of_looking_changes_nothing(whole: Any, data: Data, tmp_p
     assert same_bits(weights_of(other), weights_of(whole[0]))
 
 
+def test_without_a_period_no_summary_is_written(data: Data, tmp_path: Path) -> None:
+    estimator = make_estimator(tmp_path, config={"save_summary_steps": None})
+    estimator.train(data.train_input, hooks=[Recorder(1)], max_steps=4)
+    assert {tag for values in read_events(str(tmp_path)).values() for tag in values} == {
+        "global_step/sec"
+    }
+
+
 def test_an_interrupted_training_ends_as_the_whole_one(
     whole: Any, data: Data, tmp_path: Path
 ) -> None:

@@ -16,9 +16,11 @@ from rnn_core.export import mode_graph
 from tests.rnn_core.export import samples
 
 MODES = rnn_core.ModeKeys
+v1 = tf.compat.v1
 X = np.arange(12, dtype=np.float32).reshape(6, 2) / 10
 LABELS = np.array([0, 1, 2, 2, 1, 0])
 WORDS = np.array(["a", "b", "?", "b", "a", "b"])
+WEIGHTS = np.array([1, 2, 0.5, 1, 3, 0], np.float32)
 
 
 def model_fn(features: Any, labels: Any, mode: str) -> rnn_core.EstimatorSpec:
@@ -82,6 +84,82 @@ def test_the_metrics_of_a_model_function_add_up(
     second = float(evaluate(**wrong)["metrics/accuracy/update_op"])
     right = np.argmax(first["predictions/logits"], 1)
     assert second == pytest.approx(np.mean([right == LABELS, right == (LABELS + 1) % 3]))
+
+
+HEADS = {
+    "binary": (rnn_core.BinaryClassHead("w", [0.3], name="named"), LABELS[:, np.newaxis] % 2),
+    "classes": (rnn_core.MultiClassHead(3, "w"), LABELS[:, np.newaxis]),
+    "labels": (
+        rnn_core.MultiLabelHead(3, "w", classes_for_class_based_metrics=[1]),
+        np.eye(3, dtype=np.int64)[LABELS],
+    ),
+    "numbers": (rnn_core.RegressionHead(2, loss_reduction="sum"), X[::-1] * 2),
+}
+
+
+@pytest.fixture(scope="module", params=[*HEADS, "steps"])
+def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The export for evaluation of a head, its batches, and what ``evaluate`` says of them."""
+    features: dict[str, Any] = {"x": tf.constant(X), "w": WEIGHTS}
+    head, labels = HEADS.get(request.param, (None, LABELS[:, np.newaxis] + [[0, 1]]))
+    if head is None:
+        features["w"] = tf.stack([WEIGHTS, 2 * WEIGHTS], 1)
+        steps = rnn_core.MultiClassHead(4, "w")
+        head = rnn_core.SequentialHeadWrapper(steps, feature_columns="w")
+    model_dir = str(tmp_path_factory.mktemp("model"))
+    estimator = rnn_core.RNNEstimator(
+        head,
+        [tf.feature_column.sequence_numeric_column("x")],
+        units=[2],
+        return_sequences=request.param == "steps",
+        model_dir=model_dir,
+    )
+    batches = tf.data.Dataset.from_tensor_slices((features, labels)).batch(4)
+    estimator.train(lambda: batches, steps=1)
+    receiver = rnn_core.build_raw_supervised_input_receiver_fn(features, labels)
+    path = estimator.export_saved_model(f"{model_dir}/export", receiver, experimental_mode="eval")
+    fed = [{**features, "label": labels} for features, labels in batches.as_numpy_iterator()]
+    return path, fed, estimator.evaluate(lambda: batches)
+
+
+def test_the_metrics_of_a_head_add_up_to_those_of_evaluate(measured: Any) -> None:
+    path, batches, metrics = measured
+    evaluate = tf.saved_model.load(path).signatures["eval"]
+    for batch in batches:
+        outputs = evaluate(**{name: tf.constant(value) for name, value in batch.items()})
+    assert metric_values(outputs) != pytest.approx(summed(metrics), rel=1e-6)
+    outputs = evaluate(**{name: tf.constant(value) for name, value in batches[0].items()})
+    assert metric_values(outputs) == pytest.approx(summed(metrics), rel=1e-6)
+
+
+def test_a_session_adds_batches_by_one_output_and_reads_metrics_without_a_batch(
+    measured: Any,
+) -> None:
+    path, batches, metrics = measured
+    with tf.Graph().as_default(), v1.Session() as session:
+        signature = v1.saved_model.load(session, ["eval"], path).signature_def["eval"]
+        outputs = {name: info.name for name, info in signature.outputs.items()}
+        update = next(name for name in outputs if name.endswith("/update_op"))
+        for batch in batches:
+            fed = {signature.inputs[name].name: value for name, value in batch.items()}
+            assert session.run(outputs[update], fed).shape == (0,)
+        values = {name: one for name, one in outputs.items() if name.endswith("/value")}
+        found = metric_values(session.run(values))
+    assert found == pytest.approx(summed(metrics), rel=1e-6)
+
+
+def metric_values(outputs: dict[str, Any]) -> dict[str, float]:
+    named = {name.removeprefix("metrics/"): value for name, value in outputs.items()}
+    return {
+        name.removesuffix("/value"): float(value)
+        for name, value in named.items()
+        if name.endswith("/value")
+    }
+
+
+def summed(metrics: dict[str, float]) -> dict[str, float]:
+    """The loss is not streamed: the graph has that of the batch."""
+    return {k: v for k, v in metrics.items() if k not in ("loss", "global_step")}
 
 
 def test_the_graph_holds_no_values_of_variables(tmp_path: Path) -> None:

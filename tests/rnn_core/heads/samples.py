@@ -37,4 +37,8 @@ def metrics(head: Any, labels: Any, logits: Any, features: Any = None, cuts: Any
         for name, value in sums.items():
             total[name] = total.get(name, 0) + value.numpy()
         start = end
-    return head.metrics(total)
+    return numbers(head.metrics(total))
+
+
+def numbers(metrics: Any) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items()}

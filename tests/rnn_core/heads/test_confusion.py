@@ -21,6 +21,7 @@ from rnn_core.heads.confusion import (
     threshold_metrics,
     threshold_sums,
 )
+from tests.rnn_core.heads.samples import numbers
 
 RANDOM = np.random.default_rng(3)
 SCORES = RANDOM.uniform(size=(40, 1)).astype(np.float32)
@@ -30,7 +31,7 @@ WEIGHTS = RANDOM.uniform(size=(40, 1)).astype(np.float32)
 
 def curves(scores: Any, labels: Any, weights: Any) -> dict[str, float]:
     sums = curve_sums(tf.constant(scores), tf.constant(labels), tf.constant(weights), "a/")
-    return curve_metrics({name: value.numpy() for name, value in sums.items()}, "a/")
+    return numbers(curve_metrics(sums, "a/"))
 
 
 @pytest.mark.parametrize(("curve", "name"), [("ROC", "auc"), ("PR", "auc_precision_recall")])
@@ -55,7 +56,7 @@ def test_the_curves_of_a_perfect_ranking_have_the_area_one() -> None:
 def test_a_score_on_a_threshold_is_not_above_it() -> None:
     labels = tf.constant([[1.0], [1.0], [0.0]])
     sums = threshold_sums([0.5], tf.constant([[0.5], [0.75], [0.75]]), labels, tf.ones([3, 1]))
-    assert threshold_metrics([0.5], {key: value.numpy() for key, value in sums.items()}) == {
+    assert numbers(threshold_metrics([0.5], sums)) == {
         "accuracy/positive_threshold_0.5": pytest.approx(1 / 3),
         "precision/positive_threshold_0.5": 0.5,
         "recall/positive_threshold_0.5": 0.5,
@@ -66,12 +67,12 @@ def test_a_weight_counts_for_every_class_of_its_row() -> None:
     labels = tf.constant([[1.0, 0.0], [0.0, 1.0]])
     decisions = tf.constant([[True, True], [False, False]])
     sums = decision_sums(decisions, labels, tf.constant([[3.0], [1.0]]), "")
-    found = decision_metrics({key: value.numpy() for key, value in sums.items()}, "")
+    found = numbers(decision_metrics(sums, ""))
     assert found == {"accuracy": 0.5, "precision": 0.5, "recall": 0.75}
 
 
 def test_nothing_to_divide_by_gives_zero() -> None:
-    assert (ratio(1, 0), ratio(1, 2)) == (0, 0.5)
+    assert (ratio(1.0, 0.0), ratio(1.0, 2.0)) == (0, 0.5)
 
 
 @pytest.mark.parametrize("thresholds", [[0.0], [0.5, 1.0], [-0.1], [2]])

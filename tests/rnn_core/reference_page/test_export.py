@@ -147,7 +147,7 @@ def test_up_to_three_graphs_share_the_variables_of_training(
     assert set(saved) == set(estimator.get_variable_names())
 
 
-def test_loss_and_predictions_of_training_and_evaluation_have_a_signature(
+def test_loss_metrics_and_predictions_of_training_and_evaluation_have_a_signature(
     estimator: RNNClassifier, tmp_path: Path
 ) -> None:
     fns = {ModeKeys.TRAIN: supervised_receiver, ModeKeys.EVAL: supervised_receiver}
@@ -156,8 +156,10 @@ def test_loss_and_predictions_of_training_and_evaluation_have_a_signature(
         (mode,) = graph.meta_info_def.tags
         outputs = set(graph.signature_def[mode].outputs)
         assert {"loss", "predictions/probabilities"} <= outputs
-    (train,) = (graph for graph in graphs if list(graph.meta_info_def.tags) == ["train"])
+    train, evaluation = graphs
     assert "saved_model_train_op" in train.collection_def
+    outputs = set(evaluation.signature_def["eval"].outputs)
+    assert {"metrics/accuracy/value", "metrics/accuracy/update_op"} <= outputs
 
 
 @pytest.mark.parametrize("receiver_fn", [None, {ModeKeys.PREDICT: None}])

@@ -168,6 +168,22 @@ def test_an_input_fn_may_return_a_dataset_or_features_and_labels(
     assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+def test_features_may_be_a_tensor_and_labels_a_dict_if_the_model_function_takes_them(
+    tmp_path: Path,
+) -> None:
+    def model_fn(features: Any, labels: Any, mode: str) -> EstimatorSpec:
+        loss = tf.reduce_sum(features * labels["sign"])
+        step = tf.compat.v1.train.get_global_step().assign_add(1)
+        return EstimatorSpec(mode, loss=loss, train_op=step)
+
+    pair = (tf.constant([1.0, 2.0]), {"sign": tf.constant([1.0, -1.0])})
+    estimator = rnn_core.Estimator(model_fn, tmp_path)
+    for input_fn in (lambda: pair, lambda: tf.data.Dataset.from_tensors(pair).repeat()):
+        estimator.train(input_fn, steps=1)
+        assert estimator.evaluate(input_fn, steps=1)["loss"] == -1
+    assert estimator.get_variable_value("global_step") == 2
+
+
 # Evaluation.
 
 

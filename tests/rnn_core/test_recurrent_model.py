@@ -18,8 +18,8 @@ from rnn_core.heads import (
     MultiLabelHead,
     RegressionHead,
 )
-from rnn_core.model import RecurrentModel
 from rnn_core.optimizers import optimizer_spec
+from rnn_core.recurrent_model import RecurrentModel
 from tests.rnn_core.samples import CLASSES, Data, context_columns, sequence_columns
 
 
@@ -53,6 +53,18 @@ def test_a_step_lowers_the_loss_of_its_batch_and_counts(
     first, second = (trained.train_step(*batch, step) for _ in range(2))
     assert second < first
     assert step.numpy() == 2
+
+
+@pytest.mark.parametrize("name", [None, "head"])
+def test_a_step_leaves_its_loss_and_lengths_for_a_summary(data: Data, name: str | None) -> None:
+    trained, step = model("SGD", MultiClassHead(CLASSES, name=name)), tf.Variable(0, tf.int64)
+    trained.keep_summaries()
+    trained.train_step(data.features(), tf.constant(data.labels), step)
+    *losses, lengths = trained.summary(0.5).value
+    tags = ["loss", "loss/head"] if name else ["loss"]
+    assert [(one.tag, one.simple_value) for one in losses] == [(tag, 0.5) for tag in tags]
+    assert lengths.tag == "rnn_model/sequence_input_layer/sequence_length"
+    assert (lengths.histo.num, lengths.histo.sum) == (len(data.lengths), data.lengths.sum())
 
 
 def test_a_batch_that_weighs_nothing_is_measured_but_stops_a_training(data: Data) -> None:
