@@ -73,6 +73,7 @@ def train(
         except Interrupted:
             loop.interrupted = True
     if loop.interrupted:
+        logger.warning("Interrupted at step %d, which is saved; leaving.", loop.global_step)
         interruption.leave()
 
 
@@ -128,6 +129,11 @@ class _Loop:
                 self._refuse_empty_input()
             break
         self._end()
+
+    @property
+    def global_step(self) -> int:
+        """Steps done."""
+        return self._context.global_step
 
     def close(self) -> None:
         """Leaves nothing half done, also after an error."""
@@ -239,10 +245,7 @@ class _Loop:
     def _end(self) -> None:
         self._saving.save()
         self._saving.wait()
-        if self.interrupted:
-            step = self._context.global_step
-            logger.warning("Interrupted at step %d, which is saved; leaving.", step)
-        else:
+        if not self.interrupted:
             for hook in self._hooks:
                 hook.end(self._context)
             self._saving.forget_position()

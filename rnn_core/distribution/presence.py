@@ -92,10 +92,14 @@ def read(directory: Path, task: str) -> str | None:
     return None if record is None else str(record["state"])
 
 
-def steps(model_dir: str) -> dict[str, int]:
-    """The step at which each task was last."""
-    files = sorted((Path(model_dir) / _DIRECTORY).glob("*.json"))
-    return {path.stem: int(record["step"]) for path in files if (record := _record(path))}
+def silent_tasks(model_dir: str, tasks: list[str]) -> list[str]:
+    """Those of ``tasks`` that write nothing while this waits for it, each with its last step."""
+    watches = {task: Watch(model_dir, task) for task in tasks}
+    deadline = time.monotonic() + 2 * _EVERY_SECONDS
+    while watches and time.monotonic() < deadline:
+        watches = {task: watch for task, watch in watches.items() if watch.look()[0] is None}
+        time.sleep(_POLL_SECONDS)
+    return [f"{task} (at step {watch.step})" for task, watch in watches.items()]
 
 
 def _record(path: Path) -> dict[str, Any] | None:
@@ -116,6 +120,11 @@ class Watch:
         self._moved = False
         self.first = None if self._last is None else str(self._last["state"])
         """The state when the watch began, perhaps of an earlier run; None if there was none."""
+
+    @property
+    def step(self) -> int:
+        """Where the task was last."""
+        return 0 if self._last is None else int(self._last["step"])
 
     def look(self) -> tuple[str | None, float]:
         """The state, None if it is from before this watch; and for how long nothing changed."""

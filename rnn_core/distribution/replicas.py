@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from rnn_core.config import RunConfig
 from rnn_core.distribution import addresses
-from rnn_core.distribution.cluster import Cluster
+from rnn_core.distribution.cluster import Cluster, workers
+from rnn_core.distribution.presence import silent_tasks
 from rnn_core.distribution.strategies import is_in_step
 from rnn_core.errors import ArgumentError, WorkerLostError
 from rnn_core.types import Array
@@ -92,6 +93,7 @@ class ReplicasInStep:
                 f"{config.num_worker_replicas}. Set TF_CONFIG before the strategy is made, and "
                 "leave it as it is."
             )
+        self._config = config
         self._cluster = Cluster(
             config.cluster_spec, config.task_type, config.task_id, config.is_chief
         )
@@ -99,6 +101,10 @@ class ReplicasInStep:
             timeout_seconds=float(config.worker_timeout_secs) if self.worker_count > 1 else None
         )
         self._summed_rows = tf.function(self._sum_rows, autograph=False)
+
+    @property
+    def _own(self) -> str:
+        return f"{self._cluster.task_type}-{self._cluster.task_id}"
 
     def total(self, function: Callable[[int], tf.Tensor]) -> tf.Tensor:
         """Each replica calls ``function`` on its device; the sum of what they give."""
@@ -147,9 +153,19 @@ class ReplicasInStep:
                 raise
             raise WorkerLostError(
                 f"{self._cluster.task_type} {self._cluster.task_id} lost the others: "
-                f"{_reason(error)}. {addresses.describe(self._cluster)} Start all workers again: "
-                "they go on from the newest checkpoint."
+                f"{_reason(error)} {self._missing()} Start all workers again: they go on from the "
+                "newest checkpoint."
             ) from None
+
+    def _missing(self) -> str:
+        """Who does not answer; if all do, who stands still."""
+        if addresses.faults(self._cluster):
+            return addresses.describe(self._cluster)
+        others = [task for task in workers(self._cluster.spec) if task != self._own]
+        silent = silent_tasks(str(self._config.model_dir), others)
+        if silent:
+            return f"{', '.join(silent)} said nothing for some seconds, but can be reached."
+        return "All of them can be reached and say that they live: one may hang in its input."
 
 
 def replicas_of(config: RunConfig, strategy: Any) -> Replicas:
@@ -161,4 +177,5 @@ def _reason(error: Exception) -> str:
     """The last sentence that says something; the lines before name the graph's operations."""
     lines = [line.strip() for line in str(error).splitlines()]
     known = ("Collective ops is aborted by:", "Collective has timed out")
-    return next((line for line in lines if line.startswith(known)), type(error).__name__)
+    found = next((line for line in lines if line.startswith(known)), type(error).__name__)
+    return f"{found.rstrip('.')}."

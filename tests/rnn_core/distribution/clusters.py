@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -41,7 +42,13 @@ class Task:
     """A process of a cluster, with all that it printed."""
 
     def __init__(
-        self, name: str, program: str, arguments: Sequence[Any], tf_config: Any, log: Path
+        self,
+        name: str,
+        program: str,
+        arguments: Sequence[Any],
+        tf_config: Any,
+        log: Path,
+        host: str | None,
     ) -> None:
         self.name, self.log = name, log
         environment = {
@@ -51,7 +58,8 @@ class Task:
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": "1",
         }
-        command = [sys.executable, "-m", f"tests.rnn_core.distribution.{program}"]
+        inside = [] if host is None else ["ip", "netns", "exec", host]
+        command = [*inside, sys.executable, "-m", f"tests.rnn_core.distribution.{program}"]
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [*command, *map(str, arguments)],
@@ -99,16 +107,21 @@ def running(
     program: str,
     arguments: Sequence[Any] = (),
     tasks: Sequence[tuple[str, int]] | None = None,
+    hosts: Sequence[str] = (),
 ) -> Iterator[dict[str, Task]]:
-    """Starts a task of ``program`` for each address of ``cluster`` (or ``tasks``), by name."""
+    """Starts a task of ``program`` for each address of ``cluster`` (or ``tasks``), by name.
+
+    ``hosts`` are network namespaces, one for each task.
+    """
     chosen = tasks or [(job, index) for job in cluster for index in range(len(cluster[job]))]
     started: dict[str, Task] = {}
     directory.mkdir(parents=True, exist_ok=True)
     try:
-        for job, index in chosen:
+        for (job, index), host in itertools.zip_longest(chosen, hosts):
             name = f"{job}-{index}"
             place = {"cluster": cluster, "task": {"type": job, "index": index}}
-            started[name] = Task(name, program, arguments, place, directory / f"{name}.log")
+            log = directory / f"{name}.log"
+            started[name] = Task(name, program, arguments, place, log, host)
         yield started
     finally:
         for task in started.values():

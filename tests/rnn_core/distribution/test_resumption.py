@@ -1,0 +1,86 @@
+"""A training that is killed and started again ends, bit for bit, as one that was not."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnn_core import checkpoints
+from rnn_core.interruption import EXIT_STATUS
+from rnn_core.summaries import read_events
+from tests.rnn_core.distribution import clusters
+from tests.rnn_core.distribution.clusters import Task
+from tests.rnn_core.samples import same_bits
+
+STEPS = 24
+LIMIT_SECONDS = 120
+
+
+def _job(root: Path, **more: Any) -> list[str]:
+    return [json.dumps({"model_dir": str(root / "model"), "steps": STEPS, **more})]
+
+
+def _outcome(root: Path) -> tuple[dict[str, Any], dict[int, dict[str, float]]]:
+    """All variables of the last checkpoint, and all event values but the speed."""
+    variables = checkpoints.read(str(root / "model" / f"model.ckpt-{STEPS}"))
+    events = read_events(str(root / "model"))
+    for values in events.values():
+        values.pop("global_step/sec", None)
+    return variables, {step: values for step, values in events.items() if values}
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["one", "two"])
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The number of workers, and what an uninterrupted training of theirs gives."""
+    root = tmp_path_factory.mktemp("whole")
+    clusters.run(root / "logs", {"worker": request.param}, "training_program", _job(root))
+    return request.param, _outcome(root)
+
+
+def _strike(tasks: dict[str, Task], name: str, step: int, number: int) -> list[int]:
+    """Sends a signal at a step; the exit statuses of all."""
+    tasks[name].wait_for(f"step {step}.")
+    tasks[name].signal(number)
+    return [task.wait(LIMIT_SECONDS) for task in tasks.values()]
+
+
+@pytest.mark.parametrize(
+    ("number", "chief", "step"),
+    [(signal.SIGKILL, True, 7), (signal.SIGKILL, False, 12), (signal.SIGTERM, False, 13)],
+    ids=["chief_killed", "last_killed", "interrupted"],
+)
+def test_a_killed_training_ends_as_the_whole_one(
+    whole: Any, number: int, chief: bool, step: int, tmp_path: Path
+) -> None:
+    workers, expected = whole
+    cluster = clusters.addresses({"worker": workers})
+    struck = "worker-0" if chief else f"worker-{workers - 1}"
+    # Slow steps, so that the signal strikes at the step that was seen.
+    slow = _job(tmp_path, step_seconds=0.05)
+    with clusters.running(tmp_path / "logs", cluster, "training_program", slow) as tasks:
+        statuses = _strike(tasks, struck, step, number)
+        if number == signal.SIGTERM:
+            assert statuses == [EXIT_STATUS] * workers
+        else:
+            assert all(status != 0 for status in statuses)
+    clusters.run(tmp_path / "logs", {"worker": workers}, "training_program", _job(tmp_path))
+    variables, events = _outcome(tmp_path)
+    assert same_bits(variables, expected[0])
+    assert events == expected[1]
+
+
+def test_an_interrupted_training_has_saved_its_last_step(tmp_path: Path) -> None:
+    cluster = clusters.addresses({"worker": 1})
+    slow = _job(tmp_path, step_seconds=0.05)
+    with clusters.running(tmp_path / "logs", cluster, "training_program", slow) as tasks:
+        assert _strike(tasks, "worker-0", 7, signal.SIGTERM) == [EXIT_STATUS]
+        text = tasks["worker-0"].text()
+    last = int(text.rpartition("step ")[0].rpartition("step ")[2].partition(".")[0])
+    newest = checkpoints.newest_intact(str(tmp_path / "model"))
+    assert newest is not None
+    assert checkpoints.step_in(newest) >= last
+    assert "Interrupted at step" in text
