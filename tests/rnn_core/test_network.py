@@ -59,7 +59,8 @@ def test_a_context_reaches_every_step(data: Any) -> None:
     model = network()
     features = data.features()
     changed = {**features, "context": features["context"] + 1.0}
-    logits, mask = model(features)
+    logits, mask, lengths = model(features)
+    assert lengths.numpy().tolist() == data.lengths.tolist()
     assert logits.shape == (len(data.labels), 4)
     assert mask is None
     assert not np.array_equal(logits.numpy(), model(changed).logits.numpy())
