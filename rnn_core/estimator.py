@@ -254,7 +254,7 @@ class Estimator(ExportMethods):
         return checkpoint
 
     def _global_step(self) -> int:
-        checkpoint = self.latest_checkpoint()
+        checkpoint = checkpoints.newest_intact(self._model_dir)
         return 0 if checkpoint is None else checkpoints.step_of(checkpoint)
 
     def _input(self, input_fn: InputFn, mode: str, replicas: Replicas) -> Any:

@@ -112,15 +112,24 @@ class Saving:
         step = self._context.global_step
         if self._saved_step == step:
             return
+        self._saver.wait()
+        self.notice()
         for hook in self.hooks:
             hook.before_save(self._context)
-        self._position.save(self._prefix(step))
+        self._save_position(self._prefix(step))
         waits = self._replicas.table([self._somebody_waits()])[:, 0].any()
         self._saved_step, self._saved_at = step, time.monotonic()
         if self._is_chief:
             self._saver.start(self._model.variables, step)
         if waits:
             self.wait()
+
+    def _save_position(self, prefix: str) -> None:
+        try:
+            self._position.save(prefix)
+        except StorageError:
+            self._position.forget(prefix)
+            raise
 
     def _somebody_waits(self) -> bool:
         return any(type(hook).after_save is not Hook.after_save for hook in self.hooks)

@@ -102,6 +102,9 @@ class ReplicasInStep:
         )
         self._summed_rows = tf.function(self._sum_rows, autograph=False)
 
+    def _silent(self, tasks: list[str]) -> list[str]:
+        return silent_tasks(str(self._config.model_dir), tasks)
+
     @property
     def _own(self) -> str:
         return f"{self._cluster.task_type}-{self._cluster.task_id}"
@@ -159,10 +162,11 @@ class ReplicasInStep:
 
     def _missing(self) -> str:
         """Who does not answer; if all do, who stands still."""
+        others = [task for task in workers(self._cluster.spec) if task != self._own]
+        # A process that was killed may answer for a moment more: it is asked before and after.
+        silent = () if addresses.faults(self._cluster) else self._silent(others)
         if addresses.faults(self._cluster):
             return addresses.describe(self._cluster)
-        others = [task for task in workers(self._cluster.spec) if task != self._own]
-        silent = silent_tasks(str(self._config.model_dir), others)
         if silent:
             return f"{', '.join(silent)} said nothing for some seconds, but can be reached."
         return "All of them can be reached and say that they live: one may hang in its input."

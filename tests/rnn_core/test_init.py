@@ -50,7 +50,14 @@ EXPORTERS = {
     "build_raw_supervised_input_receiver_fn",
     "export",
 }
-OWN = {"BestCheckpointExporter", "Hook", "HookContext", "Predictor", "load_predictor"}
+OWN = {
+    "BestCheckpointExporter",
+    "Hook",
+    "HookContext",
+    "Predictor",
+    "load_predictor",
+    "multi_worker_strategy",
+}
 """Without a counterpart in tf.estimator."""
 ERRORS = {
     "ArchitectureError",
@@ -67,6 +74,7 @@ ERRORS = {
     "RnnCoreError",
     "StorageError",
     "UnsupportedError",
+    "WorkerLostError",
 }
 EXPORT = {
     "ClassificationOutput",

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import rnn_core
 from rnn_core.files import write_text
-from tests.rnn_core.samples import Data, make_estimator
+from tests.rnn_core.samples import Data, make_estimator, same_bits, weights_of
 
 QUIET = {"save_summary_steps": None, "log_step_count_steps": None}
 
@@ -85,24 +85,38 @@ def test_a_model_dir_where_nothing_can_be_made_is_named(data: Data) -> None:
         make_estimator("/proc/model").train(data.train_input, steps=1)
 
 
-def test_a_checkpoint_that_was_cut_off_is_named_and_the_way_out_works(
-    data: Data, tmp_path: Path
+def _cut_off(checkpoint: Path, kind: str, left: int) -> None:
+    path = checkpoint.with_name(f"{checkpoint.name}.{kind}")
+    path.write_bytes(path.read_bytes()[:left])
+
+
+@pytest.mark.parametrize(
+    ("kind", "left"), [("data-00000-of-00001", 100), ("index", 100), ("index", 0)]
+)
+def test_a_checkpoint_that_was_cut_off_is_passed_over_with_a_warning(
+    kind: str, left: int, data: Data, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    make_estimator(tmp_path).train(data.train_input, max_steps=5)
+    make_estimator(tmp_path).train(data.train_input, max_steps=6)
+    _cut_off(tmp_path / "model.ckpt-6", kind, left)
     again = make_estimator(tmp_path)
-    calls = (
+    assert again.evaluate(data.eval_input)["global_step"] == 4
+    assert next(again.predict(data.eval_input))
+    assert "Going back to" in caplog.text
+    assert "model.ckpt-6 cannot be read" in caplog.text
+    again.train(data.train_input, max_steps=6)
+    whole = make_estimator(tmp_path / "whole").train(data.train_input, max_steps=6)
+    assert same_bits(weights_of(again), weights_of(whole))
+
+
+def test_checkpoints_that_were_all_cut_off_are_an_error(data: Data, tmp_path: Path) -> None:
+    make_estimator(tmp_path).train(data.train_input, max_steps=5)
+    for index in tmp_path.glob("*.index"):
+        index.write_bytes(b"")
+    again = make_estimator(tmp_path)
+    for call in (
         lambda: again.train(data.train_input, max_steps=6),
         lambda: again.evaluate(data.eval_input),
         lambda: next(again.predict(data.eval_input)),
-    )
-    for kind, left in (("data-00000-of-00001", 100), ("index", 100), ("index", 0)):
-        path = tmp_path / f"model.ckpt-5.{kind}"
-        path.write_bytes(path.read_bytes()[:left])
-        for call in calls:
-            with pytest.raises(rnn_core.CheckpointError, match=r"cannot be read.*an older one"):
-                call()
-    for broken in tmp_path.glob("model.ckpt-5.*"):
-        broken.unlink()
-    write_text(tmp_path / "checkpoint", 'model_checkpoint_path: "model.ckpt-4"\n')
-    again.train(data.train_input, max_steps=6)
-    assert again.get_variable_value("global_step") == 6
+    ):
+        with pytest.raises(rnn_core.CheckpointError, match=r"cannot be read.*an older one"):
+            call()

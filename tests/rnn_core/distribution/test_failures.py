@@ -1,4 +1,4 @@
-"""What becomes of a training when a task fails: all go on, or all end in time and say who it was."""
+"""What becomes of a training when a task fails: all go on, or all end in time and say who."""
 
 from __future__ import annotations
 
