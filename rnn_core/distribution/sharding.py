@@ -6,16 +6,15 @@ workers, or none, each worker reads all and takes every W-th batch.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
 
-_BY_FILE: Final = 0
-"""``AutoShardPolicy.AUTO``: by files if there are some, else by elements."""
-_BY_ELEMENT: Final = 2
-"""``AutoShardPolicy.DATA``."""
+_BY_FILE: Final = 1
+"""``AutoShardPolicy.FILE``."""
 
 
 def share(dataset: tf.data.Dataset, worker: int, workers: int) -> tf.data.Dataset:
@@ -26,40 +25,35 @@ def share(dataset: tf.data.Dataset, worker: int, workers: int) -> tf.data.Datase
             deal out another order.
     """
     if _has_files_for(dataset, workers):
-        return _sharded(dataset, worker, workers, _BY_FILE)
+        return _files_of(dataset, worker, workers)
     if shuffles_without_seed(dataset):
         raise ArgumentError(
             f"input_fn: {workers} workers share its batches, and so must see them in one order, "
             "but it shuffles without a seed. Give shuffle a seed, write at least as many files as "
             "there are workers, or take the argument input_context and shard before you shuffle."
         )
-    return _sharded(dataset, worker, workers, _BY_ELEMENT)
+    return dataset.shard(workers, worker)
 
 
 def _has_files_for(dataset: tf.data.Dataset, workers: int) -> bool:
-    """Whether each worker gets a file; a dataset that reads no files is dealt out by elements."""
-    try:
-        for _ in _sharded(dataset, 0, workers, _BY_FILE).take(1):
-            pass
-    except tf.errors.InvalidArgumentError as error:
-        if "not enough for the required" not in str(error):
-            raise
+    """Whether each worker gets a file: the last one has none if there are too few."""
+    if not _reads_files(dataset):
         return False
-    return _reads_files(dataset)
+    return any(True for _ in _files_of(dataset, workers - 1, workers).take(1))
 
 
 def _reads_files(dataset: tf.data.Dataset) -> bool:
-    operations = {node.op for node in _nodes(dataset)}
+    operations = {node.op for nodes in _nodes(dataset) for node in nodes}
     return bool(operations & {"TFRecordDatasetV2", "TFRecordDataset", "TextLineDataset"})
 
 
-def _sharded(dataset: tf.data.Dataset, worker: int, workers: int, policy: int) -> tf.data.Dataset:
+def _files_of(dataset: tf.data.Dataset, worker: int, workers: int) -> tf.data.Dataset:
     structure = dataset.element_spec
     variant = tf.raw_ops.AutoShardDataset(
         input_dataset=tf.data.experimental.to_variant(dataset),
         num_workers=workers,
         index=worker,
-        auto_shard_policy=policy,
+        auto_shard_policy=_BY_FILE,
         num_replicas=workers,
         output_types=tf.nest.flatten(_flat(structure, lambda spec: spec.dtype)),
         output_shapes=tf.nest.flatten(_flat(structure, lambda spec: spec.shape)),
@@ -77,10 +71,14 @@ def _flat(structure: Any, of: Any) -> Any:
 
 def shuffles_without_seed(dataset: tf.data.Dataset) -> bool:
     """Whether each iterator over ``dataset`` may have an order of its own."""
-    nodes = _nodes(dataset)
+    return any(_has_unseeded_shuffle(nodes) for nodes in _nodes(dataset))
+
+
+def _has_unseeded_shuffle(nodes: Iterable[Any]) -> bool:
     values = {node.name: _value(node) for node in nodes if node.op == "Const"}
     return any(
-        all(values.get(name) == 0 for name in node.input[2:4])
+        # A function's nodes name an output of the constant, as in "seed:output:0".
+        all(values.get(name.partition(":")[0]) == 0 for name in node.input[2:4])
         for node in nodes
         if node.op.startswith("Shuffle")
     )
@@ -93,11 +91,9 @@ def _value(node: Any) -> Any:
     return int(value) if value.ndim == 0 else None
 
 
-def _nodes(dataset: tf.data.Dataset) -> list[Any]:
+def _nodes(dataset: tf.data.Dataset) -> list[list[Any]]:
+    """The nodes of the dataset's graph, and those of each function in it."""
     variant = tf.data.experimental.to_variant(dataset)
     text = tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=1)
     graph = tf.compat.v1.GraphDef.FromString(text.numpy())
-    return [
-        *graph.node,
-        *(node for function in graph.library.function for node in function.node_def),
-    ]
+    return [list(graph.node), *(list(one.node_def) for one in graph.library.function)]

@@ -75,7 +75,12 @@ def estimator(case: str, model_dir: Path, **config: Any) -> rnn_core.RNNClassifi
         **arguments,
         model_dir=str(model_dir),
         config=rnn_core.RunConfig(
-            tf_random_seed=3, save_checkpoints_steps=1000, worker_timeout_secs=60, **config
+            **{
+                "tf_random_seed": 3,
+                "save_checkpoints_steps": 1000,
+                "worker_timeout_secs": 60,
+                **config,
+            }
         ),
     )
 
