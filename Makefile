@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 CONFIG ?= pipelines/configs/japanese_vowels.yaml
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: run test lint types benchmark goldens image-test lock clean
+.PHONY: run test lint types benchmark goldens drill-training image-test lock clean
 
 run: $(VENV)/.runtime
 	@$(BIN)/rnnflow run $(CONFIG)
@@ -35,6 +35,10 @@ goldens: $(VENV)/.dev $(VENV)-tensorflow-2.15/.installed
 	@$(VENV)-tensorflow-2.15/bin/python -m tests.parity.take_over build/parity
 	@$(VENV)-tensorflow-2.15/bin/python -m tests.rnn_core.goldens.make
 	@$(VENV)-tensorflow-2.15/bin/python tests/rnn_core/export/goldens/make_signatures.py
+
+# A training of two workers that is killed a hundred times, at random; about half an hour.
+drill-training: $(VENV)/.dev
+	@$(BIN)/python -m tests.rnn_core.distribution.drill --kills 100
 
 image-test:
 	@infra/image_test.sh

@@ -93,10 +93,10 @@ def dataset() -> tf.data.Dataset:
 
 
 def train_input(input_context: Any) -> tf.data.Dataset:
-    """A worker's rows of each global batch."""
+    """A worker's rows of each global batch, a batch for each of its replicas."""
     workers = input_context.num_input_pipelines
     own = dataset().shard(workers, input_context.input_pipeline_id)
-    return own.repeat().batch(GLOBAL_BATCH // workers)
+    return own.repeat().batch(GLOBAL_BATCH // input_context.num_replicas_in_sync)
 
 
 def eval_input(input_context: Any) -> tf.data.Dataset:

@@ -1,17 +1,20 @@
-"""One worker that trains and evaluates every case."""
+"""One worker, of one or more devices, that trains and evaluates every case."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
 
 import rnn_core
 from tests.rnn_core.distribution.cases import CASES, STEPS, estimator, eval_input, train_input
 
 
-def main(directory: Path) -> None:
-    strategy = rnn_core.multi_worker_strategy(60)
+def main(directory: Path, devices: int) -> None:
+    strategy = rnn_core.multi_worker_strategy(60) if devices == 1 else _mirrored(devices)
     for case in CASES:
         trained = estimator(case, directory / case, train_distribute=strategy)
         trained.train(train_input, steps=STEPS)
@@ -20,5 +23,12 @@ def main(directory: Path) -> None:
         path.write_text(json.dumps(metrics))
 
 
+def _mirrored(devices: int) -> Any:
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    logical = [tf.config.LogicalDeviceConfiguration()] * devices
+    tf.config.set_logical_device_configuration(cpu, logical)
+    return tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(devices)])
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -27,13 +27,18 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return made
 
 
-@pytest.fixture(scope="module", params=[2, 3], ids=["two", "three"])
+@pytest.fixture(
+    scope="module",
+    params=[(2, 1), (3, 1), (1, 2)],
+    ids=["two workers", "three workers", "two devices"],
+)
 def together(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, int]:
-    root = tmp_path_factory.mktemp(f"workers-{request.param}")
-    clusters.run(root / "logs", {"worker": request.param}, "equality_program", [root])
-    return root, request.param
+    workers, devices = request.param
+    root = tmp_path_factory.mktemp(f"workers-{workers}-{devices}")
+    clusters.run(root / "logs", {"worker": workers}, "equality_program", [root, devices])
+    return root, workers
 
 
 @pytest.mark.parametrize("case", CASES)
