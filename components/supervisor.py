@@ -48,7 +48,7 @@ def supervise(
     commands: Callable[[], Sequence[WorkerCommand]],
     launch: LaunchConfig,
     look: Look,
-    final_errors: Mapping[int | None, type[RnnflowError]],
+    final_errors: Mapping[int, type[RnnflowError]],
 ) -> None:
     """Runs workers until all have finished, and starts all of them again when one fails.
 
@@ -64,8 +64,8 @@ def supervise(
     """
     restarts = 0
     while failure := run_workers(commands(), launch, look):
-        if failure.status in final_errors:
-            raise final_errors[failure.status](failure.error or failure.reason)
+        if failure.status is not None and (final := final_errors.get(failure.status)):
+            raise final(failure.error or failure.reason)
         if restarts == launch.restarts_allowed:
             raise WorkerFailedError(_too_often(failure, restarts))
         restarts += 1
@@ -86,7 +86,7 @@ def run_workers(
       None if all have finished.
     """
     workers: list[WorkerProcess] = []
-    with _raising_sigterm():
+    with raising_sigterm():
         try:
             workers.extend(WorkerProcess(command) for command in commands)
             return _follow(workers, launch, look)
@@ -168,7 +168,7 @@ def _tell(workers: Sequence[WorkerProcess]) -> None:
 
 
 @contextlib.contextmanager
-def _raising_sigterm() -> Iterator[None]:
+def raising_sigterm() -> Iterator[None]:
     """Ends this process by an exception on SIGTERM, unless somebody else handles it.
 
     While the exception runs, no other SIGTERM stops what it cleans up.

@@ -30,7 +30,7 @@ from tests.components.workers import (
 LAUNCH = LaunchConfig(restarts_allowed=0, grace_seconds=60.0, exit_seconds=60.0)
 AGAIN = dataclasses.replace(LAUNCH, restarts_allowed=2)
 DISK_FULL = 74
-FINAL: Mapping[int | None, type[RnnflowError]] = {DISK_FULL: StorageError}
+FINAL: Mapping[int, type[RnnflowError]] = {DISK_FULL: StorageError}
 HEED_SIGTERM = f"""
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 open("up", "a").write("x")
