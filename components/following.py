@@ -16,7 +16,7 @@ from components.supervisor import raising_sigterm, run_workers
 from components.training_job import logs_of, training_command
 from components.worker_process import WorkerCommand
 
-_LOG = logging.getLogger("rnnflow")
+_LOG = logging.getLogger("rnnflow.workers")
 
 
 def follow(

@@ -81,7 +81,8 @@ class HistoryReader:
         try:
             with self._path.open("rb") as file:
                 status = os.fstat(file.fileno())
-                if self._file not in (0, status.st_ino):
+                replaced = self._file not in (0, status.st_ino) or status.st_size < self._offset
+                if replaced:
                     self._offset = status.st_size
                 self._file = status.st_ino
                 file.seek(self._offset)

@@ -26,8 +26,7 @@ _POLL_SECONDS = 0.05
 _SETTLE_SECONDS = 2.0
 """Time for the worker that was lost to be seen, after another said that it is."""
 
-_LOG = logging.getLogger("rnnflow")
-_OUTPUT = logging.getLogger("rnnflow.workers")
+_LOG = logging.getLogger("rnnflow.workers")
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ def _how_it_ended(status: int | None) -> str:
 def _tell(workers: Sequence[WorkerProcess]) -> None:
     for worker in workers:
         for line in worker.new_lines():
-            _OUTPUT.info("%s | %s", worker.name, line)
+            _LOG.info("%s | %s", worker.name, line)
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ _DRAIN_SECONDS = 5.0
 _KILL_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 
-_LOG = logging.getLogger("rnnflow")
+_LOG = logging.getLogger("rnnflow.workers")
 
 
 @dataclass(frozen=True)
