@@ -191,8 +191,10 @@ class LaunchConfig:
     """Time to write a checkpoint after SIGTERM; SIGKILL follows."""
     exit_seconds: PositiveFloat = 60.0
     """Time to end for a worker that is done."""
+    step_timeout_seconds: PositiveFloat = 600.0
+    """How long a worker waits for the others at a step; then all are started again."""
     worker_wait_seconds: PositiveFloat = 600.0
-    """On a cluster: how long the chief waits for the others to be there."""
+    """How long workers wait for each other at a start."""
     chief_wait_seconds: PositiveFloat = 21600.0
     """On a cluster: how long the others wait for the chief, which first makes the examples."""
 

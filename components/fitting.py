@@ -23,10 +23,6 @@ from components.training_job import TrainingJob
 
 BEST = "best"
 
-# Until rnn_core has them.
-WorkerLostError: type[Exception] = getattr(rnn_core, "WorkerLostError", ConnectionError)
-multi_worker_strategy: Any = getattr(rnn_core, "multi_worker_strategy", None)
-
 
 def fit(job: TrainingJob, directory: Path, on_point: OnPoint) -> None:
     """Trains in this process, alone.
@@ -42,35 +38,35 @@ def fit(job: TrainingJob, directory: Path, on_point: OnPoint) -> None:
     """
     recorder = Recorder(directory / HISTORY, job.training.log_every_steps, on_point)
     with _training_errors():
-        _fit(job, directory, recorder, None)
+        _fit(job, directory, recorder, _run_config(job))
 
 
-def fit_as_worker(job: TrainingJob, directory: Path, is_chief: bool) -> None:
-    """Trains in this process, as one of the workers that ``TF_CONFIG`` names.
+def fit_as_worker(job: TrainingJob, directory: Path) -> None:
+    """Trains in this process, as one of the workers that ``TF_CONFIG`` names; the chief writes.
 
     Args:
       job: what to train on what; the same for all workers.
       directory: where checkpoints and history are, or shall be; all workers see it.
-      is_chief: only the chief writes.
 
     Raises:
-      WorkerLostError: of rnn_core: another worker is gone.
+      RnnCoreError: the workers could not begin together, or one was lost (``WorkerLostError``).
       TrainingError: training cannot go on; the last good checkpoint is kept.
       StorageError: the disk is full or the directory cannot be written.
     """
-    history = directory / HISTORY if is_chief else None
-    recorder = Recorder(history, job.training.log_every_steps, lambda step, metrics: None)
+    # It comes first: TensorFlow makes no such strategy after its first operation.
+    strategy = rnn_core.multi_worker_strategy(job.launch.worker_wait_seconds)
     with _training_errors():
-        # It comes first: TensorFlow makes no strategy of workers after its first operation.
-        strategy = multi_worker_strategy()
-        _fit(job, directory, recorder, strategy)
+        config = _run_config(job, strategy)
+        history = directory / HISTORY if config.is_chief else None
+        recorder = Recorder(history, job.training.log_every_steps)
+        _fit(job, directory, recorder, config)
 
 
 @contextlib.contextmanager
 def _training_errors() -> Iterator[None]:
     try:
         yield
-    except WorkerLostError:
+    except rnn_core.WorkerLostError:
         raise
     except rnn_core.StorageError as error:
         raise StorageError(str(error)) from error
@@ -78,8 +74,7 @@ def _training_errors() -> Iterator[None]:
         raise TrainingError(str(error)) from error
 
 
-def _fit(job: TrainingJob, directory: Path, recorder: Recorder, strategy: Any) -> None:
-    config = _run_config(job.training, job.seed, strategy)
+def _fit(job: TrainingJob, directory: Path, recorder: Recorder, config: rnn_core.RunConfig) -> None:
     estimator = build_estimator(load_schema(job.examples.path), job.model, directory, config)
     higher_is_better = job.training.early_stopping_metric == "accuracy"
     hooks = [recorder, *_early_stopping(estimator, job.training, higher_is_better)]
@@ -88,14 +83,15 @@ def _fit(job: TrainingJob, directory: Path, recorder: Recorder, strategy: Any) -
     )
 
 
-def _run_config(training: TrainingConfig, seed: int, strategy: Any) -> rnn_core.RunConfig:
+def _run_config(job: TrainingJob, strategy: Any = None) -> rnn_core.RunConfig:
     return rnn_core.RunConfig(
-        tf_random_seed=seed,
-        save_checkpoints_steps=training.evaluate_every_steps,
-        save_summary_steps=training.log_every_steps,
-        log_step_count_steps=training.log_every_steps,
-        keep_checkpoint_max=training.keep_checkpoint_max,
+        tf_random_seed=job.seed,
+        save_checkpoints_steps=job.training.evaluate_every_steps,
+        save_summary_steps=job.training.log_every_steps,
+        log_step_count_steps=job.training.log_every_steps,
+        keep_checkpoint_max=job.training.keep_checkpoint_max,
         train_distribute=strategy,
+        worker_timeout_secs=job.launch.step_timeout_seconds,
     )
 
 

@@ -60,7 +60,7 @@ def train_model(
     """
     with building(directory, resume=True) as partial:
         save_settings(partial, load_schema(Path(examples.path)), model)
-        job = TrainingJob(examples, model, training, seed)
+        job = TrainingJob(examples, model, training, seed, launch)
 
         def on_point(step: int, metrics: Mapping[str, float]) -> None:
             on_progress(partial / HISTORY, step, metrics)
@@ -68,7 +68,7 @@ def train_model(
         if training.workers == 1:
             fit(job, partial, on_point)
         else:
-            _fit_with_workers(job, partial, on_point, launch, chief)
+            _fit_with_workers(job, partial, on_point, chief)
         step = _step_of(_best_checkpoint(partial))
     return Model(
         path=str(directory),
@@ -79,7 +79,7 @@ def train_model(
 
 
 def _fit_with_workers(
-    job: TrainingJob, directory: Path, on_point: OnPoint, launch: LaunchConfig, chief: Chief | None
+    job: TrainingJob, directory: Path, on_point: OnPoint, chief: Chief | None
 ) -> None:
     file = save_job(job, directory)
     command, logs = training_command(file), logs_of(file)
@@ -88,7 +88,7 @@ def _fit_with_workers(
     def commands() -> Sequence[WorkerCommand]:
         if chief is None:
             return local_workers(command, job.training.workers, logs)
-        chief.call(file, launch.worker_wait_seconds)
+        chief.call(file, job.launch.worker_wait_seconds)
         return [own_worker(command, chief.cluster, logs)]
 
     def look() -> str | None:
@@ -96,7 +96,7 @@ def _fit_with_workers(
             on_point(point.step, point.metrics)
         return chief.find_loss() if chief else None
 
-    supervise(commands, launch, look, FINAL_ERRORS)
+    supervise(commands, job.launch, look, FINAL_ERRORS)
     look()
 
 

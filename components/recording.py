@@ -26,7 +26,12 @@ class Recorder(rnn_core.Hook):
       on_point: told of every new line.
     """
 
-    def __init__(self, history: Path | None, every_steps: int, on_point: OnPoint) -> None:
+    def __init__(
+        self,
+        history: Path | None,
+        every_steps: int,
+        on_point: OnPoint = lambda step, metrics: None,
+    ) -> None:
         self.every_steps = every_steps
         self._history = history
         self._on_point = on_point

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from components.artifacts import Examples, write_atomically
-from components.config import ModelConfig, TrainingConfig
+from components.config import LaunchConfig, ModelConfig, TrainingConfig
 from components.errors import RnnflowError, StorageError, TrainingError, UserError
 
 JOB = "job.json"
@@ -34,6 +34,7 @@ class TrainingJob:
     model: ModelConfig
     training: TrainingConfig
     seed: int
+    launch: LaunchConfig = LaunchConfig()
 
 
 _JOBS = TypeAdapter(TrainingJob)

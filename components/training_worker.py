@@ -13,10 +13,9 @@ import os
 import sys
 from pathlib import Path
 
-from components.cluster import find_cluster
 from components.errors import RnnflowError
-from components.fitting import WorkerLostError, fit_as_worker
 from components.quiet import quiet_libraries
+from components.tensorflow_loading import load_tensorflow
 from components.training_job import load_job, status_of
 from components.worker_process import ERROR, FINISHED, LOST_PEER
 
@@ -24,16 +23,28 @@ from components.worker_process import ERROR, FINISHED, LOST_PEER
 def main(job_path: str) -> int:
     """Trains, and returns the exit status."""
     _log_to_standard_output()
+    load_tensorflow()
+    with quiet_libraries():
+        status = _train(Path(job_path))
+    if status == 0:
+        print(FINISHED, flush=True)
+    return status
+
+
+def _train(job: Path) -> int:
+    # Here, so that TensorFlow is loaded in silence before anything else loads it.
+    import rnn_core
+    from components.fitting import fit_as_worker
+
     try:
-        cluster = find_cluster(os.environ)
-        job = load_job(Path(job_path))
-        with quiet_libraries():
-            fit_as_worker(job, Path(job_path).parent, cluster is None or cluster.is_chief)
-    except WorkerLostError as error:
+        fit_as_worker(load_job(job), job.parent)
+    except rnn_core.WorkerLostError as error:
         return _failed(error, LOST_PEER)
+    except rnn_core.RnnCoreError as error:
+        # Such as a port that was taken in the meantime: another try may succeed.
+        return _failed(error, os.EX_TEMPFAIL)
     except RnnflowError as error:
         return _failed(error, status_of(error))
-    print(FINISHED, flush=True)
     return 0
 
 

@@ -27,7 +27,7 @@ from components import tied_process
 
 FINISHED = "rnnflow worker: finished"
 ERROR = "rnnflow worker: error: "
-LOST_PEER = os.EX_TEMPFAIL
+LOST_PEER = os.EX_UNAVAILABLE
 
 _KEPT_LINES = 10
 _LONGEST_LINE_BYTES = 65_536

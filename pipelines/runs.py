@@ -39,7 +39,7 @@ from pipelines.work_directory import (
     WorkDirectory,
     new_run_id,
 )
-from pipelines.workers import shown_output, with_workers
+from pipelines.workers import outside_of_cluster, shown_output, with_workers
 
 LOGGER = logging.getLogger("rnnflow")
 
@@ -104,6 +104,7 @@ class PipelineRun:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as held:
             held.enter_context(self.work.lock(self.run_id))
+            held.enter_context(outside_of_cluster())
             held.enter_context(shown_output(self._console))
             write_atomically(self.directory / CONFIG, dump_config(self.config))
             mark_killed_flow_runs(self.work.root)

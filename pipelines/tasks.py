@@ -37,7 +37,7 @@ from components.config import (
     TrainingConfig,
 )
 from components.errors import RegistryError, RnnflowError
-from pipelines.tensorflow_loading import load_tensorflow
+from components.tensorflow_loading import load_tensorflow
 
 AnyTask: TypeAlias = Task[Any, Any]
 

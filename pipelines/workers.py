@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 from collections.abc import Iterator
 
 from rich.console import Console
 from rich.text import Text
 
-from components.cluster import Cluster
+from components.cluster import TF_CONFIG, Cluster
 from components.errors import UserError
 from pipelines.config import PipelineConfig
 
@@ -32,6 +33,20 @@ def with_workers(
         )
     count = cluster.size if cluster else workers or config.training.workers
     return dataclasses.replace(config, training=dataclasses.replace(config.training, workers=count))
+
+
+@contextlib.contextmanager
+def outside_of_cluster() -> Iterator[None]:
+    """Without ``TF_CONFIG``: a run's own process evaluates and exports alone, wherever it runs.
+
+    Its training workers are given a ``TF_CONFIG`` of their own.
+    """
+    text = os.environ.pop(TF_CONFIG, None)
+    try:
+        yield
+    finally:
+        if text is not None:
+            os.environ[TF_CONFIG] = text
 
 
 @contextlib.contextmanager

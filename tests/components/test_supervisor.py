@@ -145,7 +145,7 @@ def test_the_cause_is_the_worker_that_was_lost_and_not_the_one_that_lost_it(
 def test_workers_that_only_lost_each_other_say_so(tmp_path: Path) -> None:
     lost = f"print({ERROR!r} + 'worker 1 does not answer'); sys.exit({LOST_PEER})"
     with pytest.raises(
-        WorkerFailedError, match=r"worker 0 ended with status 75 \(worker 1 does not answer\)"
+        WorkerFailedError, match=r"worker 0 ended with status 69 \(worker 1 does not answer\)"
     ):
         _supervise(tmp_path, lost)
 
