@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 
 import pytest
 from rich.console import Console
@@ -11,7 +12,7 @@ from rich.console import Console
 from components.cluster import Cluster
 from components.errors import UserError
 from pipelines.config import parse_config
-from pipelines.workers import shown_output, with_workers
+from pipelines.workers import outside_of_cluster, shown_output, with_workers
 from tests.pipelines.samples import config
 
 CLUSTER = Cluster(("a:1", "b:2", "c:3"), 0)
@@ -38,6 +39,21 @@ def test_the_cluster_decides_then_the_command_line_then_the_config(
 def test_another_number_than_the_cluster_has_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match="in a cluster of 3 workers; got --workers 2"):
         with_workers(config(), 2, CLUSTER)
+
+
+def test_a_run_itself_is_outside_of_the_cluster_whatever_happens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TF_CONFIG", CLUSTER.tf_config)
+
+    def fail_inside() -> None:
+        with outside_of_cluster():
+            assert "TF_CONFIG" not in os.environ
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_inside()
+    assert os.environ["TF_CONFIG"] == CLUSTER.tf_config
 
 
 def test_what_workers_say_is_shown_as_it_is_and_only_while_it_is_asked_for() -> None:
