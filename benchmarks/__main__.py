@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from benchmarks import startup
-from pipelines.tensorflow_loading import load_tensorflow
+from components.tensorflow_loading import load_tensorflow
 
 
 def accuracy() -> None:

@@ -184,6 +184,11 @@ def is_complete(directory: Path) -> bool:
     return (directory / SUCCESS).is_file()
 
 
+def partial_of(directory: Path) -> Path:
+    """Where an artifact directory is while it is built, and if that was interrupted."""
+    return directory.with_name(directory.name + ".partial")
+
+
 @contextlib.contextmanager
 def building(directory: Path, *, resume: bool = False) -> Iterator[Path]:
     """Yields ``<directory>.partial``; on success it becomes ``directory``, whole.
@@ -197,7 +202,7 @@ def building(directory: Path, *, resume: bool = False) -> Iterator[Path]:
     Raises:
       StorageError: the disk is full or the directory cannot be written.
     """
-    partial = directory.with_name(directory.name + ".partial")
+    partial = partial_of(directory)
     with storage_errors(directory):
         if not resume:
             shutil.rmtree(partial, ignore_errors=True)

@@ -28,15 +28,21 @@ def read_batches(
     *,
     shuffle_seed: int | None = None,
     repeat: bool = False,
+    worker: int = 0,
+    workers: int = 1,
 ) -> tf.data.Dataset:
     """Batches of (features, labels): features in the form of ``parsing``, labels string [B].
 
     Args:
       examples: the directory of the examples; it is read when the dataset is made.
       split: the split to read.
-      batch_size: B; only the last batch of a dataset that does not repeat may be smaller.
+      batch_size: B, of all workers together; only the last batch of a dataset that does not repeat
+        may be smaller.
       shuffle_seed: orders each epoch anew, reproducibly; None keeps the order of the files.
       repeat: begin again after each epoch, for ever.
+      worker: index of the worker that reads.
+      workers: how many share each batch. Worker k takes its rows k, k + workers, and so on, or a
+        batch of no rows where there are too few: together they read the very batches of one.
 
     Raises:
       NotFoundError: the directory holds no such examples.
@@ -46,7 +52,12 @@ def read_batches(
     count = tf.size(records, out_type=tf.int64)
 
     def parse(indices: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
-        return parse_examples(tf.gather(records, indices), schema)
+        if workers == 1:
+            return parse_examples(tf.gather(records, indices), schema)
+        own = indices[worker::workers]
+        # The parser refuses no rows at all, so one that is not this worker's goes along.
+        parsed = parse_examples(tf.gather(records, tf.concat([own, indices[:1]], 0)), schema)
+        return tf.nest.map_structure(lambda tensor: tensor[: tf.size(own)], parsed)
 
     epochs = tf.data.Dataset.range(_ENDLESS if repeat else 1)
     order = epochs.flat_map(lambda epoch: _order(count, epoch, shuffle_seed))

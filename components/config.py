@@ -177,6 +177,26 @@ class TrainingConfig:
     early_stopping_patience_steps: PositiveInt | None = 300
     """Training stops after so many steps without a better evaluation."""
     keep_checkpoint_max: PositiveInt = 3
+    workers: PositiveInt = 1
+    """Processes that share each batch; on a cluster, its size is taken instead."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class LaunchConfig:
+    """How the training workers are started and ended; nothing here changes what they make."""
+
+    restarts_allowed: NonNegativeInt = 3
+    """How often all workers are started again, from the last checkpoint, when one fails."""
+    grace_seconds: PositiveFloat = 30.0
+    """Time to write a checkpoint after SIGTERM; SIGKILL follows."""
+    exit_seconds: PositiveFloat = 60.0
+    """Time to end for a worker that is done."""
+    step_timeout_seconds: PositiveFloat = 600.0
+    """How long a worker waits for the others at a step; then all are started again."""
+    worker_wait_seconds: PositiveFloat = 600.0
+    """How long workers wait for each other at a start."""
+    chief_wait_seconds: PositiveFloat = 21600.0
+    """On a cluster: how long the others wait for the chief, which first makes the examples."""
 
 
 @dataclass(frozen=True, config=_STRICT)

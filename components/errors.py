@@ -5,10 +5,12 @@
     |   |-- ConfigError             the configuration cannot be used
     |   |-- DataError               the rows cannot be used
     |   |   `-- BadRowBudgetError   more rows are unusable than the config allows
+    |   |-- ClusterError             the environment speaks of a cluster that cannot be
     |   |-- NotFoundError (LookupError)   a file, run, version or champion does not exist
     |   `-- BusyError               another run holds the work directory
     |-- StorageError (OSError)      a disk that is full, a directory that is read-only
     |-- TrainingError               training cannot go on; the last good checkpoint is kept
+    |   `-- WorkerFailedError       a training worker failed more often than the config allows
     |-- RegistryError               the MLflow server is away or refuses
     `-- SkewError                   the exported model does not answer as the trained one does
 
@@ -42,6 +44,10 @@ class BadRowBudgetError(DataError):
     """More rows are unusable than ``data.bad_rows_allowed_fraction`` allows."""
 
 
+class ClusterError(UserError):
+    """The environment speaks of a cluster that cannot be: two chiefs, an index too large."""
+
+
 class NotFoundError(UserError, LookupError):
     """A file, run, model version or champion that was named does not exist."""
 
@@ -59,6 +65,10 @@ class StorageError(RnnflowError, OSError):
 
 class TrainingError(RnnflowError):
     """Training cannot go on, such as at a loss that is no number; the last checkpoint is kept."""
+
+
+class WorkerFailedError(TrainingError):
+    """A training worker failed more often than ``launch.restarts_allowed`` says, or never came."""
 
 
 class RegistryError(RnnflowError):

@@ -9,7 +9,6 @@ The directory of an export:
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import tensorflow as tf
 
 import rnn_core
 from components.artifacts import Examples, Export, Metrics, Model, building, write_atomically
+from components.child_python import child_environment
 from components.config import ExportConfig, NumericFeature
 from components.errors import SkewError
 from components.export_layout import schema_directory
@@ -88,7 +88,7 @@ def _answers_of_fresh_process(saved_model: Path, examples: Examples, rows: int) 
             text=True,
             check=False,
             timeout=CHECK_TIMEOUT_SECONDS,
-            env={**os.environ, "PYTHONPATH": _search_path(), "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env=child_environment(),
         )
         if done.returncode != 0:
             raise SkewError(
@@ -97,12 +97,6 @@ def _answers_of_fresh_process(saved_model: Path, examples: Examples, rows: int) 
             )
         with np.load(output) as answers:
             return dict(answers)
-
-
-def _search_path() -> str:
-    """Where this project is, ahead of what the user set."""
-    here = str(Path(__file__).parent.parent)
-    return os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
 
 
 def _last_line(text: str) -> str:

@@ -8,6 +8,7 @@ The file is the one record of the curve: it is drawn, tracked and resumed from h
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -60,6 +61,37 @@ def truncate_after(path: Path, step: int) -> None:
     """Drops the points behind ``step``, which training will make again."""
     kept = [point for point in read_history(path) if point.step <= step]
     write_atomically(path, "".join(_line(point) for point in kept))
+
+
+class HistoryReader:
+    """Reads what is new in a history that another process writes.
+
+    When that one drops points that it will make again, what it keeps is not read a second time.
+    What the file holds when this is made counts as read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = 0
+        self._offset = 0
+        self.new_points()
+
+    def new_points(self) -> tuple[HistoryPoint, ...]:
+        """The points behind those of the last call; a line without its end waits."""
+        try:
+            with self._path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                replaced = self._file not in (0, status.st_ino) or status.st_size < self._offset
+                if replaced:
+                    self._offset = status.st_size
+                self._file = status.st_ino
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return ()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return tuple(_POINT.validate_json(line) for line in whole.splitlines())
 
 
 def series(points: tuple[HistoryPoint, ...], name: str) -> tuple[list[int], list[float]]:

@@ -27,6 +27,12 @@ _WORK_DIR = click.option(
     help="Where artifacts, runs and, by default, MLflow's database are.",
 )
 
+_WORKERS = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes that train together, instead of the config's training.workers.",
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="rnnflow", message="rnnflow %(version)s")
@@ -64,26 +70,30 @@ def init(
 
 @rnnflow.command()
 @_CONFIG
+@_WORKERS
 @_WORK_DIR
-def run(config: Path, work_dir: Path) -> None:
+def run(config: Path, workers: int | None, work_dir: Path) -> None:
     """Run the whole pipeline of CONFIG.
 
     What did not change since an earlier run is reused.
     """
     from pipelines import running
 
-    sys.exit(running.run(config, work_dir))
+    sys.exit(running.run(config, work_dir, workers))
 
 
 def _stage_verb(name: str, stage: str, summary: str) -> None:
     @click.argument("config", type=click.Path(path_type=Path), required=False)
     @click.option("--run", "run_id", help="Take the config of this run; the newest by default.")
     @click.option("--force", is_flag=True, help="Do it again even if it could be reused.")
+    @_WORKERS
     @_WORK_DIR
-    def verb(config: Path | None, run_id: str | None, force: bool, work_dir: Path) -> None:
+    def verb(
+        config: Path | None, run_id: str | None, force: bool, workers: int | None, work_dir: Path
+    ) -> None:
         from pipelines import running
 
-        sys.exit(running.run_until(stage, config, run_id, force, work_dir))
+        sys.exit(running.run_until(stage, config, run_id, force, work_dir, workers))
 
     verb.__doc__ = f"{summary}\n\nWorks on CONFIG, or on the artifacts of a run."
     rnnflow.command(name)(verb)

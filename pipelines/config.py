@@ -22,6 +22,7 @@ from components.config import (
     ExportConfig,
     FeaturesConfig,
     GateConfig,
+    LaunchConfig,
     ModelConfig,
     PreprocessingConfig,
     TrainingConfig,
@@ -42,6 +43,7 @@ class PipelineConfig:
     preprocessing: PreprocessingConfig = PreprocessingConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
+    launch: LaunchConfig = LaunchConfig()
     gate: GateConfig = GateConfig()
     export: ExportConfig = ExportConfig()
     seed: Annotated[int, Field(ge=0)] = 7

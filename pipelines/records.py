@@ -105,8 +105,13 @@ def _model(value: Model, config: PipelineConfig) -> StageRecord:
         {**parameters, "seed": config.seed},
         {"best_step": float(value.step)},
         history=directory / "history.jsonl",
-        artifacts=(directory / "history.jsonl", *events, *best),
+        artifacts=(directory / "history.jsonl", *events, *best, *worker_logs(directory)),
     )
+
+
+def worker_logs(directory: Path) -> list[Path]:
+    """The logs of the training workers in the directory of a model."""
+    return sorted(directory.glob("logs/worker-*.log"))
 
 
 def _metrics(value: Metrics, config: PipelineConfig) -> StageRecord:

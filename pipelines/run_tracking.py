@@ -55,8 +55,10 @@ class RunTracking:
             self._tracker.log_artifact(name, path, path.name if path.is_dir() else "")
         self._tracker.end_run(name, "FINISHED", {"rnnflow.reused": str(reused).lower()})
 
-    def stage_failed(self, name: str) -> None:
-        """Ends the nested run of a stage that failed."""
+    def stage_failed(self, name: str, artifacts: Iterable[Path] = ()) -> None:
+        """Ends the nested run of a stage that failed, with what may say why."""
+        for path in artifacts:
+            self._tracker.log_artifact(name, path)
         self._tracker.end_run(name, "FAILED", {"rnnflow.status": "failed"})
 
     def follow(self, name: str, history: Path) -> None:

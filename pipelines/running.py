@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rich.console import Console
 
+from components.cluster import find_cluster
 from components.errors import RnnflowError, UserError
+from components.following import follow
 from pipelines.config import load_config
 from pipelines.console import make_console
 from pipelines.provenance import versions
 from pipelines.summary import print_summary
 from pipelines.work_directory import CONFIG, ERROR, Outcome, WorkDirectory, new_run_id
+from pipelines.workers import shown_output, with_workers
 
 
-def run(config: Path, work_dir: Path) -> int:
+def run(config: Path, work_dir: Path, workers: int | None = None) -> int:
     """Runs the pipeline; returns the exit code."""
-    return _run(config, work_dir, until=None, rerun=None)
+    return _run(config, work_dir, until=None, rerun=None, workers=workers)
 
 
 def run_until(
-    stage: str, config: Path | None, run_id: str | None, force: bool, work_dir: Path
+    stage: str,
+    config: Path | None,
+    run_id: str | None,
+    force: bool,
+    work_dir: Path,
+    workers: int | None = None,
 ) -> int:
     """Runs the pipeline up to a stage, on a config or on the artifacts of a run.
 
@@ -32,15 +41,25 @@ def run_until(
         raise UserError(f"give a config ({config}) or --run {run_id}, not both.")
     if config is None:
         config = WorkDirectory(work_dir.resolve()).run(run_id) / CONFIG
-    return _run(config, work_dir, until=stage, rerun=stage if force else None)
+    rerun = stage if force else None
+    return _run(config, work_dir, until=stage, rerun=rerun, workers=workers)
 
 
-def _run(config: Path, work_dir: Path, until: str | None, rerun: str | None) -> int:
-    name = load_config(config).name
+def _run(
+    path: Path, work_dir: Path, until: str | None, rerun: str | None, workers: int | None
+) -> int:
+    cluster = find_cluster(os.environ)
+    config = with_workers(load_config(path), workers, cluster)
     console = make_console()
+    console.print(f"[bold]rnnflow {versions()['rnnflow']}[/]  {config.name}", end="  ")
+    if cluster is not None and not cluster.is_chief:
+        console.print(f"worker {cluster.index} of {cluster.size}")
+        with shown_output(console):
+            follow(WorkDirectory(work_dir.resolve()).cluster / cluster.key, cluster, config.launch)
+        return 0
     run_id = new_run_id()
-    console.print(f"[bold]rnnflow {versions()['rnnflow']}[/]  {name}  run {run_id}")
-    outcome = _call_flow(console, config, work_dir, run_id, until, rerun)
+    console.print(f"run {run_id}")
+    outcome = _call_flow(console, path, work_dir, run_id, until, rerun, workers)
     print_summary(console, outcome, work_dir)
     return outcome.exit_code
 
@@ -52,13 +71,15 @@ def _call_flow(
     run_id: str,
     until: str | None,
     rerun: str | None,
+    workers: int | None,
 ) -> Outcome:
     with console.status("starting Prefect and MLflow ..."):
         # Here, so that a fault in the config or the arguments is told before the slow imports.
         from pipelines.training import training_flow
     state = training_flow(
-        str(config.resolve()), str(work_dir.resolve()), run_id, until, rerun, return_state=True
-    )
+        str(config.resolve()), str(work_dir.resolve()), run_id, until, rerun, workers,
+        return_state=True,
+    )  # fmt: skip
     outcome = WorkDirectory(work_dir.resolve()).find_outcome(run_id)
     if outcome is not None and outcome.status != "failed":
         return outcome

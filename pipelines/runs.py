@@ -5,7 +5,9 @@ Every way to end is handled here: promoted, refused by the gate, stopped after a
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import shutil
 import traceback
 from collections.abc import Mapping
@@ -16,13 +18,15 @@ from typing import Any, Self
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import Completed
 
-from components.artifacts import Decision, write_atomically
-from components.errors import RnnflowError
+from components.artifacts import Decision, partial_of, write_atomically
+from components.cluster import find_cluster
+from components.errors import ClusterError, RnnflowError
 from components.fingerprints import fingerprint
+from components.rendezvous import Chief
 from pipelines.config import dump_config, load_config
 from pipelines.console import StageLine, make_console
 from pipelines.killed_runs import mark_killed_flow_runs
-from pipelines.records import metric_values, record_stage
+from pipelines.records import metric_values, record_stage, worker_logs
 from pipelines.report import write_report
 from pipelines.run_tracking import RunTracking, prefect_address
 from pipelines.tasks import MODULES, AnyTask
@@ -35,6 +39,7 @@ from pipelines.work_directory import (
     WorkDirectory,
     new_run_id,
 )
+from pipelines.workers import outside_of_cluster, shown_output, with_workers
 
 LOGGER = logging.getLogger("rnnflow")
 
@@ -54,9 +59,10 @@ class PipelineRun:
       run_id: names the run; made from the time if it is empty.
       until: the last stage to run.
       rerun: a stage that runs even though it could be reused.
+      workers: processes that train, instead of the config's ``training.workers``.
 
     Raises:
-      UserError: the config cannot be used, or another run holds the work directory.
+      UserError: the config or the cluster cannot be used, or another run holds the work directory.
     """
 
     def __init__(
@@ -67,8 +73,15 @@ class PipelineRun:
         *,
         until: str | None = None,
         rerun: str | None = None,
+        workers: int | None = None,
     ) -> None:
-        self.config = load_config(Path(config_path))
+        self._cluster = find_cluster(os.environ)
+        if self._cluster and not self._cluster.is_chief:
+            raise ClusterError(
+                f"expected to be worker 0, which runs the pipeline, but this is worker "
+                f"{self._cluster.index}: start it with `rnnflow`, which lets it follow worker 0."
+            )
+        self.config = with_workers(load_config(Path(config_path)), workers, self._cluster)
         self.work = WorkDirectory(Path(work_dir).resolve())
         self.run_id = run_id or new_run_id()
         self.directory = self.work.runs / self.run_id
@@ -76,8 +89,9 @@ class PipelineRun:
         self._until = until
         self._rerun = rerun
         self._stages: list[StageOutcome] = []
+        self.chief: Chief | None = None
         self._console = make_console()
-        self._lock = self.work.lock(self.run_id)
+        self._held = contextlib.ExitStack()
         self._tracking: RunTracking
         self._line: StageLine
         self._outcome: Outcome
@@ -88,14 +102,16 @@ class PipelineRun:
         return self._tracking.mlflow_run_id
 
     def __enter__(self) -> Self:
-        self._lock.__enter__()
-        try:
+        with contextlib.ExitStack() as held:
+            held.enter_context(self.work.lock(self.run_id))
+            held.enter_context(outside_of_cluster())
+            held.enter_context(shown_output(self._console))
             write_atomically(self.directory / CONFIG, dump_config(self.config))
             mark_killed_flow_runs(self.work.root)
+            if self._cluster:
+                self.chief = Chief(self.work.cluster / self._cluster.key, self._cluster)
             self._tracking = RunTracking(self.work, self.run_id, self.config)
-        except BaseException:
-            self._lock.__exit__(None, None, None)
-            raise
+            self._held = held.pop_all()
         return self
 
     def __exit__(
@@ -104,16 +120,16 @@ class PipelineRun:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        try:
+        with self._held:
             if error is None or isinstance(error, _StageReached):
                 self._end(*self._verdict())
+                self._let_workers_go(wait_seconds=self.config.launch.worker_wait_seconds)
                 return True
             text = "".join(traceback.format_exception(error))
             write_atomically(self.directory / ERROR, text)
+            self._let_workers_go(failure=_message(error))
             self._end("failed", _message(error), getattr(error, "exit_code", None))
             return False
-        finally:
-            self._lock.__exit__(None, None, None)
 
     def stage(self, task: AnyTask, *inputs: Any, **extras: Any) -> Any:
         """Runs one stage, or reuses what it made before from the same inputs, config and code.
@@ -132,6 +148,8 @@ class PipelineRun:
             state = self._call(task, inputs, extras)
             self.values[name] = value = state.result()
             self._note(name, value, state.name == "Cached", directory)
+        if name == "model":
+            self._let_workers_go()
         if name == self._until:
             raise _StageReached
         return value
@@ -160,9 +178,20 @@ class PipelineRun:
         placed = task.with_options(result_storage=self.work.artifacts)
         state: State[Any] = placed(*inputs, return_state=True, **extras)
         if not state.is_completed():
-            self._tracking.stage_failed(task.name)
+            logs = worker_logs(partial_of(extras["directory"])) if "directory" in extras else ()
+            self._tracking.stage_failed(task.name, logs)
             raise state.result(raise_on_failure=False)
         return state
+
+    def _let_workers_go(self, failure: str | None = None, wait_seconds: float = 0.0) -> None:
+        """Ends the followers on a cluster; those that are still to come are waited for."""
+        if self.chief is None:
+            return
+        missing = self.chief.let_go("failed" if failure else "done", failure or "", wait_seconds)
+        if missing and wait_seconds:
+            LOGGER.warning(
+                "%d workers were not there after %.0f s: nobody let them go.", missing, wait_seconds
+            )
 
     def _note(self, name: str, value: Any, reused: bool, directory: Path | None) -> None:
         record = record_stage(name, value, self.config)
@@ -215,7 +244,7 @@ class PipelineRun:
 
 def _forget(directory: Path) -> None:
     """Removes an artifact, and what an interrupted build left of it."""
-    for path in (directory, directory.with_name(directory.name + ".partial")):
+    for path in (directory, partial_of(directory)):
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -12,7 +12,7 @@ from components.errors import NotFoundError
 from components.registry import find_champion
 from components.registry import promote as promote_version
 from components.registry import rollback as rollback_version
-from pipelines.tensorflow_loading import load_tensorflow
+from components.tensorflow_loading import load_tensorflow
 from pipelines.work_directory import WorkDirectory
 
 

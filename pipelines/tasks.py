@@ -31,12 +31,13 @@ from components.config import (
     ExportConfig,
     FeaturesConfig,
     GateConfig,
+    LaunchConfig,
     ModelConfig,
     PreprocessingConfig,
     TrainingConfig,
 )
 from components.errors import RegistryError, RnnflowError
-from pipelines.tensorflow_loading import load_tensorflow
+from components.tensorflow_loading import load_tensorflow
 
 AnyTask: TypeAlias = Task[Any, Any]
 
@@ -122,14 +123,20 @@ def train_model(
     *,
     directory: Path,
     on_progress: Any,
+    launch: LaunchConfig,
+    chief: Any,
 ) -> Model:
-    """Trains, and continues from the last checkpoint if an earlier try was cut short."""
+    """Trains, and continues from the last checkpoint if an earlier try was cut short.
+
+    More workers than one are processes, which this task starts, or calls on a cluster, and follows.
+    """
     load_tensorflow()
     from components import model as stage
 
     return stage.train_model(
-        examples, model, training, seed, directory=directory, on_progress=on_progress
-    )
+        examples, model, training, seed,
+        directory=directory, on_progress=on_progress, launch=launch, chief=chief,
+    )  # fmt: skip
 
 
 @task(

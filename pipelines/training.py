@@ -18,6 +18,7 @@ def training_flow(
     run_id: str = "",
     until: str | None = None,
     rerun: str | None = None,
+    workers: int | None = None,
 ) -> State[Any]:
     """One run of the pipeline.
 
@@ -27,8 +28,11 @@ def training_flow(
       run_id: names the run; made from the time if it is empty.
       until: the last stage to run; all of them if it is None.
       rerun: a stage that runs even though it could be reused.
+      workers: processes that train, instead of the config's ``training.workers``.
     """
-    with PipelineRun(config_path, work_dir, run_id, until=until, rerun=rerun) as run:
+    with PipelineRun(
+        config_path, work_dir, run_id, until=until, rerun=rerun, workers=workers
+    ) as run:
         config = run.config
         rows = run.stage(tasks.read_rows, config.data)
         examples = run.stage(
@@ -36,7 +40,7 @@ def training_flow(
         )
         model = run.stage(
             tasks.train_model, examples, config.model, config.training, config.seed,
-            on_progress=run.on_progress,
+            on_progress=run.on_progress, launch=config.launch, chief=run.chief,
         )  # fmt: skip
         metrics = run.stage(tasks.measure_model, model, examples)
         champion = run.stage(

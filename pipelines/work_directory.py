@@ -5,6 +5,7 @@
   champions/<name>-<version>/        local copies of the models that serve
   runs/<run id>/                     config.yaml, outcome.json, report.html, tracking.jsonl
   mlflow.db  mlflow-artifacts/       unless MLFLOW_TRACKING_URI names a server
+  cluster/<key>/                     where the workers of a cluster meet
   lock                               held by the one run that is going on
 """
 
@@ -85,6 +86,11 @@ class WorkDirectory:
     def runs(self) -> Path:
         """Below it a directory a run."""
         return self.root / "runs"
+
+    @property
+    def cluster(self) -> Path:
+        """Below it a directory for each cluster whose workers meet here."""
+        return self.root / "cluster"
 
     @property
     def tracking_uri(self) -> str:

@@ -76,6 +76,20 @@ def test_a_setting_of_the_stage_changes_its_fingerprint() -> None:
     assert before != after
 
 
+def test_another_number_of_workers_is_another_model_for_its_numbers_round_differently() -> None:
+    def trained_by(workers: int) -> str:
+        inputs = (Examples(path="somewhere", digest="d"), TrainingConfig(workers=workers))
+        return fingerprint("components.model", inputs)
+
+    assert trained_by(1) != trained_by(2)
+    assert trained_by(2) == trained_by(2)
+
+
+def test_the_code_that_workers_train_with_counts() -> None:
+    reached = reachable_modules("components.model", ROOT)
+    assert {"components.fitting", "components.batches", "rnn_core.training"} <= reached
+
+
 def test_other_content_behind_the_same_path_changes_the_fingerprint() -> None:
     def rows(digest: str) -> Rows:
         return Rows(files=(SourceFile("rows.jsonl", None, digest, 9),), digest=digest)

@@ -8,7 +8,13 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.history import append_point, read_history, series, truncate_after
+from components.history import (
+    HistoryReader,
+    append_point,
+    read_history,
+    series,
+    truncate_after,
+)
 
 
 def _steps(path: Path) -> list[int]:
@@ -47,3 +53,42 @@ def test_truncation_keeps_what_is_not_behind_the_step(steps: list[int], cut: int
             append_point(path, step, {"train/loss": float(step)})
         truncate_after(path, cut)
         assert _steps(path) == [step for step in steps if step <= cut]
+
+
+def _new(reader: HistoryReader) -> list[int]:
+    return [point.step for point in reader.new_points()]
+
+
+def test_a_reader_tells_each_new_point_once(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    reader = HistoryReader(path)
+    assert _new(reader) == []
+    append_point(path, 1, {"a": 1.0})
+    append_point(path, 2, {"a": 1.0})
+    assert _new(reader) == [1, 2]
+    assert _new(reader) == []
+    append_point(path, 2, {"b": 1.0})
+    assert _new(reader) == [2]
+
+
+def test_a_reader_waits_for_the_end_of_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    reader = HistoryReader(path)
+    append_point(path, 1, {"a": 1.0})
+    line = path.read_text()
+    path.write_text(line + line[:9])
+    assert _new(reader) == [1]
+    path.write_text(line + line)
+    assert _new(reader) == [1]
+
+
+def test_a_reader_leaves_out_what_was_there_and_what_is_kept_at_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    for step in (1, 2, 3):
+        append_point(path, step, {"a": 1.0})
+    reader = HistoryReader(path)
+    assert _new(reader) == []
+    truncate_after(path, 2)
+    assert _new(reader) == []
+    append_point(path, 3, {"a": 1.0})
+    assert _new(reader) == [3]

@@ -17,7 +17,8 @@ from components.config import ModelConfig, OptimizerConfig, TrainingConfig
 from components.errors import TrainingError
 from components.estimator import CHECKPOINTS, load_estimator
 from components.history import HistoryPoint, read_history, series
-from components.model import HISTORY, train_model
+from components.model import train_model
+from components.recording import HISTORY
 from tests.components.conftest import Prepared
 
 SEED = 7

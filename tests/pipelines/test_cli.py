@@ -59,6 +59,21 @@ def test_an_unknown_option_is_the_users_mistake() -> None:
     assert _call("run", "--nonsense").exit_code == 2
 
 
+@pytest.mark.parametrize("verb", ["run", "train", "evaluate", "gate", "export"])
+def test_what_trains_takes_a_number_of_workers(verb: str) -> None:
+    assert "--workers" in _call(verb, "--help").output
+    assert _call(verb, "x.yaml", "--workers", "0").exit_code == 2
+
+
+def test_a_cluster_that_cannot_be_is_the_users_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"chief": ["a:1", "b:1"]}}')
+    error = _error(_call("run", str(tmp_path / "none.yaml"), "--work-dir", str(tmp_path / "work")))
+    assert error.exit_code == 2
+    assert "expected one chief, got a:1, b:1" in str(error)
+
+
 def test_a_missing_config_is_the_users_mistake(tmp_path: Path) -> None:
     error = _error(_call("run", str(tmp_path / "none.yaml"), "--work-dir", str(tmp_path)))
     assert error.exit_code == 2

@@ -94,6 +94,13 @@ def test_a_model_comes_with_its_curve_its_events_and_only_its_best_checkpoint(
     assert kept == {"model.ckpt-1200.index", "model.ckpt-1200.data-00000-of-00001"}
 
 
+def test_a_model_that_workers_trained_comes_with_a_log_a_worker(tmp_path: Path) -> None:
+    logs = [_touch(tmp_path / "logs" / f"worker-{index}.log") for index in range(2)]
+    record = record_stage("model", Model(str(tmp_path), str(tmp_path / "best"), 7, "d"), config())
+    assert [path for path in record.artifacts if path.suffix == ".log"] == logs
+    assert record.parameters["training.workers"] == 1
+
+
 def test_metrics_are_said_with_intervals_and_kept_with_their_pictures(tmp_path: Path) -> None:
     for name in ("predictions.parquet", "metrics.json", "confusion_matrix.png", "_SUCCESS"):
         _touch(tmp_path / name)

@@ -61,6 +61,8 @@ def test_a_run_and_its_stages_can_be_read_back(small: Project, store: str, tmp_p
         append_point(history, step, {"train/loss": 1 / step})
     summary = tmp_path / "report.html"
     summary.write_text("<html></html>")
+    log = tmp_path / "worker-0.log"
+    log.write_text("what it said last")
     links: list[str | None] = []
 
     def use(tracking: RunTracking) -> None:
@@ -72,7 +74,7 @@ def test_a_run_and_its_stages_can_be_read_back(small: Project, store: str, tmp_p
         record = StageRecord("gru", metrics={"best_step": 20.0}, history=history)
         tracking.stage_finished("model", record, False)
         tracking.stage_started("metrics")
-        tracking.stage_failed("metrics")
+        tracking.stage_failed("metrics", [log])
         tracking.log_summary({"test/accuracy": 0.9}, [summary])
         assert tracking.end("promoted", "Promoted: " + "x" * 9000) == 0
         links.append(tracking.mlflow_run_id)
@@ -100,6 +102,8 @@ def test_a_run_and_its_stages_can_be_read_back(small: Project, store: str, tmp_p
     client = MlflowClient(store)
     points = client.get_metric_history(runs["model"].info.run_id, "train/loss")
     assert [point.step for point in points] == [10, 20]
+    failed = client.list_artifacts(runs["metrics"].info.run_id)
+    assert [item.path for item in failed] == ["worker-0.log"]
     assert {item.path for item in client.list_artifacts(parent.info.run_id)} == {
         "config.yaml",
         "report.html",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from components.cluster import Cluster
 from components.errors import BusyError, NotFoundError, RnnflowError, UserError
+from components.rendezvous import Chief
 from pipelines import running
+from pipelines.config import load_config
 from pipelines.provenance import versions
-from pipelines.work_directory import ERROR, Outcome
+from pipelines.work_directory import CONFIG, ERROR, Outcome
 from tests.projects import Project
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
@@ -78,6 +82,39 @@ def test_an_unexpected_error_is_one_line_and_the_place_of_its_trace(small: Proje
     assert str(trace) in message
     assert "Traceback" not in message
     assert "digest_of_file" in trace.read_text()
+
+
+def test_another_worker_than_the_first_follows_it_and_runs_nothing(
+    small: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    addresses = ("a:1", "b:2")
+    monkeypatch.setenv("TF_CONFIG", Cluster(addresses, 1).tf_config)
+    cluster = Cluster(addresses, 0)
+    chief = Chief(small.work.cluster / cluster.key, cluster)
+    with ThreadPoolExecutor() as threads:
+        missing = threads.submit(chief.let_go, "done", "", 60.0)
+        assert _rows_only(small, config=small.config) == 0
+        assert missing.result() == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"rnnflow {versions()['rnnflow']}  {small.root.name}  worker 1 of 2"
+    ]
+    assert small.work.run_ids() == []
+
+
+def test_a_number_of_workers_that_the_cluster_does_not_have_is_the_users_mistake(
+    small: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in (0, 1):
+        monkeypatch.setenv("TF_CONFIG", Cluster(("a:1", "b:2"), index).tf_config)
+        with pytest.raises(UserError, match="in a cluster of 2 workers; got --workers 5"):
+            running.run(small.config, small.work.root, 5)
+    assert not small.work.root.exists()
+
+
+def test_the_number_of_workers_is_kept_with_the_run(small: Project) -> None:
+    assert running.run_until("rows", small.config, None, False, small.work.root, 3) == 0
+    (run_id,) = small.work.run_ids()
+    assert load_config(small.work.runs / run_id / CONFIG).training.workers == 3
 
 
 def test_the_whole_run_returns_the_code_of_its_decision(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,9 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from components.artifacts import Decision
-from components.errors import BusyError, DataError, NotFoundError
+from components.cluster import Cluster
+from components.errors import BusyError, ClusterError, DataError, NotFoundError
+from components.rendezvous import Follower, Order
 from pipelines import tasks
 from pipelines.config import load_config
 from pipelines.runs import EXIT_CODES, PipelineRun
@@ -178,6 +183,67 @@ def test_a_stage_can_be_made_to_run_again(small: Project) -> None:
     artifact = Path(str(stages[-1].artifact))
     assert artifact.parent == small.work.artifacts / "champion_metrics"
     assert artifact.is_dir()
+
+
+def _on_cluster(
+    project: Project, monkeypatch: pytest.MonkeyPatch, run: Callable[[], Any]
+) -> list[Order]:
+    """Runs as worker 0 of three; gives what the other two are told, one of whom comes late."""
+    cluster = Cluster(("a:1", "b:2", "c:3"), 0)
+    monkeypatch.setenv("TF_CONFIG", cluster.tf_config)
+    directory = project.work.cluster / cluster.key
+    with ThreadPoolExecutor() as threads:
+
+        def follow(index: int) -> Order:
+            follower = Follower(directory, Cluster(cluster.addresses, index))
+            return follower.next_order(60.0)
+
+        early = threads.submit(follow, 1)
+        while not (directory / "worker-1.json").exists():
+            assert not early.done()
+        ran = threads.submit(run)
+        late = threads.submit(follow, 2)
+        ran.result()
+        return [early.result(), late.result()]
+
+
+def test_a_run_that_trains_nothing_lets_the_followers_of_its_cluster_go(
+    small: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run() -> None:
+        assert small.run(until="rows").status == "done"
+
+    orders = _on_cluster(small, monkeypatch, run)
+    assert [order.status for order in orders] == ["done", "done"]
+    assert "TF_CONFIG" in os.environ
+
+
+def test_a_run_that_fails_tells_its_followers_why(
+    small: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = DataError("no rows in train.jsonl")
+    cluster = Cluster(("a:1", "b:2"), 0)
+    monkeypatch.setenv("TF_CONFIG", cluster.tf_config)
+    follower = Follower(small.work.cluster / cluster.key, Cluster(cluster.addresses, 1))
+    with ThreadPoolExecutor() as threads:
+        order = threads.submit(follower.next_order, 60.0)
+        _end(small, _failing(error))
+        assert (order.result().status, order.result().reason) == ("failed", str(error))
+
+
+def test_the_config_of_a_run_on_a_cluster_has_its_number_of_workers(
+    small: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_CONFIG", Cluster(("a:1", "b:2", "c:3"), 0).tf_config)
+    run = PipelineRun(str(small.config), str(small.work.root))
+    assert run.config.training.workers == 3
+    assert PipelineRun(str(small.config), str(small.work.root), workers=3).config == run.config
+
+
+def test_only_worker_0_runs_the_pipeline(small: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_CONFIG", Cluster(("a:1", "b:2"), 1).tf_config)
+    with pytest.raises(ClusterError, match="expected to be worker 0"):
+        PipelineRun(str(small.config), str(small.work.root))
 
 
 def test_every_status_that_a_run_can_end_with_has_an_exit_code() -> None:

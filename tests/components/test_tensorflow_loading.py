@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LOAD = """
 import os, sys
-from pipelines.tensorflow_loading import load_tensorflow
+from components.tensorflow_loading import load_tensorflow
 os.write(2, b"before\\n")
 try:
     load_tensorflow()
