@@ -48,6 +48,7 @@ class Saving:
         )
         self._saver = BackgroundSaver(keeper)
         self._saved_step = -1
+        self._is_untold = False
         self._saved_at = time.monotonic()
 
     def restore(self, warm: WarmStartSettings | None) -> bool:
@@ -119,6 +120,7 @@ class Saving:
         self._save_position(self._prefix(step))
         waits = self._replicas.table([self._somebody_waits()])[:, 0].any()
         self._saved_step, self._saved_at = step, time.monotonic()
+        self._is_untold = True
         if self._is_chief:
             self._saver.start(self._model.variables, step)
         if waits:
@@ -141,9 +143,12 @@ class Saving:
             StorageError: it could not be written.
         """
         self._saver.wait()
-        self.notice()
+        # Hooks may exchange numbers with the other workers: all tell them behind this meeting.
         self._replicas.table([0.0])
-        if not self._is_chief:
+        if self._is_chief:
+            self.notice()
+        elif self._is_untold:
+            self._is_untold = False
             self._tell(self._prefix(self._saved_step))
 
     def notice(self) -> None:
