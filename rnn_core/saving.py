@@ -118,7 +118,7 @@ class Saving:
         for hook in self.hooks:
             hook.before_save(self._context)
         self._save_position(self._prefix(step))
-        waits = self._replicas.table([self._somebody_waits()])[:, 0].any()
+        waits = self._replicas.table([bool(self._waiting)])[:, 0].any()
         self._saved_step, self._saved_at = step, time.monotonic()
         self._is_untold = True
         if self._is_chief:
@@ -133,8 +133,10 @@ class Saving:
             self._position.forget(prefix)
             raise
 
-    def _somebody_waits(self) -> bool:
-        return any(type(hook).after_save is not Hook.after_save for hook in self.hooks)
+    @property
+    def _waiting(self) -> list[Hook]:
+        """The hooks that want to see each checkpoint."""
+        return [hook for hook in self.hooks if type(hook).after_save is not Hook.after_save]
 
     def wait(self) -> None:
         """Returns when the checkpoint of the last save is there, for all workers.
@@ -170,7 +172,7 @@ class Saving:
     def _tell(self, saved: str) -> None:
         """Hooks may take long, to evaluate, say, and then SIGTERM does not wait for them."""
         self._context.checkpoint_path = saved
-        for hook in self.hooks:
+        for hook in self._waiting:
             with self._interruption.all_saved() if self._is_current else contextlib.nullcontext():
                 hook.after_save(self._context, saved)
 
