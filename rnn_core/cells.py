@@ -73,6 +73,10 @@ class CellWeights:
     bias: tf.Variable
 
 
+Layer: TypeAlias = tuple[CellKind, CellWeights]
+"""What is needed to run a layer."""
+
+
 def create_weights(
     kind: CellKind, scope: str, width: int, units: int, create: Callable[..., tf.Variable]
 ) -> CellWeights:

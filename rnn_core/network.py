@@ -88,12 +88,11 @@ class Network:
         values = sequence.values
         if training_step is not None:
             values = with_steps(values, sequence.mask)
-        steps = tf.transpose(self._with_context(values, features), [1, 0, 2])
-        mask = tf.cast(tf.transpose(sequence.mask), tf.float32)[:, :, tf.newaxis]
-        steps = self._layers(steps, mask, training_step)
-        if not self._spec.return_sequences:
-            return Output(tf.nn.bias_add(tf.matmul(steps[-1], self._kernel), self._bias), None)
-        product = tf.tensordot(tf.transpose(steps, [1, 0, 2]), self._kernel, 1)
+        values, sequences = self._with_context(values, features), self._spec.return_sequences
+        hidden = self._layers(values, sequence.mask, training_step, sequences)
+        if not sequences:
+            return Output(tf.nn.bias_add(tf.matmul(hidden, self._kernel), self._bias), None)
+        product = tf.tensordot(hidden, self._kernel, 1)
         logits = tf.ensure_shape(product + self._bias, [None, None, self._spec.logits_dimension])
         return Output(logits, self._counting(features, sequence.mask, logits))
 

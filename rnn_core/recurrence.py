@@ -9,12 +9,34 @@ step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from rnn_core.cells import CellKind, CellWeights, Factors, States
+from rnn_core.cells import CellKind, CellWeights, Factors, Layer, States
+
+
+def run_layers(
+    layers: Sequence[Layer], values: tf.Tensor, mask: tf.Tensor, sequences: bool
+) -> tf.Tensor:
+    """Layers on top of each other.
+
+    Args:
+        layers: the lowest first.
+        values: float32 [B, T, F].
+        mask: bool [B, T], true for a real step.
+        sequences: whether all steps are wanted, or only the last one.
+
+    Returns:
+        float32 [B, T, H], the last layer's hidden states, at a padded step that of the last real
+        one; or [B, H], the last ones. Before the first real step they are zero.
+    """
+    steps = tf.transpose(values, [1, 0, 2])
+    real = tf.cast(tf.transpose(mask), tf.float32)[:, :, tf.newaxis]
+    for kind, weights in layers:
+        steps = run_layer(kind, weights, steps, real)
+    return tf.transpose(steps, [1, 0, 2]) if sequences else steps[-1]
 
 
 def run_layer(
