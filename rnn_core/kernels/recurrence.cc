@@ -54,13 +54,11 @@ RNN_CORE_INLINE Float<W> expm1(Float<W> x) {
   x = x < -87.0f ? zero - 87.0f : x;
   const Float<W> shifted = x * 1.44269504f + rounder;
   const Float<W> n = shifted - rounder;
-  const Float<W> r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  Float<W> tail = r * (1.0f / 5040) + 1.0f / 720;
-  tail = tail * r + 1.0f / 120;
-  tail = tail * r + 1.0f / 24;
-  tail = tail * r + 1.0f / 6;
-  tail = tail * r + 0.5f;
-  const Float<W> small = tail * (r * r) + r;
+  const Float<W> r = x - n * 0.693147181f, rr = r * r;
+  // Terms in pairs: the shorter the chain of operations, the more of them overlap.
+  const Float<W> high = r * (1.0f / 5040) + 1.0f / 720, middle = r * (1.0f / 120) + 1.0f / 24;
+  const Float<W> low = r * (1.0f / 6) + 0.5f;
+  const Float<W> small = ((high * rr + middle) * rr + low) * rr + r;
   const Float<W> power = (Float<W>)(((Int<W>)shifted << 23) + 0x3f800000);
   return power * small + (power - 1.0f);
 }
@@ -126,7 +124,7 @@ RNN_CORE_INLINE void multiply_panel(const Product& p, int64_t column) {
   }
 }
 
-// R rows at a time: as many as the registers hold.
+// R rows at a time, by two vectors of columns: as many sums as the registers hold.
 template <int W, int R>
 RNN_CORE_INLINE void multiply(const Product& p) {
   int64_t column = 0;
@@ -179,7 +177,7 @@ struct Shape {
   int64_t saved_width() const { return features + padded_units() * (blocks() + 1 + has_memory()); }
 };
 
-constexpr int64_t kShardRows = 16;  // At most.
+constexpr int64_t kShardRows = 8;  // At most.
 
 struct Shard {
   std::vector<int64_t> rows;     // Of the batch, longest first.
@@ -256,8 +254,7 @@ struct Forward {
   const float* inputs;           // [B, T, F]
   const float* kernel;           // [F, G], packed: by blocks of the input.
   const float* recurrent;        // [H, G], packed.
-  const float* input_bias;       // [gates, P]: by blocks of the input.
-  const float* recurrent_bias;   // [gates, P], GRU only.
+  const float* bias;             // [blocks, P]: of the input and the product together, if they add.
   float* output;                 // [B, T, H] or [B, H]
   Saved saved;
   float* scratch;  // [shards, scratch_size()]
@@ -277,54 +274,49 @@ struct Row {
   float* hidden;
 };
 
+// One activation a loop: short chains of operations, many of which overlap.
+template <int W, Float<W> (*Activation)(Float<W>)>
+RNN_CORE_INLINE void activate(float* gates, const float* product, const float* bias,
+                              int64_t count) {
+  for (int64_t i = 0; i < count; i += W)
+    store<W>(gates + i,
+             Activation(load<W>(gates + i) + load<W>(product + i) + load<W>(bias + i)));
+}
+
 template <int W>
 RNN_CORE_INLINE void simple_step(const Forward& f, const Row& row) {
-  for (int64_t u = 0, units = f.shape.padded_units(); u < units; u += W) {
-    const Float<W> hidden = tanh<W>(load<W>(row.gates + u) + load<W>(row.product + u) +
-                                    load<W>(f.input_bias + u));
-    store<W>(row.gates + u, hidden);
-    store<W>(row.hidden + u, hidden);
-  }
+  const int64_t units = f.shape.padded_units();
+  activate<W, tanh<W>>(row.gates, row.product, f.bias, units);
+  std::memcpy(row.hidden, row.gates, units * sizeof(float));
 }
 
 template <int W>
 RNN_CORE_INLINE void lstm_step(const Forward& f, const Row& row) {
   const int64_t units = f.shape.padded_units();
+  float *i = row.gates, *forget = i + units, *candidate = forget + units, *o = candidate + units;
+  activate<W, sigmoid<W>>(i, row.product, f.bias, 2 * units);
+  activate<W, tanh<W>>(candidate, row.product + 2 * units, f.bias + 2 * units, units);
+  activate<W, sigmoid<W>>(o, row.product + 3 * units, f.bias + 3 * units, units);
   for (int64_t u = 0; u < units; u += W) {
-    Float<W> in[4];
-    for (int g = 0; g < 4; ++g) {
-      const int64_t at = g * units + u;
-      in[g] = load<W>(row.gates + at) + load<W>(row.product + at) + load<W>(f.input_bias + at);
-    }
-    const Float<W> i = sigmoid<W>(in[0]), forget = sigmoid<W>(in[1]);
-    const Float<W> candidate = tanh<W>(in[2]), o = sigmoid<W>(in[3]);
-    const Float<W> memory = forget * load<W>(row.memory_before + u) + i * candidate;
-    store<W>(row.gates + u, i);
-    store<W>(row.gates + units + u, forget);
-    store<W>(row.gates + 2 * units + u, candidate);
-    store<W>(row.gates + 3 * units + u, o);
+    const Float<W> memory = load<W>(forget + u) * load<W>(row.memory_before + u) +
+                            load<W>(i + u) * load<W>(candidate + u);
     store<W>(row.memory + u, memory);
-    store<W>(row.hidden + u, o * tanh<W>(memory));
+    store<W>(row.hidden + u, load<W>(o + u) * tanh<W>(memory));
   }
 }
 
 template <int W>
 RNN_CORE_INLINE void gru_step(const Forward& f, const Row& row) {
   const int64_t units = f.shape.padded_units();
+  float *candidate = row.gates, *z = candidate + units, *r = z + units, *inner = r + units;
+  activate<W, sigmoid<W>>(z, row.product, f.bias + units, 2 * units);
   for (int64_t u = 0; u < units; u += W) {
-    Float<W> x[3], product[3];  // Candidate, z, r; z, r, candidate.
-    for (int g = 0; g < 3; ++g) {
-      const int64_t at = g * units + u;
-      x[g] = load<W>(row.gates + at) + load<W>(f.input_bias + at);
-      product[g] = load<W>(row.product + at) + load<W>(f.recurrent_bias + at);
-    }
-    const Float<W> z = sigmoid<W>(x[1] + product[0]), r = sigmoid<W>(x[2] + product[1]);
-    const Float<W> candidate = tanh<W>(x[0] + r * product[2]);
-    store<W>(row.gates + u, candidate);
-    store<W>(row.gates + units + u, z);
-    store<W>(row.gates + 2 * units + u, r);
-    store<W>(row.gates + 3 * units + u, product[2]);
-    store<W>(row.hidden + u, candidate + z * (load<W>(row.hidden_before + u) - candidate));
+    const Float<W> product = load<W>(row.product + 2 * units + u) + load<W>(f.bias + 3 * units + u);
+    const Float<W> x = load<W>(candidate + u) + load<W>(f.bias + u);
+    const Float<W> made = tanh<W>(x + load<W>(r + u) * product);
+    store<W>(candidate + u, made);
+    store<W>(inner + u, product);
+    store<W>(row.hidden + u, made + load<W>(z + u) * (load<W>(row.hidden_before + u) - made));
   }
 }
 
@@ -700,6 +692,19 @@ float* pack_gates(const Shape& s, const float* weights, int64_t rows, Gate gate,
   return packed;
 }
 
+// The biases by blocks of what is kept, those of a block that both input and product have summed.
+float* add_biases(const Shape& s, const float* bias, float* added) {
+  const int64_t total = s.gates() * s.units;
+  std::fill_n(added, s.blocks() * s.padded_units(), 0.0f);
+  for (int64_t gate = 0; gate < s.gates(); ++gate)
+    for (int64_t u = 0; u < s.units; ++u) {
+      added[gate * s.padded_units() + u] += bias[s.input_gate(gate) * s.units + u];
+      if (s.biases() == 2)
+        added[(gate + s.recurrent_block()) * s.padded_units() + u] += bias[total + gate * s.units + u];
+    }
+  return added;
+}
+
 void run_forward(const Instructions& instructions, const Shape& s, const Plan& plan,
                  const float* inputs, const float* kernel, const float* recurrent,
                  const float* bias, float* output, float* saved, const Parallel& parallel,
@@ -712,8 +717,7 @@ void run_forward(const Instructions& instructions, const Shape& s, const Plan& p
       inputs,
       pack_gates(s, kernel, s.features, input_gate, allocate),
       pack_gates(s, recurrent, s.units, same, allocate),
-      pack_gates(s, bias, 1, input_gate, allocate),
-      pack_gates(s, bias + (s.biases() - 1) * s.gates() * s.units, 1, same, allocate),
+      add_biases(s, bias, allocate(s.blocks() * s.padded_units())),
       output,
       Saved(s, plan.packed(), saved),
       allocate(static_cast<int64_t>(plan.shards.size()) * Forward::scratch_size(s)),
