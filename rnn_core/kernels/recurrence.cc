@@ -230,6 +230,19 @@ Plan make_plan(const bool* mask, int64_t batch, int64_t time) {
   return plan;
 }
 
+struct LayerWeights {
+  const float* kernel;     // [F, G]
+  const float* recurrent;  // [H, G]
+  const float* bias;       // [biases, G]
+};
+
+struct Gradients {
+  float* inputs;     // [B, T, F], or null: nobody wants it.
+  float* kernel;     // [F, G]
+  float* recurrent;  // [H, G]
+  float* bias;       // [biases, G]
+};
+
 // What the forward pass keeps for the backward pass, in one buffer [N * saved_width()].
 struct Saved {
   float* inputs;  // [N, F]
@@ -417,7 +430,6 @@ struct Backward {
   const float* upstream;   // [B, T, H] or [B, H]
   const float* kernel;     // The transposed kernel [G, F], packed; null: no gradient of the inputs.
   const float* recurrent;  // The transposed recurrent kernel [G, H], packed.
-  float* d_gates;          // [N, blocks, P]
   float* d_inputs;         // [B, T, F]
   float* scratch;          // [shards, scratch_size()]
 
@@ -428,11 +440,10 @@ struct Backward {
 
 // One row's pointers in one step.
 struct BackRow {
-  const float* gates;
+  float* gates;  // And then their gradients.
   const float* hidden_before;
   const float* memory_before;
   const float* memory;
-  float* d_gates;
   float* d_hidden;  // Of the state after the step; then the part that goes past the gates.
   float* d_memory;
 };
@@ -441,7 +452,7 @@ template <int W>
 RNN_CORE_INLINE void simple_back(int64_t units, const BackRow& row) {
   for (int64_t u = 0; u < units; u += W) {
     const Float<W> hidden = load<W>(row.gates + u);
-    store<W>(row.d_gates + u, load<W>(row.d_hidden + u) * (1.0f - hidden * hidden));
+    store<W>(row.gates + u, load<W>(row.d_hidden + u) * (1.0f - hidden * hidden));
     store<W>(row.d_hidden + u, Float<W>{});
   }
 }
@@ -456,11 +467,11 @@ RNN_CORE_INLINE void lstm_back(int64_t units, const BackRow& row) {
     const Float<W> d_hidden = load<W>(row.d_hidden + u);
     const Float<W> d_memory =
         load<W>(row.d_memory + u) + d_hidden * o * (1.0f - squashed * squashed);
-    store<W>(row.d_gates + u, d_memory * candidate * i * (1.0f - i));
-    store<W>(row.d_gates + units + u,
+    store<W>(row.gates + u, d_memory * candidate * i * (1.0f - i));
+    store<W>(row.gates + units + u,
              d_memory * load<W>(row.memory_before + u) * forget * (1.0f - forget));
-    store<W>(row.d_gates + 2 * units + u, d_memory * i * (1.0f - candidate * candidate));
-    store<W>(row.d_gates + 3 * units + u, d_hidden * squashed * o * (1.0f - o));
+    store<W>(row.gates + 2 * units + u, d_memory * i * (1.0f - candidate * candidate));
+    store<W>(row.gates + 3 * units + u, d_hidden * squashed * o * (1.0f - o));
     store<W>(row.d_memory + u, d_memory * forget);
     store<W>(row.d_hidden + u, Float<W>{});
   }
@@ -475,10 +486,10 @@ RNN_CORE_INLINE void gru_back(int64_t units, const BackRow& row) {
     const Float<W> d_hidden = load<W>(row.d_hidden + u);
     const Float<W> d_candidate = d_hidden * (1.0f - z) * (1.0f - candidate * candidate);
     const Float<W> past = load<W>(row.hidden_before + u);
-    store<W>(row.d_gates + u, d_candidate);
-    store<W>(row.d_gates + units + u, d_hidden * (past - candidate) * z * (1.0f - z));
-    store<W>(row.d_gates + 2 * units + u, d_candidate * inner * r * (1.0f - r));
-    store<W>(row.d_gates + 3 * units + u, d_candidate * r);
+    store<W>(row.gates + u, d_candidate);
+    store<W>(row.gates + units + u, d_hidden * (past - candidate) * z * (1.0f - z));
+    store<W>(row.gates + 2 * units + u, d_candidate * inner * r * (1.0f - r));
+    store<W>(row.gates + 3 * units + u, d_candidate * r);
     store<W>(row.d_hidden + u, d_hidden * z);
   }
 }
@@ -504,7 +515,7 @@ RNN_CORE_INLINE void input_gradient(const Backward& b, const Shard& shard, float
   int64_t step = 0;
   for (int64_t first = shard.offsets[0], end = shard.offsets.back(); first < end; first += kChunk) {
     const int64_t rows = std::min(kChunk, end - first);
-    Multiply({b.d_gates + first * width, width, 1, rows, s.gates() * units, b.kernel, columns,
+    Multiply({b.saved.gates + first * width, width, 1, rows, s.gates() * units, b.kernel, columns,
               scratch, columns, false});
     for (int64_t i = 0; i < rows; ++i) {
       const int64_t packed = first + i;
@@ -534,7 +545,6 @@ RNN_CORE_INLINE void backward(const Backward& b, int64_t index) {
           b.saved.hidden + packed * units,
           step == 0 ? zeros : b.saved.memory + (shard.offsets[step - 1] + i) * units,
           b.saved.memory + packed * units,
-          b.d_gates + packed * width,
           d_hidden + i * units,
           d_memory + i * units,
       };
@@ -544,7 +554,7 @@ RNN_CORE_INLINE void backward(const Backward& b, int64_t index) {
       if (s.kind == Kind::kGru) gru_back<W>(units, row);
     }
     if (step > 0)
-      Multiply({b.d_gates + first * width + s.recurrent_block() * units, width, 1, rows,
+      Multiply({b.saved.gates + first * width + s.recurrent_block() * units, width, 1, rows,
                 s.gates() * units, b.recurrent, units, d_hidden, units, true});
   }
   if (b.kernel != nullptr) input_gradient<Multiply>(b, shard, zeros + units);
@@ -556,13 +566,10 @@ constexpr int64_t kBlock = 128;  // Packed rows that are summed before a sum goe
 
 struct Weights {
   const Shape& shape;
-  Saved saved;
-  const float* d_gates;  // [N, blocks, P]
+  Saved saved;  // Its gates are gradients by now.
   int64_t packed;
-  float* d_kernel;     // [F, G]
-  float* d_recurrent;  // [H, G]
-  float* d_bias;       // [biases, G]
-  float* scratch;      // [tasks(), scratch_size()]
+  Gradients gradients;
+  float* scratch;  // [tasks(), scratch_size()]
 
   // A task has some columns of one block.
   static int64_t task_columns(const Shape& s) {
@@ -610,7 +617,7 @@ RNN_CORE_INLINE void weight_gradients(const Weights& w, int64_t task) {
   std::fill(d_kernel, panels, 0.0f);
   for (int64_t row = 0; row < w.packed; row += kBlock) {
     const int64_t rows = std::min(kBlock, w.packed - row);
-    pack_and_sum<W>(w.d_gates + row * width + block * units + first, width, rows, columns, panels,
+    pack_and_sum<W>(w.saved.gates + row * width + block * units + first, width, rows, columns, panels,
                     sums);
     if (of_input)
       Multiply({w.saved.inputs + row * s.features, 1, s.features, s.features, rows, panels, columns,
@@ -624,14 +631,14 @@ RNN_CORE_INLINE void weight_gradients(const Weights& w, int64_t task) {
   if (of_input) {
     const int64_t to = s.input_gate(block) * s.units + first;
     for (int64_t k = 0; k < s.features; ++k)
-      std::copy_n(d_kernel + k * columns, known, w.d_kernel + k * total + to);
-    std::copy_n(sums, known, w.d_bias + to);
+      std::copy_n(d_kernel + k * columns, known, w.gradients.kernel + k * total + to);
+    std::copy_n(sums, known, w.gradients.bias + to);
   }
   if (of_product) {
     const int64_t to = (block - s.recurrent_block()) * s.units + first;
     for (int64_t k = 0; k < s.units; ++k)
-      std::copy_n(d_recurrent + k * columns, known, w.d_recurrent + k * total + to);
-    if (s.biases() == 2) std::copy_n(sums, known, w.d_bias + total + to);
+      std::copy_n(d_recurrent + k * columns, known, w.gradients.recurrent + k * total + to);
+    if (s.biases() == 2) std::copy_n(sums, known, w.gradients.bias + total + to);
   }
 }
 
@@ -675,98 +682,101 @@ const Instructions& instructions() {
 
 // ---- The whole layer --------------------------------------------------------------------------------
 
-// Runs work(0) ... work(count - 1), in any order and on any threads.
-using Parallel = std::function<void(int64_t count, const std::function<void(int64_t)>& work)>;
-// Gives memory for so many floats, which stays until the layer is done.
-using Allocate = std::function<float*(int64_t)>;
+// What a layer is run with.
+struct Machine {
+  const Instructions& instructions;
+  // Runs work(0) ... work(count - 1), in any order and on any threads.
+  std::function<void(int64_t count, const std::function<void(int64_t)>& work)> parallel;
+  // Gives memory for so many floats, which stays until the layer is done.
+  std::function<float*(int64_t)> allocate;
+};
 
-// The weights [rows, G] in blocks [rows, P] of the gate that `gate` says, packed.
-template <class Gate>
-float* pack_gates(const Shape& s, const float* weights, int64_t rows, Gate gate,
-                  const Allocate& allocate) {
+// The gates of a matrix [rows, G] in the order of the input's blocks, or as they are.
+enum class Order { kInput, kProduct };
+
+static int64_t gate_of(const Shape& s, Order order, int64_t block) {
+  return order == Order::kInput ? s.input_gate(block) : block;
+}
+
+// The matrix [rows, G] as blocks [rows, P], packed.
+float* pack_gates(const Machine& machine, const Shape& s, Order order, const float* matrix,
+                  int64_t rows) {
   const int64_t units = s.padded_units();
-  float* packed = allocate(s.gates() * rows * units);
+  float* packed = machine.allocate(s.gates() * rows * units);
   for (int64_t block = 0; block < s.gates(); ++block)
-    pack(weights + gate(block) * s.units, s.gates() * s.units, 1, rows, s.units, rows, units,
-         s.width, packed + block * rows * units);
+    pack(matrix + gate_of(s, order, block) * s.units, s.gates() * s.units, 1, rows, s.units, rows,
+         units, s.width, packed + block * rows * units);
   return packed;
 }
 
-// The biases by blocks of what is kept, those of a block that both input and product have summed.
-float* add_biases(const Shape& s, const float* bias, float* added) {
-  const int64_t total = s.gates() * s.units;
-  std::fill_n(added, s.blocks() * s.padded_units(), 0.0f);
+// The matrix [rows, G] transposed to [gates * P, rows], packed.
+float* pack_transposed(const Machine& machine, const Shape& s, Order order, const float* matrix,
+                       int64_t rows) {
+  const int64_t units = s.padded_units(), depth = s.gates() * units, columns = s.padded(rows);
+  std::vector<float> padded(rows * depth);
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t block = 0; block < s.gates(); ++block)
+      std::copy_n(matrix + (row * s.gates() + gate_of(s, order, block)) * s.units, s.units,
+                  padded.data() + row * depth + block * units);
+  float* packed = machine.allocate(depth * columns);
+  pack(padded.data(), 1, depth, depth, rows, depth, columns, s.width, packed);
+  return packed;
+}
+
+// The biases by kept blocks; where input and product both have one, their sum.
+float* add_biases(const Machine& machine, const Shape& s, const float* bias) {
+  const int64_t units = s.padded_units(), total = s.gates() * s.units;
+  float* added = machine.allocate(s.blocks() * units);
+  std::fill_n(added, s.blocks() * units, 0.0f);
   for (int64_t gate = 0; gate < s.gates(); ++gate)
     for (int64_t u = 0; u < s.units; ++u) {
-      added[gate * s.padded_units() + u] += bias[s.input_gate(gate) * s.units + u];
+      added[gate * units + u] += bias[s.input_gate(gate) * s.units + u];
       if (s.biases() == 2)
-        added[(gate + s.recurrent_block()) * s.padded_units() + u] += bias[total + gate * s.units + u];
+        added[(gate + s.recurrent_block()) * units + u] += bias[total + gate * s.units + u];
     }
   return added;
 }
 
-void run_forward(const Instructions& instructions, const Shape& s, const Plan& plan,
-                 const float* inputs, const float* kernel, const float* recurrent,
-                 const float* bias, float* output, float* saved, const Parallel& parallel,
-                 const Allocate& allocate) {
-  const auto input_gate = [&](int64_t block) { return s.input_gate(block); };
-  const auto same = [](int64_t block) { return block; };
+void run_forward(const Machine& machine, const Shape& s, const Plan& plan, const float* inputs,
+                 const LayerWeights& weights, float* output, float* saved) {
+  const int64_t shards = plan.shards.size();
   const Forward f = {
       s,
       plan,
       inputs,
-      pack_gates(s, kernel, s.features, input_gate, allocate),
-      pack_gates(s, recurrent, s.units, same, allocate),
-      add_biases(s, bias, allocate(s.blocks() * s.padded_units())),
+      pack_gates(machine, s, Order::kInput, weights.kernel, s.features),
+      pack_gates(machine, s, Order::kProduct, weights.recurrent, s.units),
+      add_biases(machine, s, weights.bias),
       output,
       Saved(s, plan.packed(), saved),
-      allocate(static_cast<int64_t>(plan.shards.size()) * Forward::scratch_size(s)),
+      machine.allocate(shards * Forward::scratch_size(s)),
   };
-  parallel(plan.shards.size(), [&](int64_t shard) { instructions.forward(f, shard); });
+  machine.parallel(shards, [&](int64_t shard) { machine.instructions.forward(f, shard); });
 }
 
-// The weights [rows, G] transposed to [gates, P, rows], packed.
-template <class Gate>
-float* pack_transposed(const Shape& s, const float* weights, int64_t rows, Gate gate,
-                       const Allocate& allocate) {
-  const int64_t units = s.padded_units(), columns = s.padded(rows), total = s.gates() * s.units;
-  std::vector<float> padded(rows * s.gates() * units);
-  for (int64_t row = 0; row < rows; ++row)
-    for (int64_t block = 0; block < s.gates(); ++block)
-      std::copy_n(weights + row * total + gate(block) * s.units, s.units,
-                  padded.data() + (row * s.gates() + block) * units);
-  float* packed = allocate(s.gates() * units * columns);
-  pack(padded.data(), 1, s.gates() * units, s.gates() * units, rows, s.gates() * units, columns,
-       s.width, packed);
-  return packed;
-}
-
-// `d_inputs` may be null.
-void run_backward(const Instructions& instructions, const Shape& s, const Plan& plan,
-                  const float* kernel, const float* recurrent, const float* saved,
-                  const float* upstream, float* d_inputs, float* d_kernel, float* d_recurrent,
-                  float* d_bias, const Parallel& parallel, const Allocate& allocate) {
-  const auto input_gate = [&](int64_t block) { return s.input_gate(block); };
-  const auto same = [](int64_t block) { return block; };
-  const Saved kept(s, plan.packed(), const_cast<float*>(saved));
+// Overwrites `saved`: the gates become their gradients.
+void run_backward(const Machine& machine, const Shape& s, const Plan& plan,
+                  const LayerWeights& weights, float* saved, const float* upstream,
+                  const Gradients& gradients) {
+  const int64_t shards = plan.shards.size();
+  const Saved kept(s, plan.packed(), saved);
   const Backward b = {
       s,
       plan,
       kept,
       upstream,
-      d_inputs == nullptr ? nullptr : pack_transposed(s, kernel, s.features, input_gate, allocate),
-      pack_transposed(s, recurrent, s.units, same, allocate),
-      allocate(plan.packed() * s.blocks() * s.padded_units()),
-      d_inputs,
-      allocate(static_cast<int64_t>(plan.shards.size()) * Backward::scratch_size(s)),
+      gradients.inputs == nullptr
+          ? nullptr
+          : pack_transposed(machine, s, Order::kInput, weights.kernel, s.features),
+      pack_transposed(machine, s, Order::kProduct, weights.recurrent, s.units),
+      gradients.inputs,
+      machine.allocate(shards * Backward::scratch_size(s)),
   };
-  parallel(plan.shards.size(), [&](int64_t shard) { instructions.backward(b, shard); });
+  machine.parallel(shards, [&](int64_t shard) { machine.instructions.backward(b, shard); });
   const int64_t tasks = Weights::tasks(s);
-  const Weights w = {
-      s,        kept,        b.d_gates, plan.packed(),
-      d_kernel, d_recurrent, d_bias,    allocate(tasks * Weights::scratch_size(s)),
-  };
-  parallel(tasks, [&](int64_t task) { instructions.weight_gradients(w, task); });
+  const Weights w = {s, kept, plan.packed(), gradients,
+                     machine.allocate(tasks * Weights::scratch_size(s))};
+  machine.parallel(tasks, [&](int64_t task) { machine.instructions.weight_gradients(w, task); });
 }
 
 }  // namespace rnn_core
@@ -890,6 +900,9 @@ class LayerKernel : public tf::OpKernel {
                                                    found.shape().DebugString()));
   }
 
+  static const float* data(const tf::Tensor& tensor) { return tensor.flat<float>().data(); }
+  static float* data(tf::Tensor* tensor) { return tensor->flat<float>().data(); }
+
   static tf::TensorShape bias_shape(const Shape& s) {
     const int64_t total = s.gates() * s.units;
     return s.biases() == 2 ? tf::TensorShape({2, total}) : tf::TensorShape({total});
@@ -900,32 +913,26 @@ class LayerKernel : public tf::OpKernel {
                        : tf::TensorShape({s.batch, s.units});
   }
 
-  static Parallel parallel(tf::OpKernelContext* context) {
+  // The threads of the device, and memory in `temporary`; that throws std::bad_alloc.
+  static Machine machine(tf::OpKernelContext* context, std::vector<tf::Tensor>* temporary) {
     auto* pool = context->device()->tensorflow_cpu_worker_threads()->workers;
-    return [pool](int64_t count, const std::function<void(int64_t)>& work) {
+    const auto parallel = [pool](int64_t count, const std::function<void(int64_t)>& work) {
       if (count == 0) return;
       pool->TransformRangeConcurrently(1, count, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) work(i);
       });
     };
+    const auto allocate = [context, temporary](int64_t count) {
+      tf::Tensor& made = temporary->emplace_back();
+      if (!context->allocate_temp(tf::DT_FLOAT, {count}, &made).ok()) throw std::bad_alloc();
+      return made.flat<float>().data();
+    };
+    return {instructions(), parallel, allocate};
   }
 
  private:
   Kind kind_;
   bool sequences_;
-};
-
-// Temporary memory; throws std::bad_alloc.
-struct Memory {
-  tf::OpKernelContext* context;
-  std::vector<tf::Tensor> tensors;
-
-  float* operator()(int64_t count) {
-    tensors.emplace_back();
-    if (!context->allocate_temp(tf::DT_FLOAT, {count}, &tensors.back()).ok())
-      throw std::bad_alloc();
-    return tensors.back().flat<float>().data();
-  }
 };
 
 class LayerOp : public LayerKernel {
@@ -948,11 +955,9 @@ class LayerOp : public LayerKernel {
     OP_REQUIRES_OK(context, context->allocate_output(0, output_shape(s), &output));
     OP_REQUIRES_OK(context,
                    context->allocate_output(1, {plan.packed() * s.saved_width()}, &saved));
-    Memory memory = {context, {}};
-    run_forward(instructions(), s, plan, inputs.flat<float>().data(), kernel.flat<float>().data(),
-                recurrent.flat<float>().data(), bias.flat<float>().data(),
-                output->flat<float>().data(), saved->flat<float>().data(), parallel(context),
-                [&](int64_t count) { return memory(count); });
+    std::vector<tf::Tensor> temporary;
+    run_forward(machine(context, &temporary), s, plan, data(inputs),
+                {data(kernel), data(recurrent), data(bias)}, data(output), data(saved));
   }
 };
 
@@ -981,17 +986,25 @@ class LayerGradientOp : public LayerKernel {
     OP_REQUIRES_OK(context, context->allocate_output(1, kernel.shape(), &d_kernel));
     OP_REQUIRES_OK(context, context->allocate_output(2, recurrent.shape(), &d_recurrent));
     OP_REQUIRES_OK(context, context->allocate_output(3, bias_shape(s), &d_bias));
-    Memory memory = {context, {}};
-    run_backward(instructions(), s, plan, kernel.flat<float>().data(),
-                 recurrent.flat<float>().data(), saved.flat<float>().data(),
-                 d_output.flat<float>().data(),
-                 of_inputs_ ? d_inputs->flat<float>().data() : nullptr,
-                 d_kernel->flat<float>().data(), d_recurrent->flat<float>().data(),
-                 d_bias->flat<float>().data(), parallel(context),
-                 [&](int64_t count) { return memory(count); });
+    std::vector<tf::Tensor> temporary;
+    run_backward(machine(context, &temporary), s, plan, {data(kernel), data(recurrent), nullptr},
+                 overwritable(context, &temporary), data(d_output),
+                 {of_inputs_ ? data(d_inputs) : nullptr, data(d_kernel), data(d_recurrent),
+                  data(d_bias)});
   }
 
  private:
+  // What was saved; a copy, if somebody else may read it later.
+  static float* overwritable(tf::OpKernelContext* context, std::vector<tf::Tensor>* temporary) {
+    const tf::Tensor& saved = context->input(3);
+    tf::Tensor& made = temporary->emplace_back();
+    if (!context->forward_input_or_allocate_temp({3}, tf::DT_FLOAT, saved.shape(), &made).ok())
+      throw std::bad_alloc();
+    if (!made.SharesBufferWith(saved))
+      std::copy_n(data(saved), saved.NumElements(), data(&made));
+    return data(&made);
+  }
+
   bool of_inputs_;
 };
 

@@ -225,6 +225,16 @@ def test_only_gradients_that_somebody_asks_for_are_made(native: Any) -> None:
     assert not gradient.get_attr("of_inputs")
 
 
+def test_a_gradient_may_be_asked_for_twice(native: Any) -> None:
+    case = make_case("lstm", up_to([3, 1], 3))
+    weights = CellWeights(*(tf.Variable(value, dtype=tf.float32) for value in case.weights))
+    with tf.GradientTape(persistent=True) as tape:
+        layers, values = [(KINDS["lstm"], weights)], tf.constant(case.values, tf.float32)
+        output = layer.run_layers(layers, values, tf.constant(case.mask), True)
+    one, other = (tape.gradient(output, weights.kernel).numpy() for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+
+
 def print_digest(threads: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     digest = hashlib.sha256()
