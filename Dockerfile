@@ -9,6 +9,7 @@ ARG BASE_IMAGE=python:3.11.14-slim-bookworm
 
 FROM ${BASE_IMAGE} AS builder
 WORKDIR /build
+RUN apt-get update && apt-get install --yes --no-install-recommends g++
 COPY requirements.lock ./
 # The environment gets no pip of its own: the image cannot install anything at run time.
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
@@ -22,6 +23,9 @@ COPY pipelines ./pipelines
 # The build backend is the locked one, which the environment already holds.
 RUN python -m pip --python /opt/rnnflow/bin/python install \
         --no-cache-dir --no-deps --no-index --no-build-isolation .
+# Beside the installed source, not this one: -P keeps the working directory off the path.
+RUN /opt/rnnflow/bin/python -P -m rnn_core.kernels \
+    && test -e /opt/rnnflow/lib/python3*/site-packages/rnn_core/kernels/recurrence-*.so
 
 FROM ${BASE_IMAGE}
 # The account has a name because Beam and MLflow ask for one.

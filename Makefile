@@ -8,13 +8,15 @@ BIN := $(VENV)/bin
 CONFIG ?= pipelines/configs/japanese_vowels.yaml
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: run test lint types benchmark goldens drill-training image-test lock clean
+.PHONY: run test lint types benchmark sanitize goldens drill-training image-test lock clean
 
-run: $(VENV)/.runtime
+run: $(VENV)/.kernel
 	@$(BIN)/rnnflow run $(CONFIG)
 
-test: $(VENV)/.dev lint types
+# What trains is tested on both ways to run a layer; the rest on the native one, if it is built.
+test: $(VENV)/.dev $(VENV)/.kernel lint types
 	@$(BIN)/python -m pytest
+	@RNN_CORE_KERNELS=off $(BIN)/python -m pytest tests/parity tests/rnn_core/test_training.py
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .
@@ -24,8 +26,17 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	@$(BIN)/mypy
 
-benchmark: $(VENV)/.runtime
+benchmark: $(VENV)/.kernel
 	@$(BIN)/python -m benchmarks
+
+# The native recurrent layers by themselves, watched for bad memory accesses and for data races.
+sanitize:
+	@mkdir -p build
+	@for sanitizer in address,undefined thread; do \
+	  echo "-fsanitize=$$sanitizer" && $(CXX) -std=c++17 -O1 -g -Wall -Wextra -Werror -Wno-psabi -pthread \
+	    -fsanitize=$$sanitizer -fno-sanitize-recover=all tests/rnn_core/kernels/recurrence_test.cc \
+	    -o build/recurrence_test && build/recurrence_test || exit 1; \
+	done
 
 # What is compared with TensorFlow 2.15, made anew by it in an environment of its own (Python 3.11).
 goldens: $(VENV)/.dev $(VENV)-tensorflow-2.15/.installed
@@ -67,6 +78,12 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) --no-deps --require-hashes --requirement requirements.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Without a C++ compiler nothing is built, and layers run on stock TensorFlow operations.
+$(VENV)/.kernel: $(VENV)/.runtime rnn_core/kernels/recurrence.cc rnn_core/kernels/build.py
+	@echo "Building the native recurrent layers (about 10 seconds, once) ..."
+	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m rnn_core.kernels
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime

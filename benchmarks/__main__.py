@@ -1,4 +1,4 @@
-"""`python -m benchmarks [startup|accuracy]`; both without an argument."""
+"""`python -m benchmarks [startup|accuracy|step]`; all without an argument."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ def accuracy() -> None:
     benchmark.run(range(1, 6))
 
 
-BENCHMARKS = {"startup": startup.run, "accuracy": accuracy}
+def step() -> None:
+    load_tensorflow()
+    from benchmarks import step as benchmark
+
+    benchmark.run()
+
+
+BENCHMARKS = {"startup": startup.run, "accuracy": accuracy, "step": step}
 
 
 def main() -> None:

@@ -105,6 +105,9 @@ for name in ("gcc", "g++", "cc", "git"):
     assert shutil.which(name) is None, f"{name} is in the image"
 PY
 }
+trains_natively() {
+  inside python -c 'from rnn_core.kernels import library; assert library.operations()'
+}
 # Whatever the account owns outside these two places could not have been written with a read-only root.
 wrote_only_to_work_and_tmp() {
   local written
@@ -120,6 +123,7 @@ check_image() {
   check "uid 1000 finds what runs, cannot change it, and no pip, compiler or development tool" \
     holds_what_runs_and_no_more
   check "tensorflow is importable" inside python -c 'import tensorflow'
+  check "the native recurrent layers are there" trains_natively
   check "rnnflow answers" inside rnnflow --help
 }
 

@@ -35,8 +35,6 @@ class Factors(NamedTuple):
     """[T, B, H]: how much of the last state's gradient goes past the gates to the step before."""
     inner: tf.Tensor
     """[T, B, H]: from the hidden state's gradient to the memory's; empty without a memory."""
-    padding: tf.Tensor
-    """[T, B, 1]: 1 where the step is padding, whose hidden gradient goes through unchanged."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +50,8 @@ class CellKind:
     """2 if the recurrent product has a bias of its own."""
     step: Callable[[tf.Tensor, States, tf.Tensor], States]
     """Projected input [B, G], states and recurrent product [B, G] to the next states."""
-    factors: Callable[[tf.Tensor, States, States, tf.Tensor, tf.Tensor], Factors]
-    """Projected inputs, states before and after, recurrent products and mask, all [T, B, ...]."""
+    factors: Callable[[tf.Tensor, States, States, tf.Tensor], Factors]
+    """Projected inputs, states before and after, and recurrent products, all [T, B, ...]."""
 
     def initial_bias(self, shape: Sequence[int], _: np.random.Generator) -> Array:
         """Zeros, but ones for the forget gate of an LSTM: Jozefowicz et al. 2015."""
@@ -73,6 +71,10 @@ class CellWeights:
     bias: tf.Variable
 
 
+Layer: TypeAlias = tuple[CellKind, CellWeights]
+"""What is needed to run a layer."""
+
+
 def create_weights(
     kind: CellKind, scope: str, width: int, units: int, create: Callable[..., tf.Variable]
 ) -> CellWeights:
@@ -90,13 +92,11 @@ def _simple_step(x: tf.Tensor, _: States, product: tf.Tensor) -> States:
     return (tf.tanh(x + product),)
 
 
-def _simple_factors(
-    x: tf.Tensor, before: States, after: States, product: tf.Tensor, mask: tf.Tensor
-) -> Factors:
+def _simple_factors(x: tf.Tensor, before: States, after: States, product: tf.Tensor) -> Factors:
     del before, product
-    gates = ((1 - after[0] * after[0]) * mask)[:, :, tf.newaxis]
+    gates = (1 - after[0] * after[0])[:, :, tf.newaxis]
     nothing = tf.zeros_like(after[0])
-    return Factors(gates, gates, nothing, x[:, :, :0], 1 - mask)
+    return Factors(gates, gates, nothing, x[:, :, :0])
 
 
 def _gru_step(x: tf.Tensor, before: States, product: tf.Tensor) -> States:
@@ -107,24 +107,21 @@ def _gru_step(x: tf.Tensor, before: States, product: tf.Tensor) -> States:
     return (z * before[0] + (1 - z) * candidate,)
 
 
-def _gru_factors(
-    x: tf.Tensor, before: States, after: States, product: tf.Tensor, mask: tf.Tensor
-) -> Factors:
+def _gru_factors(x: tf.Tensor, before: States, after: States, product: tf.Tensor) -> Factors:
     del after
     units = before[0].shape[-1]
     gates = tf.sigmoid(x[:, :, : 2 * units] + product[:, :, : 2 * units])
     z, r = tf.split(gates, 2, 2)
     inner = product[:, :, 2 * units :]
     candidate = tf.tanh(x[:, :, 2 * units :] + r * inner)
-    to_z = (before[0] - candidate) * z * (1 - z) * mask
-    to_candidate = (1 - z) * (1 - candidate * candidate) * mask
+    to_z = (before[0] - candidate) * z * (1 - z)
+    to_candidate = (1 - z) * (1 - candidate * candidate)
     to_r = to_candidate * inner * r * (1 - r)
     return Factors(
         tf.stack([to_z, to_r, to_candidate * r], 2),
         tf.stack([to_z, to_r, to_candidate], 2),
-        z * mask,
+        z,
         x[:, :, :0],
-        1 - mask,
     )
 
 
@@ -137,23 +134,20 @@ def _lstm_step(x: tf.Tensor, before: States, product: tf.Tensor) -> States:
     return tf.sigmoid(gates[:, 3 * units :]) * tf.tanh(memory), memory
 
 
-def _lstm_factors(
-    x: tf.Tensor, before: States, after: States, product: tf.Tensor, mask: tf.Tensor
-) -> Factors:
+def _lstm_factors(x: tf.Tensor, before: States, after: States, product: tf.Tensor) -> Factors:
     in_i, in_f, in_candidate, in_o = tf.split(x + product, 4, 2)
     i, f, o = tf.sigmoid(in_i), tf.sigmoid(in_f), tf.sigmoid(in_o)
     candidate, squashed = tf.tanh(in_candidate), tf.tanh(after[1])
     gates = tf.stack(
         [
-            candidate * i * (1 - i) * mask,
-            before[1] * f * (1 - f) * mask,
-            i * (1 - candidate * candidate) * mask,
-            squashed * o * (1 - o) * mask,
+            candidate * i * (1 - i),
+            before[1] * f * (1 - f),
+            i * (1 - candidate * candidate),
+            squashed * o * (1 - o),
         ],
         2,
     )
-    inner = o * (1 - squashed * squashed) * mask
-    return Factors(gates, gates, f * mask + (1 - mask), inner, 1 - mask)
+    return Factors(gates, gates, f, o * (1 - squashed * squashed))
 
 
 KINDS: Final = {

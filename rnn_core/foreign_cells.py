@@ -55,22 +55,27 @@ class ForeignLayers:
         """H of the last cell."""
 
     def __call__(
-        self, steps: tf.Tensor, mask: tf.Tensor, training_step: tf.Tensor | None
+        self,
+        values: tf.Tensor,
+        mask: tf.Tensor,
+        training_step: tf.Tensor | None,
+        sequences: bool,
     ) -> tf.Tensor:
-        """Outputs of all steps; see ``recurrent_layers.RecurrentLayers``."""
+        """Outputs of all steps or of the last; see ``recurrent_layers.RecurrentLayers``."""
         training = training_step is not None
         if training_step is not None:
             self._seed(training_step)
+        steps, real = tf.transpose(values, [1, 0, 2]), tf.transpose(mask)[:, :, tf.newaxis]
         states = [cell_protocol.initial_states(cell, tf.shape(steps)[1]) for cell in self._cells]
         # This output is not used: the call draws the dropout masks, which must not happen inside
         # of the loop, and says which shape an output has.
         output, _ = self._step(steps[0], states, training)
         outputs = _scan(
-            lambda x, before: self._step(x, before, training), steps, mask, output, states
+            lambda x, before: self._step(x, before, training), steps, real, output, states
         )
         for cell in self._cells:
             cell_protocol.forget_dropout(cell)
-        return outputs
+        return tf.transpose(outputs, [1, 0, 2]) if sequences else outputs[-1]
 
     def _step(self, x: Any, states: list[Any], training: bool) -> tuple[Any, list[Any]]:
         after = []
@@ -86,10 +91,10 @@ class ForeignLayers:
 
 
 def _scan(
-    step: Callable[[Any, Any], Any], steps: Any, mask: Any, output_like: Any, states: Any
+    step: Callable[[Any, Any], Any], steps: Any, real: Any, output_like: Any, states: Any
 ) -> tf.Tensor:
-    """float32 [T, B, H]: ``step`` over [T, B, F], with ``mask`` [T, B, 1]."""
-    time, real = tf.shape(steps)[0], mask > 0
+    """float32 [T, B, H]: ``step`` over [T, B, F], with ``real`` bool [T, B, 1]."""
+    time = tf.shape(steps)[0]
     array = tf.TensorArray(tf.float32, time, element_shape=output_like.shape)
 
     def body(t: Any, last: Any, before: Any, array: Any) -> tuple[Any, ...]:

@@ -90,14 +90,13 @@ class Network:
         values = sequence.values
         if training_step is not None:
             values = with_steps(values, sequence.mask)
-        steps = tf.transpose(self._with_context(values, features), [1, 0, 2])
-        mask = tf.cast(tf.transpose(sequence.mask), tf.float32)[:, :, tf.newaxis]
-        steps = self._layers(steps, mask, training_step)
+        values, sequences = self._with_context(values, features), self._spec.return_sequences
+        hidden = self._layers(values, sequence.mask, training_step, sequences)
         lengths = tf.math.count_nonzero(sequence.mask, 1)
-        if not self._spec.return_sequences:
-            logits = tf.nn.bias_add(tf.matmul(steps[-1], self._kernel), self._bias)
+        if not sequences:
+            logits = tf.nn.bias_add(tf.matmul(hidden, self._kernel), self._bias)
             return Output(logits, None, lengths)
-        product = tf.tensordot(tf.transpose(steps, [1, 0, 2]), self._kernel, 1)
+        product = tf.tensordot(hidden, self._kernel, 1)
         logits = tf.ensure_shape(product + self._bias, [None, None, self._spec.logits_dimension])
         return Output(logits, self._counting(features, sequence.mask, logits), lengths)
 

@@ -1,146 +1,68 @@
-"""One layer over all time steps, with its gradient written out.
+"""Recurrent layers on stock TensorFlow operations, with their gradients written out.
 
-The input is projected for all steps at once, before the loop; the loop holds only what depends on
-the step before; the gradients of the weights are one product after it. Only the states and the
-recurrent products are kept for the gradient: the gates are made again from them, for all steps at
-once. A step that is padding carries the states on, so that the last output is that of the last real
-step.
+Real steps are moved to the front of each row, so that no mask is needed in the recurrence: what
+comes behind the last real step is computed too, but nobody reads it, and it gets no gradient.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
+from typing import Final
 
 import tensorflow as tf
 
-from rnn_core.cells import CellKind, CellWeights, Factors, States
+from rnn_core import block_lstm, recurrent_loop
+from rnn_core.cells import CellKind, CellWeights, Layer
+
+_MOST_BLOCK_UNITS: Final = 64
+"""Up to here the LSTM of TensorFlow, one operation that runs on one core, is faster than a loop."""
 
 
-def run_layer(
-    kind: CellKind, weights: CellWeights, inputs: tf.Tensor, mask: tf.Tensor
+def run_layers(
+    layers: Sequence[Layer], values: tf.Tensor, mask: tf.Tensor, sequences: bool
 ) -> tf.Tensor:
-    """Hidden states of all steps.
+    """Layers on top of each other.
 
     Args:
-        kind: the kind of cell.
-        weights: its variables.
-        inputs: float32 [T, B, F], time first.
-        mask: float32 [T, B, 1], 1 for a real step and 0 for padding.
+        layers: the lowest first.
+        values: float32 [B, T, F], T >= 1.
+        mask: bool [B, T], true for a real step.
+        sequences: whether all steps are wanted, or only the last one.
 
     Returns:
-        float32 [T, B, H]; at a padded step, the state of the last real one.
+        float32 [B, T, H], the last layer's hidden states, at a padded step that of the last real
+        one; or [B, H], the last ones. Before the first real step they are zero.
     """
-    bias = tf.convert_to_tensor(weights.bias)
-    recurrent = tf.convert_to_tensor(weights.recurrent_kernel)
-    if kind.bias_rows == 1:
-        bias = tf.stack([bias, tf.zeros_like(bias)])
-    projected = _product(inputs, tf.convert_to_tensor(weights.kernel), bias[0])
-    return _recurrence(kind)(projected, recurrent, bias[1], mask)
+    steps = tf.transpose(_real_steps_first(values, mask), [1, 0, 2])
+    for kind, weights in layers:
+        steps = _run_layer(kind, weights, steps)
+    real_steps = tf.cumsum(tf.cast(mask, tf.int32), axis=1)
+    if sequences:
+        hidden = tf.transpose(steps, [1, 0, 2])
+        last_real = tf.gather(hidden, tf.maximum(real_steps - 1, 0), batch_dims=1)
+        return _unless_none(last_real, real_steps)
+    lengths = real_steps[:, -1]
+    last = tf.stack([tf.maximum(lengths - 1, 0), tf.range(tf.size(lengths))], axis=1)
+    return _unless_none(tf.gather_nd(steps, last), lengths)
 
 
-def _product(inputs: tf.Tensor, matrix: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """[T, B, F] by [F, G] plus [G], as one product."""
-    time, batch = tf.unstack(tf.shape(inputs)[:2])
-    flat = tf.matmul(tf.reshape(inputs, [-1, matrix.shape[0]]), matrix)
-    return tf.reshape(tf.nn.bias_add(flat, bias), [time, batch, matrix.shape[1]])
-
-
-def _recurrence(kind: CellKind) -> Callable[..., tf.Tensor]:
-    @tf.custom_gradient
-    def recurrence(
-        projected: tf.Tensor, recurrent: tf.Tensor, bias: tf.Tensor, mask: tf.Tensor
-    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[Any, ...]]]:
-        states, product = _forward(kind, projected, recurrent, bias, mask)
-
-        def gradient(upstream: tf.Tensor) -> tuple[Any, ...]:
-            before = tuple(tf.pad(state[:-1], [[1, 0], [0, 0], [0, 0]]) for state in states)
-            factors = kind.factors(projected, before, states, product, mask)
-            d_states = _backward(upstream, factors, recurrent)
-            return _weight_gradients(kind, d_states, factors, before[0])
-
-        return states[0], gradient
-
-    result: Callable[..., tf.Tensor] = recurrence
-    return result
-
-
-def _forward(
-    kind: CellKind, projected: tf.Tensor, recurrent: tf.Tensor, bias: tf.Tensor, mask: tf.Tensor
-) -> tuple[States, tf.Tensor]:
-    """All states [T, B, H] and recurrent products [T, B, G], first to last step."""
-    time, batch = tf.unstack(tf.shape(projected)[:2])
-    zeros = tf.zeros([batch, recurrent.shape[0]])
-    arrays = (*_arrays(kind.states, time, zeros), *_arrays(1, time, projected[0]))
-    real = mask > 0
-
-    def step(t: tf.Tensor, before: States, arrays: Any) -> tuple[Any, ...]:
-        product = tf.nn.bias_add(tf.matmul(before[0], recurrent), bias)
-        after = kind.step(tf.gather(projected, t), before, product)
-        keep = tf.gather(real, t)
-        after = tuple(tf.where(keep, new, old) for new, old in zip(after, before, strict=True))
-        return t + 1, after, _write(arrays, t, (*after, product))
-
-    start = (tf.constant(0), (zeros,) * kind.states, arrays)
-    loop = tf.while_loop(lambda t, *_: t < time, step, start, parallel_iterations=1)
-    *states, products = (array.stack() for array in loop[2])
-    return tuple(states), products
-
-
-def _backward(upstream: tf.Tensor, factors: Factors, recurrent: tf.Tensor) -> tf.Tensor:
-    """Gradients [T, B, G / H or 1, H] that the gates' factors are multiplied with."""
-    time, batch = tf.unstack(tf.shape(upstream)[:2])
-    gates, units = factors.gates.shape[2:]
-    zeros = tf.zeros([batch, units])
-    has_memory = factors.inner.shape[-1] > 0
-    arrays = _arrays(2 if has_memory else 1, time, zeros)
-
-    def step(t: tf.Tensor, d_hidden: tf.Tensor, d_memory: Any, arrays: Any) -> tuple[Any, ...]:
-        d_hidden = d_hidden + tf.gather(upstream, t)
-        carry = tf.gather(factors.carry, t)
-        past = d_hidden * tf.gather(factors.padding, t)
-        if has_memory:
-            d_memory = d_memory + d_hidden * tf.gather(factors.inner, t)
-            seen: States = (d_hidden, d_memory)
-            d_memory = d_memory * carry
-        else:
-            seen = (d_hidden,)
-            past = past + d_hidden * carry
-        d_gates = _spread(seen, gates, axis=1) * tf.gather(factors.gates, t)
-        d_product = tf.reshape(d_gates, [-1, gates * units])
-        past = past + tf.matmul(d_product, recurrent, transpose_b=True)
-        return t - 1, past, d_memory, _write(arrays, t, seen)
-
-    loop = tf.while_loop(
-        lambda t, *_: t >= 0, step, (time - 1, zeros, zeros, arrays), parallel_iterations=1
+def _real_steps_first(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Each row's real steps in their order, and zeros behind them."""
+    values = tf.where(mask[:, :, tf.newaxis], values, 0.0)
+    return tf.cond(
+        tf.reduce_all(mask[:, :-1] | ~mask[:, 1:]),
+        lambda: values,
+        lambda: tf.gather(values, tf.argsort(tf.cast(~mask, tf.int32), stable=True), batch_dims=1),
     )
-    return _spread(tuple(array.stack() for array in loop[3]), gates, axis=2)
 
 
-def _spread(seen: States, gates: int, axis: int) -> tf.Tensor:
-    """Along ``axis``, the gradient that each gate sees: the memory's, for the output the hidden."""
-    if len(seen) == 1:
-        return tf.expand_dims(seen[0], axis)
-    hidden, memory = seen
-    return tf.stack([memory] * (gates - 1) + [hidden], axis)
+def _unless_none(hidden: tf.Tensor, real_steps: tf.Tensor) -> tf.Tensor:
+    """``hidden`` [..., H], but zeros where ``real_steps`` [...] is 0."""
+    return tf.where(real_steps[..., tf.newaxis] > 0, hidden, 0.0)
 
 
-def _weight_gradients(
-    kind: CellKind, d_states: tf.Tensor, factors: Factors, hidden_before: tf.Tensor
-) -> tuple[Any, ...]:
-    """For projected [T, B, G], recurrent [H, G], bias [G]; the mask has none."""
-    time, batch = tf.unstack(tf.shape(hidden_before)[:2])
-    units = hidden_before.shape[2]
-    width = kind.gates * units
-    d_product = tf.reshape(d_states * factors.gates, [-1, width])
-    d_recurrent = tf.matmul(tf.reshape(hidden_before, [-1, units]), d_product, transpose_a=True)
-    d_projected = tf.reshape(d_states * factors.inputs, [time, batch, width])
-    return d_projected, d_recurrent, tf.reduce_sum(d_product, 0), None
-
-
-def _arrays(count: int, time: tf.Tensor, like: tf.Tensor) -> tuple[tf.TensorArray, ...]:
-    return tuple(tf.TensorArray(tf.float32, time, element_shape=like.shape) for _ in range(count))
-
-
-def _write(arrays: Any, t: tf.Tensor, values: States) -> tuple[Any, ...]:
-    return tuple(array.write(t, value) for array, value in zip(arrays, values, strict=True))
+def _run_layer(kind: CellKind, weights: CellWeights, inputs: tf.Tensor) -> tf.Tensor:
+    """Hidden states [T, B, H] for inputs [T, B, F], all steps real."""
+    if kind.name == "lstm_cell" and weights.recurrent_kernel.shape[0] <= _MOST_BLOCK_UNITS:
+        return block_lstm.run_layer(weights, inputs)
+    return recurrent_loop.run_layer(kind, weights, inputs)

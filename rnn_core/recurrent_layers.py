@@ -17,7 +17,7 @@ from rnn_core.cell_names import UniqueNames, name_of
 from rnn_core.cells import KINDS, CellKind
 from rnn_core.errors import ArgumentError
 from rnn_core.foreign_cells import ForeignLayers, seeded
-from rnn_core.recurrence import run_layer
+from rnn_core.layer_choice import run_layers
 from rnn_core.variable_store import VariableStore
 
 KERAS_CELLS: Final = {
@@ -49,14 +49,19 @@ class RecurrentLayers(Protocol):
     """H of the last one."""
 
     def __call__(
-        self, steps: tf.Tensor, mask: tf.Tensor, training_step: tf.Tensor | None
+        self,
+        values: tf.Tensor,
+        mask: tf.Tensor,
+        training_step: tf.Tensor | None,
+        sequences: bool,
     ) -> tf.Tensor:
-        """Outputs of all steps, float32 [T, B, H].
+        """Outputs of all steps, float32 [B, T, H], or of the last one, [B, H].
 
         Args:
-            steps: float32 [T, B, F].
-            mask: float32 [T, B, 1], 1 for a real step and 0 for padding.
+            values: float32 [B, T, F].
+            mask: bool [B, T], true for a real step.
             training_step: the global step before this one in training, else None.
+            sequences: whether all steps are wanted.
         """
 
 
@@ -74,13 +79,15 @@ class BuiltInLayers:
         self.units = width
 
     def __call__(
-        self, steps: tf.Tensor, mask: tf.Tensor, training_step: tf.Tensor | None
+        self,
+        values: tf.Tensor,
+        mask: tf.Tensor,
+        training_step: tf.Tensor | None,
+        sequences: bool,
     ) -> tf.Tensor:
         """Hidden states of the last layer; the same in training."""
         del training_step
-        for kind, weights in self._layers:
-            steps = run_layer(kind, weights, steps, mask)
-        return steps
+        return run_layers(self._layers, values, mask, sequences)
 
 
 def create_layers(

@@ -21,6 +21,7 @@ from rnn_core.export.receiver_fns import ReceiverFn
 from rnn_core.export.signatures import signature_defs
 from rnn_core.export.source import ModelSource
 from rnn_core.export.supervised import EvalOutput, TrainOutput
+from rnn_core.layer_choice import stock_operations
 from rnn_core.model import Model
 from rnn_core.types import ModeKeys
 
@@ -66,7 +67,7 @@ def build(
             f"{receiver_fn!r}; rnn_core.export builds some."
         )
     graph = tf.Graph()
-    with graph.as_default(), _variables_without_values():
+    with graph.as_default(), _variables_without_values(), stock_operations():
         global_step = tf.compat.v1.train.get_or_create_global_step()
         receiver = _checked_receiver(receiver_fn(), mode)
         model = source.new_model(mode)

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnn_core.export.source import ModelSource, checkpoint_to_export
+from rnn_core.layer_choice import stock_operations
 from rnn_core.model import Model
 from rnn_core.types import Features, ModeKeys, Predictions
 
@@ -28,7 +29,8 @@ class Predictor(tf.Module):
 
     def __call__(self, features: Features) -> Predictions:
         """Predictions by name; sequence features [B, T, F] ragged, sparse or dense."""
-        predictions: Predictions = self._predictions(features)
+        with stock_operations():
+            predictions: Predictions = self._predictions(features)
         for table in self._resources():
             if not any(table is known for known in self.tables):
                 self.tables.append(table)

@@ -68,6 +68,15 @@ def test_the_servers_packages_are_in_the_lock_of_the_image() -> None:
     assert {"psycopg2-binary", "asyncpg", "flask-wtf", "mlflow", "prefect"} <= locked
 
 
+def test_the_native_layers_are_built_where_the_compiler_is(
+    instructions: list[str], final_stage: list[str]
+) -> None:
+    building = [line for line in instructions if line not in final_stage]
+    assert any("apt-get install" in line and line.endswith("g++") for line in building)
+    assert any("-m rnn_core.kernels" in line for line in building)
+    assert any(line.startswith("COPY --from=builder /opt/rnnflow ") for line in final_stage)
+
+
 def test_the_final_stage_installs_nothing(final_stage: list[str]) -> None:
     runs = [line for line in final_stage if line.startswith("RUN")]
     assert not re.search(r"\b(pip|apt-get|curl|wget)\b", " ".join(runs))

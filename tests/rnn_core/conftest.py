@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import rnn_core
+from rnn_core.kernels import build, library
 from tests.rnn_core.samples import WORDS, Data, make_estimator
 
 
@@ -29,3 +30,20 @@ def trained(data: Data, tmp_path_factory: pytest.TempPathFactory) -> rnn_core.RN
 def words_input(data: Data) -> Any:
     words = np.array(WORDS)[data.labels]
     return lambda: data.dataset(words).batch(7)
+
+
+@pytest.fixture(scope="session")
+def built() -> None:
+    """The library of the native layers is there."""
+    if not library.library_path().exists() and build.find_compiler() is None:
+        pytest.skip("there is no C++ compiler, so no native recurrent layers")
+    build.build()
+
+
+@pytest.fixture
+def native(built: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module with the native operations, which are used whatever the environment says."""
+    monkeypatch.setenv(library.SWITCH, "on")
+    operations = library.operations()
+    assert operations is not None
+    return operations

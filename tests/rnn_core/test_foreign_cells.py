@@ -18,8 +18,8 @@ from tests.rnn_core.cells import DenseCell, PlainCell
 
 T, B, F, H = 5, 3, 2, 4
 LENGTHS = np.array([5, 2, 0])
-STEPS = np.random.default_rng(2).normal(size=(T, B, F)).astype(np.float32)
-MASK = tf.transpose(tf.sequence_mask(LENGTHS, T, dtype=tf.float32))[:, :, tf.newaxis]
+VALUES = np.random.default_rng(2).normal(size=(B, T, F)).astype(np.float32)
+MASK = tf.sequence_mask(LENGTHS, T)
 
 
 def layers(make: Any, seed: int | None = 3) -> tuple[Any, VariableStore]:
@@ -27,12 +27,10 @@ def layers(make: Any, seed: int | None = 3) -> tuple[Any, VariableStore]:
     return create_layers(make, False, F, store), store
 
 
-def run(made: Any, step: int | None = None, steps: Any = STEPS) -> Any:
-    traced = tf.function(
-        lambda x: made(x, MASK, None if step is None else tf.constant(step, tf.int64)),
-        autograph=False,
-    )
-    return traced(tf.constant(steps)).numpy()
+def run(made: Any, step: int | None = None) -> Any:
+    training_step = None if step is None else tf.constant(step, tf.int64)
+    traced = tf.function(lambda x: made(x, MASK, training_step, True), autograph=False)
+    return traced(tf.constant(VALUES)).numpy()
 
 
 @pytest.mark.parametrize("cell_type", [keras.layers.LSTMCell, keras.layers.GRUCell])
@@ -50,7 +48,7 @@ def test_the_generic_loop_gives_the_numbers_and_gradients_of_the_fast_one(cell_t
             variable.assign(fast_store.variables[name])
         weights = [kept.variables[name] for name in sorted(kept.variables)]
         with tf.GradientTape() as tape:
-            outputs = made(tf.constant(STEPS), MASK, None)
+            outputs = made(tf.constant(VALUES), MASK, None, True)
             loss = tf.reduce_sum(outputs**2)
         found.append([outputs, *tape.gradient(loss, weights)])
     for one, other in zip(*found, strict=True):
@@ -60,10 +58,10 @@ def test_the_generic_loop_gives_the_numbers_and_gradients_of_the_fast_one(cell_t
 def test_states_and_outputs_are_carried_over_padding_and_start_as_the_cell_says() -> None:
     made, store = layers(lambda: PlainCell(H))
     found = run(made)[:, :, 0]
-    expected = 1 + 0.5 * np.cumsum(STEPS.sum(2), 0)
-    np.testing.assert_allclose(found[:, 0], expected[:, 0], rtol=1e-4)
-    np.testing.assert_allclose(found[1:, 1], [expected[1, 1]] * 4, rtol=1e-4)
-    assert not found[:, 2].any(), "a row without steps has the output zero"
+    expected = 1 + 0.5 * np.cumsum(VALUES.sum(2), 1)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-4)
+    np.testing.assert_allclose(found[1, 1:], [expected[1, 1]] * 4, rtol=1e-4)
+    assert not found[2].any(), "a row without steps has the output zero"
     assert list(store.trainable) == ["rnn_model/rnn/plain_cell/scale"]
 
 

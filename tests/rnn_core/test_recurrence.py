@@ -1,4 +1,4 @@
-"""The recurrent layers against plain loops."""
+"""The recurrent layers on stock operations against plain loops."""
 
 from __future__ import annotations
 
@@ -8,107 +8,91 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnn_core import cells, recurrence
+from rnn_core import recurrence
+from rnn_core.cells import KINDS, CellWeights
+from tests.rnn_core import plain_loops
 
-T, B, F, H = 5, 4, 3, 2
-KIND_NAMES = sorted(cells.KINDS)
-
-
-def sigmoid(x: Any) -> Any:
-    return 1 / (1 + np.exp(-x))
-
-
-def reference_step(name: str, x: Any, states: Any, weights: dict[str, Any]) -> tuple[Any, ...]:
-    """One step of Keras 2's cells, in float64."""
-    hidden, kernel, recurrent = states[0], weights["kernel"], weights["recurrent"]
-    bias = weights["bias"]
-    if name == "simple_rnn":
-        return (np.tanh(x @ kernel + hidden @ recurrent + bias),)
-    if name == "gru":
-        x_z, x_r, x_h = np.split(x @ kernel + bias[0], 3)
-        inner_z, inner_r, inner_h = np.split(hidden @ recurrent + bias[1], 3)
-        z, r = sigmoid(x_z + inner_z), sigmoid(x_r + inner_r)
-        return (z * hidden + (1 - z) * np.tanh(x_h + r * inner_h),)
-    i, f, c, o = np.split(x @ kernel + hidden @ recurrent + bias, 4)
-    memory = sigmoid(f) * states[1] + sigmoid(i) * np.tanh(c)
-    return sigmoid(o) * np.tanh(memory), memory
+T, B, F = 5, 4, 3
+NAMES = sorted(KINDS)
+MASKS = {
+    "rows that end": np.arange(T) < np.array([[5], [1], [3], [0]]),
+    "gaps": np.array([[1, 0, 1, 1, 0], [0, 0, 1, 0, 0], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]], bool),
+}
 
 
-def reference_layer(name: str, inputs: Any, lengths: Any, weights: dict[str, Any]) -> Any:
-    outputs = np.zeros((T, B, H))
-    for row in range(B):
-        states: Any = (np.zeros(H),) * cells.KINDS[name].states
-        for t in range(T):
-            if t < lengths[row]:
-                states = reference_step(name, inputs[t, row], states, weights)
-            outputs[t, row] = states[0]
-    return outputs
+@pytest.fixture(params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-@pytest.fixture(params=KIND_NAMES)
-def layer(request: pytest.FixtureRequest) -> Any:
-    name = request.param
+@pytest.fixture(params=[2, 80], ids=["few units", "many units"])
+def units(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture(params=MASKS)
+def mask(request: pytest.FixtureRequest) -> Any:
+    return MASKS[request.param]
+
+
+def arguments(name: str, units: int) -> list[Any]:
+    """Values [B, T, F], kernel, recurrent kernel and bias."""
     random = np.random.default_rng(3)
-    kind = cells.KINDS[name]
-    width = kind.gates * H
-    bias_shape = (width,) if kind.bias_rows == 1 else (2, width)
-    weights = {
-        "kernel": random.normal(size=(F, width)),
-        "recurrent": random.normal(size=(H, width)),
-        "bias": random.normal(size=bias_shape),
-    }
-    lengths = np.array([5, 1, 3, 0])
-    inputs = random.normal(size=(T, B, F))
-    return name, weights, inputs, lengths
+    width = KINDS[name].gates * units
+    bias = (2, width) if name == "gru" else (width,)
+    weights = [random.normal(size=shape) / shape[0] for shape in ((F, width), (units, width), bias)]
+    return [random.normal(size=(B, T, F)), *weights]
 
 
-def run(name: str, weights: Any, inputs: Any, lengths: Any) -> Any:
-    variables = cells.CellWeights(
-        *(tf.Variable(value, dtype=tf.float32) for value in weights.values())
-    )
-    mask = tf.transpose(tf.sequence_mask(lengths, T, dtype=tf.float32))[:, :, tf.newaxis]
-    inputs = tf.constant(inputs, tf.float32)
-    watched = [variables.kernel, variables.recurrent_kernel, variables.bias, inputs]
+def run(name: str, arguments: list[Any], mask: Any, upstream: Any) -> tuple[Any, list[Any]]:
+    """Hidden states of all steps or, by the rank of ``upstream``, the last; and the gradients."""
+    given = [tf.constant(value, tf.float32) for value in arguments]
     with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        outputs = recurrence.run_layer(cells.KINDS[name], variables, inputs, mask)
-        loss = tf.reduce_sum(outputs * tf.constant(upstream(), tf.float32))
-    return outputs.numpy(), tape.gradient(loss, watched)
+        tape.watch(given)
+        layer = (KINDS[name], CellWeights(*given[1:]))
+        hidden = recurrence.run_layers([layer], given[0], tf.constant(mask), upstream.ndim == 3)
+        loss = tf.reduce_sum(hidden * tf.constant(upstream, tf.float32))
+    return hidden.numpy(), [gradient.numpy() for gradient in tape.gradient(loss, given)]
 
 
-def upstream() -> Any:
-    return np.random.default_rng(4).normal(size=(T, B, H))
+def upstream(*shape: int) -> Any:
+    return np.random.default_rng(4).normal(size=shape)
 
 
-def test_states_are_those_of_plain_loops(layer: Any) -> None:
-    outputs, _ = run(*layer)
-    name, weights, inputs, lengths = layer
-    np.testing.assert_allclose(
-        outputs, reference_layer(name, inputs, lengths, weights), rtol=1e-5, atol=1e-6
-    )
+def test_states_are_those_of_plain_loops(name: str, units: int, mask: Any) -> None:
+    given = arguments(name, units)
+    expected = plain_loops.layer(name, given[0], mask, given[1:])
+    for shape, wanted in (((B, T, units), expected), ((B, units), expected[:, -1])):
+        hidden, _ = run(name, given, mask, upstream(*shape))
+        np.testing.assert_allclose(hidden, wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_gradients_are_the_slopes_of_plain_loops(layer: Any) -> None:
-    name, weights, inputs, lengths = layer
-    _, gradients = run(*layer)
+@pytest.mark.parametrize("sequences", [True, False], ids=["sequences", "last"])
+def test_gradients_are_the_slopes_of_plain_loops(
+    name: str, units: int, mask: Any, sequences: bool
+) -> None:
+    given = arguments(name, units)
+    weights = upstream(B, T, units) if sequences else upstream(B, units)
 
-    def loss() -> float:
-        return float((reference_layer(name, inputs, lengths, weights) * upstream()).sum())
+    def loss(*given: Any) -> Any:
+        hidden = plain_loops.layer(name, given[0], mask, given[1:])
+        return np.sum((hidden if sequences else hidden[:, -1]) * weights)
 
-    for value, gradient in zip((*weights.values(), inputs), gradients, strict=True):
-        slopes = np.zeros_like(value)
-        for index in np.ndindex(value.shape):
-            kept, step = value[index], 1e-5
-            value[index] = kept + step
-            above = loss()
-            value[index] = kept - step
-            slopes[index] = (above - loss()) / (2 * step)
-            value[index] = kept
-        np.testing.assert_allclose(gradient.numpy(), slopes, rtol=1e-3, atol=1e-4)
+    _, gradients = run(name, given, mask, weights)
+    random = np.random.default_rng(5)
+    for which, gradient in enumerate(gradients):
+        direction = random.normal(size=gradient.shape)
+        slope = plain_loops.slope(loss, given, which, direction)
+        np.testing.assert_allclose(np.sum(gradient * direction), slope, rtol=1e-4, atol=1e-4)
 
 
-def test_a_padded_step_gives_its_input_no_gradient(layer: Any) -> None:
-    _, gradients = run(*layer)
-    lengths = layer[3]
-    padded = np.arange(T)[:, np.newaxis] >= lengths
-    assert np.all(gradients[3].numpy()[padded] == 0)
+def test_padding_is_not_read_and_gets_no_gradient(name: str, units: int, mask: Any) -> None:
+    given = arguments(name, units)
+    weights = upstream(B, T, units)
+    hidden, gradients = run(name, given, mask, weights)
+    given[0][~mask] = np.nan
+    other_hidden, other_gradients = run(name, given, mask, weights)
+    np.testing.assert_array_equal(hidden, other_hidden)
+    for one, other in zip(gradients, other_gradients, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not gradients[0][~mask].any()

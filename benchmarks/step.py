@@ -1,0 +1,109 @@
+"""A whole training step with native recurrent layers, beside one with stock operations.
+
+Forward, backward, clipping and Adagrad, on one batch of sparse features in memory. Both models are
+traced first; then they run by turns, so that what else the machine does meets both.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+import rnn_core
+from rnn_core.kernels import library
+
+_PAIRS = 9
+_SECONDS_A_RUN = 0.3
+_CLASSES = 9
+
+
+class Work(NamedTuple):
+    cell: str
+    rows: int
+    shortest: int
+    longest: int
+    features: int
+    units: int
+
+
+WORK = {
+    "S": Work("lstm", 32, 100, 100, 16, 32),
+    "M": Work("lstm", 64, 50, 50, 32, 128),
+    "R": Work("gru", 32, 5, 200, 16, 64),
+    "V": Work("lstm", 32, 7, 29, 12, 64),
+}
+
+Run = Callable[[int], tuple[float, float]]
+"""Runs so many steps; gives the seconds that they took and the last loss."""
+
+
+def run() -> None:
+    print(f"{'':2} {'milliseconds a step':24} {'ratio':>6}")
+    print(f"{'':2} {'native':>11} {'stock':>12} {'stock / native':>17} {'loss':>9}")
+    for name, work in WORK.items():
+        with tempfile.TemporaryDirectory() as directory:
+            native, stock = (_trainer(work, directory, switch) for switch in ("on", "off"))
+            losses = [one(5)[1] for one in (native, stock)]
+            np.testing.assert_allclose(*losses, rtol=1e-4)
+            pairs = _measure(native, stock)
+        medians = [1000 * statistics.median(times) for times in zip(*pairs, strict=True)]
+        ratio = statistics.median(b / a for a, b in pairs)
+        print(f"{name:2} {medians[0]:11.2f} {medians[1]:12.2f} {ratio:17.1f} {losses[0]:9.5f}")
+
+
+def _measure(native: Run, stock: Run) -> list[tuple[float, float]]:
+    """Seconds a step, pair by pair."""
+    counts = [max(2, int(_SECONDS_A_RUN / one(2)[0] * 2)) for one in (native, stock)]
+    return [
+        (native(counts[0])[0] / counts[0], stock(counts[1])[0] / counts[1]) for _ in range(_PAIRS)
+    ]
+
+
+def _trainer(work: Work, directory: str, switch: str) -> Run:
+    """A traced training from first values, all steps of a run in one graph."""
+    os.environ[library.SWITCH] = switch
+    model = _estimator(work, directory).new_model(rnn_core.ModeKeys.TRAIN)
+    global_step = tf.Variable(0, dtype=tf.int64)
+    iterator = iter(tf.data.Dataset.from_tensors(_batch(work)).repeat())
+
+    @tf.function(autograph=False)
+    def steps(count: tf.Tensor) -> tf.Tensor:
+        def step(done: tf.Tensor, _: tf.Tensor) -> Any:
+            return done + 1, model.train_step(*iterator.get_next(), global_step)
+
+        start = (tf.constant(0), tf.constant(0.0))
+        return tf.while_loop(lambda done, _: done < count, step, start, parallel_iterations=1)[1]
+
+    def timed(count: int) -> tuple[float, float]:
+        start = time.perf_counter()
+        loss = float(steps(tf.constant(count)))
+        return time.perf_counter() - start, loss
+
+    steps.get_concrete_function(tf.constant(0))
+    return timed
+
+
+def _estimator(work: Work, directory: str) -> rnn_core.RNNClassifier:
+    return rnn_core.RNNClassifier(
+        [tf.feature_column.sequence_numeric_column("x", shape=(work.features,))],
+        units=[work.units],
+        cell_type=work.cell,
+        n_classes=_CLASSES,
+        model_dir=directory,
+        config=rnn_core.RunConfig(tf_random_seed=1),
+    )
+
+
+def _batch(work: Work) -> tuple[dict[str, tf.SparseTensor], tf.Tensor]:
+    random = np.random.default_rng(1)
+    lengths = random.integers(work.shortest, work.longest + 1, work.rows) * work.features
+    values = random.normal(size=lengths.sum()).astype(np.float32)
+    sequences = tf.RaggedTensor.from_row_lengths(values, lengths).to_sparse()
+    return {"x": sequences}, tf.constant(random.integers(0, _CLASSES, work.rows))

@@ -1,0 +1,46 @@
+"""Building the library, with a compiler, without one, and with one that fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rnn_core.kernels import __main__, build, library
+
+
+@pytest.fixture
+def source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A source that is built in no time."""
+    source = tmp_path / "recurrence.cc"
+    source.write_text("int one() { return 1; }")
+    for module in (library, build):
+        monkeypatch.setattr(module, "SOURCE", source)
+    return source
+
+
+def test_a_library_is_built_once_and_replaces_those_of_other_sources(
+    built: None, source: Path
+) -> None:
+    first = build.build()
+    made = first.stat().st_mtime_ns
+    assert build.build() == first
+    assert first.stat().st_mtime_ns == made
+    source.write_text("int two() { return 2; }")
+    second = build.build()
+    assert sorted(source.parent.iterdir()) == sorted([source, second])
+
+
+def test_without_a_compiler_the_command_says_so_and_succeeds(
+    source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    __main__.main()
+    assert "found no C++ compiler. Install g++" in capsys.readouterr().err
+
+
+def test_a_source_with_an_error_shows_what_the_compiler_says(built: None, source: Path) -> None:
+    source.write_text("int one() { return }")
+    with pytest.raises(build.BuildError, match="expected primary-expression"):
+        build.build()
+    assert list(source.parent.iterdir()) == [source]
