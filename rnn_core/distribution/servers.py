@@ -13,6 +13,7 @@ from rnn_core.distribution.addresses import fault
 from rnn_core.distribution.cluster import CHIEF, MASTER
 from rnn_core.distribution.presence import Watch
 from rnn_core.errors import ArgumentError, WorkerLostError
+from rnn_core.kernels.library import operations
 
 logger = logging.getLogger("rnn_core")
 
@@ -28,6 +29,8 @@ def serve(config: RunConfig, model_dir: str) -> None:
         ArgumentError: the port of this task is taken.
         WorkerLostError: the chief did not come in ``session_creation_timeout_secs``, or it is gone.
     """
+    # What the chief sends may hold the native operations.
+    operations()
     _start_server(config)
     chief = CHIEF if CHIEF in config.cluster_spec.jobs else MASTER
     watch = Watch(model_dir, f"{chief}-0")
