@@ -11,6 +11,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from components.cluster import find_cluster
+from components.config import LaunchConfig
 from pipelines.config import parse_config
 
 Object = dict[str, Any]
@@ -94,7 +96,9 @@ def test_everything_lives_in_one_namespace_under_the_strictest_pod_profile(
     assert set(others) == {"rnnflow"}
 
 
-@pytest.mark.parametrize("name", ["pipeline", "mlflow", "prefect", "postgres", "automation"])
+@pytest.mark.parametrize(
+    "name", ["pipeline", "training-workers", "mlflow", "prefect", "postgres", "automation"]
+)
 class TestEachPod:
     def test_is_not_root_and_keeps_the_default_system_calls(
         self, pods: dict[str, Object], name: str
@@ -192,7 +196,9 @@ def test_services_are_inside_the_cluster_and_lead_to_a_pod(
     objects: list[Object], pods: dict[str, Object]
 ) -> None:
     services = [o for o in objects if o["kind"] == "Service"]
-    assert {s["metadata"]["name"] for s in services} == {"mlflow", "prefect", "postgres"}
+    assert {s["metadata"]["name"] for s in services} == {
+        "mlflow", "prefect", "postgres", "training-workers",
+    }  # fmt: skip
     for service in services:
         assert service["spec"]["type"] == "ClusterIP"
         pod = pods[service["metadata"]["name"]]
@@ -216,6 +222,9 @@ def test_the_network_is_closed_but_for_the_edges_that_are_needed(objects: list[O
     assert edges == {
         ("pipeline", "mlflow", 5000),
         ("pipeline", "prefect", 4200),
+        ("training-workers", "training-workers", 2222),
+        ("training-workers", "mlflow", 5000),
+        ("training-workers", "prefect", 4200),
         ("automation", "prefect", 4200),
         ("mlflow", "postgres", 5432),
         ("prefect", "postgres", 5432),
@@ -290,6 +299,67 @@ class TestThePipeline:
         environment = _environment(containers["pipeline"])
         assert environment["MLFLOW_TRACKING_URI"]["value"] == "http://mlflow:5000"
         assert environment["PREFECT_API_URL"]["value"] == "http://prefect:4200/api"
+
+
+class TestTrainingWorkers:
+    @pytest.fixture
+    def workers(self, objects: list[Object]) -> Object:
+        return dict(_named(objects, "CronJob", "training-workers")["spec"])
+
+    @pytest.fixture
+    def job(self, workers: Object) -> Object:
+        return dict(workers["jobTemplate"]["spec"])
+
+    def test_start_when_somebody_says_so(self, workers: Object) -> None:
+        assert workers["suspend"] is True
+
+    def test_are_one_pod_an_index_all_at_once(self, job: Object) -> None:
+        assert job["completionMode"] == "Indexed"
+        assert job["parallelism"] == job["completions"] > 1
+        assert job["podReplacementPolicy"] == "Failed"
+
+    def test_find_each_other_by_the_names_that_the_headless_service_gives(
+        self, objects: list[Object], job: Object
+    ) -> None:
+        service = _named(objects, "Service", "training-workers")
+        pod = job["template"]["spec"]
+        environment = {e["name"]: e.get("value") for e in pod["containers"][0]["env"]}
+        pods_own = {"JOB_COMPLETION_INDEX": "2", "HOSTNAME": "training-workers-29384750-2"}
+        cluster = find_cluster({**environment, **pods_own})
+        assert cluster is not None
+        assert (cluster.size, cluster.index) == (job["completions"], 2)
+        assert pod["subdomain"] == service["metadata"]["name"]
+        assert service["spec"]["clusterIP"] == "None"
+        assert service["spec"]["publishNotReadyAddresses"] is True
+        (port,) = service["spec"]["ports"]
+        assert cluster.addresses[1] == (
+            f"training-workers-29384750-1.{pod['subdomain']}:{port['port']}"
+        )
+
+    def test_share_a_volume_that_all_can_write(self, objects: list[Object], job: Object) -> None:
+        volumes = {volume["name"]: volume for volume in job["template"]["spec"]["volumes"]}
+        name = volumes["work"]["persistentVolumeClaim"]["claimName"]
+        claim = _named(objects, "PersistentVolumeClaim", name)
+        assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+
+    def test_have_time_to_save_before_they_are_killed(self, job: Object) -> None:
+        grace_seconds = job["template"]["spec"]["terminationGracePeriodSeconds"]
+        assert grace_seconds > LaunchConfig().grace_seconds
+
+    def test_differ_from_the_pipeline_only_in_what_makes_them_workers(
+        self, job: Object, cron_job: Object
+    ) -> None:
+        alone = cron_job["jobTemplate"]["spec"]
+        (mine,), (its,) = (each["template"]["spec"]["containers"] for each in (job, alone))
+        for its_rule, rule in zip(
+            alone["podFailurePolicy"]["rules"], job["podFailurePolicy"]["rules"], strict=True
+        ):
+            renamed = json.dumps(its_rule).replace(f'"{its["name"]}"', f'"{mine["name"]}"')
+            assert rule == json.loads(renamed)
+        assert mine["image"] == its["image"]
+        assert mine["args"] == its["args"]
+        own = [e for e in mine["env"] if not e["name"].startswith("RNNFLOW_")]
+        assert own == its["env"]
 
 
 def test_both_descriptions_start_the_servers_in_the_same_way(
