@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Final
+from typing import Any, Final
 
 import tensorflow as tf
 
@@ -31,7 +31,15 @@ def serve(config: RunConfig, model_dir: str) -> None:
     """
     # What the chief sends may hold the native operations.
     operations()
-    _start_server(config)
+    server = _start_server(config)
+    try:
+        _wait_for_end(config, model_dir)
+    finally:
+        # It serves for as long as somebody holds it.
+        del server
+
+
+def _wait_for_end(config: RunConfig, model_dir: str) -> None:
     chief = CHIEF if CHIEF in config.cluster_spec.jobs else MASTER
     watch = Watch(model_dir, f"{chief}-0")
     address = str(config.cluster_spec.task_address(chief, 0))
@@ -50,9 +58,9 @@ def serve(config: RunConfig, model_dir: str) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _start_server(config: RunConfig) -> None:
+def _start_server(config: RunConfig) -> Any:
     try:
-        tf.distribute.Server(
+        server = tf.distribute.Server(
             config.cluster_spec,
             job_name=config.task_type,
             task_index=config.task_id,
@@ -66,6 +74,7 @@ def _start_server(config: RunConfig) -> None:
             f"{str(error).splitlines()[0]}. End the process that has the port, or choose another."
         ) from None
     logger.info("%s %d serves.", config.task_type, config.task_id)
+    return server
 
 
 def _refuse(config: RunConfig, what: str) -> None:
