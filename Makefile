@@ -33,7 +33,7 @@ benchmark: $(VENV)/.kernel
 sanitize:
 	@mkdir -p build
 	@for sanitizer in address,undefined thread; do \
-	  echo "-fsanitize=$$sanitizer" && $(CXX) -std=c++17 -O1 -g -Wall -Wextra -Werror -Wno-psabi -pthread \
+	  echo "-fsanitize=$$sanitizer" && $(CXX) -std=c++17 -O1 -g -Wall -Wextra -Werror -Wno-psabi -pthread -I. \
 	    -fsanitize=$$sanitizer -fno-sanitize-recover=all tests/rnn_core/kernels/recurrence_test.cc \
 	    -o build/recurrence_test && build/recurrence_test || exit 1; \
 	done
@@ -81,7 +81,7 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 	@touch $@
 
 # Without a C++ compiler nothing is built, and layers run on stock TensorFlow operations.
-$(VENV)/.kernel: $(VENV)/.runtime rnn_core/kernels/recurrence.cc rnn_core/kernels/build.py
+$(VENV)/.kernel: $(VENV)/.runtime $(wildcard rnn_core/kernels/*.cc rnn_core/kernels/*.h) rnn_core/kernels/build.py
 	@echo "Building the native recurrent layers (about 10 seconds, once) ..."
 	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m rnn_core.kernels
 	@touch $@

@@ -25,6 +25,8 @@ SWITCH: Final = "RNN_CORE_KERNELS"
 def library_path() -> Path:
     """Where the library of this source, TensorFlow and machine is, or will be."""
     key = hashlib.sha256(SOURCE.read_bytes())
+    for header in sorted(SOURCE.parent.glob("*.h")):
+        key.update(header.read_bytes())
     key.update(f"{tf.version.VERSION} {tf.version.COMPILER_VERSION} {platform.machine()}".encode())
     return SOURCE.with_name(f"recurrence-{key.hexdigest()[:16]}.so")
 

@@ -2,8 +2,7 @@
 // has, on many threads, in memory of exactly the size it asks for. Each must give the numbers of
 // the portable one, and the same bits on one thread as on many.
 
-#define RNN_CORE_STAND_ALONE
-#include "../../../rnn_core/kernels/recurrence.cc"
+#include "rnn_core/kernels/recurrence.h"
 
 #include <array>
 #include <atomic>
@@ -12,6 +11,7 @@
 #include <memory>
 #include <random>
 #include <thread>
+#include <vector>
 
 namespace rnn_core {
 

@@ -80,3 +80,12 @@ def test_another_word_than_on_and_off_is_an_error(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("RNN_CORE_KERNELS", "no")
     with pytest.raises(ArgumentError, match="expected 'on' or 'off'"):
         library.operations()
+
+
+def test_a_header_belongs_to_the_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source = tmp_path / "recurrence.cc"
+    source.write_text("// one")
+    monkeypatch.setattr(library, "SOURCE", source)
+    before = library.library_path()
+    (tmp_path / "recurrence.h").write_text("// two")
+    assert library.library_path() != before
