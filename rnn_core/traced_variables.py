@@ -7,6 +7,7 @@ Here the first trace makes them, outside of the graph, and a later trace gets th
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import functools
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -61,7 +62,7 @@ class TracedVariables:
                     return function()
 
         with ThreadPoolExecutor(1) as executor:
-            return executor.submit(call).result()
+            return executor.submit(contextvars.copy_context().run, call).result()
 
     def _create(
         self, graph: Any, next_creator: Callable[..., tf.Variable], **settings: Any

@@ -11,7 +11,7 @@ import tensorflow as tf
 import rnn_core
 from rnn_core import layer_choice
 from rnn_core.cells import KINDS, CellWeights
-from tests.rnn_core.samples import Data, make_estimator
+from tests.rnn_core.samples import WIDTH, Data, make_estimator
 
 
 def operation_types() -> set[str]:
@@ -75,6 +75,21 @@ def test_exports_of_a_native_training_hold_stock_operations_only(
     graphs = sorted(tmp_path.glob("saved/*/saved_model.pb"))
     assert len(graphs) == 2
     assert not any(b"RnnCoreLayer" in graph.read_bytes() for graph in graphs)
+
+
+def test_exports_of_a_model_function_hold_stock_operations_only(
+    native: Any, data: Data, tmp_path: Path
+) -> None:
+    numbers = [tf.feature_column.sequence_numeric_column("numbers", shape=(WIDTH,))]
+    classifier = make_estimator(
+        tmp_path / "model", sequence_feature_columns=numbers, context_feature_columns=None
+    )
+    estimator = rnn_core.Estimator(classifier.model_fn, str(tmp_path / "model"))
+    estimator.train(data.train_input, steps=2)
+    example = {name: value[:2] for name, value in data.features().items()}
+    receiver_fns = {rnn_core.ModeKeys.EVAL: _supervised(example)}
+    saved = estimator.experimental_export_all_saved_models(str(tmp_path / "saved"), receiver_fns)
+    assert b"RnnCoreLayer" not in (Path(saved) / "saved_model.pb").read_bytes()
 
 
 def _supervised(example: Any) -> Any:
