@@ -21,8 +21,13 @@ from rnn_core.errors import ModelFnError
 from rnn_core.types import Array
 
 _Result = TypeVar("_Result")
-_V1_STORES: Final = (("__variable_store",), ("__varscope",), ("__varscope_store",))
-"""Collections in which ``tf.compat.v1.get_variable`` remembers, for all graphs of a process."""
+_V1_STORES: Final = (
+    ("__variable_store",),
+    ("__varscope",),
+    ("__varscope_store",),
+    tf.compat.v1.GraphKeys.TRAINABLE_VARIABLES,
+)
+"""Collections in which TensorFlow remembers variables, for all graphs of a process."""
 
 
 class TracedVariables:

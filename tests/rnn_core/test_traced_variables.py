@@ -57,6 +57,14 @@ def test_two_variables_of_one_name_are_told_apart() -> None:
     assert {name: value.numpy() for name, value in variables.by_name.items()} == {"a": 1, "a_1": 2}
 
 
+def test_a_function_trains_no_variable_of_another() -> None:
+    def trainable() -> tf.Tensor:
+        tf.Variable(1.0, name="a")
+        return tf.constant(len(tf.compat.v1.trainable_variables()))
+
+    assert [traced(TracedVariables(None), trainable) for _ in range(2)] == [1, 1]
+
+
 def test_local_variables_are_known() -> None:
     variables = TracedVariables(None)
     traced(variables, lambda x: tf.compat.v1.metrics.mean(x)[1], tf.ones([2]))
