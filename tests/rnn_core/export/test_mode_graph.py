@@ -127,9 +127,9 @@ def test_the_metrics_of_a_head_add_up_to_those_of_evaluate(measured: Any) -> Non
     evaluate = tf.saved_model.load(path).signatures["eval"]
     for batch in batches:
         outputs = evaluate(**{name: tf.constant(value) for name, value in batch.items()})
-    assert metric_values(outputs) != pytest.approx(summed(metrics), rel=1e-6)
+    assert metric_values(outputs) != near(metrics)
     outputs = evaluate(**{name: tf.constant(value) for name, value in batches[0].items()})
-    assert metric_values(outputs) == pytest.approx(summed(metrics), rel=1e-6)
+    assert metric_values(outputs) == near(metrics)
 
 
 def test_a_session_adds_batches_by_one_output_and_reads_metrics_without_a_batch(
@@ -145,7 +145,12 @@ def test_a_session_adds_batches_by_one_output_and_reads_metrics_without_a_batch(
             assert session.run(outputs[update], fed).shape == (0,)
         values = {name: one for name, one in outputs.items() if name.endswith("/value")}
         found = metric_values(session.run(values))
-    assert found == pytest.approx(summed(metrics), rel=1e-6)
+    assert found == near(metrics)
+
+
+def near(metrics: dict[str, float]) -> Any:
+    # Predictions of either sign nearly cancel in their mean: what is left has fewer digits.
+    return pytest.approx(summed(metrics), rel=1e-6, abs=1e-7)
 
 
 def metric_values(outputs: dict[str, Any]) -> dict[str, float]:
