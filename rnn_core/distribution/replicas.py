@@ -17,6 +17,7 @@ import tensorflow as tf
 from rnn_core.config import RunConfig
 from rnn_core.distribution import addresses
 from rnn_core.distribution.cluster import Cluster, workers
+from rnn_core.distribution.exchange import total_of_workers
 from rnn_core.distribution.presence import silent_tasks
 from rnn_core.distribution.strategies import is_in_step
 from rnn_core.errors import ArgumentError, WorkerLostError
@@ -84,7 +85,8 @@ class ReplicasInStep:
 
     def __init__(self, strategy: Any, config: RunConfig) -> None:
         self._strategy = strategy
-        self.local_count = len(strategy.extended.worker_devices)
+        self._devices = strategy.extended.worker_devices
+        self.local_count = len(self._devices)
         self.worker_count = strategy.num_replicas_in_sync // self.local_count
         self.worker = (config.global_id_in_cluster or 0) if self.worker_count > 1 else 0
         if self.worker_count not in (1, config.num_worker_replicas):
@@ -97,9 +99,12 @@ class ReplicasInStep:
         self._cluster = Cluster(
             config.cluster_spec, config.task_type, config.task_id, config.is_chief
         )
+        self._timeout_seconds = float(config.worker_timeout_secs)
         self._options = tf.distribute.experimental.CommunicationOptions(
-            timeout_seconds=float(config.worker_timeout_secs) if self.worker_count > 1 else None
+            timeout_seconds=self._timeout_seconds if self.worker_count > 1 else None
         )
+        devices = {tf.DeviceSpec.from_string(d).device_type for d in self._devices}
+        self._one_cpu_each = devices == {"CPU"} and self.local_count == 1 < self.worker_count
         self._summed_rows = tf.function(self._sum_rows, autograph=False)
 
     def _silent(self, tasks: list[str]) -> list[str]:
@@ -117,6 +122,8 @@ class ReplicasInStep:
             # The replicas of a process are traced one after the other; identity gives the value
             # the device of its replica, which the exchange asks for.
             value = tf.identity(function(next(local)))
+            if self._one_cpu_each:
+                return total_of_workers(value, self.worker_count, self._timeout_seconds)
             context = tf.distribute.get_replica_context()
             return context.all_reduce(tf.distribute.ReduceOp.SUM, value, self._options)
 
