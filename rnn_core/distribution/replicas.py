@@ -17,7 +17,7 @@ import tensorflow as tf
 from rnn_core.config import RunConfig
 from rnn_core.distribution import addresses
 from rnn_core.distribution.cluster import Cluster, workers
-from rnn_core.distribution.exchange import total_of_workers
+from rnn_core.distribution.exchange import time_limit, total_of_workers
 from rnn_core.distribution.presence import silent_tasks
 from rnn_core.distribution.strategies import is_in_step
 from rnn_core.errors import ArgumentError, WorkerLostError
@@ -99,10 +99,6 @@ class ReplicasInStep:
         self._cluster = Cluster(
             config.cluster_spec, config.task_type, config.task_id, config.is_chief
         )
-        self._timeout_seconds = float(config.worker_timeout_secs)
-        self._options = tf.distribute.experimental.CommunicationOptions(
-            timeout_seconds=self._timeout_seconds if self.worker_count > 1 else None
-        )
         devices = {tf.DeviceSpec.from_string(d).device_type for d in self._devices}
         self._one_cpu_each = devices == {"CPU"} and self.local_count == 1 < self.worker_count
         self._summed_rows = tf.function(self._sum_rows, autograph=False)
@@ -123,9 +119,9 @@ class ReplicasInStep:
             # the device of its replica, which the exchange asks for.
             value = tf.identity(function(next(local)))
             if self._one_cpu_each:
-                return total_of_workers(value, self.worker_count, self._timeout_seconds)
+                return total_of_workers(value, self.worker_count)
             context = tf.distribute.get_replica_context()
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, value, self._options)
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
         result: tf.Tensor = self._strategy.experimental_local_results(
             self._strategy.run(on_replica)
@@ -151,16 +147,18 @@ class ReplicasInStep:
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Names the worker that is missing.
+        """Names the worker that is missing, also when ``worker_timeout_secs`` are over.
 
         Raises:
             WorkerLostError: an exchange failed.
         """
-        try:
+        if self.worker_count == 1:
             yield
+            return
+        try:
+            with time_limit(self._config.worker_timeout_secs):
+                yield
         except LOST as error:
-            if self.worker_count == 1:
-                raise
             raise WorkerLostError(
                 f"{self._cluster.task_type} {self._cluster.task_id} lost the others: "
                 f"{_reason(error)} {self._missing()} Start all workers again: they go on from the "

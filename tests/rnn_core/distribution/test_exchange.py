@@ -17,6 +17,8 @@ def test_all_workers_get_the_sum_in_the_order_of_workers(tmp_path: Path, workers
     clusters.run(tmp_path / "logs", {"worker": workers}, "exchange_program", [tmp_path])
     found = [json.loads((tmp_path / f"{worker}.json").read_text()) for worker in range(workers)]
     assert all(one == found[0] for one in found)
+    more_threads = [int((tmp_path / f"{worker}.threads").read_text()) for worker in range(workers)]
+    assert max(more_threads) < 50
     for kind in KINDS:
         for shape in SHAPES:
             added = [values(worker, shape, kind) for worker in range(workers)]
