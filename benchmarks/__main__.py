@@ -1,10 +1,11 @@
-"""`python -m benchmarks [startup|accuracy|step]`; all without an argument."""
+"""`python -m benchmarks [startup|accuracy|step|workers|…]`; all without an argument."""
 
 from __future__ import annotations
 
 import sys
 
 from benchmarks import startup
+from benchmarks.scaling import check, checkpoints, workers
 from components.tensorflow_loading import load_tensorflow
 
 
@@ -23,7 +24,22 @@ def step() -> None:
     benchmark.run()
 
 
-BENCHMARKS = {"startup": startup.run, "accuracy": accuracy, "step": step}
+def scaling_pipeline() -> None:
+    load_tensorflow()
+    from benchmarks.scaling import pipeline
+
+    pipeline.run()
+
+
+BENCHMARKS = {
+    "startup": startup.run,
+    "accuracy": accuracy,
+    "step": step,
+    "workers": workers.run,
+    "checkpoints": checkpoints.run,
+    "scaling_check": check.run,
+    "scaling_pipeline": scaling_pipeline,
+}
 
 
 def main() -> None:

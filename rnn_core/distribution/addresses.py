@@ -31,6 +31,13 @@ def others(cluster: Cluster) -> dict[str, str]:
     return {name: address for name, address in found.items() if name != own}
 
 
+def hosts(cluster: Cluster) -> list[str]:
+    """Names or addresses of the machines of all workers, in the order of the workers."""
+    tasks = [task.rpartition("-") for task in workers(cluster.spec)]
+    found = [str(cluster.spec.task_address(job, int(index))) for job, _, index in tasks]
+    return [address.rpartition(":")[0].strip("[]") for address in found]
+
+
 def fault(address: str) -> str | None:
     """Why nobody answers at ``host:port``; None if somebody does."""
     host, _, port = address.rpartition(":")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -17,11 +19,17 @@ import tensorflow as tf
 from rnn_core.config import RunConfig
 from rnn_core.distribution import addresses
 from rnn_core.distribution.cluster import Cluster, workers
-from rnn_core.distribution.exchange import time_limit, total_of_workers
+from rnn_core.distribution.connections import connect
+from rnn_core.distribution.exchange import Exchange, ExchangeError
 from rnn_core.distribution.presence import silent_tasks
 from rnn_core.distribution.strategies import is_in_step
 from rnn_core.errors import ArgumentError, WorkerLostError
 from rnn_core.types import Array
+
+logger = logging.getLogger("rnn_core")
+
+_EXCHANGES: weakref.WeakKeyDictionary[Any, Exchange | None] = weakref.WeakKeyDictionary()
+"""Made once for a strategy; None: its workers cannot connect, and use TensorFlow's all-reduce."""
 
 LOST = (
     tf.errors.UnavailableError,
@@ -85,8 +93,9 @@ class ReplicasInStep:
 
     def __init__(self, strategy: Any, config: RunConfig) -> None:
         self._strategy = strategy
-        self._devices = strategy.extended.worker_devices
-        self.local_count = len(self._devices)
+        devices = strategy.extended.worker_devices
+        self.local_count = len(devices)
+        self._on_cpus = {tf.DeviceSpec.from_string(d).device_type for d in devices} == {"CPU"}
         self.worker_count = strategy.num_replicas_in_sync // self.local_count
         self.worker = (config.global_id_in_cluster or 0) if self.worker_count > 1 else 0
         if self.worker_count not in (1, config.num_worker_replicas):
@@ -99,9 +108,26 @@ class ReplicasInStep:
         self._cluster = Cluster(
             config.cluster_spec, config.task_type, config.task_id, config.is_chief
         )
-        devices = {tf.DeviceSpec.from_string(d).device_type for d in self._devices}
-        self._one_cpu_each = devices == {"CPU"} and self.local_count == 1 < self.worker_count
         self._summed_rows = tf.function(self._sum_rows, autograph=False)
+        self._exchange: Exchange | None = None
+        if self.worker_count > 1 and self._on_cpus:
+            if strategy not in _EXCHANGES:
+                _EXCHANGES[strategy] = self._open_exchange()
+            self._exchange = _EXCHANGES[strategy]
+
+    def _open_exchange(self) -> Exchange | None:
+        """Raises WorkerLostError."""
+        limit_seconds = float(self._config.worker_timeout_secs)
+        hosts = addresses.hosts(self._cluster)
+        names = workers(self._cluster.spec)
+        found = connect(self.worker, hosts, self.table, limit_seconds)
+        if found is None:
+            logger.warning(
+                "The workers cannot connect to each other at ports of their own, and use "
+                "TensorFlow's all-reduce, which is slower. Let them reach all ports of each other."
+            )
+            return None
+        return Exchange(self.worker, found, limit_seconds, names)
 
     def _silent(self, tasks: list[str]) -> list[str]:
         return silent_tasks(str(self._config.model_dir), tasks)
@@ -116,17 +142,26 @@ class ReplicasInStep:
 
         def on_replica() -> tf.Tensor:
             # The replicas of a process are traced one after the other; identity gives the value
-            # the device of its replica, which the exchange asks for.
+            # the device of its replica, which an all-reduce asks for.
             value = tf.identity(function(next(local)))
-            if self._one_cpu_each:
-                return total_of_workers(value, self.worker_count)
-            context = tf.distribute.get_replica_context()
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+            return value if by_ourselves else self._all_reduce(value)
 
-        result: tf.Tensor = self._strategy.experimental_local_results(
-            self._strategy.run(on_replica)
-        )[0]
-        return result
+        by_ourselves = self._exchange is not None or (self._on_cpus and self.worker_count == 1)
+        values = self._strategy.experimental_local_results(self._strategy.run(on_replica))
+        if not by_ourselves:
+            return values[0]
+        own = tf.add_n(values)
+        return own if self._exchange is None else self._exchange.traced_total(own)
+
+    def _all_reduce(self, value: tf.Tensor) -> tf.Tensor:
+        # With a time limit, each leaves a thread behind that sleeps until the time is over: too
+        # many for the gradients of each step, which the watchdog limits.
+        limited = value.dtype == tf.float64 and self.worker_count > 1
+        options = tf.distribute.experimental.CommunicationOptions(
+            timeout_seconds=float(self._config.worker_timeout_secs) if limited else None
+        )
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, value, options)
 
     def table(self, row: Sequence[float]) -> Array:
         """Each worker adds its row where the others have zeros.
@@ -139,6 +174,8 @@ class ReplicasInStep:
         rows = np.zeros([self.worker_count, len(row)])
         rows[self.worker] = row
         with self.errors():
+            if self._exchange is not None:
+                return self._exchange.total(rows)
             found: Array = self._summed_rows(tf.constant(rows)).numpy()
         return found
 
@@ -147,23 +184,25 @@ class ReplicasInStep:
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Names the worker that is missing, also when ``worker_timeout_secs`` are over.
+        """Names the worker that is missing.
 
         Raises:
             WorkerLostError: an exchange failed.
         """
-        if self.worker_count == 1:
-            yield
-            return
         try:
-            with time_limit(self._config.worker_timeout_secs):
-                yield
-        except LOST as error:
+            yield
+        except (*LOST, ExchangeError) as error:
+            if self.worker_count == 1:
+                raise
             raise WorkerLostError(
                 f"{self._cluster.task_type} {self._cluster.task_id} lost the others: "
-                f"{_reason(error)} {self._missing()} Start all workers again: they go on from the "
-                "newest checkpoint."
+                f"{self._reason(error)} {self._missing()} Start all workers again: they go on from "
+                "the newest checkpoint."
             ) from None
+
+    def _reason(self, error: Exception) -> str:
+        fault = self._exchange and self._exchange.fault
+        return f"{fault}." if fault else _reason(error)
 
     def _missing(self) -> str:
         """Who does not answer; if all do, who stands still."""

@@ -1,0 +1,154 @@
+"""The parent's side of a measurement: children that work when they are told, and end with it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.scaling.windows import GO
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+_ENVIRONMENT: Final = {
+    "PYTHONPATH": str(ROOT),
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "OMP_NUM_THREADS": "1",
+    # Memory that a step has freed stays with the process. Otherwise it depends on the luck of each
+    # process whether the next step gets it from the system anew, which takes up to a fifth of it.
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+}
+
+
+class ChildError(RuntimeError):
+    """A child ended before it should; the message holds the end of its log."""
+
+
+class Child:
+    """A process that runs ``program``, with its place in a cluster if it has one."""
+
+    def __init__(
+        self,
+        program: str,
+        settings: dict[str, Any],
+        directory: Path,
+        python: str = sys.executable,
+        tf_config: dict[str, Any] | None = None,
+    ) -> None:
+        self._log = directory / "log"
+        kernels = "on" if settings.get("native") else "off"
+        environment = {**os.environ, **_ENVIRONMENT, "RNN_CORE_KERNELS": kernels}
+        environment["TF_CONFIG"] = json.dumps(tf_config or {})
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [python, "-m", f"benchmarks.scaling.{program}", json.dumps(settings)],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+
+    def answer(self) -> dict[str, Any]:
+        """What the child says next. Raises ChildError if it ended."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            end = self._log.read_text(errors="replace")[-3000:]
+            raise ChildError(f"{self._process.args}: ended too early.\n{end}")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def begin(self) -> None:
+        """Lets the child run a window."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{GO}\n")
+        self._process.stdin.flush()
+
+    def kill(self) -> None:
+        """Ends it and what it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                stream.close()  # type: ignore[union-attr]
+
+
+def ready(children: Sequence[Child]) -> None:
+    """Returns when all are warm."""
+    for child in children:
+        child.answer()
+
+
+def together(children: Sequence[Child]) -> list[dict[str, Any]]:
+    """A window of all ``children`` at the same time; what each found."""
+    for child in children:
+        child.begin()
+    return [child.answer() for child in children]
+
+
+def seconds(children: Sequence[Child]) -> float:
+    """How long the slowest takes for a window of all at the same time."""
+    return max(float(found["seconds"]) for found in together(children))
+
+
+def by_turns(groups: Mapping[str, Sequence[Child]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of the windows of each group, which run one after the other, round by round."""
+    for children in groups.values():
+        seconds(children)
+    taken: dict[str, list[float]] = {name: [] for name in groups}
+    for _ in range(rounds):
+        for name, children in groups.items():
+            taken[name].append(seconds(children))
+    return taken
+
+
+class Children(contextlib.ExitStack):
+    """All children of a measurement; they end when it is left."""
+
+    def start(self, program: str, settings: dict[str, Any], **place: Any) -> Child:
+        """Starts one; it is warm when it has answered."""
+        directory = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="rnn-bench-")))
+        settings = {"model_dir": str(directory / "model"), **settings}
+        child = Child(program, settings, directory, **place)
+        self.callback(child.kill)
+        return child
+
+    def cluster(
+        self, program: str, settings: Sequence[dict[str, Any]], **place: Any
+    ) -> list[Child]:
+        """Starts a worker for each of ``settings``, all of one model directory."""
+        shared = self.enter_context(tempfile.TemporaryDirectory(prefix="rnn-bench-"))
+        with _free_ports(len(settings)) as ports:
+            cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+        return [
+            self.start(
+                program,
+                {"model_dir": shared, "cluster": True, **own},
+                tf_config={"cluster": cluster, "task": {"type": "worker", "index": index}},
+                **place,
+            )
+            for index, own in enumerate(settings)
+        ]
+
+
+@contextlib.contextmanager
+def _free_ports(count: int) -> Iterator[list[int]]:
+    with contextlib.ExitStack() as stack:
+        listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        yield [listener.getsockname()[1] for listener in listeners]

@@ -1,0 +1,115 @@
+"""One TCP connection between each two workers.
+
+Each worker listens at its own host of ``TF_CONFIG``, at a port that the system chooses, for as long
+as the others need to come. A secret that the chief draws for each training keeps others out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import socket
+import struct
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from rnn_core.types import Array
+
+logger = logging.getLogger("rnn_core")
+
+Table = Callable[[Sequence[float]], Array]
+"""Gives all workers the rows of all."""
+
+_HELLO: Final = struct.Struct("!QQI")
+"""Two numbers of the secret, and the place of the worker that connects."""
+_SECRET_BITS: Final = 53
+"""A float64 holds so many exactly."""
+_HELLO_SECONDS: Final = 5.0
+
+
+class _RefusedError(Exception):
+    """Who connected is not of this training."""
+
+
+def connect(
+    worker: int, hosts: Sequence[str], table: Table, timeout_seconds: float
+) -> dict[int, socket.socket] | None:
+    """This worker's connections to all others, by their places.
+
+    Args:
+        worker: the place of this worker.
+        hosts: names or addresses of all workers, in their order.
+        table: called by all workers at the same time, twice.
+        timeout_seconds: how long the others are waited for.
+
+    Returns:
+        None, on all workers, if some two of them could not connect.
+    """
+    with contextlib.ExitStack() as stack:
+        listener = _listen(hosts[worker], len(hosts), stack)
+        port = listener.getsockname()[1] if listener else 0
+        own_secret = [secrets.randbits(_SECRET_BITS) for _ in range(2)]
+        rows = table([port, *own_secret]).astype("uint64").tolist()
+        secret, ports = tuple(rows[0][1:]), [row[0] for row in rows]
+        found: dict[int, socket.socket] = {}
+        if listener is not None and all(ports):
+            found = _mesh(worker, hosts, ports, secret, listener, timeout_seconds)
+        if table([len(found) == len(hosts) - 1]).all():
+            return found
+        for connection in found.values():
+            connection.close()
+        return None
+
+
+def _listen(host: str, workers: int, stack: contextlib.ExitStack) -> socket.socket | None:
+    try:
+        family = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, 0), family=family, backlog=workers)
+        return stack.enter_context(listener)
+    except OSError as error:
+        logger.warning("Cannot listen at %s for the other workers: %s", host, error)
+        return None
+
+
+def _mesh(
+    worker: int,
+    hosts: Sequence[str],
+    ports: Sequence[int],
+    secret: tuple[Any, ...],
+    listener: socket.socket,
+    timeout_seconds: float,
+) -> dict[int, socket.socket]:
+    """All connections that could be made: to the workers before this one, from those behind it."""
+    found: dict[int, socket.socket] = {}
+    deadline = time.monotonic() + timeout_seconds
+    try:
+        for at in range(worker):
+            found[at] = socket.create_connection((hosts[at], ports[at]), timeout_seconds)
+            found[at].sendall(_HELLO.pack(*secret, worker))
+        while len(found) < len(hosts) - 1:
+            listener.settimeout(max(0.0, deadline - time.monotonic()))
+            with contextlib.suppress(_RefusedError):
+                at, connection = _accept(listener, secret)
+                found[at] = connection
+    except OSError as error:
+        logger.warning("No connection between worker %d and the others: %s", worker, error)
+    for connection in found.values():
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setblocking(False)
+    return found
+
+
+def _accept(listener: socket.socket, secret: tuple[Any, ...]) -> tuple[int, socket.socket]:
+    """Raises _RefusedError."""
+    connection, address = listener.accept()
+    try:
+        connection.settimeout(_HELLO_SECONDS)
+        *said, at = _HELLO.unpack(connection.recv(_HELLO.size, socket.MSG_WAITALL))
+        if tuple(said) == secret:
+            return at, connection
+    except (OSError, struct.error) as error:
+        logger.warning("A connection from %s said nothing: %s", address, error)
+    connection.close()
+    raise _RefusedError
