@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 CONFIG ?= pipelines/configs/japanese_vowels.yaml
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: run test lint types benchmark sanitize goldens drill-training image-test lock clean
+.PHONY: run test lint types benchmark bench bench-peers bench-workers sanitize goldens drill-training image-test lock clean
 
 run: $(VENV)/.kernel
 	@$(BIN)/rnnflow run $(CONFIG)
@@ -28,6 +28,17 @@ types: $(VENV)/.dev
 
 benchmark: $(VENV)/.kernel
 	@$(BIN)/python -m benchmarks
+
+# Training steps beside those of others; what is not installed is marked.
+bench: $(VENV)/.kernel
+	@$(BIN)/python -m benchmarks training
+
+# TensorFlow 2.15 and torch, each in an environment of its own (Python 3.11), for `make bench`.
+bench-peers: $(VENV)-tensorflow-2.15/.installed $(VENV)-torch-2.13/.installed
+
+# Many workers: what they bring here, and on paper.
+bench-workers: $(VENV)/.kernel
+	@$(BIN)/python -m benchmarks workers checkpoints scaling_check scaling_table scaling_pipeline
 
 # The native recurrent layers by themselves, watched for bad memory accesses and for data races.
 sanitize:
@@ -70,6 +81,11 @@ clean:
 $(VENV)-tensorflow-2.15/.installed:
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet "tensorflow==2.15.1" "numpy<2"
+	@touch $@
+
+$(VENV)-torch-2.13/.installed:
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet "torch==2.13.0" numpy
 	@touch $@
 
 # The locks are complete, so pip has nothing to resolve: --no-deps.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from benchmarks import startup
-from benchmarks.scaling import check, checkpoints, workers
+from benchmarks.peers import training
+from benchmarks.scaling import check, checkpoints, table, workers
 from components.tensorflow_loading import load_tensorflow
 
 
@@ -35,9 +36,12 @@ BENCHMARKS = {
     "startup": startup.run,
     "accuracy": accuracy,
     "step": step,
+    "training": training.run,
     "workers": workers.run,
+    "workers_beside_estimator": workers.beside_estimator,
     "checkpoints": checkpoints.run,
     "scaling_check": check.run,
+    "scaling_table": table.run,
     "scaling_pipeline": scaling_pipeline,
 }
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.scaling.children import Child, Children, by_turns, ready, together
+from benchmarks.processes.children import Child, Children, by_turns, ready, together
 from benchmarks.scaling.model import Costs, Network, exchange_seconds
 from benchmarks.scaling.work import exchanged_numbers
 
@@ -31,9 +31,9 @@ Measured = dict[int, tuple[float, float]]
 def run(rounds: int = 7) -> None:
     """Prints what the model takes, and each of its answers beside a measured value."""
     with Children() as children:
-        two = _exchanges(children, [0, 1], rounds)
+        two = measure_exchanges(children, [0, 1], rounds)
     with Children() as children:
-        three = _exchanges(children, [None] * 3, rounds)
+        three = measure_exchanges(children, [None] * 3, rounds)
     costs, loopback = fit(two)
     print(f"a message        {1e3 * costs.message_seconds:.3f} ms of a processor")
     print(f"on its way       {1e3 * loopback.latency_seconds:.3f} ms more, in this machine")
@@ -66,9 +66,10 @@ def predicted(workers: int, size: float, costs: Costs, network: Network) -> floa
     return exchange_seconds(workers, size, slower, network)
 
 
-def _exchanges(children: Children, cores: Sequence[int | None], rounds: int) -> Measured:
+def measure_exchanges(children: Children, cores: Sequence[int | None], rounds: int) -> Measured:
+    """Medians of ``rounds``, of a worker on each of ``cores``; None: on any."""
     own = [{"core": core, "sizes": SIZES, "repeats": _REPEATS} for core in cores]
-    workers = children.cluster("exchange_child", own)
+    workers = children.cluster("benchmarks.scaling.exchange_child", own)
     ready(workers)
     found = np.array([[f["exchanges"] for f in together(workers)] for _ in range(rounds)])
     # Rounds, workers, sizes, and seconds beside those of a processor.
@@ -83,9 +84,11 @@ def _steps(units: int, rounds: int, costs: Costs, loopback: Network) -> None:
         return {"core": core, "units": units, "window_steps": window}
 
     with Children() as children:
-        alone = [children.start("train_child", settings(core)) for core in (0, 1)]
-        two = children.cluster("train_child", [settings(0), settings(1)])
-        three = children.cluster("train_child", [settings(None)] * 3)
+        alone = [
+            children.start("benchmarks.scaling.train_child", settings(core)) for core in (0, 1)
+        ]
+        two = children.cluster("benchmarks.scaling.train_child", [settings(0), settings(1)])
+        three = children.cluster("benchmarks.scaling.train_child", [settings(None)] * 3)
         groups: dict[str, Sequence[Child]] = {
             "1": alone[:1], "independent": alone, "2": two, "3": three,
         }  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 from typing import Final
 
-from benchmarks.scaling.children import Children, by_turns, ready
+from benchmarks.processes.children import Children, by_turns, ready
 
 EVERY_STEPS: Final = (None, 100, 20)
 BOUND_PERCENT: Final = {100: 2.0}
@@ -23,7 +23,7 @@ def run(rounds: int = 9) -> None:
         trainings = {
             _name(every): [
                 children.start(
-                    "train_child",
+                    "benchmarks.scaling.train_child",
                     {
                         "core": 0,
                         "units": 128,

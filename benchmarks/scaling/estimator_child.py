@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from benchmarks.scaling.windows import Windows, one_thread, pin
+from benchmarks.processes.windows import Windows, one_thread, pin
 
 
 def main(settings: dict[str, Any]) -> None:

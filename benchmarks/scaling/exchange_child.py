@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.scaling.windows import Windows, one_thread, pin
+from benchmarks.processes.windows import Windows, one_thread, pin
 
 
 def main(settings: dict[str, Any]) -> None:

@@ -16,13 +16,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-from benchmarks.scaling.children import ROOT, Child, Children, by_turns, ready, together
+from benchmarks.processes.children import ROOT, Child, Children, by_turns, ready, together
 from benchmarks.scaling.work import BATCH, exchanged_numbers
 
 BOUNDS: Final = {128: 0.92, 32: 0.80}
 """H, and the least of one process's examples a second that a worker has to reach."""
 FASTER_THAN_ESTIMATOR: Final = 2.0
-WINDOW_STEPS: Final = {128: 100, 32: 500}
+WINDOW_STEPS: Final = {128: 50, 32: 500}
 PYTHON_OF_ESTIMATOR: Final = ROOT / ".venv-tensorflow-2.15/bin/python"
 CORES: Final = (0, 1)
 
@@ -30,16 +30,22 @@ CORES: Final = (0, 1)
 def run(rounds: int = 9) -> None:
     """Prints all; ``rounds`` of each comparison, medians with the lowest and the highest."""
     for native in (False, True):
-        if native and not _has_native():
+        if native and not has_native():
             print("native layers: not built, `make run` builds them\n")
             continue
         for units in BOUNDS:
             _scaling(units, native, rounds)
+    beside_estimator(rounds)
+
+
+def beside_estimator(rounds: int = 9) -> None:
+    """Prints how much faster two workers are than those of TensorFlow 2.15's estimator."""
     for units in BOUNDS:
         _beside_estimator(units, rounds)
 
 
-def _has_native() -> bool:
+def has_native() -> bool:
+    """Whether the native layers are built."""
     return any((ROOT / "rnn_core/kernels").glob("recurrence-*.so"))
 
 
@@ -52,8 +58,8 @@ def _scaling(units: int, native: bool, rounds: int) -> None:
     steps = WINDOW_STEPS[units] * (3 if native else 1)
     own = [{**_settings(units, core, native=native), "window_steps": steps} for core in CORES]
     with Children() as children:
-        alone = [children.start("train_child", settings) for settings in own]
-        workers = children.cluster("train_child", own)
+        alone = [children.start("benchmarks.scaling.train_child", settings) for settings in own]
+        workers = children.cluster("benchmarks.scaling.train_child", own)
         ready([*alone, *workers])
         groups = {"first": alone[:1], "second": alone[1:], "independent": alone, "workers": workers}
         taken = by_turns(groups, rounds)
@@ -84,23 +90,27 @@ def _sent_a_step(workers: Sequence[Child], steps: int) -> float:
 
 def _exchange_milliseconds(children: Children, size: int) -> list[float]:
     own = [{"core": core, "sizes": [size], "repeats": 200} for core in CORES]
-    workers = children.cluster("exchange_child", own)
+    workers = children.cluster("benchmarks.scaling.exchange_child", own)
     ready(workers)
     return [1e3 * max(f["exchanges"][0][0] for f in together(workers)) for _ in range(9)]
 
 
 def _beside_estimator(units: int, rounds: int) -> None:
-    print(f"LSTM [{units}], two workers, sparse input, beside tf.estimator of TensorFlow 2.15.1")
+    native = has_native()
+    layers = "native layers" if native else "stock operations"
+    print(f"LSTM [{units}], two workers, {layers}, beside tf.estimator of TensorFlow 2.15.1")
     if not PYTHON_OF_ESTIMATOR.exists():
         print("  not measured: its environment is not installed (`make goldens` does)\n")
         return
     steps = WINDOW_STEPS[units]
     own = [_settings(units, core, sparse=True) for core in CORES]
     with Children() as children:
-        ours = children.cluster("train_child", own)
+        ours = children.cluster(
+            "benchmarks.scaling.train_child", [{**one, "native": native} for one in own]
+        )
         place = {"python": str(PYTHON_OF_ESTIMATOR)}
-        theirs = children.cluster("estimator_child", own, **place)
-        one = children.start("estimator_child", own[0], **place)
+        theirs = children.cluster("benchmarks.scaling.estimator_child", own, **place)
+        one = children.start("benchmarks.scaling.estimator_child", own[0], **place)
         ready([*ours, *theirs, one])
         groups = {"ours": ours, "theirs": theirs, "theirs alone": [one]}
         taken = by_turns(groups, rounds)

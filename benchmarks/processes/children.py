@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.scaling.windows import GO
+from benchmarks.processes.windows import GO
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -35,7 +35,7 @@ class ChildError(RuntimeError):
 
 
 class Child:
-    """A process that runs ``program``, with its place in a cluster if it has one."""
+    """A process that runs the module ``program``, with its place in a cluster if it has one."""
 
     def __init__(
         self,
@@ -44,16 +44,17 @@ class Child:
         directory: Path,
         python: str = sys.executable,
         tf_config: dict[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._log = directory / "log"
         kernels = "on" if settings.get("native") else "off"
-        environment = {**os.environ, **_ENVIRONMENT, "RNN_CORE_KERNELS": kernels}
-        environment["TF_CONFIG"] = json.dumps(tf_config or {})
+        own = {"RNN_CORE_KERNELS": kernels, "TF_CONFIG": json.dumps(tf_config or {})}
+        own |= environment or {}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [python, "-m", f"benchmarks.scaling.{program}", json.dumps(settings)],
+                [python, "-m", program, json.dumps(settings)],
                 cwd=ROOT,
-                env=environment,
+                env={**os.environ, **_ENVIRONMENT, **own},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

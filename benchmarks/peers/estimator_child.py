@@ -1,0 +1,59 @@
+"""Trains with the estimator of TensorFlow 2.15."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import tensorflow as tf
+
+from benchmarks.peers.sparse import column, dataset
+from benchmarks.peers.work import CLASSES, LOSS_STEP, WORKS, weights
+from benchmarks.processes.windows import Windows
+
+
+class Turn(tf.compat.v1.train.SessionRunHook):
+    """Begins with the given weights, and trains in windows."""
+
+    def __init__(self, name: str, windows: Windows) -> None:
+        self._work, self._windows = WORKS[name], windows
+        self._steps, self._next = 0, LOSS_STEP
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        trained = tf.compat.v1.trainable_variables()
+        for variable, value in zip(trained, weights(self._work), strict=True):
+            variable.load(value, session)
+
+    def before_run(self, run_context: Any) -> Any:
+        self._steps += 1
+        if self._steps < self._next:
+            return None
+        # What a head reports as its loss has this name in the graph of an estimator.
+        loss = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.SUMMARIES, scope="loss")[0]
+        return tf.compat.v1.train.SessionRunArgs(loss.op.inputs[1])
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        if self._steps < self._next:
+            return
+        self._next += self._work.window_steps
+        if not self._windows.turn(loss=float(run_values.results)):
+            run_context.request_stop()
+
+
+def main(settings: dict[str, Any]) -> None:
+    """``work``, ``model_dir``."""
+    work = WORKS[settings["work"]]
+    estimator = tf.estimator.experimental.RNNClassifier(
+        [column(work)],
+        units=list(work.units),
+        cell_type=work.cell,
+        n_classes=CLASSES,
+        model_dir=settings["model_dir"],
+        config=tf.estimator.RunConfig(save_checkpoints_secs=3600),
+    )
+    estimator.train(lambda: dataset(work), hooks=[Turn(settings["work"], Windows())])
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""Measurements in processes of their own, which work by turns."""
