@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from benchmarks.peers.work import Work, batches
@@ -16,16 +17,13 @@ def column(work: Work) -> Any:
 
 def dataset(work: Work) -> tf.data.Dataset:
     """Batches for ever: ``x`` sparse [B, T * F], and labels [B]."""
-    features, labels = [], []
-    for batch in batches(work, work.longest):
-        numbers = batch.values.reshape(work.rows, -1)
-        ragged = tf.RaggedTensor.from_tensor(numbers, batch.lengths * work.features)
-        features.append(tf.sparse.expand_dims(ragged.to_sparse(), 0))
-        labels.append(batch.labels)
-    width = max(int(one.dense_shape[2]) for one in features)
-    shape = [1, work.rows, width]
-    joined = tf.sparse.concat(0, [tf.sparse.reset_shape(one, shape) for one in features])
-    dataset = tf.data.Dataset.from_tensor_slices(({"x": joined}, labels))
+    found = batches(work, work.longest)
+    numbers = np.stack([one.values.reshape(work.rows, -1) for one in found])
+    ends = np.stack([one.lengths for one in found])[..., None] * work.features
+    is_real = np.arange(numbers.shape[2]) < ends
+    x = tf.SparseTensor(np.argwhere(is_real), numbers[is_real], numbers.shape)
+    labels = np.stack([one.labels for one in found])
+    dataset = tf.data.Dataset.from_tensor_slices(({"x": x}, labels))
     return dataset.map(_cut).cache().repeat().prefetch(2)
 
 
