@@ -1,6 +1,6 @@
 """A whole training step with native recurrent layers, beside one with stock operations.
 
-Forward, backward, clipping and Adagrad, on one batch of sparse features in memory. Both models are
+Forward, backward, clipping and Adagrad, on batches of sparse features in memory. Both models are
 traced first; then they run by turns, so that what else the machine does meets both.
 """
 
@@ -11,34 +11,19 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 import rnn_core
+from benchmarks.peers.sparse import column, dataset
+from benchmarks.peers.work import CLASSES, WORKS, Work
 from rnn_core.kernels import library
 
 _PAIRS = 9
 _SECONDS_A_RUN = 0.3
-_CLASSES = 9
 
-
-class Work(NamedTuple):
-    cell: str
-    rows: int
-    shortest: int
-    longest: int
-    features: int
-    units: int
-
-
-WORK = {
-    "S": Work("lstm", 32, 100, 100, 16, 32),
-    "M": Work("lstm", 64, 50, 50, 32, 128),
-    "R": Work("gru", 32, 5, 200, 16, 64),
-    "V": Work("lstm", 32, 7, 29, 12, 64),
-}
 
 Run = Callable[[int], tuple[float, float]]
 """Runs so many steps; gives the seconds that they took and the last loss."""
@@ -47,7 +32,7 @@ Run = Callable[[int], tuple[float, float]]
 def run() -> None:
     print(f"{'':2} {'milliseconds a step':24} {'ratio':>6}")
     print(f"{'':2} {'native':>11} {'stock':>12} {'stock / native':>17} {'loss':>9}")
-    for name, work in WORK.items():
+    for name, work in WORKS.items():
         with tempfile.TemporaryDirectory() as directory:
             native, stock = (_trainer(work, directory, switch) for switch in ("on", "off"))
             losses = [one(5)[1] for one in (native, stock)]
@@ -71,7 +56,7 @@ def _trainer(work: Work, directory: str, switch: str) -> Run:
     os.environ[library.SWITCH] = switch
     model = _estimator(work, directory).new_model(rnn_core.ModeKeys.TRAIN)
     global_step = tf.Variable(0, dtype=tf.int64)
-    iterator = iter(tf.data.Dataset.from_tensors(_batch(work)).repeat())
+    iterator = iter(dataset(work))
 
     @tf.function(autograph=False)
     def steps(count: tf.Tensor) -> tf.Tensor:
@@ -92,18 +77,10 @@ def _trainer(work: Work, directory: str, switch: str) -> Run:
 
 def _estimator(work: Work, directory: str) -> rnn_core.RNNClassifier:
     return rnn_core.RNNClassifier(
-        [tf.feature_column.sequence_numeric_column("x", shape=(work.features,))],
-        units=[work.units],
+        [column(work)],
+        units=list(work.units),
         cell_type=work.cell,
-        n_classes=_CLASSES,
+        n_classes=CLASSES,
         model_dir=directory,
         config=rnn_core.RunConfig(tf_random_seed=1),
     )
-
-
-def _batch(work: Work) -> tuple[dict[str, tf.SparseTensor], tf.Tensor]:
-    random = np.random.default_rng(1)
-    lengths = random.integers(work.shortest, work.longest + 1, work.rows) * work.features
-    values = random.normal(size=lengths.sum()).astype(np.float32)
-    sequences = tf.RaggedTensor.from_row_lengths(values, lengths).to_sparse()
-    return {"x": sequences}, tf.constant(random.integers(0, _CLASSES, work.rows))

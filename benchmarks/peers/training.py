@@ -16,10 +16,16 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from benchmarks.peers.work import LOSS_STEP, WORKS, step_flop
-from benchmarks.processes.children import ROOT, Child, Children, by_turns
+from benchmarks.processes.children import (
+    PYTHON_OF_ESTIMATOR,
+    ROOT,
+    Child,
+    Children,
+    by_turns,
+)
+from benchmarks.processes.ratios import ratio
 
 LOSS_TOLERANCE: Final = 1e-4
-PYTHON_OF_ESTIMATOR: Final = ROOT / ".venv-tensorflow-2.15/bin/python"
 PYTHON_OF_TORCH: Final = ROOT / ".venv-torch-2.13/bin/python"
 TORCH_SETTINGS: Final = {
     f"{threads} thread{'s' * (threads > 1)}, {policy}": (threads, policy)
@@ -132,18 +138,13 @@ def _say(name: str, seconds: Seconds, peak: float) -> None:
         print(f"  {peer:9} {milliseconds:8.2f} ms a step", end="")
         bound = next((b.least.get(name) for b in BOUNDS if b.peer == peer), None)
         wanted = f" (wanted: {bound:g})" if bound else ""
-        print("" if peer == "rnn_core" else f"   rnn_core {_ratio(seconds[peer], own)}{wanted}")
+        print("" if peer == "rnn_core" else f"   rnn_core {ratio(seconds[peer], own)}{wanted}")
     if "2.15" in seconds:
         wanted = f" (wanted: {STOCK_BOUNDS[name]:g})" if name in STOCK_BOUNDS else ""
-        print(f"  stock over 2.15 {_ratio(seconds['2.15'], seconds['stock'])}{wanted}")
+        print(f"  stock over 2.15 {ratio(seconds['2.15'], seconds['stock'])}{wanted}")
     reached = step_flop(WORKS[name]) / peak / statistics.median(own)
     wanted = f" (wanted: {LIMIT_BOUNDS[name]:.0%})" if name in LIMIT_BOUNDS else ""
     print(f"  of the limit by its products {reached:.0%}{wanted}", flush=True)
-
-
-def _ratio(slower: list[float], faster: list[float]) -> str:
-    ratios = [a / b for a, b in zip(slower, faster, strict=True)]
-    return f"{statistics.median(ratios):5.2f}x [{min(ratios):.2f}, {max(ratios):.2f}]"
 
 
 if __name__ == "__main__":

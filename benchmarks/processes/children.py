@@ -17,6 +17,7 @@ from typing import Any, Final
 from benchmarks.processes.windows import GO
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+PYTHON_OF_ESTIMATOR: Final = ROOT / ".venv-tensorflow-2.15/bin/python"
 
 _ENVIRONMENT: Final = {
     "PYTHONPATH": str(ROOT),

@@ -16,14 +16,22 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-from benchmarks.processes.children import ROOT, Child, Children, by_turns, ready, together
+from benchmarks.processes.children import (
+    PYTHON_OF_ESTIMATOR,
+    ROOT,
+    Child,
+    Children,
+    by_turns,
+    ready,
+    together,
+)
+from benchmarks.processes.ratios import ratio
 from benchmarks.scaling.work import BATCH, exchanged_numbers
 
 BOUNDS: Final = {128: 0.92, 32: 0.80}
 """H, and the least of one process's examples a second that a worker has to reach."""
 FASTER_THAN_ESTIMATOR: Final = 2.0
 WINDOW_STEPS: Final = {128: 50, 32: 500}
-PYTHON_OF_ESTIMATOR: Final = ROOT / ".venv-tensorflow-2.15/bin/python"
 CORES: Final = (0, 1)
 
 
@@ -71,8 +79,8 @@ def _scaling(units: int, native: bool, rounds: int) -> None:
     _say_rate("two independent processes", taken["independent"], steps)
     _say_rate("two workers", taken["workers"], steps)
     bound = "" if native else f"  (bound: at least {BOUNDS[units]:.2f})"
-    print(f"  a worker, of one process alone    {_ratio(one, taken['workers'])}{bound}")
-    print(f"  a worker, of an independent one   {_ratio(taken['independent'], taken['workers'])}")
+    print(f"  a worker, of one process alone    {ratio(one, taken['workers'])}{bound}")
+    print(f"  a worker, of an independent one   {ratio(taken['independent'], taken['workers'])}")
     held = [
         1e3 * (b - a) / steps for a, b in zip(taken["independent"], taken["workers"], strict=True)
     ]
@@ -117,8 +125,8 @@ def _beside_estimator(units: int, rounds: int) -> None:
     _say_rate("rnn_core", taken["ours"], steps)
     _say_rate("tf.estimator", taken["theirs"], steps)
     bound = f"  (bound: at least {FASTER_THAN_ESTIMATOR:.1f})"
-    print(f"  rnn_core, of tf.estimator         {_ratio(taken['theirs'], taken['ours'])}{bound}")
-    own_scaling = _ratio(taken["theirs alone"], taken["theirs"])
+    print(f"  rnn_core, of tf.estimator         {ratio(taken['theirs'], taken['ours'])}{bound}")
+    own_scaling = ratio(taken["theirs alone"], taken["theirs"])
     print(f"  its worker, of one of it alone    {own_scaling}\n", flush=True)
 
 
@@ -126,11 +134,6 @@ def _say_rate(name: str, taken: Sequence[float], steps: int) -> None:
     milliseconds = 1e3 * statistics.median(taken) / steps
     rate = BATCH * 1e3 / milliseconds
     print(f"  {name:33} {milliseconds:6.2f} ms a step, {rate:7,.0f} examples/s each", flush=True)
-
-
-def _ratio(slower: Sequence[float], faster: Sequence[float]) -> str:
-    ratios = [a / b for a, b in zip(slower, faster, strict=True)]
-    return f"{statistics.median(ratios):6.3f}  [{min(ratios):.3f}, {max(ratios):.3f}]"
 
 
 if __name__ == "__main__":

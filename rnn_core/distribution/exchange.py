@@ -110,10 +110,11 @@ class Exchange:
             )
             for at, connection in self._connections.items()
         }
-        _finish(messages, time.monotonic() + self._timeout_seconds, self._timeout_seconds)
+        _finish(messages, self._timeout_seconds)
 
 
-def _finish(messages: Mapping[int, _Message], deadline: float, limit_seconds: float) -> None:
+def _finish(messages: Mapping[int, _Message], limit_seconds: float) -> None:
+    deadline = time.monotonic() + limit_seconds
     waiting = {number: one for number, one in messages.items() if not one.advance()}
     while waiting:
         poll = select.poll()
@@ -151,8 +152,6 @@ class _Message:
         try:
             self._send()
             self._receive()
-        except ExchangeError:
-            raise
         except OSError as error:
             raise ExchangeError(f"{self.name} is gone: {error.strerror or error}") from None
         return not (self._out or self._into)

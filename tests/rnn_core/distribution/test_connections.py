@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import struct
 import threading
@@ -65,10 +64,7 @@ def test_if_two_cannot_connect_no_worker_has_connections(
     assert "Cannot listen at 192.0.2.1" in caplog.text
 
 
-def test_a_stranger_without_the_secret_is_turned_away(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING)
-    tables = Tables(2)
-
+def test_a_stranger_without_the_secret_is_turned_away() -> None:
     class Late(Tables):
         """Worker 1 connects when a stranger has."""
 
