@@ -31,29 +31,30 @@ def serve(config: RunConfig, model_dir: str) -> None:
     """
     # What the chief sends may hold the native operations.
     operations()
+    chief = CHIEF if CHIEF in config.cluster_spec.jobs else MASTER
+    # Before the server, without which the chief does not begin: nothing that it says is missed.
+    watch = Watch(model_dir, f"{chief}-0")
     server = _start_server(config)
     try:
-        _wait_for_end(config, model_dir)
+        _wait_for_end(config, str(config.cluster_spec.task_address(chief, 0)), watch)
     finally:
         # It serves for as long as somebody holds it.
         del server
 
 
-def _wait_for_end(config: RunConfig, model_dir: str) -> None:
-    chief = CHIEF if CHIEF in config.cluster_spec.jobs else MASTER
-    watch = Watch(model_dir, f"{chief}-0")
-    address = str(config.cluster_spec.task_address(chief, 0))
-    began_at, answered_at = time.monotonic(), None
+def _wait_for_end(config: RunConfig, address: str, watch: Watch) -> None:
+    began_at, seen_at = time.monotonic(), None
     while True:
         state, _ = watch.look()
         if state in ("done", "interrupted"):
             return
         now = time.monotonic()
-        if fault(address) is None:
-            answered_at = now
-        elif answered_at is not None and now - answered_at > _GONE_SECONDS:
+        # A chief that came and was killed between two looks has left its file only.
+        if fault(address) is None or (seen_at is None and state is not None):
+            seen_at = now
+        elif seen_at is not None and now - seen_at > _GONE_SECONDS:
             _refuse(config, f"the chief at {address} is gone; its last state was {state}")
-        elif answered_at is None and now - began_at > config.session_creation_timeout_secs:
+        elif seen_at is None and now - began_at > config.session_creation_timeout_secs:
             _refuse(config, f"the chief at {address} did not come ({fault(address)})")
         time.sleep(_POLL_SECONDS)
 

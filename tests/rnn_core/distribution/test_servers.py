@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
 from rnn_core import ArgumentError, RunConfig, WorkerLostError
+from rnn_core.distribution import servers
+from rnn_core.distribution.presence import Presence
 from rnn_core.distribution.servers import serve
 from tests.rnn_core.distribution import clusters
 
@@ -27,6 +30,18 @@ def test_a_chief_that_never_comes_is_named(cluster: dict[str, list[str]], tmp_pa
     config = RunConfig(session_creation_timeout_secs=0.1)
     with pytest.raises(WorkerLostError, match=f"chief at {cluster['chief'][0]} did not come"):
         serve(config, str(tmp_path))
+
+
+def test_a_chief_that_came_and_was_killed_between_two_looks_is_gone(
+    cluster: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "_GONE_SECONDS", 0.1)
+    came = threading.Timer(0.3, Presence(str(tmp_path), "chief-0")._say, ["running"])
+    came.start()
+    gone = f"chief at {cluster['chief'][0]} is gone; its last state was running"
+    with pytest.raises(WorkerLostError, match=gone):
+        serve(RunConfig(session_creation_timeout_secs=20), str(tmp_path))
+    came.join()
 
 
 def test_a_taken_port_is_named(cluster: dict[str, list[str]], tmp_path: Path) -> None:
