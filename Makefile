@@ -99,7 +99,8 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 # Without a C++ compiler nothing is built, and layers run on stock TensorFlow operations.
 $(VENV)/.kernel: $(VENV)/.runtime $(wildcard rnn_core/kernels/*.cc rnn_core/kernels/*.h) rnn_core/kernels/build.py
 	@echo "Building the native recurrent layers (about 10 seconds, once) ..."
-	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m rnn_core.kernels
+	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -c "from components.tensorflow_loading import load_tensorflow; \
+	  load_tensorflow(); from rnn_core.kernels.__main__ import main; main()"
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime

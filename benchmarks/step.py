@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 import rnn_core
-from benchmarks.peers.sparse import column, dataset
+from benchmarks.peers.features import column, dataset
 from benchmarks.peers.work import CLASSES, WORKS, Work
 from rnn_core.kernels import library
 

@@ -15,7 +15,13 @@ import tensorflow as tf
 from rnn_core.checks import checked
 from rnn_core.column_state import ColumnState, FeatureCache, get_feature
 from rnn_core.columns import width
-from rnn_core.dense_numbers import dense_context_numbers, flat_steps, normalized, padded_numbers
+from rnn_core.dense_numbers import (
+    dense_context_numbers,
+    flat_steps,
+    normalized,
+    padded_numbers,
+    padded_sparse_numbers,
+)
 from rnn_core.errors import FeatureError
 from rnn_core.sequence_mask import steps_mask
 from rnn_core.types import Features
@@ -139,8 +145,11 @@ def _read(column: Any, features: Features, cache: FeatureCache, state: ColumnSta
         return _by_column(column, cache, state)
     feature = get_feature(features, column.key)
     if isinstance(feature, tf.SparseTensor):
+        feature = normalized(column, feature)
+        if feature.shape.rank in (2, 3) and (feature.dtype.is_floating or feature.dtype.is_integer):
+            return _Sequence(*padded_sparse_numbers(column, feature))
         plain = column._replace(normalizer_fn=None)
-        return _by_column(plain, FeatureCache({column.key: normalized(column, feature)}), state)
+        return _by_column(plain, FeatureCache({column.key: feature}), state)
     if isinstance(feature, tf.RaggedTensor):
         return _Sequence(*padded_numbers(column, feature))
     return _Sequence(flat_steps(normalized(column, feature), column), None)

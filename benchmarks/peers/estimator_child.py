@@ -8,8 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from benchmarks.peers.sparse import column, dataset
-from benchmarks.peers.work import CLASSES, LOSS_STEP, WORKS, weights
+from benchmarks.peers.classifier import new_classifier
+from benchmarks.peers.features import dataset
+from benchmarks.peers.work import LOSS_STEP, WORKS, weights
 from benchmarks.processes.windows import Windows
 
 
@@ -44,14 +45,7 @@ class Turn(tf.compat.v1.train.SessionRunHook):
 def main(settings: dict[str, Any]) -> None:
     """``work``, ``model_dir``."""
     work = WORKS[settings["work"]]
-    estimator = tf.estimator.experimental.RNNClassifier(
-        [column(work)],
-        units=list(work.units),
-        cell_type=work.cell,
-        n_classes=CLASSES,
-        model_dir=settings["model_dir"],
-        config=tf.estimator.RunConfig(save_checkpoints_secs=3600),
-    )
+    estimator = new_classifier(work, settings["model_dir"])
     estimator.train(lambda: dataset(work), hooks=[Turn(settings["work"], Windows())])
 
 

@@ -7,16 +7,17 @@ import sys
 from typing import Any
 
 import rnn_core
-from benchmarks.peers.sparse import column, dataset
-from benchmarks.peers.work import CLASSES, LOSS_STEP, WORKS, weights
+from benchmarks.peers.classifier import new_classifier
+from benchmarks.peers.features import dataset, dense_dataset
+from benchmarks.peers.work import EVERY_WORK, LOSS_STEP, Work, weights
 from benchmarks.processes.windows import Windows
 
 
 class Turn(rnn_core.Hook):
     """Begins with the given weights, and trains in windows."""
 
-    def __init__(self, name: str, windows: Windows) -> None:
-        self._work, self._windows = WORKS[name], windows
+    def __init__(self, work: Work, windows: Windows) -> None:
+        self._work, self._windows = work, windows
         self._next = LOSS_STEP
 
     def begin(self, context: rnn_core.HookContext) -> None:
@@ -36,17 +37,11 @@ class Turn(rnn_core.Hook):
 
 
 def main(settings: dict[str, Any]) -> None:
-    """``work``, ``model_dir``."""
-    work = WORKS[settings["work"]]
-    estimator = rnn_core.RNNClassifier(
-        [column(work)],
-        units=list(work.units),
-        cell_type=work.cell,
-        n_classes=CLASSES,
-        model_dir=settings["model_dir"],
-        config=rnn_core.RunConfig(save_checkpoints_steps=None, save_checkpoints_secs=None),
-    )
-    estimator.train(lambda: dataset(work), hooks=[Turn(settings["work"], Windows())])
+    """``work``, ``model_dir``, ``dense``."""
+    work = EVERY_WORK[settings["work"]]
+    estimator = new_classifier(work, settings["model_dir"])
+    batches = dense_dataset if settings.get("dense") else dataset
+    estimator.train(lambda: batches(work), hooks=[Turn(work, Windows())])
 
 
 if __name__ == "__main__":

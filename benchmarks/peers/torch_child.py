@@ -13,9 +13,9 @@ import torch
 from benchmarks.peers.work import (
     CLASSES,
     CLIP_NORM,
+    EVERY_WORK,
     LEARNING_RATE,
     LOSS_STEP,
-    WORKS,
     Work,
     batches,
     weights,
@@ -78,7 +78,7 @@ def _set(parameter: Any, value: Any) -> None:
 def main(settings: dict[str, Any]) -> None:
     """``work``, ``threads``."""
     torch.set_num_threads(settings["threads"])
-    work, windows = WORKS[settings["work"]], Windows()
+    work, windows = EVERY_WORK[settings["work"]], Windows()
     model = Model(work)
     trained = [one for one in model.parameters() if one.requires_grad]
     optimizer = torch.optim.Adagrad(trained, LEARNING_RATE, initial_accumulator_value=0.1, eps=1e-7)

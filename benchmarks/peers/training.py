@@ -2,31 +2,29 @@
 
 All begin with the same weights, see the same batches, and must have the same loss after the same
 steps. Each is a warm process; they train by turns, window after window, so that what else the
-machine does meets all of them. Tracing, compiling and starting are not counted.
+machine does meets all of them; who is not at work is stopped. Tracing, compiling and starting are
+not counted.
 """
 
 from __future__ import annotations
 
 import statistics
 import sys
-import time
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-import numpy as np
-
-from benchmarks.peers.work import LOSS_STEP, WORKS, step_flop
+from benchmarks.peers import picture
+from benchmarks.peers.work import LOSS_STEP, PRODUCT_SIZE, PRODUCTS, WORKS, step_flop
 from benchmarks.processes.children import (
     PYTHON_OF_ESTIMATOR,
-    ROOT,
+    PYTHON_OF_TORCH,
     Child,
     Children,
-    by_turns,
+    alone_by_turns,
 )
 from benchmarks.processes.ratios import ratio
 
 LOSS_TOLERANCE: Final = 1e-4
-PYTHON_OF_TORCH: Final = ROOT / ".venv-torch-2.13/bin/python"
 TORCH_SETTINGS: Final = {
     f"{threads} thread{'s' * (threads > 1)}, {policy}": (threads, policy)
     for threads in (1, 2)
@@ -36,54 +34,53 @@ TORCH_SETTINGS: Final = {
 
 
 class Bound(NamedTuple):
-    """The least ratio that is wanted over a peer, by work."""
+    """How many times as fast the second is wanted to be as the first, by work."""
 
-    peer: str
+    slower: str
+    faster: str
     least: Mapping[str, float]
 
 
 BOUNDS: Final = (
-    Bound("2.15", {"S": 6, "S2": 5, "M": 2.5, "R": 8, "V": 3}),
-    Bound("Keras 3", dict.fromkeys(WORKS, 3)),
-    Bound("torch", {"S": 1.5, "M": 1.5, "R": 5, "V": 5}),
+    Bound("2.15", "rnn_core", {"S": 6, "S2": 5, "M": 2.5, "R": 8, "V": 3}),
+    Bound("Keras 3", "rnn_core", dict.fromkeys(WORKS, 3)),
+    Bound("torch", "rnn_core", {"S": 1.5, "M": 1.5, "R": 5, "V": 5}),
+    Bound("2.15", "stock", {"S": 3, "M": 1, "R": 2, "V": 2}),
 )
-STOCK_BOUNDS: Final = {"S": 3, "M": 1, "R": 2, "V": 2}
-"""Of stock operations over TensorFlow 2.15."""
 LIMIT_BOUNDS: Final = {"M": 0.6, "R": 0.4}
-"""Of the products' time at the machine's fastest, by the time of a step."""
+"""What the products of a step alone would take, at the machine's fastest, by what it takes."""
+PEERS: Final = ("rnn_core", "stock", "2.15", "Keras 3", "torch", "products")
 
 Seconds = dict[str, list[float]]
 """A step's, round by round, by peer."""
 
 
 def run(rounds: int = 7) -> None:
-    """Prints the table."""
-    peak = peak_flop_per_second()
-    print(f"float32 products: {peak / 1e9:.0f} GFLOP/s at most here")
+    """Prints the table, and draws it."""
+    found = {}
     for name in WORKS:
-        _say(name, measure(name, rounds), peak)
-
-
-def peak_flop_per_second(size: int = 1536, repeats: int = 12) -> float:
-    """Of the fastest product of two square matrices, on all cores."""
-    a = np.ones((size, size), np.float32)
-    fastest = float("inf")
-    for _ in range(repeats):
-        began_at = time.perf_counter()
-        a @ a
-        fastest = min(fastest, time.perf_counter() - began_at)
-    return 2 * size**3 / fastest
+        found[name] = measure(name, rounds)
+        _say(name, found[name])
+    picture.draw(found)
 
 
 def measure(name: str, rounds: int) -> Seconds:
     """Seconds a step of all peers that are installed. Raises ValueError if losses differ."""
+    work = WORKS[name]
     with Children() as children:
-        groups = _start(children, name)
-        losses = {peer: one.answer()["loss"] for peer, one in groups.items()}
+        started = _start(children, name)
+        losses = {peer: child.answer()["loss"] for peer, child in started.items()}
         _check(name, losses)
-        taken = by_turns({peer: [one] for peer, one in groups.items()}, rounds)
-    steps = WORKS[name].window_steps
-    return _best_torch({p: [s / steps for s in seconds] for p, seconds in taken.items()})
+        product = children.start("benchmarks.peers.product_child", {})
+        product.answer()
+        found = alone_by_turns({**started, "products": product}, rounds)
+    seconds = {
+        peer: [window["seconds"] / work.window_steps for window in windows]
+        for peer, windows in found.items()
+    }
+    share = step_flop(work) / (PRODUCTS * 2 * PRODUCT_SIZE**3)
+    seconds["products"] = [window["seconds"] * share for window in found["products"]]
+    return _best_torch(seconds)
 
 
 def _start(children: Children, name: str) -> dict[str, Child]:
@@ -98,14 +95,19 @@ def _start(children: Children, name: str) -> dict[str, Child]:
             "benchmarks.peers.estimator_child", work, python=str(PYTHON_OF_ESTIMATOR)
         )
     if PYTHON_OF_TORCH.exists():
-        for peer, (threads, policy) in TORCH_SETTINGS.items():
-            found[f"torch, {peer}"] = children.start(
-                "benchmarks.peers.torch_child",
-                {**work, "threads": threads},
-                python=str(PYTHON_OF_TORCH),
-                environment={"OMP_WAIT_POLICY": policy, "OMP_NUM_THREADS": str(threads)},
-            )
+        found |= {name: start_torch(children, work, name) for name in TORCH_SETTINGS}
     return found
+
+
+def start_torch(children: Children, work: dict[str, Any], setting: str) -> Child:
+    """A training by torch, with one of ``TORCH_SETTINGS``."""
+    threads, policy = TORCH_SETTINGS[setting]
+    return children.start(
+        "benchmarks.peers.torch_child",
+        {**work, "threads": threads},
+        python=str(PYTHON_OF_TORCH),
+        environment={"OMP_WAIT_POLICY": policy, "OMP_NUM_THREADS": str(threads)},
+    )
 
 
 def _check(name: str, losses: Mapping[str, float]) -> None:
@@ -118,33 +120,27 @@ def _check(name: str, losses: Mapping[str, float]) -> None:
 
 
 def _best_torch(seconds: Seconds) -> Seconds:
-    torch = {peer: own for peer, own in seconds.items() if peer.startswith("torch")}
+    torch = {peer: own for peer, own in seconds.items() if peer in TORCH_SETTINGS}
     found = {peer: own for peer, own in seconds.items() if peer not in torch}
     if torch:
         best = min(torch, key=lambda peer: statistics.median(torch[peer]))
         found["torch"] = torch[best]
-        print(f"  (best of torch: {best.removeprefix('torch, ')})")
+        print(f"(torch is best with {best})")
     return found
 
 
-def _say(name: str, seconds: Seconds, peak: float) -> None:
+def _say(name: str, seconds: Seconds) -> None:
     print(f"{name}: {WORKS[name]}")
-    own = seconds["rnn_core"]
-    for peer in ("rnn_core", "stock", "2.15", "Keras 3", "torch"):
-        if peer not in seconds:
+    for peer in PEERS:
+        if peer in seconds:
+            print(f"  {peer:9} {1e3 * statistics.median(seconds[peer]):8.2f} ms a step")
+        else:
             print(f"  {peer:9} not installed (`make bench-peers` does)")
-            continue
-        milliseconds = 1e3 * statistics.median(seconds[peer])
-        print(f"  {peer:9} {milliseconds:8.2f} ms a step", end="")
-        bound = next((b.least.get(name) for b in BOUNDS if b.peer == peer), None)
-        wanted = f" (wanted: {bound:g})" if bound else ""
-        print("" if peer == "rnn_core" else f"   rnn_core {ratio(seconds[peer], own)}{wanted}")
-    if "2.15" in seconds:
-        wanted = f" (wanted: {STOCK_BOUNDS[name]:g})" if name in STOCK_BOUNDS else ""
-        print(f"  stock over 2.15 {ratio(seconds['2.15'], seconds['stock'])}{wanted}")
-    reached = step_flop(WORKS[name]) / peak / statistics.median(own)
-    wanted = f" (wanted: {LIMIT_BOUNDS[name]:.0%})" if name in LIMIT_BOUNDS else ""
-    print(f"  of the limit by its products {reached:.0%}{wanted}", flush=True)
+    for bound in (*BOUNDS, Bound("products", "rnn_core", LIMIT_BOUNDS)):
+        if bound.slower in seconds:
+            wanted = f"  wanted {bound.least[name]:g}" if name in bound.least else ""
+            found = ratio(seconds[bound.slower], seconds[bound.faster])
+            print(f"  {bound.slower:>9} / {bound.faster:9} {found}{wanted}", flush=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,13 @@ CLIP_NORM: Final = 5.0
 LOSS_STEP: Final = 16
 """After so many steps all must have the same loss."""
 
-_BATCHES: Final = 8
+PRODUCT_SIZE: Final = 1536
+PRODUCTS: Final = 12
+"""Of square matrices: what the machine can do at most."""
+
+SERVED_STEPS: Final = 20
+EVALUATED_ROWS: Final = 10_000
+
 _GATES: Final = {"lstm": 4, "gru": 3}
 
 
@@ -31,6 +37,8 @@ class Work(NamedTuple):
     units: tuple[int, ...]
     window_steps: int
     """Steps that are timed at once."""
+    batches: int = 8
+    """Different ones, which are repeated."""
 
     @property
     def is_ragged(self) -> bool:
@@ -46,6 +54,14 @@ WORKS: Final = {
     "V": Work("lstm", 32, 7, 29, 12, (64,), 250),
 }
 
+LONG_WORKS: Final = {
+    f"T={steps}": Work("lstm", 16, steps, steps, 16, (64,), 20_000 // steps, batches=1)
+    for steps in (2_000, 5_000, 10_000, 20_000)
+}
+"""One batch each, so that memory is that of a step and not that of the data."""
+
+EVERY_WORK: Final = {**WORKS, **LONG_WORKS}
+
 
 class Batch(NamedTuple):
     """One batch."""
@@ -59,7 +75,7 @@ class Batch(NamedTuple):
 
 
 def batches(work: Work, longest: int | None = None) -> list[Batch]:
-    """A few different batches, which are repeated.
+    """The batches of a work.
 
     Args:
         work: what is trained.
@@ -67,7 +83,7 @@ def batches(work: Work, longest: int | None = None) -> list[Batch]:
     """
     random = np.random.default_rng(1)
     found = []
-    for _ in range(_BATCHES):
+    for _ in range(work.batches):
         lengths = random.integers(work.shortest, work.longest + 1, work.rows)
         steps = longest or int(lengths.max())
         values = random.normal(size=(work.rows, work.longest, work.features))[:, :steps]

@@ -18,6 +18,7 @@ from benchmarks.processes.windows import GO
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PYTHON_OF_ESTIMATOR: Final = ROOT / ".venv-tensorflow-2.15/bin/python"
+PYTHON_OF_TORCH: Final = ROOT / ".venv-torch-2.13/bin/python"
 
 _ENVIRONMENT: Final = {
     "PYTHONPATH": str(ROOT),
@@ -47,6 +48,7 @@ class Child:
         tf_config: dict[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        self.settings = settings
         self._log = directory / "log"
         kernels = "on" if settings.get("native") else "off"
         own = {"RNN_CORE_KERNELS": kernels, "TF_CONFIG": json.dumps(tf_config or {})}
@@ -73,9 +75,14 @@ class Child:
         found: dict[str, Any] = json.loads(line)
         return found
 
+    def pause(self) -> None:
+        """Stops it until its next window: some wait by spinning."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
     def begin(self) -> None:
         """Lets the child run a window."""
         assert self._process.stdin is not None
+        os.killpg(self._process.pid, signal.SIGCONT)
         self._process.stdin.write(f"{GO}\n")
         self._process.stdin.flush()
 
@@ -116,6 +123,18 @@ def by_turns(groups: Mapping[str, Sequence[Child]], rounds: int) -> dict[str, li
         for name, children in groups.items():
             taken[name].append(seconds(children))
     return taken
+
+
+def alone_by_turns(children: Mapping[str, Child], rounds: int) -> dict[str, list[dict[str, Any]]]:
+    """What each child finds in its windows, round by round; the others stand still meanwhile."""
+    for child in children.values():
+        child.pause()
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in children}
+    for _ in range(rounds + 1):
+        for name, child in children.items():
+            found[name] += together([child])
+            child.pause()
+    return {name: windows[1:] for name, windows in found.items()}
 
 
 class Children(contextlib.ExitStack):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 import time
 from typing import Any, Final
@@ -29,6 +30,8 @@ class Windows:
         if self._began is not None:
             found["seconds"] = time.perf_counter() - self._began[0]
             found["cpu_seconds"] = time.process_time() - self._began[1]
+        # Linux counts it in KiB.
+        found["peak_rss_bytes"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         self._answers.write(json.dumps(found) + "\n")
         self._answers.flush()
         more = sys.stdin.readline().strip() == GO

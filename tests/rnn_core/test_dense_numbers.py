@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rnn_core import FeatureError, MissingFeatureError
 from rnn_core.checks import named_errors
+from rnn_core.column_state import ColumnState, FeatureCache
 from rnn_core.dense_numbers import (
     dense_context_numbers,
     flat_steps,
     normalized,
     padded_numbers,
+    padded_sparse_numbers,
 )
 
 fc = tf.feature_column
@@ -83,3 +88,34 @@ def test_a_context_row_with_too_many_numbers_is_named() -> None:
 def test_a_context_number_that_is_not_there_is_named() -> None:
     with pytest.raises(MissingFeatureError, match="'n'"):
         dense_context_numbers([fc.numeric_column("n")], {})
+
+
+@st.composite
+def sparse_sequences(draw: st.DrawFn, rank: int) -> tf.SparseTensor:
+    """Any sorted places, rows without any and gaps between them included."""
+    shape = [draw(st.integers(1, 4)), draw(st.integers(1, 7)), 2][:rank]
+    is_set = draw(st.lists(st.booleans(), min_size=int(np.prod(shape)), max_size=None))
+    places = np.argwhere(np.reshape(is_set[: int(np.prod(shape))], shape))
+    values = np.arange(1, len(places) + 1, dtype=np.float32)
+    return tf.SparseTensor(places.reshape(-1, rank), values, shape)
+
+
+@given(data=st.data(), rank=st.sampled_from([2, 3]), default=st.sampled_from([0.0, -1.0]))
+def test_sparse_numbers_are_those_of_the_column(
+    data: st.DataObject, rank: int, default: float
+) -> None:
+    feature = data.draw(sparse_sequences(rank))
+    if rank == 2 and feature.shape[1] % 2:
+        feature = tf.sparse.reset_shape(feature, [feature.shape[0], feature.shape[1] + 1])
+    column = fc.sequence_numeric_column("n", shape=(2,), default_value=default)
+    values, lengths = padded_sparse_numbers(column, feature)
+    state = ColumnState("unused", lambda *_: None)
+    expected = column.get_sequence_dense_tensor(FeatureCache({"n": feature}), state)
+    np.testing.assert_array_equal(values, expected.dense_tensor)
+    np.testing.assert_array_equal(lengths, expected.sequence_length)
+
+
+def test_sparse_numbers_out_of_order_are_refused() -> None:
+    feature = tf.SparseTensor([[1, 0], [0, 0]], [1.0, 2.0], [2, 1])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="out of order"):
+        padded_sparse_numbers(fc.sequence_numeric_column("n"), feature)

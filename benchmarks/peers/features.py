@@ -1,4 +1,4 @@
-"""The input of estimators, alike on TensorFlow 2.21 and 2.15: sparse features in memory."""
+"""The input of estimators, alike on TensorFlow 2.21 and 2.15: features in memory."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ def dataset(work: Work) -> tf.data.Dataset:
     labels = np.stack([one.labels for one in found])
     dataset = tf.data.Dataset.from_tensor_slices(({"x": x}, labels))
     return dataset.map(_cut).cache().repeat().prefetch(2)
+
+
+def dense_dataset(work: Work) -> tf.data.Dataset:
+    """The same for rows of one length: ``x`` float32 [B, T, F]."""
+    found = batches(work)
+    x, labels = np.stack([one.values for one in found]), np.stack([one.labels for one in found])
+    return tf.data.Dataset.from_tensor_slices(({"x": x}, labels)).cache().repeat().prefetch(2)
 
 
 def _cut(features: dict[str, Any], labels: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:

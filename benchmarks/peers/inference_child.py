@@ -1,0 +1,89 @@
+"""Predicts, evaluates or serves, with rnn_core or with the estimator of TensorFlow 2.15."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+import tensorflow as tf
+
+from benchmarks.peers.classifier import new_classifier
+from benchmarks.peers.features import column, dataset
+from benchmarks.peers.work import EVALUATED_ROWS, SERVED_STEPS, WORKS, Work
+from benchmarks.processes.windows import Windows
+
+Run = Callable[[], Any]
+
+
+def predicting(work: Work, model_dir: str) -> Run:
+    """One batch, with an estimator that has predicted before."""
+    classifier = new_classifier(work, model_dir)
+    return lambda: _means(list(classifier.predict(lambda: dataset(work).take(1))))
+
+
+def evaluating(work: Work, model_dir: str) -> Run:
+    """All rows, with an estimator that has evaluated before."""
+    classifier = new_classifier(work, model_dir)
+    steps = EVALUATED_ROWS // work.rows
+    return lambda: _numbers(classifier.evaluate(lambda: dataset(work), steps=steps))
+
+
+def evaluating_anew(work: Work, model_dir: str) -> Run:
+    """All rows, each time with a new estimator."""
+    return lambda: evaluating(work, model_dir)()
+
+
+def serving(work: Work, model_dir: str) -> Run:
+    """One request of one row to an exported model, as bytes of an example."""
+    classifier = new_classifier(work, model_dir)
+    spec = tf.feature_column.make_parse_example_spec([column(work)])
+    receiver = _receiver_fn(spec)
+    exported = classifier.export_saved_model(f"{model_dir}/export", receiver)
+    served = tf.saved_model.load(exported.decode()).signatures["predict"]
+    floats = tf.train.FloatList(value=[0.5] * SERVED_STEPS * work.features)
+    features = tf.train.Features(feature={"x": tf.train.Feature(float_list=floats)})
+    request = tf.constant([tf.train.Example(features=features).SerializeToString()])
+    return lambda: served(request)["probabilities"].numpy().tolist()
+
+
+def _receiver_fn(spec: Any) -> Any:
+    # TensorFlow 2.15 cannot import it.
+    import rnn_core
+
+    return rnn_core.export.build_parsing_serving_input_receiver_fn(spec)
+
+
+def _means(predictions: list[dict[str, Any]]) -> dict[str, float]:
+    """One number of all rows a prediction."""
+    names = ("probabilities", "logits")
+    return {name: float(sum(row[name][0] for row in predictions)) for name in names}
+
+
+def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items()}
+
+
+KINDS: Final = {
+    "predict": predicting,
+    "evaluate": evaluating,
+    "evaluate_anew": evaluating_anew,
+    "serve": serving,
+}
+
+
+def main(settings: dict[str, Any]) -> None:
+    """``work``, ``model_dir``, ``kind`` (one of ``KINDS``), ``calls`` in a window."""
+    work, model_dir = WORKS[settings["work"]], settings["model_dir"]
+    if tf.train.latest_checkpoint(model_dir) is None:
+        new_classifier(work, model_dir).train(lambda: dataset(work), max_steps=20)
+    run, windows = KINDS[settings["kind"]](work, model_dir), Windows()
+    found = run()
+    while windows.turn(found=found):
+        for _ in range(settings["calls"]):
+            found = run()
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
