@@ -101,10 +101,11 @@ def _simple_factors(x: tf.Tensor, before: States, after: States, product: tf.Ten
 
 def _gru_step(x: tf.Tensor, before: States, product: tf.Tensor) -> States:
     units = before[0].shape[-1]
-    gates = tf.sigmoid(x[:, : 2 * units] + product[:, : 2 * units])
-    z, r = tf.split(gates, 2, 1)
-    candidate = tf.tanh(x[:, 2 * units :] + r * product[:, 2 * units :])
-    return (z * before[0] + (1 - z) * candidate,)
+    x_gates, x_candidate = tf.split(x, [2 * units, units], 1)
+    product_gates, inner = tf.split(product, [2 * units, units], 1)
+    z, r = tf.split(tf.sigmoid(x_gates + product_gates), 2, 1)
+    candidate = tf.tanh(x_candidate + r * inner)
+    return (candidate + z * (before[0] - candidate),)
 
 
 def _gru_factors(x: tf.Tensor, before: States, after: States, product: tf.Tensor) -> Factors:

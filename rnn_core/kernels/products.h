@@ -80,48 +80,53 @@ struct Product {
   bool add;
 };
 
-template <int W, int R, int V>
+// R rows by P panels of V vectors of columns: as many sums as the registers hold.
+template <int W, int R, int V, int P>
 RNN_CORE_INLINE void tile(const Product& p, const float* left, const float* panel, float* out) {
-  Float<W> sum[R][V];
+  Float<W> sum[R][P * V];
   for (int r = 0; r < R; ++r)
-    for (int v = 0; v < V; ++v)
+    for (int v = 0; v < P * V; ++v)
       sum[r][v] = p.add ? load<W>(out + r * p.out_stride + v * W) : Float<W>{};
   for (int64_t k = 0; k < p.depth; ++k, left += p.depth_stride, panel += V * W) {
-    Float<W> right[V];
-    for (int v = 0; v < V; ++v) right[v] = load<W>(panel + v * W);
+    Float<W> right[P * V];
+    for (int v = 0; v < P * V; ++v)
+      right[v] = load<W>(panel + v / V * p.depth * V * W + v % V * W);
     for (int r = 0; r < R; ++r) {
       const Float<W> value = left[r * p.row_stride] - Float<W>{};
-      for (int v = 0; v < V; ++v) sum[r][v] += value * right[v];
+      for (int v = 0; v < P * V; ++v) sum[r][v] += value * right[v];
     }
   }
   for (int r = 0; r < R; ++r)
-    for (int v = 0; v < V; ++v) store<W>(out + r * p.out_stride + v * W, sum[r][v]);
+    for (int v = 0; v < P * V; ++v) store<W>(out + r * p.out_stride + v * W, sum[r][v]);
 }
 
-template <int W, int R, int V>
+template <int W, int R, int V, int P>
 RNN_CORE_INLINE void tile_of(int64_t rows, const Product& p, const float* left, const float* panel,
                              float* out) {
-  if (rows == R) return tile<W, R, V>(p, left, panel, out);
-  if constexpr (R > 1) tile_of<W, R - 1, V>(rows, p, left, panel, out);
+  if (rows == R) return tile<W, R, V, P>(p, left, panel, out);
+  if constexpr (R > 1) tile_of<W, R - 1, V, P>(rows, p, left, panel, out);
 }
 
-template <int W, int R, int V>
-RNN_CORE_INLINE void multiply_panel(const Product& p, int64_t column) {
+template <int W, int R, int V, int P>
+RNN_CORE_INLINE void multiply_panels(const Product& p, int64_t column) {
   const int64_t tiles = (p.rows + R - 1) / R;
   for (int64_t i = 0, row = 0; i < tiles; ++i) {
     const int64_t rows = (p.rows - row + tiles - i - 1) / (tiles - i);
-    tile_of<W, R, V>(rows, p, p.left + row * p.row_stride, p.panels + column * p.depth,
-                     p.out + row * p.out_stride + column);
+    tile_of<W, R, V, P>(rows, p, p.left + row * p.row_stride, p.panels + column * p.depth,
+                        p.out + row * p.out_stride + column);
     row += rows;
   }
 }
 
-// R rows at a time, by two vectors of columns: as many sums as the registers hold.
+// R rows at a time by a panel, or half of them by two: a few rows alone would keep too few sums
+// under way.
 template <int W, int R>
 RNN_CORE_INLINE void multiply(const Product& p) {
   int64_t column = 0;
-  for (; column + 2 * W <= p.columns; column += 2 * W) multiply_panel<W, R, 2>(p, column);
-  if (column < p.columns) multiply_panel<W, R, 1>(p, column);
+  if (p.rows <= R / 2)
+    for (; column + 4 * W <= p.columns; column += 4 * W) multiply_panels<W, R / 2, 2, 2>(p, column);
+  for (; column + 2 * W <= p.columns; column += 2 * W) multiply_panels<W, R, 2, 1>(p, column);
+  if (column < p.columns) multiply_panels<W, R, 1, 1>(p, column);
 }
 
 // Lays out `right` [depth, columns] for multiply(): each panel's rows one after the other. What is
