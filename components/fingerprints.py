@@ -14,7 +14,7 @@ import importlib.metadata
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import to_jsonable_python
 
@@ -46,7 +46,7 @@ def code_digest(module: str, root: Path = ROOT) -> str:
     digest = hashlib.sha256()
     for name in sorted(reachable_modules(module, root)):
         digest.update(name.encode())
-        digest.update(_normalized(_source_file(name, root)).encode())
+        digest.update(_source(_source_file(name, root)).normalized.encode())
     return digest.hexdigest()
 
 
@@ -69,11 +69,31 @@ def _describe(value: object) -> Any:
 
 def _imports(name: str, root: Path) -> Iterator[str]:
     yield from _parents(name)
-    for node in ast.walk(ast.parse(_read(_source_file(name, root)))):
-        for imported in _imported_names(node):
-            if imported.split(".")[0] in FIRST_PARTY:
-                yield imported
-                yield from _parents(imported)
+    for imported in _source(_source_file(name, root)).imports:
+        yield imported
+        yield from _parents(imported)
+
+
+class _Source(NamedTuple):
+    """What counts of a module's source."""
+
+    imports: tuple[str, ...]
+    """The modules of this project that it names."""
+    normalized: str
+    """The syntax tree without docstrings."""
+
+
+def _source(path: Path | None) -> _Source:
+    return _parsed(_read(path))
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(text: str) -> _Source:
+    """Stages share most of what they import, so that each module is parsed once."""
+    tree = ast.parse(text)
+    named = (name for node in ast.walk(tree) for name in _imported_names(node))
+    imports = tuple(name for name in named if name.split(".")[0] in FIRST_PARTY)
+    return _Source(imports, _normalized(tree))
 
 
 def _imported_names(node: ast.AST) -> Iterator[str]:
@@ -100,8 +120,7 @@ def _read(path: Path | None) -> str:
     return path.read_text(encoding="utf-8") if path else ""
 
 
-def _normalized(path: Path | None) -> str:
-    tree = ast.parse(_read(path))
+def _normalized(tree: ast.Module) -> str:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):

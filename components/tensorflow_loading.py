@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
+from typing import Final
+
+_ONE_AT_A_TIME: Final = threading.Lock()
 
 
 def load_tensorflow() -> None:
@@ -13,10 +17,28 @@ def load_tensorflow() -> None:
 
     It must come before Beam, which loads parts of it. A Python exception is raised as usual.
     """
-    if "tensorflow" in sys.modules:
-        return
-    with _muted_standard_error():
-        import tensorflow  # noqa: F401  (the slow import is the purpose of this function)
+    with _ONE_AT_A_TIME:
+        if "tensorflow" in sys.modules:
+            return
+        with _muted_standard_error():
+            import tensorflow  # noqa: F401  (the slow import is the purpose of this function)
+
+
+@contextlib.contextmanager
+def tensorflow_loading() -> Iterator[None]:
+    """Meanwhile a thread loads TensorFlow; at the end it is done, and standard error is heard."""
+    thread = threading.Thread(target=_try_to_load, name="load TensorFlow")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def _try_to_load() -> None:
+    # Who needs TensorFlow meets the same error, and tells it.
+    with contextlib.suppress(Exception):
+        load_tensorflow()
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from rich.console import Console
 from components.cluster import find_cluster
 from components.errors import RnnflowError, UserError
 from components.following import follow
+from components.tensorflow_loading import tensorflow_loading
 from pipelines.config import load_config
 from pipelines.console import make_console
 from pipelines.provenance import versions
@@ -73,13 +74,14 @@ def _call_flow(
     rerun: str | None,
     workers: int | None,
 ) -> Outcome:
-    with console.status("starting Prefect and MLflow ..."):
-        # Here, so that a fault in the config or the arguments is told before the slow imports.
-        from pipelines.training import training_flow
-    state = training_flow(
-        str(config.resolve()), str(work_dir.resolve()), run_id, until, rerun, workers,
-        return_state=True,
-    )  # fmt: skip
+    with tensorflow_loading():
+        with console.status("starting Prefect and MLflow ..."):
+            # Here, so that a fault in the config or the arguments is told before the slow imports.
+            from pipelines.training import training_flow
+        state = training_flow(
+            str(config.resolve()), str(work_dir.resolve()), run_id, until, rerun, workers,
+            return_state=True,
+        )  # fmt: skip
     outcome = WorkDirectory(work_dir.resolve()).find_outcome(run_id)
     if outcome is not None and outcome.status != "failed":
         return outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +18,9 @@ from rnn_core.summaries import EventWriter
 from rnn_core.types import Array
 
 logger = logging.getLogger("rnn_core")
+
+_BATCHES_AT_ONCE: Final = 100
+"""As long as nobody looks on, and so nobody can ask for an end in between."""
 
 
 def evaluate(
@@ -69,24 +72,15 @@ def _total(
     onlookers: Onlookers,
     replicas: Replicas,
 ) -> dict[str, Array]:
+    model.reset_metrics()
+    evaluate = model.prepare(onlookers, model.evaluate, dataset.element_spec)
     iterator = iter(dataset)
-    _begin(model, iterator, onlookers)
-    total: dict[str, Array] = {}
-    done = 0
-    while (steps is None or done < steps) and not onlookers.stopped:
-        onlookers.before_batch()
-        try:
-            with named_errors():
-                sums = {name: value.numpy() for name, value in model.evaluate(iterator).items()}
-        except tf.errors.OutOfRangeError:
-            break
-        for name, value in sums.items():
-            total[name] = np.asarray(total.get(name, 0.0) + value)
-        done += 1
-        if onlookers:
-            onlookers.after_batch(float(model.metrics(sums)["loss"]))
+    if onlookers or not _has_known_shapes(evaluate):
+        total = _one_by_one(model, evaluate, iterator, steps, onlookers)
+    else:
+        total = _many_at_once(model, evaluate, iterator, steps)
     if replicas.worker_count > 1:
-        total = _over_workers(model, iterator, total, replicas)
+        total = _over_workers(evaluate, total, replicas)
     if not total:
         raise EmptyInputError(
             "input_fn: expected at least one batch to evaluate, got none. Check the file names and "
@@ -96,12 +90,49 @@ def _total(
     return total
 
 
-def _over_workers(
-    model: InferenceModel, iterator: Any, own: Mapping[str, Array], replicas: Replicas
+def _has_known_shapes(evaluate: Any) -> bool:
+    return all(sums.shape.is_fully_defined() for sums in evaluate.structured_outputs.values())
+
+
+def _one_by_one(
+    model: InferenceModel, evaluate: Any, iterator: Any, steps: int | None, onlookers: Onlookers
 ) -> dict[str, Array]:
-    """The sums of all workers; a worker without a batch knows their shapes from a trace."""
-    with named_errors():
-        specs = model.evaluate.get_concrete_function(iterator).structured_outputs
+    """The sums of all batches; somebody looks after each."""
+    total: dict[str, Array] = {}
+    done = 0
+    while (steps is None or done < steps) and not onlookers.stopped:
+        onlookers.before_batch()
+        with named_errors():
+            batch = next(iterator, None)
+            if batch is None:
+                break
+            sums = {name: value.numpy() for name, value in evaluate(batch).items()}
+        for name, value in sums.items():
+            total[name] = np.asarray(total.get(name, 0.0) + value)
+        done += 1
+        onlookers.after_batch(float(model.metrics(sums)["loss"]))
+    return total
+
+
+def _many_at_once(
+    model: InferenceModel, evaluate: Any, iterator: Any, steps: int | None
+) -> dict[str, Array]:
+    """The same, many batches in one graph."""
+    specs = evaluate.structured_outputs
+    total = {name: tf.zeros(sums.shape, sums.dtype) for name, sums in specs.items()}
+    done = 0
+    while True:
+        count = _BATCHES_AT_ONCE if steps is None else min(_BATCHES_AT_ONCE, steps - done)
+        with named_errors():
+            new, total = model.evaluate_many(iterator, tf.constant(count), total)
+        done += int(new)
+        if int(new) < _BATCHES_AT_ONCE:
+            return {name: sums.numpy() for name, sums in total.items()} if done else {}
+
+
+def _over_workers(evaluate: Any, own: Mapping[str, Array], replicas: Replicas) -> dict[str, Array]:
+    """The sums of all workers; a worker without a batch knows their shapes from the trace."""
+    specs = evaluate.structured_outputs
     shapes = {name: tuple(specs[name].shape) for name in sorted(specs)}
     parts = [np.ravel(own.get(name, np.zeros(shape))) for name, shape in shapes.items()]
     table = replicas.table(np.concatenate([[float(bool(own))], *parts]).tolist())
@@ -113,8 +144,3 @@ def _over_workers(
         name: np.reshape(values, shape)
         for (name, shape), values in zip(shapes.items(), numbers, strict=True)
     }
-
-
-def _begin(model: InferenceModel, iterator: Any, onlookers: Onlookers) -> None:
-    model.reset_metrics()
-    model.show(onlookers, model.evaluate, iterator)

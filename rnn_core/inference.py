@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class InferenceModel:
         self.metrics = model.metrics
         self.reset_metrics = model.reset_metrics
         self.evaluate = tf.function(self._evaluate, autograph=False)
+        self.evaluate_many = tf.function(self._evaluate_many, autograph=False)
         self.predict = tf.function(self._predict, autograph=False)
 
     @property
@@ -54,21 +56,49 @@ class InferenceModel:
             return self._loaded is None
         return checkpoints.exists(checkpoint) and self._loaded == _identity(checkpoint)
 
-    def show(self, onlookers: Onlookers, function: Any, iterator: Any) -> None:
-        """Begins ``onlookers``, with the hooks that the model brings, for runs of ``function``."""
-        if onlookers or self.model.hooks() is None:
-            # A model that is given as a function has neither variables nor hooks before.
-            with named_errors():
-                function.get_concrete_function(iterator)
+    def prepare(self, onlookers: Onlookers, function: Any, batch: Any) -> Callable[[Any], Any]:
+        """``evaluate`` or ``predict`` for batches of the kind of ``batch``; begins ``onlookers``.
+
+        Hooks that the model brings look on, too. Raises FeatureError.
+        """
+        # A model that is given as a function has neither variables nor hooks before.
+        with named_errors():
+            traced: Callable[[Any], Any] = function.get_concrete_function(batch)
         onlookers.add(self.model.hooks() or ())
         onlookers.begin(self.model.variables, self.global_step, self.checkpoint)
+        return traced
 
-    def _evaluate(self, iterator: Any) -> dict[str, tf.Tensor]:
-        features, labels = split(iterator.get_next())
-        return self.model.evaluate(features, labels)
+    def _evaluate(self, batch: Any) -> dict[str, tf.Tensor]:
+        return self.model.evaluate(*split(batch))
 
-    def _predict(self, iterator: Any) -> Predictions:
-        features, _ = split(iterator.get_next())
+    def _evaluate_many(
+        self, iterator: Any, count: tf.Tensor, total: dict[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """How many of up to ``count`` batches there were, and ``total`` with their sums added."""
+        evaluate = self.evaluate.get_concrete_function(iterator.element_spec)
+
+        def add(done: tf.Tensor, total: dict[str, tf.Tensor], batch: Any) -> tuple[Any, ...]:
+            sums = evaluate(batch)
+            return done + 1, True, {name: value + sums[name] for name, value in total.items()}
+
+        def step(done: tf.Tensor, _: tf.Tensor, total: dict[str, tf.Tensor]) -> tuple[Any, ...]:
+            element = iterator.get_next_as_optional()
+            return tf.cond(
+                element.has_value(),
+                lambda: add(done, total, element.get_value()),
+                lambda: (done, False, total),
+            )
+
+        done, _, total = tf.while_loop(
+            lambda done, more, _: (done < count) & more,
+            step,
+            (tf.constant(0), tf.constant(True), total),
+            parallel_iterations=1,
+        )
+        return done, total
+
+    def _predict(self, batch: Any) -> Predictions:
+        features, _ = split(batch)
         return self.model.predictions(features)
 
 

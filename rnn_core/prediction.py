@@ -38,15 +38,15 @@ def predict(
 def _batches(
     model: InferenceModel, dataset: tf.data.Dataset, onlookers: Onlookers
 ) -> Iterator[Predictions]:
+    predict = model.prepare(onlookers, model.predict, dataset.element_spec)
     iterator = iter(dataset)
-    model.show(onlookers, model.predict, iterator)
     while not onlookers.stopped:
         onlookers.before_batch()
-        try:
-            with named_errors():
-                predicted = model.predict(iterator)
-        except tf.errors.OutOfRangeError:
-            break
+        with named_errors():
+            batch = next(iterator, None)
+            if batch is None:
+                break
+            predicted = predict(batch)
         onlookers.after_batch()
         yield predicted
     onlookers.end()

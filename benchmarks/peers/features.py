@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -15,16 +15,38 @@ def column(work: Work) -> Any:
     return tf.feature_column.sequence_numeric_column("x", shape=(work.features,))
 
 
-def dataset(work: Work) -> tf.data.Dataset:
-    """Batches for ever: ``x`` sparse [B, T * F], and labels [B]."""
+class Sparse(NamedTuple):
+    """N batches as arrays, made once: who calls an ``input_fn`` often measures that, too."""
+
+    places: Any
+    """int64 [V, 3]: batch, row and number of each of the V numbers."""
+    numbers: Any
+    """float32 [V]."""
+    shape: tuple[int, ...]
+    """N, B and T * F."""
+    labels: Any
+    """int64 [N, B]."""
+
+
+def sparse_batches(work: Work) -> Sparse:
+    """The batches of the work."""
     found = batches(work, work.longest)
     numbers = np.stack([one.values.reshape(work.rows, -1) for one in found])
     ends = np.stack([one.lengths for one in found])[..., None] * work.features
     is_real = np.arange(numbers.shape[2]) < ends
-    x = tf.SparseTensor(np.argwhere(is_real), numbers[is_real], numbers.shape)
     labels = np.stack([one.labels for one in found])
-    dataset = tf.data.Dataset.from_tensor_slices(({"x": x}, labels))
-    return dataset.map(_cut).cache().repeat().prefetch(2)
+    return Sparse(np.argwhere(is_real), numbers[is_real], numbers.shape, labels)
+
+
+def sparse_dataset(given: Sparse) -> tf.data.Dataset:
+    """The batches, once: ``x`` sparse [B, T * F], and labels [B]."""
+    x = tf.SparseTensor(given.places, given.numbers, given.shape)
+    return tf.data.Dataset.from_tensor_slices(({"x": x}, given.labels)).map(_cut)
+
+
+def dataset(work: Work) -> tf.data.Dataset:
+    """All batches of the work, for ever."""
+    return sparse_dataset(sparse_batches(work)).cache().repeat().prefetch(2)
 
 
 def dense_dataset(work: Work) -> tf.data.Dataset:

@@ -10,8 +10,8 @@ from typing import Any, Final
 import tensorflow as tf
 
 from benchmarks.peers.classifier import new_classifier
-from benchmarks.peers.features import column, dataset
-from benchmarks.peers.work import EVALUATED_ROWS, SERVED_STEPS, WORKS, Work
+from benchmarks.peers.features import column, dataset, sparse_batches, sparse_dataset
+from benchmarks.peers.work import EVALUATED_ROWS, SERVED_STEPS, WORKS, Work, batches
 from benchmarks.processes.windows import Windows
 
 Run = Callable[[], Any]
@@ -19,20 +19,32 @@ Run = Callable[[], Any]
 
 def predicting(work: Work, model_dir: str) -> Run:
     """One batch, with an estimator that has predicted before."""
-    classifier = new_classifier(work, model_dir)
-    return lambda: _means(list(classifier.predict(lambda: dataset(work).take(1))))
+    classifier, batch = new_classifier(work, model_dir), batches(work)[0]
+    flat = batch.values.reshape(work.rows, -1)
+
+    def input_fn() -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensors(({"x": tf.sparse.from_dense(flat)}, batch.labels))
+
+    return lambda: _sums(list(classifier.predict(input_fn)))
 
 
 def evaluating(work: Work, model_dir: str) -> Run:
     """All rows, with an estimator that has evaluated before."""
-    classifier = new_classifier(work, model_dir)
-    steps = EVALUATED_ROWS // work.rows
-    return lambda: _numbers(classifier.evaluate(lambda: dataset(work), steps=steps))
+    return _evaluation(new_classifier(work, model_dir), work)
 
 
 def evaluating_anew(work: Work, model_dir: str) -> Run:
     """All rows, each time with a new estimator."""
-    return lambda: evaluating(work, model_dir)()
+    return lambda: _evaluation(new_classifier(work, model_dir), work)()
+
+
+def _evaluation(classifier: Any, work: Work) -> Run:
+    given, steps = sparse_batches(work), EVALUATED_ROWS // work.rows
+
+    def input_fn() -> tf.data.Dataset:
+        return sparse_dataset(given).cache().repeat().prefetch(2)
+
+    return lambda: _numbers(classifier.evaluate(input_fn, steps=steps))
 
 
 def serving(work: Work, model_dir: str) -> Run:
@@ -41,7 +53,7 @@ def serving(work: Work, model_dir: str) -> Run:
     spec = tf.feature_column.make_parse_example_spec([column(work)])
     receiver = _receiver_fn(spec)
     exported = classifier.export_saved_model(f"{model_dir}/export", receiver)
-    served = tf.saved_model.load(exported.decode()).signatures["predict"]
+    served = tf.saved_model.load(exported).signatures["predict"]
     floats = tf.train.FloatList(value=[0.5] * SERVED_STEPS * work.features)
     features = tf.train.Features(feature={"x": tf.train.Feature(float_list=floats)})
     request = tf.constant([tf.train.Example(features=features).SerializeToString()])
@@ -55,7 +67,7 @@ def _receiver_fn(spec: Any) -> Any:
     return rnn_core.export.build_parsing_serving_input_receiver_fn(spec)
 
 
-def _means(predictions: list[dict[str, Any]]) -> dict[str, float]:
+def _sums(predictions: list[dict[str, Any]]) -> dict[str, float]:
     """One number of all rows a prediction."""
     names = ("probabilities", "logits")
     return {name: float(sum(row[name][0] for row in predictions)) for name in names}

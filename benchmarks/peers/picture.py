@@ -39,7 +39,7 @@ def draw(found: Mapping[str, Mapping[str, Sequence[float]]], path: Path = PICTUR
     from matplotlib import pyplot
 
     # So that the same figures give the same file.
-    matplotlib.rcParams.update({"svg.hashsalt": "rnnflow", "font.size": 9})
+    matplotlib.rcParams.update({"svg.hashsalt": "rnnflow", "svg.fonttype": "none", "font.size": 9})
     figure, axes = pyplot.subplots(figsize=(9, 3.6), layout="constrained")
     peers = [peer for peer in _COLOURS if any(peer in one for one in found.values())]
     for place, peer in enumerate(peers):
