@@ -29,9 +29,10 @@ types: $(VENV)/.dev
 benchmark: $(VENV)/.kernel
 	@$(BIN)/python -m benchmarks
 
-# Training steps beside those of others; what is not installed is marked.
+# Training, prediction, evaluation, input, memory and start-up, beside others; what is not installed
+# is marked. About 40 minutes.
 bench: $(VENV)/.kernel
-	@$(BIN)/python -m benchmarks training
+	@$(BIN)/python -m benchmarks training inference records memory training_startup
 
 # TensorFlow 2.15 and torch, each in an environment of its own (Python 3.11), for `make bench`.
 bench-peers: $(VENV)-tensorflow-2.15/.installed $(VENV)-torch-2.13/.installed

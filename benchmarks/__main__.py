@@ -1,11 +1,11 @@
-"""`python -m benchmarks [startup|accuracy|step|workers|…]`; all without an argument."""
+"""`python -m benchmarks [startup|accuracy|step|training|…]`; all without an argument."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import startup
-from benchmarks.peers import training
+from benchmarks import startup, training_startup
+from benchmarks.peers import inference, memory, records, training
 from benchmarks.scaling import check, checkpoints, table, workers
 from components.tensorflow_loading import load_tensorflow
 
@@ -37,6 +37,10 @@ BENCHMARKS = {
     "accuracy": accuracy,
     "step": step,
     "training": training.run,
+    "inference": inference.run,
+    "records": records.run,
+    "memory": memory.run,
+    "training_startup": training_startup.run,
     "workers": workers.run,
     "workers_beside_estimator": workers.beside_estimator,
     "checkpoints": checkpoints.run,

@@ -39,7 +39,8 @@ def _batches(
     model: InferenceModel, dataset: tf.data.Dataset, onlookers: Onlookers
 ) -> Iterator[Predictions]:
     predict = model.prepare(onlookers, model.predict, dataset.element_spec)
-    iterator = iter(dataset)
+    with named_errors():
+        iterator = _iterator(dataset)
     while not onlookers.stopped:
         onlookers.before_batch()
         with named_errors():
@@ -50,6 +51,13 @@ def _batches(
         onlookers.after_batch()
         yield predicted
     onlookers.end()
+
+
+def _iterator(dataset: tf.data.Dataset) -> Iterator[Any]:
+    """Over the batches; one that is alone needs none of the threads of an iterator."""
+    if int(dataset.cardinality()) != 1:
+        return iter(dataset)
+    return iter([dataset.get_single_element()])
 
 
 def _chosen(batch: Any, keys: Sequence[str] | None) -> Any:
