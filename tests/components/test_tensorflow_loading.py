@@ -68,4 +68,4 @@ def test_who_needs_a_tensorflow_that_cannot_be_loaded_is_told(tmp_path: Path) ->
     done = _load(tmp_path, code=LOAD_MEANWHILE)
     assert done.returncode == 1
     assert done.stderr.startswith("after\n")
-    assert done.stderr.count("libcuda is broken") == 1
+    assert done.stderr.count("ImportError: libcuda is broken") == 1
