@@ -35,8 +35,9 @@ def run_layers(
     layers: Sequence[Layer], values: tf.Tensor, mask: tf.Tensor, sequences: bool
 ) -> tf.Tensor:
     """As ``rnn_core.recurrence.run_layers``, the fastest way that may be taken."""
-    run = layer.run_layers if _native_may_run() else recurrence.run_layers
-    return run(layers, values, mask, sequences)
+    if _native_may_run():
+        return layer.run_layers(layers, values, mask, sequences)
+    return recurrence.run_layers(layers, values, mask, sequences, is_served=_EXPORTING.get())
 
 
 def _native_may_run() -> bool:

@@ -15,11 +15,18 @@ from rnn_core import block_lstm, recurrent_loop
 from rnn_core.cells import CellKind, CellWeights, Layer
 
 _MOST_BLOCK_UNITS: Final = 64
-"""Up to here the LSTM of TensorFlow, one operation that runs on one core, is faster than a loop."""
+"""Up to here the LSTM of TensorFlow, one operation that runs on one core, is faster than a loop.
+
+For the few rows of a request it always is.
+"""
 
 
 def run_layers(
-    layers: Sequence[Layer], values: tf.Tensor, mask: tf.Tensor, sequences: bool
+    layers: Sequence[Layer],
+    values: tf.Tensor,
+    mask: tf.Tensor,
+    sequences: bool,
+    is_served: bool = False,
 ) -> tf.Tensor:
     """Layers on top of each other.
 
@@ -28,6 +35,7 @@ def run_layers(
         values: float32 [B, T, F], T >= 1.
         mask: bool [B, T], true for a real step.
         sequences: whether all steps are wanted, or only the last one.
+        is_served: whether this becomes part of an export.
 
     Returns:
         float32 [B, T, H], the last layer's hidden states, at a padded step that of the last real
@@ -35,7 +43,7 @@ def run_layers(
     """
     steps = tf.transpose(_real_steps_first(values, mask), [1, 0, 2])
     for kind, weights in layers:
-        steps = _run_layer(kind, weights, steps)
+        steps = _run_layer(kind, weights, steps, is_served)
     real_steps = tf.cumsum(tf.cast(mask, tf.int32), axis=1)
     if sequences:
         hidden = tf.transpose(steps, [1, 0, 2])
@@ -61,8 +69,11 @@ def _unless_none(hidden: tf.Tensor, real_steps: tf.Tensor) -> tf.Tensor:
     return tf.where(real_steps[..., tf.newaxis] > 0, hidden, 0.0)
 
 
-def _run_layer(kind: CellKind, weights: CellWeights, inputs: tf.Tensor) -> tf.Tensor:
+def _run_layer(
+    kind: CellKind, weights: CellWeights, inputs: tf.Tensor, is_served: bool
+) -> tf.Tensor:
     """Hidden states [T, B, H] for inputs [T, B, F], all steps real."""
-    if kind.name == "lstm_cell" and weights.recurrent_kernel.shape[0] <= _MOST_BLOCK_UNITS:
+    has_few_units = weights.recurrent_kernel.shape[0] <= _MOST_BLOCK_UNITS
+    if kind.name == "lstm_cell" and (has_few_units or is_served):
         return block_lstm.run_layer(weights, inputs)
     return recurrent_loop.run_layer(kind, weights, inputs)
