@@ -8,7 +8,7 @@ import sys
 from typing import Any, Final
 
 from benchmarks.peers.training import start_torch
-from benchmarks.peers.work import LONG_WORKS
+from benchmarks.peers.work import BESIDE_TORCH, LONG_WORKS
 from benchmarks.processes.children import PYTHON_OF_TORCH, Children, alone_by_turns
 
 MOST_OVER_TORCH: Final = 1.2
@@ -29,13 +29,13 @@ def run(rounds: int = 3) -> None:
         added = LONG_WORKS[longer].longest - LONG_WORKS[shorter].longest
         grown = _peak(found[longer]) - _peak(found[shorter])
         print(f"  {shorter} to {longer}: {grown / added / 1024:.0f} KiB a step of T")
-    first = next(iter(LONG_WORKS))
+    own = _peak(measure("rnn_core", BESIDE_TORCH, rounds))
+    print(f"{BESIDE_TORCH}: peak {own >> 20} MiB", end="")
     if PYTHON_OF_TORCH.exists():
-        torch = _peak(measure("torch", first, rounds))
-        print(f"{first}: torch's peak {torch >> 20} MiB; rnn_core / torch", end=" ")
-        print(f"{_peak(found[first]) / torch:.2f} (at most wanted: {MOST_OVER_TORCH})")
+        torch = _peak(measure("torch", BESIDE_TORCH, rounds))
+        print(f", torch's {torch >> 20} MiB: {own / torch:.2f} (at most wanted: {MOST_OVER_TORCH})")
     else:
-        print("torch is not installed (`make bench-peers` does)")
+        print("; torch is not installed (`make bench-peers` does)")
 
 
 def measure(peer: str, name: str, rounds: int) -> list[dict[str, Any]]:

@@ -60,7 +60,13 @@ LONG_WORKS: Final = {
 }
 """One batch each, so that memory is that of a step and not that of the data."""
 
-EVERY_WORK: Final = {**WORKS, **LONG_WORKS}
+BESIDE_TORCH: Final = "M, T=2000"
+
+EVERY_WORK: Final = {
+    **WORKS,
+    **LONG_WORKS,
+    BESIDE_TORCH: Work("lstm", 64, 2000, 2000, 32, (128,), 2, batches=1),
+}
 
 
 class Batch(NamedTuple):

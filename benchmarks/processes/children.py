@@ -153,7 +153,7 @@ class Children(contextlib.ExitStack):
     ) -> list[Child]:
         """Starts a worker for each of ``settings``, all of one model directory."""
         shared = self.enter_context(tempfile.TemporaryDirectory(prefix="rnn-bench-"))
-        with _free_ports(len(settings)) as ports:
+        with free_ports(len(settings)) as ports:
             cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
         return [
             self.start(
@@ -167,7 +167,8 @@ class Children(contextlib.ExitStack):
 
 
 @contextlib.contextmanager
-def _free_ports(count: int) -> Iterator[list[int]]:
+def free_ports(count: int) -> Iterator[list[int]]:
+    """Ports that nobody has; others may take them when this is left."""
     with contextlib.ExitStack() as stack:
         listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
         for listener in listeners:
