@@ -206,7 +206,9 @@ def _read(path: Path) -> str:
 
 
 SUPERVISING = """
-import sys
+import signal, sys
+# A job in the background of a shell begins with SIGINT ignored, and so do its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {root!r})
 from pathlib import Path
 from components.config import LaunchConfig
