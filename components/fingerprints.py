@@ -46,7 +46,7 @@ def code_digest(module: str, root: Path = ROOT) -> str:
     digest = hashlib.sha256()
     for name in sorted(reachable_modules(module, root)):
         digest.update(name.encode())
-        digest.update(_source(_source_file(name, root)).normalized.encode())
+        digest.update(_source(name, root).normalized.encode())
     return digest.hexdigest()
 
 
@@ -69,7 +69,7 @@ def _describe(value: object) -> Any:
 
 def _imports(name: str, root: Path) -> Iterator[str]:
     yield from _parents(name)
-    for imported in _source(_source_file(name, root)).imports:
+    for imported in _source(name, root).imports:
         yield imported
         yield from _parents(imported)
 
@@ -83,8 +83,8 @@ class _Source(NamedTuple):
     """The syntax tree without docstrings."""
 
 
-def _source(path: Path | None) -> _Source:
-    return _parsed(_read(path))
+def _source(name: str, root: Path) -> _Source:
+    return _parsed(_read(_source_file(name, root)))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnn_core import checkpoints
+from rnn_core.batch_loop import run_steps, with_next
 from rnn_core.checks import named_errors
 from rnn_core.hooks.looking import Onlookers
 from rnn_core.inputs import split
@@ -77,25 +78,15 @@ class InferenceModel:
         """How many of up to ``count`` batches there were, and ``total`` with their sums added."""
         evaluate = self.evaluate.get_concrete_function(iterator.element_spec)
 
-        def add(done: tf.Tensor, total: dict[str, tf.Tensor], batch: Any) -> tuple[Any, ...]:
+        def added(total: dict[str, tf.Tensor], batch: Any) -> dict[str, tf.Tensor]:
             sums = evaluate(batch)
-            return done + 1, True, {name: value + sums[name] for name, value in total.items()}
+            return {name: value + sums[name] for name, value in total.items()}
 
-        def step(done: tf.Tensor, _: tf.Tensor, total: dict[str, tf.Tensor]) -> tuple[Any, ...]:
-            element = iterator.get_next_as_optional()
-            return tf.cond(
-                element.has_value(),
-                lambda: add(done, total, element.get_value()),
-                lambda: (done, False, total),
-            )
-
-        done, _, total = tf.while_loop(
-            lambda done, more, _: (done < count) & more,
-            step,
-            (tf.constant(0), tf.constant(True), total),
-            parallel_iterations=1,
+        return run_steps(
+            lambda total: with_next(iterator, lambda batch: added(total, batch), total),
+            count,
+            total,
         )
-        return done, total
 
     def _predict(self, batch: Any) -> Predictions:
         features, _ = split(batch)

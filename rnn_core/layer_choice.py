@@ -37,7 +37,7 @@ def run_layers(
     """As ``rnn_core.recurrence.run_layers``, the fastest way that may be taken."""
     if _native_may_run():
         return layer.run_layers(layers, values, mask, sequences)
-    return recurrence.run_layers(layers, values, mask, sequences, is_served=_EXPORTING.get())
+    return recurrence.run_layers(layers, values, mask, sequences, is_exported=_EXPORTING.get())
 
 
 def _native_may_run() -> bool:

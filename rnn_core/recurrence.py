@@ -26,7 +26,7 @@ def run_layers(
     values: tf.Tensor,
     mask: tf.Tensor,
     sequences: bool,
-    is_served: bool = False,
+    is_exported: bool = False,
 ) -> tf.Tensor:
     """Layers on top of each other.
 
@@ -35,7 +35,7 @@ def run_layers(
         values: float32 [B, T, F], T >= 1.
         mask: bool [B, T], true for a real step.
         sequences: whether all steps are wanted, or only the last one.
-        is_served: whether this becomes part of an export.
+        is_exported: whether this becomes part of an export.
 
     Returns:
         float32 [B, T, H], the last layer's hidden states, at a padded step that of the last real
@@ -43,7 +43,7 @@ def run_layers(
     """
     steps = tf.transpose(_real_steps_first(values, mask), [1, 0, 2])
     for kind, weights in layers:
-        steps = _run_layer(kind, weights, steps, is_served)
+        steps = _run_layer(kind, weights, steps, is_exported)
     real_steps = tf.cumsum(tf.cast(mask, tf.int32), axis=1)
     if sequences:
         hidden = tf.transpose(steps, [1, 0, 2])
@@ -70,10 +70,10 @@ def _unless_none(hidden: tf.Tensor, real_steps: tf.Tensor) -> tf.Tensor:
 
 
 def _run_layer(
-    kind: CellKind, weights: CellWeights, inputs: tf.Tensor, is_served: bool
+    kind: CellKind, weights: CellWeights, inputs: tf.Tensor, is_exported: bool
 ) -> tf.Tensor:
     """Hidden states [T, B, H] for inputs [T, B, F], all steps real."""
     has_few_units = weights.recurrent_kernel.shape[0] <= _MOST_BLOCK_UNITS
-    if kind.name == "lstm_cell" and (has_few_units or is_served):
+    if kind.name == "lstm_cell" and (has_few_units or is_exported):
         return block_lstm.run_layer(weights, inputs)
     return recurrent_loop.run_layer(kind, weights, inputs)

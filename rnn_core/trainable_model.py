@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnn_core import checkpoints
+from rnn_core.batch_loop import run_steps, with_next
 from rnn_core.distribution.replicas import OneReplica, Replicas
 from rnn_core.input_position import InputPosition
 from rnn_core.inputs import split
@@ -70,27 +71,11 @@ class TrainableModel:
 
     def _run(self, iterator: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Up to ``count`` steps; how many there were, and the last loss."""
-
-        def step(done: tf.Tensor, _: tf.Tensor, loss: tf.Tensor) -> tuple[Any, ...]:
-            moved, loss = self._step(iterator, loss)
-            return done + tf.cast(moved, tf.int32), moved, loss
-
-        done, _, loss = tf.while_loop(
-            lambda done, more, _: (done < count) & more,
-            step,
-            (tf.constant(0), tf.constant(True), tf.constant(0.0)),
-            parallel_iterations=1,
-        )
-        return done, loss
+        return run_steps(lambda loss: self._step(iterator, loss), count, tf.constant(0.0))
 
     def _own_step(self, iterator: Any, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """A step with the next batch; whether there was one, and its loss or else ``loss``."""
-        element = iterator.get_next_as_optional()
-        return tf.cond(
-            element.has_value(),
-            lambda: (True, self._train_step(element.get_value())),
-            lambda: (False, loss),
-        )
+        return with_next(iterator, self._train_step, loss)
 
     def _train_step(self, element: Any) -> tf.Tensor:
         features, labels = split(element)

@@ -10,15 +10,15 @@ import tensorflow as tf
 
 from benchmarks.peers.classifier import new_classifier
 from benchmarks.peers.features import dataset
-from benchmarks.peers.work import LOSS_STEP, WORKS, weights
+from benchmarks.peers.work import LOSS_STEP, WORKS, Work, weights
 from benchmarks.processes.windows import Windows
 
 
 class Turn(tf.compat.v1.train.SessionRunHook):
     """Begins with the given weights, and trains in windows."""
 
-    def __init__(self, name: str, windows: Windows) -> None:
-        self._work, self._windows = WORKS[name], windows
+    def __init__(self, work: Work, windows: Windows) -> None:
+        self._work, self._windows = work, windows
         self._steps, self._next = 0, LOSS_STEP
 
     def after_create_session(self, session: Any, coord: Any) -> None:
@@ -46,7 +46,7 @@ def main(settings: dict[str, Any]) -> None:
     """``work``, ``model_dir``."""
     work = WORKS[settings["work"]]
     estimator = new_classifier(work, settings["model_dir"])
-    estimator.train(lambda: dataset(work), hooks=[Turn(settings["work"], Windows())])
+    estimator.train(lambda: dataset(work), hooks=[Turn(work, Windows())])
 
 
 if __name__ == "__main__":

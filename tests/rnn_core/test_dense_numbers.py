@@ -94,8 +94,9 @@ def test_a_context_number_that_is_not_there_is_named() -> None:
 def sparse_sequences(draw: st.DrawFn, rank: int) -> tf.SparseTensor:
     """Any sorted places, rows without any and gaps between them included."""
     shape = [draw(st.integers(1, 4)), draw(st.integers(1, 7)), 2][:rank]
-    is_set = draw(st.lists(st.booleans(), min_size=int(np.prod(shape)), max_size=None))
-    places = np.argwhere(np.reshape(is_set[: int(np.prod(shape))], shape))
+    size = int(np.prod(shape))
+    is_set = draw(st.lists(st.booleans(), min_size=size, max_size=size))
+    places = np.argwhere(np.reshape(is_set, shape))
     values = np.arange(1, len(places) + 1, dtype=np.float32)
     return tf.SparseTensor(places.reshape(-1, rank), values, shape)
 

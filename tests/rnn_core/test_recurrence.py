@@ -98,13 +98,13 @@ def test_padding_is_not_read_and_gets_no_gradient(name: str, units: int, mask: A
     assert not gradients[0][~mask].any()
 
 
-def test_what_is_served_has_the_outputs_of_what_was_trained(
+def test_what_is_exported_has_the_outputs_of_what_was_trained(
     name: str, units: int, mask: Any
 ) -> None:
     values, *weights = (tf.constant(value, tf.float32) for value in arguments(name, units))
     layers = [(KINDS[name], CellWeights(*weights))]
-    trained, served = (
-        recurrence.run_layers(layers, values, tf.constant(mask), True, is_served=is_served)
-        for is_served in (False, True)
+    trained, exported = (
+        recurrence.run_layers(layers, values, tf.constant(mask), True, is_exported=is_exported)
+        for is_exported in (False, True)
     )
-    np.testing.assert_allclose(served, trained, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(exported, trained, rtol=1e-5, atol=1e-6)
