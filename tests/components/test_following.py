@@ -116,7 +116,7 @@ def test_a_part_that_fails_is_a_loss_and_is_run_again_with_all_others(cast: Cast
     )
     job = cast.job(text)
     chief.call(job, LONG)
-    wait_for(lambda: chief.find_loss() is not None)
+    wait_for(lambda: cast.ran(1) == cast.ran(2) == 1 and chief.find_loss() is not None)
     chief.call(job, LONG)
     wait_for(lambda: cast.ran(1) == cast.ran(2) == 2)
     assert chief.let_go("done", "", LONG) == 0
