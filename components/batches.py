@@ -1,14 +1,16 @@
 """Examples on disk become batches of tensors, in an order that a seed repeats.
 
-A dataset holds no state but counters: the order of an epoch is a permutation computed from the seed
-and the number of the epoch, so a checkpoint of an iterator is small and continues exactly.
+All examples of a split are parsed once and held in memory: to put a batch together is to copy its
+rows, which leaves the cores to the training. A dataset holds no state but the number of the batch:
+the order of an epoch is a permutation computed from the seed and the number of the epoch, so a
+checkpoint of an iterator is small and continues exactly.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import tensorflow as tf
 
@@ -18,7 +20,10 @@ from components.parsing import parse_examples, parse_ids
 from components.schema import load_schema
 from components.statistics import STATISTICS
 
-_ENDLESS = tf.int64.max
+_ENDLESS: Final = tf.int64.max
+_PARSED_AT_ONCE: Final = 1024
+_KEY: Final = 498247692
+"""What ``tf.random.experimental.index_shuffle``, which takes one seed only, puts before a seed."""
 
 
 def read_batches(
@@ -47,21 +52,17 @@ def read_batches(
     Raises:
       NotFoundError: the directory holds no such examples.
     """
-    schema = load_schema(examples.path)
-    records = _records(examples, split)
-    count = tf.size(records, out_type=tf.int64)
+    rows = _parsed(examples, split)
+    count = tf.size(rows[1], out_type=tf.int64)
 
-    def parse(indices: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
-        if workers == 1:
-            return parse_examples(tf.gather(records, indices), schema)
-        own = indices[worker::workers]
-        # The parser refuses no rows at all, so one that is not this worker's goes along.
-        parsed = parse_examples(tf.gather(records, tf.concat([own, indices[:1]], 0)), schema)
-        return tf.nest.map_structure(lambda tensor: tensor[: tf.size(own)], parsed)
+    def take(first: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
+        end = first + batch_size if repeat else tf.minimum(first + batch_size, count)
+        places = tf.range(first, end)
+        chosen = _order(places // count, places % count, count, shuffle_seed)[worker::workers]
+        return tf.nest.map_structure(lambda tensor: tf.gather(tensor, chosen), rows)
 
-    epochs = tf.data.Dataset.range(_ENDLESS if repeat else 1)
-    order = epochs.flat_map(lambda epoch: _order(count, epoch, shuffle_seed))
-    return order.batch(batch_size).map(parse).prefetch(2)
+    firsts = tf.data.Dataset.range(0, _ENDLESS - batch_size if repeat else count, batch_size)
+    return firsts.map(take).prefetch(2).with_options(_on_one_thread())
 
 
 def read_raw_records(examples: Examples) -> list[bytes]:
@@ -71,7 +72,8 @@ def read_raw_records(examples: Examples) -> list[bytes]:
 
 def read_ids(examples: Examples, split: Split) -> list[str]:
     """The ids of a split in the order of ``read_batches`` without a seed."""
-    return [row_id.decode() for row_id in parse_ids(_records(examples, split)).numpy()]
+    records = tf.constant(_read_files(examples, split), tf.string)
+    return [row_id.decode() for row_id in parse_ids(records).numpy()]
 
 
 def count(examples: Examples, split: Split) -> int:
@@ -80,24 +82,46 @@ def count(examples: Examples, split: Split) -> int:
     return int(statistics["rows"][split])
 
 
-def _order(count: tf.Tensor, epoch: tf.Tensor, seed: int | None) -> tf.data.Dataset:
-    """The indices of one epoch."""
-    indices = tf.data.Dataset.range(count)
+def _on_one_thread() -> tf.data.Options:
+    """A batch takes a small part of a step: more threads would disturb those of the training."""
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 1
+    options.experimental_optimization.map_parallelization = False
+    options.autotune.enabled = False
+    return options
+
+
+def _order(epochs: tf.Tensor, places: tf.Tensor, count: tf.Tensor, seed: int | None) -> tf.Tensor:
+    """The indices of the rows at ``places`` of ``epochs``, all int64 [B]."""
     if seed is None:
-        return indices
-    key = tf.stack([tf.constant(seed, tf.int64), epoch])
-    return indices.map(
-        lambda index: tf.random.experimental.index_shuffle(index, key, max_index=count - 1)
+        return places
+    keys = tf.stack(
+        [tf.fill(tf.shape(epochs), tf.constant(value, tf.int64)) for value in (_KEY, seed)], 1
+    )
+    return tf.raw_ops.RandomIndexShuffle(
+        index=places,
+        seed=tf.concat([keys, epochs[:, tf.newaxis]], 1),
+        max_index=count - 1,
+        rounds=4,
     )
 
 
-def _records(examples: Examples, split: Split) -> tf.Tensor:
-    """The serialized examples of all shards, string [N]; they are held in memory."""
-    return tf.constant(_read_files(examples, split), tf.string)
+def _parsed(examples: Examples, split: Split) -> tuple[dict[str, Any], tf.Tensor]:
+    """(features, labels) of all N examples of a split, as in a batch."""
+    schema = load_schema(examples.path)
+    parts = _records(examples, split).batch(_PARSED_AT_ONCE).map(
+        lambda records: parse_examples(records, schema), num_parallel_calls=tf.data.AUTOTUNE
+    )  # fmt: skip
+    return tf.nest.map_structure(lambda *tensors: tf.concat(tensors, 0), *parts)
 
 
-def _read_files(examples: Examples, name: str) -> list[bytes]:
+def _records(examples: Examples, name: str) -> tf.data.Dataset:
+    """The serialized examples of all shards."""
     files = sorted(map(str, Path(examples.path).glob(f"{name}-*.tfrecord")))
     if not files:
         raise NotFoundError(f"{examples.path} holds no examples named {name}-*.tfrecord.")
-    return list(tf.data.TFRecordDataset(files).as_numpy_iterator())
+    return tf.data.TFRecordDataset(files)
+
+
+def _read_files(examples: Examples, name: str) -> list[bytes]:
+    return list(_records(examples, name).as_numpy_iterator())

@@ -32,6 +32,7 @@ class InferenceModel:
         self.evaluate = tf.function(self._evaluate, autograph=False)
         self.evaluate_many = tf.function(self._evaluate_many, autograph=False)
         self.predict = tf.function(self._predict, autograph=False)
+        self.predict_single = tf.function(self._predict_single, autograph=False)
 
     @property
     def checkpoint(self) -> str | None:
@@ -58,7 +59,7 @@ class InferenceModel:
         return checkpoints.exists(checkpoint) and self._loaded == _identity(checkpoint)
 
     def prepare(self, onlookers: Onlookers, function: Any, batch: Any) -> Callable[[Any], Any]:
-        """``evaluate`` or ``predict`` for batches of the kind of ``batch``; begins ``onlookers``.
+        """``function``, one of the compiled ones, for inputs like ``batch``; begins ``onlookers``.
 
         Hooks that the model brings look on, too. Raises FeatureError.
         """
@@ -91,6 +92,10 @@ class InferenceModel:
     def _predict(self, batch: Any) -> Predictions:
         features, _ = split(batch)
         return self.model.predictions(features)
+
+    def _predict_single(self, dataset: tf.data.Dataset) -> Predictions:
+        """Of the only batch: in one graph with the model, to take it out costs no call."""
+        return self._predict(dataset.get_single_element())
 
 
 def _identity(checkpoint: str) -> tuple[str, int]:

@@ -38,9 +38,14 @@ def predict(
 def _batches(
     model: InferenceModel, dataset: tf.data.Dataset, onlookers: Onlookers
 ) -> Iterator[Predictions]:
-    predict = model.prepare(onlookers, model.predict, dataset.element_spec)
+    # One batch that is alone needs none of the threads of an iterator.
+    is_single = int(dataset.cardinality()) == 1
+    compiled, like = (
+        (model.predict_single, dataset) if is_single else (model.predict, dataset.element_spec)
+    )
+    predict = model.prepare(onlookers, compiled, like)
     with named_errors():
-        iterator = _iterator(dataset)
+        iterator = iter([dataset] if is_single else dataset)
     while not onlookers.stopped:
         onlookers.before_batch()
         with named_errors():
@@ -51,13 +56,6 @@ def _batches(
         onlookers.after_batch()
         yield predicted
     onlookers.end()
-
-
-def _iterator(dataset: tf.data.Dataset) -> Iterator[Any]:
-    """Over the batches; one that is alone needs none of the threads of an iterator."""
-    if int(dataset.cardinality()) != 1:
-        return iter(dataset)
-    return iter([dataset.get_single_element()])
 
 
 def _chosen(batch: Any, keys: Sequence[str] | None) -> Any:

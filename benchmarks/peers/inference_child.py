@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from benchmarks.peers.classifier import new_classifier
 from benchmarks.peers.features import column, dataset, sparse_batches, sparse_dataset
-from benchmarks.peers.work import EVALUATED_ROWS, SERVED_STEPS, WORKS, Work, batches
+from benchmarks.peers.work import EVALUATED_ROWS, SERVED_STEPS, WORKS, Work
 from benchmarks.processes.windows import Windows
 
 Run = Callable[[], Any]
@@ -19,11 +19,13 @@ Run = Callable[[], Any]
 
 def predicting(work: Work, model_dir: str) -> Run:
     """One batch, with an estimator that has predicted before."""
-    classifier, batch = new_classifier(work, model_dir), batches(work)[0]
-    flat = batch.values.reshape(work.rows, -1)
+    classifier, given = new_classifier(work, model_dir), sparse_batches(work._replace(batches=1))
+    labels, places = given.labels[0], given.places[:, 1:]
+    shape = (work.rows, places[:, 1].max() + 1)
 
     def input_fn() -> tf.data.Dataset:
-        return tf.data.Dataset.from_tensors(({"x": tf.sparse.from_dense(flat)}, batch.labels))
+        x = tf.SparseTensor(places, given.numbers, shape)
+        return tf.data.Dataset.from_tensors(({"x": x}, labels))
 
     return lambda: _sums(list(classifier.predict(input_fn)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,13 +14,18 @@ from rnn_core.cells import KINDS, CellWeights
 T, B, F, H = 4, 3, 2, 5
 
 
-@pytest.mark.parametrize("name", sorted(KINDS))
-def test_states_and_gradients_are_those_of_single_steps(name: str) -> None:
+def _layer(name: str, steps: int) -> list[Any]:
+    """Inputs, kernel, recurrent kernel and bias."""
     kind, random = KINDS[name], np.random.default_rng(1)
     width = kind.gates * H
     bias = (2, width) if name == "gru" else (width,)
-    shapes = ((T, B, F), (F, width), (H, width), bias)
-    given = [tf.constant(random.normal(size=shape), tf.float32) for shape in shapes]
+    shapes = ((steps, B, F), (F, width), (H, width), bias)
+    return [tf.constant(random.normal(size=shape), tf.float32) for shape in shapes]
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_states_and_gradients_are_those_of_single_steps(name: str) -> None:
+    kind, given = KINDS[name], _layer(name, T)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(given)
         inputs, kernel, recurrent, biases = given
@@ -34,3 +41,12 @@ def test_states_and_gradients_are_those_of_single_steps(name: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     for one, other in zip(*(tape.gradient(loss, given) for loss in losses), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 5, 6, 13])
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_an_export_finds_the_same_states_for_any_number_of_steps(name: str, steps: int) -> None:
+    inputs, *weights = _layer(name, steps)
+    expected = recurrent_loop.run_layer(KINDS[name], CellWeights(*weights), inputs)
+    found = recurrent_loop.run_layer_for_export(KINDS[name], CellWeights(*weights), inputs)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
