@@ -20,6 +20,8 @@ from components.parsing import parse_examples, parse_ids
 from components.schema import load_schema
 from components.statistics import STATISTICS
 
+_as_written = tf.autograph.experimental.do_not_convert
+"""Of a function without Python's own loops and branches over tensors: it is traced at once."""
 _ENDLESS: Final = tf.int64.max
 _PARSED_AT_ONCE: Final = 1024
 _KEY: Final = 498247692
@@ -55,6 +57,7 @@ def read_batches(
     rows = _parsed(examples, split)
     count = tf.size(rows[1], out_type=tf.int64)
 
+    @_as_written
     def take(first: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
         end = first + batch_size if repeat else tf.minimum(first + batch_size, count)
         places = tf.range(first, end)
@@ -109,9 +112,13 @@ def _order(epochs: tf.Tensor, places: tf.Tensor, count: tf.Tensor, seed: int | N
 def _parsed(examples: Examples, split: Split) -> tuple[dict[str, Any], tf.Tensor]:
     """(features, labels) of all N examples of a split, as in a batch."""
     schema = load_schema(examples.path)
-    parts = _records(examples, split).batch(_PARSED_AT_ONCE).map(
-        lambda records: parse_examples(records, schema), num_parallel_calls=tf.data.AUTOTUNE
-    )  # fmt: skip
+
+    @_as_written
+    def parse(records: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
+        return parse_examples(records, schema)
+
+    records = _records(examples, split).batch(_PARSED_AT_ONCE)
+    parts = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
     return tf.nest.map_structure(lambda *tensors: tf.concat(tensors, 0), *parts)
 
 

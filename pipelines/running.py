@@ -10,6 +10,7 @@ from rich.console import Console
 from components.cluster import find_cluster
 from components.errors import RnnflowError, UserError
 from components.following import follow
+from components.supervisor import raising_sigterm
 from components.tensorflow_loading import tensorflow_loading
 from pipelines.config import load_config
 from pipelines.console import make_console
@@ -74,7 +75,8 @@ def _call_flow(
     rerun: str | None,
     workers: int | None,
 ) -> Outcome:
-    with tensorflow_loading():
+    # The ephemeral server that Prefect may start ends with this process only if that exits.
+    with raising_sigterm(), tensorflow_loading():
         with console.status("starting Prefect and MLflow ..."):
             # Here, so that a fault in the config or the arguments is told before the slow imports.
             from pipelines.training import training_flow

@@ -25,17 +25,19 @@ _BATCHES: Final = 32
 
 
 def main(settings: dict[str, Any]) -> None:
-    """``work``, ``model_dir``, ``from_memory``."""
+    """``work``, ``model_dir``, and ``from_memory`` and ``sorted``, which may be left out."""
     shortest, longest = _LENGTHS
     work = WORKS[settings["work"]]._replace(
         shortest=shortest, longest=longest, batches=_BATCHES, window_steps=3 * _BATCHES
     )
     directory = Path(settings["model_dir"])
-    examples = _write(work, directory / "examples")
+    is_sorted = settings.get("sorted", False)
+    examples = _write(work, directory / "examples", is_sorted)
 
     def input_fn() -> tf.data.Dataset:
-        dataset = read_batches(examples, "train", work.rows, shuffle_seed=1, repeat=True)
-        if not settings["from_memory"]:
+        seed = None if is_sorted else 1
+        dataset = read_batches(examples, "train", work.rows, shuffle_seed=seed, repeat=True)
+        if not settings.get("from_memory", False):
             return dataset
         return dataset.take(_BATCHES).cache().repeat().prefetch(2)
 
@@ -45,20 +47,18 @@ def main(settings: dict[str, Any]) -> None:
     estimator.train(input_fn, hooks=[Turn(work, Windows())])
 
 
-def _write(work: Work, directory: Path) -> Examples:
-    """One file with the rows of all batches."""
+def _write(work: Work, directory: Path, is_sorted: bool) -> Examples:
+    """One file with the rows of all batches, or with those rows by length."""
     directory.mkdir(parents=True)
-    found = batches(work)
-    labels = tuple(sorted({str(label) for one in found for label in one.labels}))
+    rows = [row for batch in batches(work) for row in zip(*batch, strict=True)]
+    if is_sorted:
+        rows.sort(key=lambda row: int(row[0]))
+    labels = tuple(sorted({str(label) for _, _, label in rows}))
     features = FeaturesConfig({"x": NumericFeature("numeric", width=work.features)})
     save_schema(Schema(features, labels, {}), directory)
     with tf.io.TFRecordWriter(str(directory / "train-00000-of-00001.tfrecord")) as writer:
-        for batch in found:
-            for length, values, label in zip(
-                batch.lengths, batch.values, batch.labels, strict=True
-            ):
-                context = {"label": [str(label).encode()]}
-                writer.write(encode(context, {"x": values[:length]}))
+        for length, values, label in rows:
+            writer.write(encode({"label": [str(label).encode()]}, {"x": values[:length]}))
     return Examples(str(directory), "")
 
 

@@ -21,13 +21,13 @@ print("tensorflow" in sys.modules)
 
 
 LOAD_MEANWHILE = """
-import os, sys
+import gc, os, sys
 from components.tensorflow_loading import load_tensorflow, tensorflow_loading
 with tensorflow_loading():
     print("free")
 os.write(2, b"after\\n")
 load_tensorflow()
-print("tensorflow" in sys.modules)
+print("tensorflow" in sys.modules, gc.isenabled())
 """
 
 
@@ -59,7 +59,7 @@ def test_a_tensorflow_that_cannot_be_loaded_raises_as_usual(tmp_path: Path) -> N
 def test_a_thread_loads_it_meanwhile() -> None:
     done = _load(code=LOAD_MEANWHILE)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "free\nTrue\n"
+    assert done.stdout == "free\nTrue True\n"
     assert done.stderr == "after\n"
 
 
