@@ -29,8 +29,8 @@ def load_tensorflow() -> None:
 def tensorflow_loading() -> Iterator[None]:
     """Meanwhile a thread loads TensorFlow; at the end it is done, and standard error is heard.
 
-    Until it is loaded no garbage is collected: imports leave none, and looking for it again and again
-    among all that they make takes a quarter of their time.
+    Until it is loaded no garbage is collected: imports leave none, and to look for it again and
+    again among all that they make takes a quarter of their time.
     """
     if "tensorflow" in sys.modules:
         yield

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
+from rnn_core.eager import eager_mode
 from rnn_core.types import Array
 
 Initializer: TypeAlias = Callable[[Sequence[int], np.random.Generator], Any]
@@ -61,7 +62,9 @@ def from_column(initializer: Any) -> Initializer:
             tf.constant(0).graph.seed = None
             return seeded(shape, dtype=tf.float32)
 
-        return draw()
+        # Columns of a model that is exported are made while its graph is the default one.
+        with eager_mode():
+            return draw().numpy()
 
     return initialize
 

@@ -1,4 +1,4 @@
-"""A run without a Prefect server of its own is told to end: it leaves a checkpoint and no process."""
+"""A run that started a Prefect server for itself, and is told to end, leaves no process."""
 
 from __future__ import annotations
 

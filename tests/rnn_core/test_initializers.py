@@ -59,5 +59,13 @@ def test_the_seed_of_the_process_changes_no_first_value() -> None:
     drawn = []
     for seed in (1, 2):
         tf.random.set_seed(seed)
-        drawn.append(initialize((3, 2), initializers.generator("w", 7)).numpy())
+        drawn.append(initialize((3, 2), initializers.generator("w", 7)))
     np.testing.assert_array_equal(*drawn)
+
+
+def test_a_column_initializer_gives_values_in_a_graph_too() -> None:
+    initialize = initializers.from_column(tf.compat.v1.truncated_normal_initializer())
+    eager = initialize((3, 2), initializers.generator("w", 7))
+    with tf.Graph().as_default():
+        in_graph = initialize((3, 2), initializers.generator("w", 7))
+    np.testing.assert_array_equal(in_graph, eager)

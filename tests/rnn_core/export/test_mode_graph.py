@@ -14,6 +14,7 @@ import rnn_core
 from rnn_core import export
 from rnn_core.export import mode_graph
 from tests.rnn_core.export import samples
+from tests.rnn_core.samples import Data
 
 MODES = rnn_core.ModeKeys
 v1 = tf.compat.v1
@@ -69,6 +70,21 @@ def test_a_model_function_is_served_with_its_tables(
     expected = [row["logits"] for row in estimator.predict(dataset)]
     found = served(x=tf.constant(X), word=tf.constant(WORDS))["logits"]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_the_model_function_of_a_classifier_is_served_with_its_embeddings(
+    data: Data, tmp_path: Path
+) -> None:
+    classifier = samples.untrained(tmp_path / "model")
+    wrapped = rnn_core.Estimator(classifier.model_fn, classifier.model_dir)
+    serialized = tf.constant(samples.examples(data))
+    found, expected = (
+        load(one, tmp_path / name, MODES.PREDICT, samples.parsing_receiver).signatures["predict"](
+            serialized
+        )["logits"]
+        for name, one in (("wrapped", wrapped), ("classifier", classifier))
+    )
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_the_metrics_of_a_model_function_add_up(
