@@ -19,7 +19,7 @@ from typing import Any, Final
 import tensorflow as tf
 
 from rnn_core.errors import ArchitectureError, CheckpointError
-from rnn_core.files import first_line, flush, storage_errors, with_prefix, write_text
+from rnn_core.files import first_line, flush, remove, storage_errors, with_prefix, write_text
 from rnn_core.types import Array
 
 logger = logging.getLogger("rnn_core")
@@ -66,10 +66,17 @@ class Keeper:
             kept = [other for other in self._kept if other != name] + [name]
             dropped = self._drop(kept)
             write_state(self.directory, kept)
-            for old in dropped:
-                delete(self.path(old))
         self._kept = kept if self.keep_max else self._kept
+        for old in dropped:
+            self._delete(self.path(old))
         return self.path(name)
+
+    def _delete(self, prefix: str) -> None:
+        """The new checkpoint is safe by now, whatever becomes of an old one."""
+        try:
+            delete(prefix)
+        except OSError as error:
+            logger.warning("The old checkpoint %s could not be deleted: %s", prefix, error)
 
     def _drop(self, kept: list[str]) -> list[str]:
         """Takes the oldest off the list; one every ``keep_every_hours`` stays on disk for good."""
@@ -117,9 +124,12 @@ def write_state(directory: str, kept: Sequence[str]) -> None:
 
 
 def delete(prefix: str) -> None:
-    """Removes all files of a checkpoint, the index first so that it never looks whole."""
+    """Removes all files of a checkpoint, the index first so that it never looks whole.
+
+    Among them may be a directory, where a worker was killed while it wrote its position.
+    """
     for path in (Path(f"{prefix}.index"), *with_prefix(prefix)):
-        path.unlink(missing_ok=True)
+        remove(path)
 
 
 def exists(prefix: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,3 +64,11 @@ def with_prefix(prefix: str) -> list[Path]:
     """The files whose path is ``prefix`` and a dot and more."""
     start = Path(prefix)
     return sorted(path for path in start.parent.glob("*") if path.name.startswith(f"{start.name}."))
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or a directory with all that is in it, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

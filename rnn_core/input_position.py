@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import tensorflow as tf
 
@@ -24,6 +25,8 @@ from rnn_core.errors import InputPositionError
 from rnn_core.files import first_line, flush, read_json, storage_errors, with_prefix, write_text
 
 logger = logging.getLogger("rnn_core")
+
+_POSITION: Final = re.compile(r"input(-\d+-of-\d+)?")
 
 
 class InputPosition:
@@ -38,6 +41,7 @@ class InputPosition:
     def __init__(self, dataset: tf.data.Dataset, worker: int = 0, workers: int = 1) -> None:
         self.iterator: Any = iter(dataset)
         self.batches = 0
+        self._workers = workers
         self._suffix = "input" if workers == 1 else f"input-{worker}-of-{workers}"
         self._can_save = has_exact_state(dataset)
 
@@ -101,14 +105,17 @@ class InputPosition:
         self.batches = int(batches.numpy())
 
     def _warn_of_others(self, checkpoint: str) -> None:
-        found = sorted({path.name.split(".")[2] for path in with_prefix(checkpoint)} - {"index"})
-        others = [name for name in found if name.startswith("input")]
-        if others:
-            logger.warning(
-                "The position in the input was saved by another number of workers (%s): the input "
-                "begins anew.",
-                ", ".join(others),
-            )
+        found = {path.name.split(".")[2] for path in with_prefix(checkpoint)}
+        others = sorted(name for name in found if _POSITION.fullmatch(name))
+        if not others:
+            return
+        of_as_many = any(name.endswith(f"-of-{self._workers}") for name in others)
+        reason = "is missing" if of_as_many else "was saved by another number of workers"
+        logger.warning(
+            "The position in the input %s (there are: %s): the input begins anew.",
+            reason,
+            ", ".join(others),
+        )
 
     def forget(self, checkpoint: str) -> None:
         """Removes the position of ``checkpoint``, if it has one, also if it is half written."""

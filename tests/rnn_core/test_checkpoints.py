@@ -132,3 +132,32 @@ def test_a_directory_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="Free some space"):
         keeper(tmp_path / "file" / "model").save(values(), 1)
+
+
+def test_the_oldest_goes_with_what_a_killed_worker_left(tmp_path: Path) -> None:
+    keeps = keeper(tmp_path)
+    for step in (1, 2, 3):
+        half_written = tmp_path / f"model.ckpt-{step}.input-1-of-2_temp"
+        half_written.mkdir()
+        (half_written / "part-00000-of-00001.data-00000-of-00001").write_text("half")
+        keeps.save(values(), step)
+    assert not list(tmp_path.glob("model.ckpt-1.*"))
+
+
+def test_an_old_one_that_cannot_be_deleted_does_not_stop_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(prefix: str) -> None:
+        raise PermissionError(13, "Permission denied", prefix)
+
+    monkeypatch.setattr(checkpoints, "delete", refuse)
+    keeps = keeper(tmp_path)
+    for step in (1, 2, 3, 4):
+        keeps.save(values(), step)
+    assert checkpoints.latest(str(tmp_path)) == str(tmp_path / "model.ckpt-4")
+    state = tf.train.get_checkpoint_state(str(tmp_path))
+    assert [Path(path).name for path in state.all_model_checkpoint_paths] == [
+        "model.ckpt-3",
+        "model.ckpt-4",
+    ]
+    assert caplog.text.count("could not be deleted") == 2

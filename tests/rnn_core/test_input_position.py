@@ -56,6 +56,19 @@ def test_without_a_saved_position_the_input_starts_at_its_beginning(tmp_path: Pa
     assert position.batches == 0
 
 
+@pytest.mark.parametrize(
+    ("saved", "reason"),
+    [((1, 2), "is missing"), ((1, 3), "was saved by another number of workers")],
+)
+def test_who_has_no_position_beside_others_is_told_why(
+    saved: tuple[int, int], reason: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = str(tmp_path / "model.ckpt-5")
+    InputPosition(shuffled(), *saved).save(checkpoint)
+    assert not InputPosition(shuffled(), 0, 2).restore(checkpoint)
+    assert f"{reason} (there are: input-{saved[0]}-of-{saved[1]})" in caplog.text
+
+
 def test_another_input_is_refused(tmp_path: Path) -> None:
     checkpoint = str(tmp_path / "model.ckpt-5")
     InputPosition(shuffled()).save(checkpoint)

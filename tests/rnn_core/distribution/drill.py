@@ -66,9 +66,13 @@ def _are_equal(whole: Path, killed: Path, steps: int) -> bool:
     name = f"model/model.ckpt-{steps}"
     one, other = (checkpoints.read(str(root / name)) for root in (whole, killed))
     weights = same_bits(one, other)
-    losses = _events(whole) == _events(killed)
-    print(f"variables and slots equal bit for bit: {weights}; event values equal: {losses}")
-    return weights and losses
+    expected, found = _events(whole), _events(killed)
+    unequal = [step for step in expected | found if expected.get(step) != found.get(step)]
+    print(
+        f"variables and slots equal bit for bit: {weights}; event values equal: {not unequal}"
+        + (f", but from step {min(unequal)} on" if unequal else "")
+    )
+    return weights and not unequal
 
 
 def _events(root: Path) -> dict[int, dict[str, float]]:
