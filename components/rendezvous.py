@@ -31,6 +31,8 @@ Status: TypeAlias = Literal["train", "done", "failed"]
 
 _ORDER = "order.json"
 _POLL_SECONDS = 0.2
+COME_BACK_SECONDS = 5.0
+"""In so long a worker that is there shows itself again to a chief that has just begun."""
 
 
 @dataclass(frozen=True)
