@@ -30,7 +30,7 @@ benchmark: $(VENV)/.kernel
 	@$(BIN)/python -m benchmarks
 
 # Training, prediction, evaluation, input, memory and start-up, beside others; what is not installed
-# is marked. About 40 minutes.
+# is marked. About 20 minutes.
 bench: $(VENV)/.kernel
 	@$(BIN)/python -m benchmarks training inference records memory training_startup
 
