@@ -98,15 +98,9 @@ def _order(epochs: tf.Tensor, places: tf.Tensor, count: tf.Tensor, seed: int | N
     """The indices of the rows at ``places`` of ``epochs``, all int64 [B]."""
     if seed is None:
         return places
-    keys = tf.stack(
-        [tf.fill(tf.shape(epochs), tf.constant(value, tf.int64)) for value in (_KEY, seed)], 1
-    )
-    return tf.raw_ops.RandomIndexShuffle(
-        index=places,
-        seed=tf.concat([keys, epochs[:, tf.newaxis]], 1),
-        max_index=count - 1,
-        rounds=4,
-    )
+    same = tf.ones_like(epochs)
+    keys = tf.stack([_KEY * same, seed * same, epochs], 1)
+    return tf.raw_ops.RandomIndexShuffle(index=places, seed=keys, max_index=count - 1, rounds=4)
 
 
 def _parsed(examples: Examples, split: Split) -> tuple[dict[str, Any], tf.Tensor]:

@@ -31,7 +31,7 @@ Status: TypeAlias = Literal["train", "done", "failed"]
 
 _ORDER = "order.json"
 _POLL_SECONDS = 0.2
-COME_BACK_SECONDS = 5.0
+_COME_BACK_SECONDS = 5.0
 """In so long a worker that is there shows itself again to a chief that has just begun."""
 
 
@@ -80,6 +80,7 @@ class Chief:
         self._called: dict[int, str] = {}
         self._let_go: set[int] = set()
         self._looked_at = 0.0
+        self._began_at = time.monotonic()
         for path in (directory / _ORDER, *directory.glob("worker-*.json")):
             path.unlink(missing_ok=True)
 
@@ -120,11 +121,15 @@ class Chief:
     def let_go(self, status: Literal["done", "failed"], reason: str, wait_seconds: float) -> int:
         """Ends the work of all others that were not let go before; waits for those not there yet.
 
+        A chief that has just begun waits for them in any case, for some seconds.
+
         Returns:
           How many never came.
         """
         rest = [index for index in range(1, self._cluster.size) if index not in self._let_go]
-        found = self._wait_for(rest, wait_seconds, is_idle=False)
+        # Who is there must register again when a chief begins.
+        until_back = self._began_at + _COME_BACK_SECONDS - time.monotonic()
+        found = self._wait_for(rest, max(wait_seconds, until_back), is_idle=False)
         self._let_go |= found.keys()
         if found:
             self._give(status, found, reason=reason)

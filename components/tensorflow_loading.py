@@ -21,21 +21,13 @@ def load_tensorflow() -> None:
     with _ONE_AT_A_TIME:
         if "tensorflow" in sys.modules:
             return
-        with _muted_standard_error():
+        with _muted_standard_error(), _no_garbage_collected():
             import tensorflow  # noqa: F401  (the slow import is the purpose of this function)
 
 
 @contextlib.contextmanager
 def tensorflow_loading() -> Iterator[None]:
-    """Meanwhile a thread loads TensorFlow; at the end it is done, and standard error is heard.
-
-    Until it is loaded no garbage is collected: imports leave none, and to look for it again and
-    again among all that they make takes a quarter of their time.
-    """
-    if "tensorflow" in sys.modules:
-        yield
-        return
-    gc.disable()
+    """Meanwhile a thread loads TensorFlow; at the end it is done, and standard error is heard."""
     thread = threading.Thread(target=_try_to_load, name="load TensorFlow")
     thread.start()
     try:
@@ -48,8 +40,6 @@ def _try_to_load() -> None:
     # Who needs TensorFlow meets the same error, and tells it.
     with contextlib.suppress(Exception):
         load_tensorflow()
-    gc.freeze()
-    gc.enable()
 
 
 @contextlib.contextmanager
@@ -64,3 +54,14 @@ def _muted_standard_error() -> Iterator[None]:
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+@contextlib.contextmanager
+def _no_garbage_collected() -> Iterator[None]:
+    """Imports leave none: to look for it among all that they make takes a quarter of their time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

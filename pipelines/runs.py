@@ -22,7 +22,7 @@ from components.artifacts import Decision, partial_of, write_atomically
 from components.cluster import find_cluster
 from components.errors import ClusterError, RnnflowError
 from components.fingerprints import fingerprint
-from components.rendezvous import COME_BACK_SECONDS, Chief
+from components.rendezvous import Chief
 from pipelines.config import dump_config, load_config
 from pipelines.console import StageLine, make_console
 from pipelines.killed_runs import mark_killed_flow_runs
@@ -127,7 +127,7 @@ class PipelineRun:
                 return True
             text = "".join(traceback.format_exception(error))
             write_atomically(self.directory / ERROR, text)
-            self._let_workers_go(failure=_message(error), wait_seconds=COME_BACK_SECONDS)
+            self._let_workers_go(failure=_message(error))
             self._end("failed", _message(error), getattr(error, "exit_code", None))
             return False
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 from rnn_core.cells import CellKind, CellWeights, Factors, States
 
 _STEPS_AT_ONCE: Final = 5
-"""Of one turn of a loop without a gradient, whose own operations cost as much as two steps."""
+"""In a turn of the loop of an export: fewer turns have fewer operations of the loop itself."""
 
 
 def run_layer(kind: CellKind, weights: CellWeights, inputs: tf.Tensor) -> tf.Tensor:
@@ -25,7 +25,7 @@ def run_layer(kind: CellKind, weights: CellWeights, inputs: tf.Tensor) -> tf.Ten
 
 
 def run_layer_for_export(kind: CellKind, weights: CellWeights, inputs: tf.Tensor) -> tf.Tensor:
-    """The same without a gradient, and in less time for the few rows of a request."""
+    """The same in less time for the few rows of a request; its gradient is TensorFlow's own."""
     projected, recurrent, bias = _prepared(kind, weights, inputs)
     time, batch = tf.unstack(tf.shape(projected)[:2])
     turns = (time + _STEPS_AT_ONCE - 1) // _STEPS_AT_ONCE
