@@ -5,7 +5,7 @@ with G = H for ``simple_rnn``, 4H for ``lstm`` (gates i, f, c, o) and 3H for ``g
 bias [2, 3H]: one for the input, one for the recurrent product: Keras 2's ``reset_after=True``).
 
 The gradient of a step is linear in the gradients of its states, so it is written as factors that
-are made for all steps at once, and that the loop back in time only multiplies with.
+are made for many steps at once, and that each step back in time only multiplies with.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ from rnn_core.types import Array
 
 States: TypeAlias = tuple[tf.Tensor, ...]
 """The states of a step, [..., H] each, the hidden one first."""
+Step: TypeAlias = tuple[States, tuple[tf.Tensor, ...]]
+"""The states after a step, and what else its gradient needs, [B, H] each."""
 
 
 class Factors(NamedTuple):
-    """What the gradient multiplies with; float32 [T, B, ...]."""
+    """What the gradient multiplies with, for S steps; float32."""
 
     gates: tf.Tensor
-    """[T, B, G / H, H]: state gradients to gradients of the recurrent product."""
+    """[S, B, G / H, H]: state gradients to gradients of the recurrent product."""
     inputs: tf.Tensor
-    """[T, B, G / H, H]: the same, to gradients of the projected input."""
+    """[S, B, G / H, H]: the same, to gradients of the projected input."""
     carry: tf.Tensor
-    """[T, B, H]: how much of the last state's gradient goes past the gates to the step before."""
+    """[S, B, H]: how much of the last state's gradient goes past the gates to the step before."""
     inner: tf.Tensor
-    """[T, B, H]: from the hidden state's gradient to the memory's; empty without a memory."""
+    """[S, B, H]: from the hidden state's gradient to the memory's; empty without a memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,10 +50,13 @@ class CellKind:
     """1, or 2 with a memory."""
     bias_rows: int
     """2 if the recurrent product has a bias of its own."""
-    step: Callable[[tf.Tensor, States, tf.Tensor], States]
-    """Projected input [B, G], states and recurrent product [B, G] to the next states."""
-    factors: Callable[[tf.Tensor, States, States, tf.Tensor], Factors]
-    """Projected inputs, states before and after, and recurrent products, all [T, B, ...]."""
+    kept: int
+    """How many tensors besides its states the gradient of a step needs."""
+    step: Callable[..., Step]
+    """Of the projected input [B, G], the states, the recurrent product [B, G], and with two rows of
+    bias the one [H] of the product's last H columns."""
+    factors: Callable[..., Factors]
+    """Of the states before and after some steps, and what else these kept, [S, B, H] each."""
 
     def initial_bias(self, shape: Sequence[int], _: np.random.Generator) -> Array:
         """Zeros, but ones for the forget gate of an LSTM: Jozefowicz et al. 2015."""
@@ -88,33 +93,28 @@ def create_weights(
     )
 
 
-def _simple_step(x: tf.Tensor, _: States, product: tf.Tensor) -> States:
-    return (tf.tanh(x + product),)
+def _simple_step(x: tf.Tensor, _: States, product: tf.Tensor, *__: tf.Tensor) -> Step:
+    return (tf.tanh(x + product),), ()
 
 
-def _simple_factors(x: tf.Tensor, before: States, after: States, product: tf.Tensor) -> Factors:
-    del before, product
+def _simple_factors(_: States, after: States) -> Factors:
     gates = (1 - after[0] * after[0])[:, :, tf.newaxis]
     nothing = tf.zeros_like(after[0])
-    return Factors(gates, gates, nothing, x[:, :, :0])
+    return Factors(gates, gates, nothing, nothing[:, :, :0])
 
 
-def _gru_step(x: tf.Tensor, before: States, product: tf.Tensor) -> States:
+def _gru_step(x: tf.Tensor, before: States, product: tf.Tensor, inner_bias: tf.Tensor) -> Step:
     units = before[0].shape[-1]
     x_gates, x_candidate = tf.split(x, [2 * units, units], 1)
-    product_gates, inner = tf.split(product, [2 * units, units], 1)
+    product_gates, product_candidate = tf.split(product, [2 * units, units], 1)
+    inner = product_candidate + inner_bias
     z, r = tf.split(tf.sigmoid(x_gates + product_gates), 2, 1)
     candidate = tf.tanh(x_candidate + r * inner)
-    return (candidate + z * (before[0] - candidate),)
+    return (candidate + z * (before[0] - candidate),), (z, r, candidate, inner)
 
 
-def _gru_factors(x: tf.Tensor, before: States, after: States, product: tf.Tensor) -> Factors:
-    del after
-    units = before[0].shape[-1]
-    gates = tf.sigmoid(x[:, :, : 2 * units] + product[:, :, : 2 * units])
-    z, r = tf.split(gates, 2, 2)
-    inner = product[:, :, 2 * units :]
-    candidate = tf.tanh(x[:, :, 2 * units :] + r * inner)
+def _gru_factors(before: States, _: States, *kept: tf.Tensor) -> Factors:
+    z, r, candidate, inner = kept
     to_z = (before[0] - candidate) * z * (1 - z)
     to_candidate = (1 - z) * (1 - candidate * candidate)
     to_r = to_candidate * inner * r * (1 - r)
@@ -122,23 +122,21 @@ def _gru_factors(x: tf.Tensor, before: States, after: States, product: tf.Tensor
         tf.stack([to_z, to_r, to_candidate * r], 2),
         tf.stack([to_z, to_r, to_candidate], 2),
         z,
-        x[:, :, :0],
+        z[:, :, :0],
     )
 
 
-def _lstm_step(x: tf.Tensor, before: States, product: tf.Tensor) -> States:
-    units = before[0].shape[-1]
-    gates = x + product
-    i, f = tf.split(tf.sigmoid(gates[:, : 2 * units]), 2, 1)
-    candidate = tf.tanh(gates[:, 2 * units : 3 * units])
-    memory = f * before[1] + i * candidate
-    return tf.sigmoid(gates[:, 3 * units :]) * tf.tanh(memory), memory
-
-
-def _lstm_factors(x: tf.Tensor, before: States, after: States, product: tf.Tensor) -> Factors:
-    in_i, in_f, in_candidate, in_o = tf.split(x + product, 4, 2)
+def _lstm_step(x: tf.Tensor, before: States, product: tf.Tensor, *_: tf.Tensor) -> Step:
+    in_i, in_f, in_candidate, in_o = tf.split(x + product, 4, 1)
     i, f, o = tf.sigmoid(in_i), tf.sigmoid(in_f), tf.sigmoid(in_o)
-    candidate, squashed = tf.tanh(in_candidate), tf.tanh(after[1])
+    candidate = tf.tanh(in_candidate)
+    memory = f * before[1] + i * candidate
+    squashed = tf.tanh(memory)
+    return (o * squashed, memory), (i, f, candidate, o, squashed)
+
+
+def _lstm_factors(before: States, _: States, *kept: tf.Tensor) -> Factors:
+    i, f, candidate, o, squashed = kept
     gates = tf.stack(
         [
             candidate * i * (1 - i),
@@ -152,8 +150,8 @@ def _lstm_factors(x: tf.Tensor, before: States, after: States, product: tf.Tenso
 
 
 KINDS: Final = {
-    "simple_rnn": CellKind("simple_rnn_cell", 1, 1, 1, _simple_step, _simple_factors),
-    "lstm": CellKind("lstm_cell", 4, 2, 1, _lstm_step, _lstm_factors),
-    "gru": CellKind("gru_cell", 3, 1, 2, _gru_step, _gru_factors),
+    "simple_rnn": CellKind("simple_rnn_cell", 1, 1, 1, 0, _simple_step, _simple_factors),
+    "lstm": CellKind("lstm_cell", 4, 2, 1, 5, _lstm_step, _lstm_factors),
+    "gru": CellKind("gru_cell", 3, 1, 2, 4, _gru_step, _gru_factors),
 }
 """The built-in kinds, by the string of ``cell_type``."""

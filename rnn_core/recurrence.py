@@ -76,6 +76,4 @@ def _run_layer(
     has_few_units = weights.recurrent_kernel.shape[0] <= _MOST_BLOCK_UNITS
     if kind.name == "lstm_cell" and (has_few_units or is_exported):
         return block_lstm.run_layer(weights, inputs)
-    if is_exported:
-        return recurrent_loop.run_layer_for_export(kind, weights, inputs)
-    return recurrent_loop.run_layer(kind, weights, inputs)
+    return recurrent_loop.run_layer(kind, weights, inputs, is_exported)

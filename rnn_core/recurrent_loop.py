@@ -1,162 +1,196 @@
 """One layer over all time steps in a loop, with its gradient written out.
 
 The input is projected for all steps at once, before the loop; the loop holds only what depends on
-the step before; the gradients of the weights are one product after it. Only the states and the
-recurrent products are kept for the gradient: the gates are made again from them, for all steps at
-once.
+the step before. A turn of it is a few steps: fewer turns have fewer operations of the loop itself,
+and what a turn touches stays in a core's cache. So does the loop back in time, which makes the
+factors of a turn's gradient at once, and adds up the gradients of the weights turn by turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import tensorflow as tf
 
 from rnn_core.cells import CellKind, CellWeights, Factors, States
 
-_STEPS_AT_ONCE: Final = 5
-"""In a turn of the loop of an export: fewer turns have fewer operations of the loop itself."""
+STEPS_A_TURN: Final = 5
+"""S. More is no faster, and takes longer to trace."""
+
+Kept: TypeAlias = tuple[tf.TensorArray, ...]
+"""Of each turn the states from before its first step on, [S + 1, B, H], and then what else the
+gradients of its steps need, [S, B, H]."""
+
+_BEFORE: Final = slice(None, -1)
+_AFTER: Final = slice(1, None)
 
 
-def run_layer(kind: CellKind, weights: CellWeights, inputs: tf.Tensor) -> tf.Tensor:
-    """Hidden states float32 [T, B, H] for inputs float32 [T, B, F]."""
-    return _recurrence(kind)(*_prepared(kind, weights, inputs))
+def run_layer(
+    kind: CellKind, weights: CellWeights, inputs: tf.Tensor, is_exported: bool = False
+) -> tf.Tensor:
+    """Hidden states float32 [T, B, H] for inputs float32 [T, B, F].
 
-
-def run_layer_for_export(kind: CellKind, weights: CellWeights, inputs: tf.Tensor) -> tf.Tensor:
-    """The same in less time for the few rows of a request; its gradient is TensorFlow's own."""
-    projected, recurrent, bias = _prepared(kind, weights, inputs)
-    time, batch = tf.unstack(tf.shape(projected)[:2])
-    turns = (time + _STEPS_AT_ONCE - 1) // _STEPS_AT_ONCE
-    padded = tf.pad(projected, [[0, turns * _STEPS_AT_ONCE - time], [0, 0], [0, 0]])
-    steps = tf.reshape(padded, [turns, _STEPS_AT_ONCE, batch, projected.shape[2]])
-    zeros = tf.zeros([batch, recurrent.shape[0]])
-    hidden = tf.TensorArray(tf.float32, turns, element_shape=[_STEPS_AT_ONCE, None, zeros.shape[1]])
-
-    def turn(t: tf.Tensor, states: States, hidden: tf.TensorArray) -> tuple[Any, ...]:
-        found = []
-        for step in tf.unstack(tf.gather(steps, t), _STEPS_AT_ONCE):
-            product = tf.nn.bias_add(tf.matmul(states[0], recurrent), bias)
-            states = kind.step(step, states, product)
-            found.append(states[0])
-        return t + 1, states, hidden.write(t, tf.stack(found))
-
-    start = (tf.constant(0), (zeros,) * kind.states, hidden)
-    loop = tf.while_loop(lambda t, *_: t < turns, turn, start, parallel_iterations=1)
-    return loop[2].concat()[:time]
-
-
-def _prepared(
-    kind: CellKind, weights: CellWeights, inputs: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The projected input [T, B, G], the recurrent kernel [H, G] and its bias [G]."""
-    bias = tf.convert_to_tensor(weights.bias)
-    recurrent = tf.convert_to_tensor(weights.recurrent_kernel)
-    if kind.bias_rows == 1:
-        bias = tf.stack([bias, tf.zeros_like(bias)])
-    projected = _product(inputs, tf.convert_to_tensor(weights.kernel), bias[0])
-    return projected, recurrent, bias[1]
-
-
-def _product(inputs: tf.Tensor, matrix: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """[T, B, F] by [F, G] plus [G], as one product."""
+    ``is_exported``: with the gradient of TensorFlow, since a SavedModel cannot hold the one here.
+    """
+    kernel = tf.convert_to_tensor(weights.kernel)
+    bias, *product_bias = _biases(kind, tf.convert_to_tensor(weights.bias))
     time, batch = tf.unstack(tf.shape(inputs)[:2])
-    flat = tf.matmul(tf.reshape(inputs, [-1, matrix.shape[0]]), matrix)
-    return tf.reshape(tf.nn.bias_add(flat, bias), [time, batch, matrix.shape[1]])
+    flat = tf.matmul(tf.reshape(inputs, [-1, kernel.shape[0]]), kernel)
+    projected = tf.reshape(tf.nn.bias_add(flat, bias), [time, batch, kernel.shape[1]])
+    recurrent = tf.convert_to_tensor(weights.recurrent_kernel)
+    recurrence = _plain_recurrence(kind) if is_exported else _recurrence(kind)
+    hidden = recurrence(_turns(projected), recurrent, *product_bias)
+    return tf.reshape(hidden, [-1, batch, recurrent.shape[0]])[:time]
+
+
+def _biases(kind: CellKind, bias: tf.Tensor) -> Sequence[tf.Tensor]:
+    """The projected input's [G], and that of the product's last columns [H] if it has its own.
+
+    The bias of the product's other columns may as well be added to the input. A bias of the whole
+    product would make TensorFlow take one operation of oneDNN for both, which takes several times
+    as long where the matrices are small.
+    """
+    if kind.bias_rows == 1:
+        return (bias,)
+    of_input, of_product = tf.unstack(bias)
+    units = of_product.shape[0] // kind.gates
+    return of_input + tf.pad(of_product[:-units], [[0, units]]), of_product[-units:]
+
+
+def _turns(steps: tf.Tensor) -> tf.Tensor:
+    """[T, B, G] to [T / S, S, B, G], with zeros behind the last step."""
+    time, batch, width = tf.unstack(tf.shape(steps))
+    padded = tf.pad(steps, [[0, -time % STEPS_A_TURN], [0, 0], [0, 0]])
+    turns = tf.reshape(padded, [-1, STEPS_A_TURN, batch, width])
+    return tf.ensure_shape(turns, [None, STEPS_A_TURN, None, steps.shape[2]])
 
 
 def _recurrence(kind: CellKind) -> Callable[..., tf.Tensor]:
+    """Projected input [T / S, S, B, G], kernel [H, G] and bias to hidden states, [..., H]."""
+
     @tf.custom_gradient
     def recurrence(
-        projected: tf.Tensor, recurrent: tf.Tensor, bias: tf.Tensor
-    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[Any, ...]]]:
-        states, product = _forward(kind, projected, recurrent, bias)
+        projected: tf.Tensor, recurrent: tf.Tensor, *bias: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
+        kept = _forward(kind, projected, recurrent, bias)
 
-        def gradient(upstream: tf.Tensor) -> tuple[Any, ...]:
-            before = tuple(tf.pad(state[:-1], [[1, 0], [0, 0], [0, 0]]) for state in states)
-            factors = kind.factors(projected, before, states, product)
-            d_states = _backward(upstream, factors, recurrent)
-            return _weight_gradients(kind, d_states, factors, before[0])
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            d_projected, d_recurrent, d_bias = _backward(kind, upstream, kept, recurrent)
+            return (d_projected, d_recurrent, *[d_bias for _ in bias])
 
-        return states[0], gradient
+        return _hidden(kept), gradient
 
     result: Callable[..., tf.Tensor] = recurrence
     return result
 
 
+def _plain_recurrence(kind: CellKind) -> Callable[..., tf.Tensor]:
+    def recurrence(projected: tf.Tensor, recurrent: tf.Tensor, *bias: tf.Tensor) -> tf.Tensor:
+        return _hidden(_forward(kind, projected, recurrent, bias))
+
+    return recurrence
+
+
+def _hidden(kept: Kept) -> tf.Tensor:
+    return kept[0].stack()[:, _AFTER]
+
+
 def _forward(
-    kind: CellKind, projected: tf.Tensor, recurrent: tf.Tensor, bias: tf.Tensor
-) -> tuple[States, tf.Tensor]:
-    """All states [T, B, H] and recurrent products [T, B, G], first to last step."""
-    time, batch = tf.unstack(tf.shape(projected)[:2])
-    zeros = tf.zeros([batch, recurrent.shape[0]])
-    arrays = (*_arrays(kind.states, time, zeros), *_arrays(1, time, projected[0]))
+    kind: CellKind, projected: tf.Tensor, recurrent: tf.Tensor, bias: Sequence[tf.Tensor]
+) -> Kept:
+    """Runs all turns, first to last."""
+    turns, _, batch = tf.unstack(tf.shape(projected)[:3])
+    units = recurrent.shape[0]
 
-    def step(t: tf.Tensor, before: States, arrays: Any) -> tuple[Any, ...]:
-        product = tf.nn.bias_add(tf.matmul(before[0], recurrent), bias)
-        after = kind.step(tf.gather(projected, t), before, product)
-        return t + 1, after, _write(arrays, t, (*after, product))
+    def turn(t: tf.Tensor, before: States, kept: Kept) -> tuple[Any, ...]:
+        states, others = [before], []
+        for x in tf.unstack(tf.gather(projected, t), STEPS_A_TURN):
+            product = tf.matmul(states[-1][0], recurrent)
+            after, other = kind.step(x, states[-1], product, *bias)
+            states.append(after)
+            others.append(other)
+        found = (*zip(*states, strict=True), *zip(*others, strict=True))
+        return t + 1, states[-1], _write(kept, t, [tf.stack(one) for one in found])
 
-    start = (tf.constant(0), (zeros,) * kind.states, arrays)
-    loop = tf.while_loop(lambda t, *_: t < time, step, start, parallel_iterations=1)
-    *states, products = (array.stack() for array in loop[2])
-    return tuple(states), products
-
-
-def _backward(upstream: tf.Tensor, factors: Factors, recurrent: tf.Tensor) -> tf.Tensor:
-    """Gradients [T, B, G / H or 1, H] that the gates' factors are multiplied with."""
-    time, batch = tf.unstack(tf.shape(upstream)[:2])
-    gates, units = factors.gates.shape[2:]
-    zeros = tf.zeros([batch, units])
-    has_memory = factors.inner.shape[-1] > 0
-    arrays = _arrays(2 if has_memory else 1, time, zeros)
-
-    def step(t: tf.Tensor, d_hidden: tf.Tensor, d_memory: Any, arrays: Any) -> tuple[Any, ...]:
-        d_hidden = d_hidden + tf.gather(upstream, t)
-        seen: States = (d_hidden,)
-        if has_memory:
-            d_memory = d_memory + d_hidden * tf.gather(factors.inner, t)
-            seen = (d_hidden, d_memory)
-        d_gates = _spread(seen, gates, axis=1) * tf.gather(factors.gates, t)
-        d_product = tf.reshape(d_gates, [-1, gates * units])
-        past = tf.matmul(d_product, recurrent, transpose_b=True)
-        if has_memory:
-            d_memory = d_memory * tf.gather(factors.carry, t)
-        elif gates > 1:
-            past = past + d_hidden * tf.gather(factors.carry, t)
-        return t - 1, past, d_memory, _write(arrays, t, seen)
-
-    loop = tf.while_loop(
-        lambda t, *_: t >= 0, step, (time - 1, zeros, zeros, arrays), parallel_iterations=1
-    )
-    return _spread(tuple(array.stack() for array in loop[3]), gates, axis=2)
+    kept = tuple(_array(turns, units) for _ in range(kind.states + kind.kept))
+    start = (tf.constant(0), (tf.zeros([batch, units]),) * kind.states, kept)
+    loop = tf.while_loop(lambda t, *_: t < turns, turn, start, parallel_iterations=1)
+    written: Kept = loop[2]
+    return written
 
 
-def _spread(seen: States, gates: int, axis: int) -> tf.Tensor:
-    """Along ``axis``, the gradient that each gate sees: the memory's, for the output the hidden."""
+def _backward(
+    kind: CellKind, upstream: tf.Tensor, kept: Kept, recurrent: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Gradients for projected [T / S, S, B, G], recurrent [H, G] and the product's bias [H]."""
+    turns, _, batch = tf.unstack(tf.shape(upstream)[:3])
+    units, width = recurrent.shape
+
+    def turn(t: tf.Tensor, d_states: States, sums: Any, arrays: Kept) -> tuple[Any, ...]:
+        found = [one.read(t) for one in kept]
+        states, others = found[: kind.states], found[kind.states :]
+        before, after = ([state[some] for state in states] for some in (_BEFORE, _AFTER))
+        factors = kind.factors(before, after, *others)
+        steps = _back(kind, tf.gather(upstream, t), d_states, factors, recurrent)
+        flat = tf.reshape(steps.d_product, [-1, width])
+        d_recurrent = tf.matmul(tf.reshape(before[0], [-1, units]), flat, transpose_a=True)
+        sums = (sums[0] + d_recurrent, sums[1] + tf.reduce_sum(flat[:, -units:], 0))
+        return t - 1, steps.d_states, sums, _write(arrays, t, [steps.d_projected])
+
+    sums = (tf.zeros([units, width]), tf.zeros([units]))
+    nothing = (tf.zeros([batch, units]),) * kind.states
+    start = (turns - 1, nothing, sums, (_array(turns, width),))
+    loop = tf.while_loop(lambda t, *_: t >= 0, turn, start, parallel_iterations=1)
+    return loop[3][0].stack(), *loop[2]
+
+
+class _Gradients(NamedTuple):
+    """Of a turn."""
+
+    d_states: States
+    """For the states before it."""
+    d_product: tf.Tensor
+    """For the recurrent products, [S, B, G]."""
+    d_projected: tf.Tensor
+    """For the projected input, [S, B, G]."""
+
+
+def _back(
+    kind: CellKind, upstream: tf.Tensor, d_states: States, factors: Factors, recurrent: tf.Tensor
+) -> _Gradients:
+    """The steps of a turn, last to first."""
+    steps = zip(*(tf.unstack(one, STEPS_A_TURN) for one in (upstream, *factors)), strict=True)
+    width = recurrent.shape[1]
+    spreads, d_products = [], []
+    for d_output, gates, _, carry, inner in reversed(list(steps)):
+        d_hidden, *d_memory = d_states
+        seen: States = (d_hidden + d_output,)
+        if d_memory:
+            seen = (*seen, d_memory[0] + seen[0] * inner)
+        spreads.append(_spread(seen, kind.gates))
+        d_products.append(tf.reshape(spreads[-1] * gates, [-1, width]))
+        past = tf.matmul(d_products[-1], recurrent, transpose_b=True)
+        carried = seen[-1] * carry
+        d_states = (past, carried) if d_memory else (past + carried,)
+    d_product = tf.stack(d_products[::-1])
+    if factors.inputs is factors.gates:
+        return _Gradients(d_states, d_product, d_product)
+    d_projected = tf.reshape(tf.stack(spreads[::-1]) * factors.inputs, tf.shape(d_product))
+    return _Gradients(d_states, d_product, d_projected)
+
+
+def _spread(seen: States, gates: int) -> tf.Tensor:
+    """[B, G / H, H], the gradient that each gate sees: the memory's, for the output the hidden."""
     if len(seen) == 1:
-        return tf.expand_dims(seen[0], axis)
+        return seen[0][:, tf.newaxis]
     hidden, memory = seen
-    return tf.stack([memory] * (gates - 1) + [hidden], axis)
+    return tf.stack([memory] * (gates - 1) + [hidden], 1)
 
 
-def _weight_gradients(
-    kind: CellKind, d_states: tf.Tensor, factors: Factors, hidden_before: tf.Tensor
-) -> tuple[Any, ...]:
-    """For projected [T, B, G], recurrent [H, G] and bias [G]."""
-    time, batch = tf.unstack(tf.shape(hidden_before)[:2])
-    units = hidden_before.shape[2]
-    width = kind.gates * units
-    d_product = tf.reshape(d_states * factors.gates, [-1, width])
-    d_recurrent = tf.matmul(tf.reshape(hidden_before, [-1, units]), d_product, transpose_a=True)
-    d_projected = tf.reshape(d_states * factors.inputs, [time, batch, width])
-    return d_projected, d_recurrent, tf.reduce_sum(d_product, 0)
+def _array(turns: tf.Tensor, width: int) -> tf.TensorArray:
+    return tf.TensorArray(tf.float32, turns, element_shape=[None, None, width])
 
 
-def _arrays(count: int, time: tf.Tensor, like: tf.Tensor) -> tuple[tf.TensorArray, ...]:
-    return tuple(tf.TensorArray(tf.float32, time, element_shape=like.shape) for _ in range(count))
-
-
-def _write(arrays: Any, t: tf.Tensor, values: States) -> tuple[Any, ...]:
+def _write(arrays: Kept, t: tf.Tensor, values: Sequence[tf.Tensor]) -> Kept:
     return tuple(array.write(t, value) for array, value in zip(arrays, values, strict=True))
