@@ -26,7 +26,7 @@ class Model(Protocol):
         """Updates the variables and the global step; the loss, a float32 scalar."""
 
     def gradient_sums(self, features: Features, labels: Any, draw: tf.Tensor) -> tf.Tensor:
-        """What adds up over the batches of many replicas; float32 [S].
+        """What adds up over the batches of many replicas; float32 [S], the first number 1.
 
         ``draw`` is the int64 number that random numbers are drawn by. A batch may have no rows.
         """

@@ -33,14 +33,14 @@ def run_layer(
 
     ``is_exported``: with the gradient of TensorFlow, since a SavedModel cannot hold the one here.
     """
-    kernel = tf.convert_to_tensor(weights.kernel)
-    bias, *product_bias = _biases(kind, tf.convert_to_tensor(weights.bias))
     time, batch = tf.unstack(tf.shape(inputs)[:2])
-    flat = tf.matmul(tf.reshape(inputs, [-1, kernel.shape[0]]), kernel)
-    projected = tf.reshape(tf.nn.bias_add(flat, bias), [time, batch, kernel.shape[1]])
+    bias, *product_bias = _biases(kind, tf.convert_to_tensor(weights.bias))
+    # The bias is the weight of one more input, which is always 1.
+    inputs = tf.concat([inputs, tf.ones([time, batch, 1])], 2)
+    kernel = tf.concat([weights.kernel, bias[tf.newaxis]], 0)
     recurrent = tf.convert_to_tensor(weights.recurrent_kernel)
     recurrence = _plain_recurrence(kind) if is_exported else _recurrence(kind)
-    hidden = recurrence(_turns(projected), recurrent, *product_bias)
+    hidden = recurrence(_turns(inputs), kernel, recurrent, *product_bias)
     return tf.reshape(hidden, [-1, batch, recurrent.shape[0]])[:time]
 
 
@@ -59,7 +59,7 @@ def _biases(kind: CellKind, bias: tf.Tensor) -> Sequence[tf.Tensor]:
 
 
 def _turns(steps: tf.Tensor) -> tf.Tensor:
-    """[T, B, G] to [T / S, S, B, G], with zeros behind the last step."""
+    """[T, B, F] to [T / S, S, B, F], with zeros behind the last step."""
     time, batch, width = tf.unstack(tf.shape(steps))
     padded = tf.pad(steps, [[0, -time % STEPS_A_TURN], [0, 0], [0, 0]])
     turns = tf.reshape(padded, [-1, STEPS_A_TURN, batch, width])
@@ -67,17 +67,18 @@ def _turns(steps: tf.Tensor) -> tf.Tensor:
 
 
 def _recurrence(kind: CellKind) -> Callable[..., tf.Tensor]:
-    """Projected input [T / S, S, B, G], kernel [H, G] and bias to hidden states, [..., H]."""
+    """Inputs [T / S, S, B, F], kernels [F, G] and [H, G], and bias to hidden states, [..., H]."""
 
     @tf.custom_gradient
     def recurrence(
-        projected: tf.Tensor, recurrent: tf.Tensor, *bias: tf.Tensor
+        inputs: tf.Tensor, kernel: tf.Tensor, recurrent: tf.Tensor, *bias: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
-        kept = _forward(kind, projected, recurrent, bias)
+        kept = _forward(kind, inputs, kernel, recurrent, bias)
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            d_projected, d_recurrent, d_bias = _backward(kind, upstream, kept, recurrent)
-            return (d_projected, d_recurrent, *[d_bias for _ in bias])
+            d_projected, sums = _backward(kind, upstream, inputs, kept, recurrent)
+            d_inputs = tf.matmul(d_projected, kernel, transpose_b=True)
+            return (d_inputs, *sums[: 2 + len(bias)])
 
         return _hidden(kept), gradient
 
@@ -86,8 +87,10 @@ def _recurrence(kind: CellKind) -> Callable[..., tf.Tensor]:
 
 
 def _plain_recurrence(kind: CellKind) -> Callable[..., tf.Tensor]:
-    def recurrence(projected: tf.Tensor, recurrent: tf.Tensor, *bias: tf.Tensor) -> tf.Tensor:
-        return _hidden(_forward(kind, projected, recurrent, bias))
+    def recurrence(
+        inputs: tf.Tensor, kernel: tf.Tensor, recurrent: tf.Tensor, *bias: tf.Tensor
+    ) -> tf.Tensor:
+        return _hidden(_forward(kind, inputs, kernel, recurrent, bias))
 
     return recurrence
 
@@ -97,15 +100,20 @@ def _hidden(kept: Kept) -> tf.Tensor:
 
 
 def _forward(
-    kind: CellKind, projected: tf.Tensor, recurrent: tf.Tensor, bias: Sequence[tf.Tensor]
+    kind: CellKind,
+    inputs: tf.Tensor,
+    kernel: tf.Tensor,
+    recurrent: tf.Tensor,
+    bias: Sequence[tf.Tensor],
 ) -> Kept:
     """Runs all turns, first to last."""
-    turns, _, batch = tf.unstack(tf.shape(projected)[:3])
-    units = recurrent.shape[0]
+    turns, _, batch = tf.unstack(tf.shape(inputs)[:3])
+    units, width = recurrent.shape
 
     def turn(t: tf.Tensor, before: States, kept: Kept) -> tuple[Any, ...]:
         states, others = [before], []
-        for x in tf.unstack(tf.gather(projected, t), STEPS_A_TURN):
+        projected = tf.matmul(_flat(tf.gather(inputs, t)), kernel)
+        for x in tf.unstack(tf.reshape(projected, [STEPS_A_TURN, batch, width])):
             product = tf.matmul(states[-1][0], recurrent)
             after, other = kind.step(x, states[-1], product, *bias)
             states.append(after)
@@ -121,9 +129,9 @@ def _forward(
 
 
 def _backward(
-    kind: CellKind, upstream: tf.Tensor, kept: Kept, recurrent: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Gradients for projected [T / S, S, B, G], recurrent [H, G] and the product's bias [H]."""
+    kind: CellKind, upstream: tf.Tensor, inputs: tf.Tensor, kept: Kept, recurrent: tf.Tensor
+) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+    """Gradients for the projected input [T / S, S, B, G]; for kernels and the product's bias."""
     turns, _, batch = tf.unstack(tf.shape(upstream)[:3])
     units, width = recurrent.shape
 
@@ -133,16 +141,25 @@ def _backward(
         before, after = ([state[some] for state in states] for some in (_BEFORE, _AFTER))
         factors = kind.factors(before, after, *others)
         steps = _back(kind, tf.gather(upstream, t), d_states, factors, recurrent)
-        flat = tf.reshape(steps.d_product, [-1, width])
-        d_recurrent = tf.matmul(tf.reshape(before[0], [-1, units]), flat, transpose_a=True)
-        sums = (sums[0] + d_recurrent, sums[1] + tf.reduce_sum(flat[:, -units:], 0))
+        d_product = _flat(steps.d_product)
+        made = (
+            tf.matmul(_flat(tf.gather(inputs, t)), _flat(steps.d_projected), transpose_a=True),
+            tf.matmul(_flat(before[0]), d_product, transpose_a=True),
+            tf.reduce_sum(d_product[:, -units:], 0),
+        )
+        sums = tuple(map(tf.add, sums, made))
         return t - 1, steps.d_states, sums, _write(arrays, t, [steps.d_projected])
 
-    sums = (tf.zeros([units, width]), tf.zeros([units]))
+    sums = tuple(tf.zeros(shape) for shape in ([inputs.shape[3], width], [units, width], [units]))
     nothing = (tf.zeros([batch, units]),) * kind.states
     start = (turns - 1, nothing, sums, (_array(turns, width),))
     loop = tf.while_loop(lambda t, *_: t >= 0, turn, start, parallel_iterations=1)
-    return loop[3][0].stack(), *loop[2]
+    return loop[3][0].stack(), loop[2]
+
+
+def _flat(steps: tf.Tensor) -> tf.Tensor:
+    """[S, B, N] to [S * B, N]."""
+    return tf.reshape(steps, [-1, steps.shape[2]])
 
 
 class _Gradients(NamedTuple):

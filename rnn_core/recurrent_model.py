@@ -30,7 +30,7 @@ logger = logging.getLogger("rnn_core")
 
 _LENGTHS_TAG: Final = "rnn_model/sequence_input_layer/sequence_length"
 
-_SUMS_BEFORE: Final = 3
+_COUNTS: Final = 4
 """The numbers that come before the gradients in ``gradient_sums``."""
 
 
@@ -82,27 +82,30 @@ class RecurrentModel:
 
     def train_step(self, features: Features, labels: Any, global_step: tf.Variable) -> tf.Tensor:
         """One step of the optimizer along the gradient of the loss; gives the loss."""
-        losses, gradients = self._gradients(features, labels, global_step)
+        losses, tape = self._watched_losses(features, labels, global_step)
+        gradients = tape.gradient(losses.reduced, self._trainable)
         rows, weighted = tf.size(losses.per_example), tf.math.count_nonzero(losses.weights)
         self._move(gradients, losses.reduced, rows, weighted, global_step)
         return losses.reduced
 
     def gradient_sums(self, features: Features, labels: Any, draw: tf.Tensor) -> tf.Tensor:
-        """Examples, those with a weight, the loss and the gradients, as sums over the examples."""
-        losses, gradients = self._gradients(features, labels, draw)
+        """1 for the batch, its examples, those with a weight, their loss, and its gradients."""
+        losses, tape = self._watched_losses(features, labels, draw)
         examples = tf.cast(tf.size(losses.per_example), tf.float32)
         factor = examples if self._is_mean else tf.ones([])
+        gradients = tape.gradient(losses.reduced, self._trainable, output_gradients=factor)
         self._parts = packing.layout(gradients, self._trainable)
         weighted = tf.math.count_nonzero(losses.weights, dtype=tf.float32)
-        head = tf.stack([examples, weighted, losses.reduced * factor])
-        return tf.concat([head, packing.pack(gradients, self._trainable, factor)], 0)
+        counts = tf.stack([1.0, examples, weighted, losses.reduced * factor])
+        return packing.pack(counts, gradients, self._trainable)
 
     def apply_sums(self, sums: tf.Tensor, global_step: tf.Variable) -> tf.Tensor:
         """One step along the gradient of the loss over all examples; gives that loss."""
-        examples, weighted, loss = tf.unstack(sums[:_SUMS_BEFORE])
+        counts, *pieces = packing.split(sums, _COUNTS, self._parts)
+        _, examples, weighted, loss = tf.unstack(counts)
         divisor = tf.maximum(examples, 1.0) if self._is_mean else tf.ones([])
         loss = loss / divisor
-        gradients = packing.unpack(sums[_SUMS_BEFORE:], self._parts, divisor)
+        gradients = packing.unpack(pieces, self._parts, divisor)
         self._move(gradients, loss, examples, weighted, global_step)
         return loss
 
@@ -110,16 +113,16 @@ class RecurrentModel:
     def _is_mean(self) -> bool:
         return getattr(self._head, "loss_reduction", SUM_OVER_BATCH_SIZE) != SUM
 
-    def _gradients(
+    def _watched_losses(
         self, features: Features, labels: Any, draw: tf.Tensor
-    ) -> tuple[Losses, list[Any]]:
+    ) -> tuple[Losses, tf.GradientTape]:
         named = named_features(features)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._trainable)
             output = self._network(named, draw)
             losses = self._head.losses(*self._examples(named, labels, output))
         self._leave_summary(losses.reduced, output.lengths)
-        return losses, tape.gradient(losses.reduced, self._trainable)
+        return losses, tape
 
     def _move(
         self,

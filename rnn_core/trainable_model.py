@@ -32,7 +32,7 @@ class TrainableModel:
         self.run: Callable[..., Any] = self._traced
         self._step = self._own_step if replicas is None else self._shared_step
         self.sums_size = 0
-        """S + 1: the numbers that replicas exchange in a step, known once it was traced."""
+        """S: the numbers that replicas exchange in a step, known once it was traced."""
 
     def _keep_summaries(self) -> None:
         self.model.keep_summaries()
@@ -88,19 +88,19 @@ class TrainableModel:
         moved = total[0] > 0
         return moved, tf.cond(
             moved,
-            lambda: self.model.apply_sums(total[1:], self.global_step),
+            lambda: self.model.apply_sums(total, self.global_step),
             lambda: loss,
         )
 
     def _sums(self, element: Any, replica: int) -> tf.Tensor:
-        """float32 [1 + S]: 1 and the sums of the model, or zeros without a batch."""
+        """float32 [S]: the sums of the model, or zeros without a batch."""
         replicas = self.replicas
         number = replicas.worker * replicas.local_count + replica
         draw = self.global_step * replicas.local_count * replicas.worker_count + number
 
         def sums() -> tf.Tensor:
             features, labels = split(element.get_value())
-            found = tf.concat([[1.0], self.model.gradient_sums(features, labels, draw)], 0)
+            found = self.model.gradient_sums(features, labels, draw)
             self.sums_size = found.shape[0]
             return found
 

@@ -12,6 +12,7 @@ Buffers are added in the order of the workers, so that all get the same sum to t
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import struct
@@ -27,6 +28,7 @@ from rnn_core.types import Array
 
 _HEADER: Final = struct.Struct("!QQ")
 """What begins a message: the number of the exchange, and the bytes that follow."""
+_AWAKE_SECONDS: Final = 0.003
 
 
 class ExchangeError(RuntimeError):
@@ -82,11 +84,9 @@ class Exchange:
         return total.reshape(np.shape(own))
 
     def _sum_of_two(self, own: Array) -> Array:
-        rows = np.empty([2, own.size], own.dtype)
-        rows[self._worker] = own
-        other = 1 - self._worker
-        self._swap({other: own}, {other: rows[other]})
-        return rows[0] + rows[1]
+        other, taken = 1 - self._worker, np.empty_like(own)
+        self._swap({other: own}, {other: taken})
+        return np.add(own, taken, out=taken)
 
     def _sum_of_many(self, own: Array) -> Array:
         bounds = [own.size * place // self._count for place in range(self._count + 1)]
@@ -114,19 +114,34 @@ class Exchange:
 
 
 def _finish(messages: Mapping[int, _Message], limit_seconds: float) -> None:
-    deadline = time.monotonic() + limit_seconds
+    began = time.monotonic()
     waiting = {number: one for number, one in messages.items() if not one.advance()}
     while waiting:
-        poll = select.poll()
-        for number, one in waiting.items():
-            poll.register(number, one.events)
-        ready = poll.poll(max(0.0, 1000 * (deadline - time.monotonic())))
-        if not ready:
-            names = ", ".join(one.name for one in waiting.values())
-            raise ExchangeError(f"no answer of {names} in {limit_seconds:g} s")
-        for number, _ in ready:
+        for number in _ready(waiting, time.monotonic() - began, limit_seconds):
             if waiting[number].advance():
                 del waiting[number]
+
+
+def _ready(
+    waiting: Mapping[int, _Message], waited_seconds: float, limit_seconds: float
+) -> list[int]:
+    """The connections that can go on; first without sleep, since to be woken takes longer than the
+    others usually do, but so that other threads get their turn on this core.
+
+    Raises:
+        ExchangeError: there was none in time.
+    """
+    poll = select.poll()
+    for number, one in waiting.items():
+        poll.register(number, one.events)
+    if waited_seconds < _AWAKE_SECONDS:
+        os.sched_yield()
+        return [number for number, _ in poll.poll(0)]
+    ready = poll.poll(max(0.0, 1000 * (limit_seconds - waited_seconds)))
+    if not ready:
+        names = ", ".join(one.name for one in waiting.values())
+        raise ExchangeError(f"no answer of {names} in {limit_seconds:g} s")
+    return [number for number, _ in ready]
 
 
 class _Message:

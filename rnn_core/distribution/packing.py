@@ -49,14 +49,14 @@ def _kind(gradient: Any) -> type[Any] | None:
 
 
 def pack(
-    gradients: Sequence[Any], variables: Sequence[tf.Variable], factor: tf.Tensor
+    counts: tf.Tensor, gradients: Sequence[Any], variables: Sequence[tf.Variable]
 ) -> tf.Tensor:
-    """float32 [P]: the gradients times ``factor``, one after the other."""
-    numbers: list[tf.Tensor] = []
+    """float32 [C + P]: the counts [C], and the gradients one after the other."""
+    numbers = [counts]
     for gradient, variable in zip(gradients, variables, strict=True):
         if gradient is None:
             continue
-        numbers.append(tf.reshape(to_dense(gradient, variable), [-1]) * factor)
+        numbers.append(tf.reshape(to_dense(gradient, variable), [-1]))
         if isinstance(gradient, tf.IndexedSlices):
             numbers.append(_touched(gradient, variable.shape[0]))
     return tf.concat(numbers, 0)
@@ -68,9 +68,14 @@ def _touched(gradient: tf.IndexedSlices, rows: int) -> tf.Tensor:
     return tf.math.unsorted_segment_sum(ones, gradient.indices, rows)
 
 
-def unpack(total: tf.Tensor, parts: Sequence[Part], divisor: tf.Tensor) -> list[Any]:
-    """The gradients out of a sum of buffers, divided by ``divisor``."""
-    pieces = tf.split(total, [part.size for part in parts])
+def split(total: tf.Tensor, counts: int, parts: Sequence[Part]) -> list[tf.Tensor]:
+    """A sum of buffers as its counts [``counts``] and a piece for each gradient, at once."""
+    pieces: list[tf.Tensor] = tf.split(total, [counts, *(part.size for part in parts)])
+    return pieces
+
+
+def unpack(pieces: Sequence[tf.Tensor], parts: Sequence[Part], divisor: tf.Tensor) -> list[Any]:
+    """The gradients out of the pieces of a sum, divided by ``divisor``."""
     return [_gradient(piece, part, divisor) for piece, part in zip(pieces, parts, strict=True)]
 
 

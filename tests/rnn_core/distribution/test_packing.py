@@ -9,7 +9,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnn_core.distribution.packing import layout, pack, unpack
+from rnn_core.distribution.packing import layout, pack, split, unpack
 
 
 def _variables() -> list[tf.Variable]:
@@ -20,33 +20,34 @@ def _rows(values: Any, indices: list[int]) -> tf.IndexedSlices:
     return tf.IndexedSlices(tf.constant(values), tf.constant(indices, tf.int64))
 
 
-def _there_and_back(buffers: list[list[Any]], factors: list[float], divisor: float) -> list[Any]:
-    variables = _variables()
-    total = tf.add_n(
-        [pack(one, variables, tf.constant(f)) for one, f in zip(buffers, factors, strict=True)]
-    )
-    return unpack(total, layout(buffers[0], variables), tf.constant(divisor))
+def _there_and_back(buffers: list[list[Any]], divisor: float) -> list[Any]:
+    variables, counts = _variables(), tf.constant([1.0, 2.0])
+    total = tf.add_n([pack(counts, one, variables) for one in buffers])
+    parts = layout(buffers[0], variables)
+    summed, *pieces = split(total, 2, parts)
+    np.testing.assert_array_equal(summed, len(buffers) * counts)
+    return unpack(pieces, parts, tf.constant(divisor))
 
 
 def test_a_sum_of_buffers_is_the_sum_of_the_gradients() -> None:
     first = [tf.ones([2, 3]), None, tf.constant([1.0, 2.0, 3.0])]
     second = [2 * tf.ones([2, 3]), None, tf.constant([4.0, 4.0, 4.0])]
-    matrix, none, vector = _there_and_back([first, second], [1.0, 3.0], 2.0)
+    matrix, none, vector = _there_and_back([first, second], 2.0)
     assert none is None
-    np.testing.assert_allclose(matrix, 3.5 * np.ones([2, 3]))
-    np.testing.assert_allclose(vector, [6.5, 7.0, 7.5])
+    np.testing.assert_allclose(matrix, 1.5 * np.ones([2, 3]))
+    np.testing.assert_allclose(vector, [2.5, 3.0, 3.5])
 
 
 def test_rows_come_back_once_each_and_untouched_ones_not_at_all() -> None:
     first = [None, _rows([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]], [1, 3, 1]), None]
     second = [None, _rows([[5.0, 5.0]], [3]), None]
-    _, rows, _ = _there_and_back([first, second], [1.0, 1.0], 1.0)
+    _, rows, _ = _there_and_back([first, second], 1.0)
     assert rows.indices.numpy().tolist() == [1, 3]
     assert rows.values.numpy().tolist() == [[4.0, 4.0], [7.0, 7.0]]
 
 
 def test_a_row_whose_gradient_is_zero_is_touched_all_the_same() -> None:
-    _, rows, _ = _there_and_back([[None, _rows([[0.0, 0.0]], [2]), None]], [1.0], 1.0)
+    _, rows, _ = _there_and_back([[None, _rows([[0.0, 0.0]], [2]), None]], 1.0)
     assert rows.indices.numpy().tolist() == [2]
 
 
@@ -55,9 +56,9 @@ def test_a_row_whose_gradient_is_zero_is_touched_all_the_same() -> None:
 def test_parts_of_a_batch_give_the_mean_gradient_of_the_whole(
     sizes: list[int], random: Any
 ) -> None:
-    """A replica's mean gradient times its examples, over all examples."""
+    """The sum of each replica's gradients, over all examples."""
     examples = [np.float32([[random.uniform(-1, 1)] * 3] * 2) for _ in range(sum(sizes))]
     parts = np.split(np.stack(examples), np.cumsum(sizes)[:-1])
-    means = [[tf.constant(part.mean(0)), None, None] for part in parts]
-    found = _there_and_back(means, [float(size) for size in sizes], float(sum(sizes)))[0]
+    sums = [[tf.constant(part.sum(0)), None, None] for part in parts]
+    found = _there_and_back(sums, float(sum(sizes)))[0]
     np.testing.assert_allclose(found, np.mean(examples, 0), atol=1e-6)
