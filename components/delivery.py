@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 
-from components.journal import Cursor, Event, Journal
+from components.journal import AwayError, Cursor, Event, Journal
 from components.mlflow_client import MlflowClient, connect, ensure_experiment, quoted
 from components.mlflow_errors import broken_connection, first_line, is_final, reason
 from components.mlflow_events import APPLY, GoneError, run_tags
@@ -20,10 +20,6 @@ ATTEMPTS = 5
 """How often an event may fail while the server answers other questions."""
 
 _LOG = logging.getLogger("rnnflow")
-
-
-class AwayError(Exception):
-    """The server does not answer now; it may later. Never leaves the tracking modules."""
 
 
 class Delivery:

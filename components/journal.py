@@ -15,11 +15,16 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
 
 from components.artifacts import storage_errors, write_atomically
 
 Event: TypeAlias = dict[str, Any]
 """``event`` is its kind, ``key`` names the run it belongs to; the rest depends on the kind."""
+
+
+class AwayError(Exception):
+    """The server does not answer now; it may later. Never leaves the tracking modules."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +95,14 @@ class Journal:
         with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def without_credentials(uri: str) -> str:
+    """The address of a server as it may be written to a file or a log."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _parsed(line: bytes) -> Event:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
 
 import requests
 
 from components.errors import RegistryError, RnnflowError
+from components.journal import without_credentials
 from components.mlflow_client import MlflowException
 
 _DENIED_CODES = frozenset({"CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED", "UNAUTHENTICATED"})
@@ -83,11 +83,3 @@ def first_line(error: BaseException) -> str:
     """The first line of an error, short enough for one line of a log."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:300]
-
-
-def without_credentials(uri: str) -> str:
-    """The address as it may be written to a file or a log."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -5,31 +5,32 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from components.delivery import AwayError, Delivery
-from components.journal import Event, Journal
+from components.delivery import Delivery
+from components.journal import AwayError, Event, Journal, without_credentials
 from components.mlflow_client import MlflowClient, connect, find_experiment, quoted
-from components.mlflow_errors import reason, without_credentials
-
-WORK_DIR_TAG = "rnnflow.work_dir"
-STATUS_TAG = "rnnflow.status"
+from components.mlflow_errors import reason
+from components.tracking import STATUS_TAG, WORK_DIR_TAG
 
 _LOG = logging.getLogger("rnnflow")
 
 
-def replay_pending(runs_directory: Path, tracking_uri: str | None = None) -> int:
+def replay_pending(
+    runs_directory: Path, tracking_uri: str | None = None, current: Path | None = None
+) -> int:
     """Sends what the journals of earlier runs, ``<runs_directory>/*/tracking.jsonl``, still hold.
 
     Args:
       runs_directory: where the runs of a work directory are.
       tracking_uri: used instead of a journal's own address where the two differ only in the user
         and password, which no journal keeps.
+      current: the journal of the run that starts, which is left alone.
 
     Returns:
       The events that are still unsent. A server that is away is asked once, and only logged.
     """
     away: set[str] = set()
     unsent = 0
-    for path in sorted(runs_directory.glob("*/tracking.jsonl")):
+    for path in sorted(set(runs_directory.glob("*/tracking.jsonl")) - {current}):
         journal = Journal(path)
         waiting = journal.unsent()
         opening = next((event for event, _ in journal.read()), {})
@@ -69,8 +70,8 @@ def _replay(
 def mark_killed_runs(tracking_uri: str, experiment: str, work_dir: Path) -> int:
     """Ends, as KILLED, the runs of this work directory that a kill left RUNNING; counts them.
 
-    Call it at the start of a run, behind ``replay_pending`` and before the first ``start_run``,
-    by the one that holds the work directory. A server that is away is only logged.
+    Call it at the start of a run, behind ``replay_pending`` and before the server is told of that
+    run, by the one that holds the work directory. A server that is away is only logged.
     """
     try:
         client = connect(tracking_uri)

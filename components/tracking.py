@@ -2,8 +2,8 @@
 
 A ``Tracker`` belongs to one pipeline run and holds its MLflow runs by a key: ``pipeline`` for the
 parent, the name of a stage for each nested one. A server that is away never stops the pipeline:
-what it missed stays in the journal, and ``replay_pending`` sends it at the next start.
-``components.recovery`` has what a start does about earlier runs.
+what it missed stays in the journal, and is sent at the next start: ``components.recovery`` has what
+a start does about earlier runs.
 """
 
 from __future__ import annotations
@@ -13,14 +13,11 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from components.delivery import AwayError, Delivery
-from components.journal import Event, Journal
-from components.mlflow_errors import without_credentials
-from components.recovery import STATUS_TAG, WORK_DIR_TAG, mark_killed_runs, replay_pending
+from components.journal import AwayError, Event, Journal, without_credentials
 from components.tracked_values import (
     PARAMS_A_BATCH,
     POINTS_A_BATCH,
@@ -31,18 +28,21 @@ from components.tracked_values import (
     safe_name,
 )
 
+if TYPE_CHECKING:
+    from components.delivery import Delivery
+
 __all__ = [
     "STATUS_TAG",
     "WORK_DIR_TAG",
     "Point",
     "RunStatus",
     "Tracker",
-    "mark_killed_runs",
-    "replay_pending",
 ]
 
 RunStatus: TypeAlias = Literal["FINISHED", "FAILED", "KILLED"]
 
+WORK_DIR_TAG = "rnnflow.work_dir"
+STATUS_TAG = "rnnflow.status"
 PATIENCE_SECONDS = 10.0
 """Time that one run may lose to a server that is away before only ``flush`` asks it again."""
 FOLLOW_SECONDS = 1.0
@@ -59,13 +59,23 @@ class Tracker:
         continued.
       tracking_uri: any address that MLflow takes.
       experiment: name of the MLflow experiment; it is made if it is missing.
+      on_record: called when there is something to ``send``. Without it, all is sent at once.
     """
 
-    def __init__(self, journal: Path, tracking_uri: str, experiment: str) -> None:
+    def __init__(
+        self,
+        journal: Path,
+        tracking_uri: str,
+        experiment: str,
+        on_record: Callable[[], None] | None = None,
+    ) -> None:
         self._journal = Journal(journal)
         self._tracking_uri = tracking_uri
-        self._delivery = Delivery(self._journal, tracking_uri, experiment)
+        self._experiment = experiment
+        self._on_record = on_record
+        self._delivery: Delivery | None = None
         self._lock = threading.RLock()
+        self._sending = threading.Lock()
         self._histories: dict[tuple[str, str], Path] = {}
         self._offsets: dict[tuple[str, str], int] = {}
         self._followed_at = -math.inf
@@ -162,8 +172,13 @@ class Tracker:
         with self._lock:
             for key in {key for key, _ in self._histories}:
                 self._take_up(key)
+        self.send()
+        return self._journal.unsent()
+
+    def send(self) -> None:
+        """Sends what is unsent. Any thread may call it; a server that is away is only logged."""
+        with self._sending:
             self._send()
-            return self._journal.unsent()
 
     def run_id(self, key: str) -> str | None:
         """The id of the MLflow run; None as long as the server has not made it."""
@@ -191,15 +206,16 @@ class Tracker:
     def _record(self, *events: Event, ask_again: bool = False) -> None:
         if not events:
             return
-        with self._lock:
-            self._journal.append(events)
-            if ask_again or not self._away:
-                self._send()
+        self._journal.append(events)
+        if self._on_record is not None:
+            self._on_record()
+        elif ask_again or not self._away:
+            self.send()
 
     def _send(self) -> None:
         began = time.monotonic()
         try:
-            sent = self._delivery.send()
+            sent = self._delivered()
         except AwayError as error:
             self._lost_seconds += time.monotonic() - began
             self._warn(error)
@@ -208,6 +224,14 @@ class Tracker:
         if self._away and sent:
             _LOG.info("The tracking server answers again: %d kept events were sent.", sent)
         self._away = False
+
+    def _delivered(self) -> int:
+        # Here, so that it is the thread that sends which waits for the import of MLflow.
+        from components.delivery import Delivery
+
+        if self._delivery is None:
+            self._delivery = Delivery(self._journal, self._tracking_uri, self._experiment)
+        return self._delivery.send()
 
     def _warn(self, error: AwayError) -> None:
         if self._away:

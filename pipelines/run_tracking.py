@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,32 +12,66 @@ from prefect.runtime import flow_run
 
 from components import tracking
 from components.artifacts import Rows
+from components.lingering import Lingering
 from pipelines.config import PipelineConfig, flatten
 from pipelines.provenance import provenance_tags
 from pipelines.records import StageRecord
 from pipelines.work_directory import CONFIG, JOURNAL, Status, WorkDirectory
 
+LINGER_SECONDS = 5.0
+"""How long MLflow's picture of a run may be behind, at most, while its server answers."""
+
 _PARENT = "pipeline"
 
 
 class RunTracking:
-    """What one run tells MLflow. A server that is away loses nothing and stops nothing."""
+    """What one run tells MLflow. A server that is away loses nothing and stops nothing.
 
-    def __init__(self, work: WorkDirectory, run_id: str, config: PipelineConfig) -> None:
-        tracking.replay_pending(work.runs, work.tracking_uri)
-        tracking.mark_killed_runs(work.tracking_uri, config.name, work.root)
+    All is on disk at once, and the server is told by a thread of its own, some seconds later: a
+    stage waits neither for the server nor for the import of MLflow.
+    """
+
+    def __init__(
+        self,
+        work: WorkDirectory,
+        run_id: str,
+        config: PipelineConfig,
+        linger_seconds: float = LINGER_SECONDS,
+    ) -> None:
+        self._work, self._run_id, self._name = work, run_id, config.name
         directory = work.runs / run_id
-        self._tracking_uri = work.tracking_uri
-        self._tracker = tracking.Tracker(directory / JOURNAL, work.tracking_uri, config.name)
+        self._journal = directory / JOURNAL
+        self._is_linked = self._has_ended = self._earlier_runs_are_settled = False
+        self._settling = threading.Lock()
+        self._sender = Lingering(self._send, linger_seconds)
+        self._tracker = tracking.Tracker(
+            self._journal, work.tracking_uri, config.name, self._sender.want
+        )
         tags = {tracking.WORK_DIR_TAG: str(work.root), "rnnflow.run_id": run_id}
         self._tracker.start_run(_PARENT, run_id, None, tags | _running_tags())
         self._tracker.log_params(_PARENT, flatten(config))
         self._tracker.log_artifact(_PARENT, directory / CONFIG)
-        self._link_from_prefect(config.name, run_id)
+
+    def _send(self) -> None:
+        self._settle_earlier_runs()
+        self._tracker.send()
+
+    def _settle_earlier_runs(self) -> None:
+        """Comes before the server hears of this run."""
+        # Here, so that it is the thread that sends which waits for the import of MLflow.
+        from components.recovery import mark_killed_runs, replay_pending
+
+        with self._settling:
+            if not self._earlier_runs_are_settled:
+                replay_pending(self._work.runs, self._work.tracking_uri, self._journal)
+                mark_killed_runs(self._work.tracking_uri, self._name, self._work.root)
+                self._earlier_runs_are_settled = True
 
     @property
     def mlflow_run_id(self) -> str | None:
-        """The parent run; None as long as the server is away."""
+        """The parent run, which is made if need be; None as long as the server is away."""
+        if self._tracker.run_id(_PARENT) is None and not self._has_ended:
+            self._send()
         return self._tracker.run_id(_PARENT)
 
     def stage_started(self, name: str) -> None:
@@ -54,6 +89,8 @@ class RunTracking:
         for path in record.artifacts:
             self._tracker.log_artifact(name, path, path.name if path.is_dir() else "")
         self._tracker.end_run(name, "FINISHED", {"rnnflow.reused": str(reused).lower()})
+        if not self._is_linked and self._tracker.run_id(_PARENT) is not None:
+            self._link_from_prefect()
 
     def stage_failed(self, name: str, artifacts: Iterable[Path] = ()) -> None:
         """Ends the nested run of a stage that failed, with what may say why."""
@@ -93,15 +130,23 @@ class RunTracking:
             "mlflow.note.content": reason,
         }
         self._tracker.end_run(_PARENT, finished, tags)
-        return self._tracker.flush()
+        self._sender.close()
+        self._settle_earlier_runs()
+        unsent = self._tracker.flush()
+        self._has_ended = True
+        if not self._is_linked:
+            self._link_from_prefect()
+        return unsent
 
-    def _link_from_prefect(self, name: str, run_id: str) -> None:
-        mlflow_run = self.mlflow_run_id or "not known yet: the server is away"
+    def _link_from_prefect(self) -> None:
+        mlflow_run = self._tracker.run_id(_PARENT) or "not known yet: the server is away"
+        address = self._work.tracking_uri
         lines = [
-            f"MLflow experiment `{name}`, run `{mlflow_run}`, at `{self._tracking_uri}`.",
-            f"On disk: `runs/{run_id}` of the work directory.",
+            f"MLflow experiment `{self._name}`, run `{mlflow_run}`, at `{address}`.",
+            f"On disk: `runs/{self._run_id}` of the work directory.",
         ]
         create_markdown_artifact("\n\n".join(lines), key="mlflow-run", description="MLflow run")
+        self._is_linked = True
 
 
 def prefect_address() -> str | None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from components.delivery import ATTEMPTS, RUN_KEY_TAG, AwayError, Delivery
-from components.journal import Cursor, Event, Journal
+from components.delivery import ATTEMPTS, RUN_KEY_TAG, Delivery
+from components.journal import AwayError, Cursor, Event, Journal
 from components.mlflow_client import MlflowClient, connect, find_experiment
 from tests.components.mlflow_server import free_port
 

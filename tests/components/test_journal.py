@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import StorageError
-from components.journal import Cursor, Journal
+from components.journal import Cursor, Journal, without_credentials
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False),
@@ -112,3 +112,8 @@ def test_a_journal_that_cannot_be_written_is_a_storage_error() -> None:
     # /proc refuses new directories even to root, which a mode of a directory does not.
     with pytest.raises((StorageError, FileNotFoundError)):
         Journal(Path("/proc/rnnflow/tracking.jsonl")).append([{"event": "open"}])
+
+
+def test_a_user_and_password_are_not_shown() -> None:
+    assert without_credentials("https://me:secret@host:5000/x") == "https://host:5000/x"
+    assert without_credentials("sqlite:////a@b/mlflow.db") == "sqlite:////a@b/mlflow.db"

@@ -10,7 +10,7 @@ from mlflow.protos.databricks_pb2 import (
 
 from components.errors import NotFoundError, RegistryError
 from components.mlflow_client import MlflowException, connect
-from components.mlflow_errors import is_final, reason, registry_errors, without_credentials
+from components.mlflow_errors import is_final, reason, registry_errors
 from tests.components.mlflow_server import free_port
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
@@ -57,8 +57,3 @@ def test_the_reason_of_a_broken_connection_is_what_broke_it() -> None:
     error.__context__ = ConnectionResetError(104, "Connection reset by peer")
     assert reason(error) == "[Errno 104] Connection reset by peer"
     assert reason(MlflowException("first\nsecond")) == "first"
-
-
-def test_a_user_and_password_are_not_shown() -> None:
-    assert without_credentials("https://me:secret@host:5000/x") == "https://host:5000/x"
-    assert without_credentials("sqlite:////a@b/mlflow.db") == "sqlite:////a@b/mlflow.db"

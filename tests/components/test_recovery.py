@@ -6,8 +6,8 @@ import pytest
 
 from components.journal import Cursor, Journal
 from components.mlflow_client import connect
-from components.recovery import WORK_DIR_TAG, mark_killed_runs, replay_pending
-from components.tracking import Tracker
+from components.recovery import mark_killed_runs, replay_pending
+from components.tracking import WORK_DIR_TAG, Tracker
 from tests.components.mlflow_server import free_port
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
@@ -90,3 +90,10 @@ def test_a_journal_that_was_damaged_stops_no_start(tmp_path: Path, store: str, l
     path.write_bytes(line)
     Journal(path).move_cursor(Cursor())
     assert replay_pending(tmp_path / "runs") == 0
+
+
+def test_the_journal_of_the_run_that_starts_is_left_alone(tmp_path: Path, store: str) -> None:
+    current = journal_path(tmp_path)
+    Tracker(current, store, "x", on_record=lambda: None).start_run("pipeline", "run", None, {})
+    assert replay_pending(tmp_path / "runs", current=current) == 0
+    assert Journal(current).unsent() == 2

@@ -10,12 +10,8 @@ import pytest
 
 from components.journal import Journal
 from components.mlflow_client import MlflowClient, Run, connect, find_experiment
-from components.tracking import (
-    WORK_DIR_TAG,
-    Point,
-    Tracker,
-    replay_pending,
-)
+from components.recovery import replay_pending
+from components.tracking import WORK_DIR_TAG, Point, Tracker
 from tests.components.mlflow_server import MlflowServer, free_port
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
@@ -251,3 +247,15 @@ def connections(listener: socket.socket) -> int:
         except BlockingIOError:
             return count
     raise AssertionError("too many")
+
+
+def test_who_sends_later_is_told_of_what_is_recorded(tmp_path: Path, store: str) -> None:
+    told: list[None] = []
+    path = journal_path(tmp_path)
+    tracker = Tracker(path, store, tmp_path.name, on_record=lambda: told.append(None))
+    tracker.start_run("pipeline", "run-1", None, {})
+    tracker.end_run("pipeline", "FINISHED")
+    assert len(told) == 2
+    assert tracker.run_id("pipeline") is None
+    tracker.send()
+    assert run_of(connect(store), tracker, "pipeline").info.status == "FINISHED"

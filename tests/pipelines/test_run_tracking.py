@@ -14,11 +14,13 @@ from prefect.runtime import flow_run
 
 from components.artifacts import Rows, SourceFile, write_atomically
 from components.history import append_point
+from components.journal import Journal
 from pipelines.config import dump_config, flatten
 from pipelines.records import StageRecord
 from pipelines.run_tracking import RunTracking, prefect_address
-from pipelines.work_directory import CONFIG, Status, WorkDirectory
+from pipelines.work_directory import CONFIG, JOURNAL, Status, WorkDirectory
 from tests.components.mlflow_server import free_port
+from tests.components.workers import wait_for
 from tests.pipelines.samples import RUN_ID, config
 from tests.projects import Project
 
@@ -124,6 +126,22 @@ def test_prefect_links_to_the_run_in_mlflow(small: Project) -> None:
     assert artifact.key == "mlflow-run"
     assert f"run `{links[0]}`" in str(artifact.data)
     assert f"runs/{RUN_ID}" in str(artifact.data)
+
+
+def test_the_server_hears_of_a_run_while_it_goes_on(small: Project, store: str) -> None:
+    name = small.root.name
+    heard: list[str] = []
+
+    @flow(persist_result=False)
+    def tracked() -> None:
+        write_atomically(small.work.runs / RUN_ID / CONFIG, dump_config(config(name)))
+        tracking = RunTracking(small.work, RUN_ID, config(name), linger_seconds=0.0)
+        wait_for(lambda: Journal(small.work.runs / RUN_ID / JOURNAL).unsent() == 0)
+        heard.append(_runs(store, name)[RUN_ID].info.status)
+        tracking.end("done", "Done.")
+
+    tracked()
+    assert heard == ["RUNNING"]
 
 
 def test_a_failed_run_is_failed_in_mlflow(small: Project, store: str) -> None:
