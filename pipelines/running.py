@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from components.supervisor import raising_sigterm
 from components.tensorflow_loading import tensorflow_loading
 from pipelines.config import load_config
 from pipelines.console import make_console
+from pipelines.prefect_server import prefect_server
 from pipelines.provenance import versions
 from pipelines.summary import print_summary
 from pipelines.work_directory import CONFIG, ERROR, Outcome, WorkDirectory, new_run_id
@@ -75,11 +78,16 @@ def _call_flow(
     rerun: str | None,
     workers: int | None,
 ) -> Outcome:
-    # The ephemeral server that Prefect may start ends with this process only if that exits.
+    # Prefect sends its last log lines when the process ends: until then its server must be there.
+    lifetime = contextlib.ExitStack()
+    atexit.register(lifetime.close)
     with raising_sigterm(), tensorflow_loading():
-        with console.status("starting Prefect and MLflow ..."):
+        with console.status("starting Prefect ..."):
+            wait_for_server = lifetime.enter_context(prefect_server())
             # Here, so that a fault in the config or the arguments is told before the slow imports.
             from pipelines.training import training_flow
+
+            wait_for_server()
         state = training_flow(
             str(config.resolve()), str(work_dir.resolve()), run_id, until, rerun, workers,
             return_state=True,

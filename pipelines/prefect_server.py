@@ -1,0 +1,125 @@
+"""A Prefect server for as long as one run takes, where the settings of Prefect name none.
+
+Prefect would start one itself, but only after it has imported all of the server into this process,
+and when the flow begins. This one starts in the meantime, and never outlives the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Final
+
+from components import tied_process
+from components.errors import RnnflowError
+from components.local_cluster import HOST, free_ports
+
+_POLL_SECONDS: Final = 0.05
+_END_SECONDS: Final = 5.0
+_ATTEMPTS: Final = 3
+"""Another process may take a port that was free."""
+
+
+@contextlib.contextmanager
+def prefect_server() -> Iterator[Callable[[], None]]:
+    """A server for the flow runs inside; yields what waits until it answers.
+
+    Nothing is started if Prefect's settings name a server, or want none to be started.
+
+    Raises:
+      RnnflowError: by the call that waits: it does not start.
+    """
+    # Here, so that a fault in the config or the arguments is told before the slow import.
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_UI_URL,
+        get_current_settings,
+        temporary_settings,
+    )
+
+    settings = get_current_settings()
+    if settings.api.url is not None or not settings.server.ephemeral.enabled:
+        yield lambda: None
+        return
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(_TemporaryServer())
+        limit_seconds = settings.server.ephemeral.startup_timeout_seconds
+
+        def wait() -> None:
+            server.wait(limit_seconds)
+            # It has no pages, so that a flow run has none.
+            updates = {PREFECT_API_URL: server.address, PREFECT_UI_URL: ""}
+            stack.enter_context(temporary_settings(updates))
+
+        yield wait
+
+
+class _TemporaryServer:
+    """``prefect server start``, which begins when this is made and ends when it is left."""
+
+    def __init__(self) -> None:
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed when left)
+        self._start()
+
+    def __enter__(self) -> _TemporaryServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+    def wait(self, limit_seconds: float) -> None:
+        """Returns when it answers. Raises RnnflowError if it does not in time."""
+        deadline, attempts = time.monotonic() + limit_seconds, 1
+        while not self._answers():
+            if self._process.poll() is not None and attempts < _ATTEMPTS:
+                attempts += 1
+                self._start()
+            elif self._process.poll() is not None or time.monotonic() > deadline:
+                raise RnnflowError(self._complaint(limit_seconds))
+            time.sleep(_POLL_SECONDS)
+
+    def _start(self) -> None:
+        (port,) = free_ports(1)
+        self.address = f"http://{HOST}:{port}/api"
+        program = str(Path(sys.executable).parent / "prefect")
+        tie = [sys.executable, "-I", str(tied_process.__file__), str(os.getpid())]
+        start = [program, "server", "start", "--host", HOST, "--port", str(port)]
+        # A session of its own: Ctrl-C is for the run, which still has something to tell the server.
+        self._process = subprocess.Popen(
+            [*tie, *start, "--no-services", "--no-ui"],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.address}/health"):
+            return self._process.poll() is None
+        return False
+
+    def _complaint(self, limit_seconds: float) -> str:
+        status = self._process.poll()
+        how = f"ended with status {status}" if status is not None else "does not answer"
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").strip().splitlines()[-5:]
+        return (
+            f"expected a Prefect server within {limit_seconds:.0f} s; the one that this run "
+            f"started at {self.address} {how}. Start one with `prefect server start` and set "
+            "PREFECT_API_URL to it, or allow more time with "
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS."
+            + "".join(f"\n  {line}" for line in lines)
+        )
