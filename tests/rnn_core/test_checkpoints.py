@@ -161,3 +161,14 @@ def test_an_old_one_that_cannot_be_deleted_does_not_stop_the_new_one(
         "model.ckpt-4",
     ]
     assert caplog.text.count("could not be deleted") == 2
+
+
+def test_the_newest_one_is_that_of_the_state_as_it_is_now(tmp_path: Path) -> None:
+    directory = str(tmp_path)
+    assert checkpoints.latest(directory) is None
+    for step in (1, 2):
+        checkpoints.write({"a": tf.constant(1.0)}, str(tmp_path / f"model.ckpt-{step}"))
+        checkpoints.write_state(directory, [f"model.ckpt-{step}"])
+        assert checkpoints.latest(directory) == str(tmp_path / f"model.ckpt-{step}")
+    checkpoints.delete(str(tmp_path / "model.ckpt-2"))
+    assert checkpoints.latest(directory) is None
