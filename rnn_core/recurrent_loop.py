@@ -1,9 +1,10 @@
 """One layer over all time steps in a loop, with its gradient written out.
 
-The input is projected for all steps at once, before the loop; the loop holds only what depends on
-the step before. A turn of it is a few steps: fewer turns have fewer operations of the loop itself,
-and what a turn touches stays in a core's cache. So does the loop back in time, which makes the
+A turn of the loop is a few steps: fewer turns have fewer operations of the loop itself, and what a
+turn touches stays in a core's cache. It projects the input of all its steps at once; only what
+depends on the step before is done step by step. The loop back in time is alike: it makes the
 factors of a turn's gradient at once, and adds up the gradients of the weights turn by turn.
+`python -m benchmarks step` measures it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import tensorflow as tf
 from rnn_core.cells import CellKind, CellWeights, Factors, States
 
 STEPS_A_TURN: Final = 5
-"""S. More is no faster, and takes longer to trace."""
+"""S. More is no faster, and takes longer to trace; 4 and 8 are slower: in arrays of such a size the
+same step of all falls on the same lines of a cache."""
 
 Kept: TypeAlias = tuple[tf.TensorArray, ...]
 """Of each turn the states from before its first step on, [S + 1, B, H], and then what else the
