@@ -12,9 +12,15 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 _PR_SET_PDEATHSIG = 1
 """From <sys/prctl.h>."""
+
+
+def tied(command: Sequence[str]) -> list[str]:
+    """The command that becomes ``command``, tied to this process."""
+    return [sys.executable, "-I", __file__, str(os.getpid()), *command]
 
 
 def main(parent: str, *command: str) -> None:

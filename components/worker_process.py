@@ -15,7 +15,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -23,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components import tied_process
+from components.tied_process import tied
 
 FINISHED = "rnnflow worker: finished"
 ERROR = "rnnflow worker: error: "
@@ -68,9 +67,8 @@ class WorkerProcess:
         self._finished_at: float | None = None
         self._log_failed = False
         self._unread: queue.SimpleQueue[str] = queue.SimpleQueue()
-        tie = [sys.executable, "-I", str(tied_process.__file__), str(os.getpid())]
         self._process = subprocess.Popen(
-            [*tie, *command.command],
+            tied(command.command),
             env=dict(command.environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -7,7 +7,6 @@ and when the flow begins. This one starts in the meantime, and never outlives th
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,9 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Final
 
-from components import tied_process
 from components.errors import RnnflowError
 from components.local_cluster import HOST, free_ports
+from components.tied_process import tied
 
 _POLL_SECONDS: Final = 0.05
 _END_SECONDS: Final = 5.0
@@ -95,11 +94,10 @@ class _TemporaryServer:
         (port,) = free_ports(1)
         self.address = f"http://{HOST}:{port}/api"
         program = str(Path(sys.executable).parent / "prefect")
-        tie = [sys.executable, "-I", str(tied_process.__file__), str(os.getpid())]
         start = [program, "server", "start", "--host", HOST, "--port", str(port)]
         # A session of its own: Ctrl-C is for the run, which still has something to tell the server.
         self._process = subprocess.Popen(
-            [*tie, *start, "--no-services", "--no-ui"],
+            tied([*start, "--no-services", "--no-ui"]),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,

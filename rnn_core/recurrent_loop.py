@@ -41,8 +41,11 @@ def run_layer(
     inputs = tf.concat([inputs, tf.ones([time, batch, 1])], 2)
     kernel = tf.concat([weights.kernel, bias[tf.newaxis]], 0)
     recurrent = tf.convert_to_tensor(weights.recurrent_kernel)
-    recurrence = _plain_recurrence(kind) if is_exported else _recurrence(kind)
-    hidden = recurrence(_turns(inputs), kernel, recurrent, *product_bias)
+    given = _turns(inputs), kernel, recurrent
+    if is_exported:
+        hidden = _hidden(_forward(kind, *given, product_bias))
+    else:
+        hidden = _recurrence(kind)(*given, *product_bias)
     return tf.reshape(hidden, [-1, batch, recurrent.shape[0]])[:time]
 
 
@@ -79,22 +82,13 @@ def _recurrence(kind: CellKind) -> Callable[..., tf.Tensor]:
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
             d_projected, sums = _backward(kind, upstream, inputs, kept, recurrent)
-            d_inputs = tf.matmul(d_projected, kernel, transpose_b=True)
-            return (d_inputs, *sums[: 2 + len(bias)])
+            d_inputs = tf.matmul(_flat(d_projected), kernel, transpose_b=True)
+            return (tf.reshape(d_inputs, tf.shape(inputs)), *sums[: 2 + len(bias)])
 
         return _hidden(kept), gradient
 
     result: Callable[..., tf.Tensor] = recurrence
     return result
-
-
-def _plain_recurrence(kind: CellKind) -> Callable[..., tf.Tensor]:
-    def recurrence(
-        inputs: tf.Tensor, kernel: tf.Tensor, recurrent: tf.Tensor, *bias: tf.Tensor
-    ) -> tf.Tensor:
-        return _hidden(_forward(kind, inputs, kernel, recurrent, bias))
-
-    return recurrence
 
 
 def _hidden(kept: Kept) -> tf.Tensor:
@@ -160,8 +154,8 @@ def _backward(
 
 
 def _flat(steps: tf.Tensor) -> tf.Tensor:
-    """[S, B, N] to [S * B, N]."""
-    return tf.reshape(steps, [-1, steps.shape[2]])
+    """[..., N] to [all of them, N], for one product."""
+    return tf.reshape(steps, [-1, steps.shape[-1]])
 
 
 class _Gradients(NamedTuple):

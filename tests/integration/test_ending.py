@@ -8,12 +8,8 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.components.workers import runs, wait_for
+from tests.components.workers import children_of, runs, wait_for
 from tests.integration.conftest import Project, make_project
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _has_saved(project: Project) -> bool:
@@ -32,7 +28,7 @@ def test_sigterm_ends_the_training_and_the_ephemeral_server(tmp_path: Path) -> N
     ) as process:  # fmt: skip
         try:
             wait_for(lambda: _has_saved(project) or process.poll() is not None)
-            children = _children(process.pid)
+            children = children_of(process.pid)
             assert children, "the ephemeral server is a child of the run"
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=60) == 128 + signal.SIGTERM

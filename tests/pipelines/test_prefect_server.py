@@ -21,15 +21,7 @@ from prefect.settings import (
 from components.errors import RnnflowError
 from pipelines.prefect_server import prefect_server as own_server
 from pipelines.run_tracking import prefect_address
-from tests.components.workers import runs, wait_for
-
-
-def _children() -> set[int]:
-    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in _pids(task)}
-
-
-def _pids(task: Path) -> list[str]:
-    return (task / "children").read_text().split()
+from tests.components.workers import children_of, runs, wait_for
 
 
 def test_a_flow_runs_against_a_server_that_is_gone_afterwards() -> None:
@@ -39,14 +31,14 @@ def test_a_flow_runs_against_a_server_that_is_gone_afterwards() -> None:
     def looked_at() -> None:
         seen.append((str(flow_run.id), prefect_address()))
 
-    before = _children()
+    before = children_of(os.getpid())
     # Log lines are sent when this process ends, when there is no such server any more.
     with (
         temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False}, None, {PREFECT_API_URL}),
         own_server() as wait,
     ):
         wait()
-        started = _children() - before
+        started = children_of(os.getpid()) - before
         looked_at()
         ((run_id, page),) = seen
         with get_client(sync_client=True) as client:
@@ -57,11 +49,11 @@ def test_a_flow_runs_against_a_server_that_is_gone_afterwards() -> None:
 
 
 def test_a_server_that_is_configured_is_the_one_that_is_used(prefect_server: str) -> None:
-    before = _children()
+    before = children_of(os.getpid())
     with own_server() as wait:
         wait()
         assert PREFECT_API_URL.value() == prefect_server
-        assert _children() == before
+        assert children_of(os.getpid()) == before
 
 
 def test_a_server_that_does_not_start_is_told_with_its_words_and_what_to_do(
@@ -70,7 +62,7 @@ def test_a_server_that_does_not_start_is_told_with_its_words_and_what_to_do(
     home = tmp_path / "home"
     home.write_text("a file where a directory is needed")
     monkeypatch.setenv("PREFECT_HOME", str(home))
-    before = _children()
+    before = children_of(os.getpid())
     wanted = r"(?s)set PREFECT_API_URL.*unable to open database file"
     with (
         temporary_settings(restore_defaults={PREFECT_API_URL}),
@@ -78,7 +70,7 @@ def test_a_server_that_does_not_start_is_told_with_its_words_and_what_to_do(
         pytest.raises(RnnflowError, match=wanted),
     ):
         wait()
-    assert _children() == before
+    assert children_of(os.getpid()) == before
 
 
 def test_it_does_not_outlive_a_run_that_is_killed(tmp_path: Path) -> None:
@@ -99,8 +91,7 @@ def test_it_does_not_outlive_a_run_that_is_killed(tmp_path: Path) -> None:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "up\n"
-            path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-            children = [int(pid) for pid in path.read_text().split()]
+            children = children_of(process.pid)
             assert children
         finally:
             process.kill()
