@@ -25,7 +25,7 @@ RUN python -m pip --python /opt/rnnflow/bin/python install \
         --no-cache-dir --no-deps --no-index --no-build-isolation .
 # Beside the installed source, not this one: -P keeps the working directory off the path.
 RUN /opt/rnnflow/bin/python -P -m rnn_core.kernels \
-    && test -e /opt/rnnflow/lib/python3*/site-packages/rnn_core/kernels/recurrence-*.so
+    && test -e /opt/rnnflow/lib/python3*/site-packages/rnn_core/kernels/kernels-*.so
 
 FROM ${BASE_IMAGE}
 # The account has a name because Beam and MLflow ask for one.

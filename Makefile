@@ -41,14 +41,14 @@ bench-peers: $(VENV)-tensorflow-2.15/.installed $(VENV)-torch-2.13/.installed
 bench-workers: $(VENV)/.kernel
 	@$(BIN)/python -m benchmarks workers checkpoints scaling_check scaling_table scaling_pipeline
 
-# The native recurrent layers by themselves, watched for bad memory accesses and for data races.
+# The native operations by themselves, watched for bad memory accesses and for data races.
 sanitize:
 	@mkdir -p build
-	@for sanitizer in address,undefined thread; do \
-	  echo "-fsanitize=$$sanitizer" && $(CXX) -std=c++17 -O1 -g -Wall -Wextra -Werror -Wno-psabi -pthread -I. \
-	    -fsanitize=$$sanitizer -fno-sanitize-recover=all tests/rnn_core/kernels/recurrence_test.cc \
-	    -o build/recurrence_test && build/recurrence_test || exit 1; \
-	done
+	@for program in recurrence_test exchange_test; do for sanitizer in address,undefined thread; do \
+	  echo "$$program -fsanitize=$$sanitizer" && $(CXX) -std=c++17 -O1 -g -Wall -Wextra -Werror -Wno-psabi \
+	    -pthread -I. -fsanitize=$$sanitizer -fno-sanitize-recover=all tests/rnn_core/kernels/$$program.cc \
+	    -o build/$$program && build/$$program || exit 1; \
+	done; done
 
 # What is compared with TensorFlow 2.15, made anew by it in an environment of its own (Python 3.11).
 goldens: $(VENV)/.dev $(VENV)-tensorflow-2.15/.installed
@@ -97,9 +97,9 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Without a C++ compiler nothing is built, and layers run on stock TensorFlow operations.
+# Without a C++ compiler nothing is built, and TensorFlow and Python do it all.
 $(VENV)/.kernel: $(VENV)/.runtime $(wildcard rnn_core/kernels/*.cc rnn_core/kernels/*.h) rnn_core/kernels/build.py
-	@echo "Building the native recurrent layers (about 10 seconds, once) ..."
+	@echo "Building the native operations (about 20 seconds, once) ..."
 	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -c "from components.tensorflow_loading import load_tensorflow; \
 	  load_tensorflow(); from rnn_core.kernels.__main__ import main; main()"
 	@touch $@

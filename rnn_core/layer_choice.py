@@ -43,4 +43,4 @@ def run_layers(
 def _native_may_run() -> bool:
     if _EXPORTING.get() or tf.config.get_visible_devices("GPU"):
         return False
-    return operations() is not None
+    return operations("layers") is not None

@@ -50,7 +50,8 @@ class Child:
     ) -> None:
         self.settings = settings
         self._log = directory / "log"
-        kernels = "on" if settings.get("native") else "off"
+        # "exchange": layers on stock operations, and workers as they are otherwise.
+        kernels = "on" if settings.get("native") else "exchange"
         own = {"RNN_CORE_KERNELS": kernels, "TF_CONFIG": json.dumps(tf_config or {})}
         own |= environment or {}
         with self._log.open("wb") as log:

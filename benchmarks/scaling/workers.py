@@ -54,7 +54,7 @@ def beside_estimator(rounds: int = 9) -> None:
 
 def has_native() -> bool:
     """Whether the native layers are built."""
-    return any((ROOT / "rnn_core/kernels").glob("recurrence-*.so"))
+    return any((ROOT / "rnn_core/kernels").glob("*.so"))
 
 
 def _settings(units: int, core: int, **more: Any) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from rnn_core.config import RunConfig
 from rnn_core.distribution import addresses
 from rnn_core.distribution.cluster import Cluster, workers
 from rnn_core.distribution.connections import connect
-from rnn_core.distribution.exchange import Exchange, ExchangeError
+from rnn_core.distribution.exchange import Exchange
+from rnn_core.distribution.messages import ExchangeError
 from rnn_core.distribution.presence import silent_tasks
 from rnn_core.distribution.strategies import is_in_step
 from rnn_core.errors import ArgumentError, WorkerLostError
@@ -201,7 +202,7 @@ class ReplicasInStep:
             ) from None
 
     def _reason(self, error: Exception) -> str:
-        fault = self._exchange and self._exchange.fault
+        fault = self._exchange and self._exchange.fault(error)
         return f"{fault}." if fault else _reason(error)
 
     def _missing(self) -> str:

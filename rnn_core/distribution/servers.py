@@ -30,7 +30,7 @@ def serve(config: RunConfig, model_dir: str) -> None:
         WorkerLostError: the chief did not come in ``session_creation_timeout_secs``, or it is gone.
     """
     # What the chief sends may hold the native operations.
-    operations()
+    operations("layers")
     chief = CHIEF if CHIEF in config.cluster_spec.jobs else MASTER
     # Before the server, without which the chief does not begin: nothing that it says is missed.
     watch = Watch(model_dir, f"{chief}-0")

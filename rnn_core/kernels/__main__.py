@@ -10,9 +10,9 @@ from rnn_core.kernels.build import BuildError, build
 def main() -> None:
     """Builds, and says where the library is or why there is none."""
     try:
-        print(f"Native recurrent layers: {build()}")
+        print(f"Native operations: {build()}")
     except BuildError as error:
-        print(f"No native recurrent layers, training is slower: {error}", file=sys.stderr)
+        print(f"No native operations, training is slower: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

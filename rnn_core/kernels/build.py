@@ -10,7 +10,7 @@ from typing import Final
 
 import tensorflow as tf
 
-from rnn_core.kernels.library import SOURCE, library_path
+from rnn_core.kernels.library import library_path, sources
 
 # Vector instructions are chosen while running: no -march, or an image would not start elsewhere.
 _FLAGS: Final = ("-O3", "-shared", "-fPIC", "-fvisibility=hidden", "-Wno-psabi")
@@ -42,7 +42,7 @@ def build() -> Path:
         raise BuildError(f"cannot write {library}: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
-    for other in library.parent.glob(f"{SOURCE.stem}-*.so"):
+    for other in library.parent.glob("*.so"):
         if other != library:
             other.unlink(missing_ok=True)
     return library
@@ -54,7 +54,7 @@ def find_compiler() -> str | None:
 
 
 def _compile(compiler: str, library: Path) -> None:
-    command = [compiler, *_FLAGS, *tf.sysconfig.get_compile_flags(), str(SOURCE)]
+    command = [compiler, *_FLAGS, *tf.sysconfig.get_compile_flags(), *map(str, sources())]
     command += ["-o", str(library), *tf.sysconfig.get_link_flags()]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     if found.returncode:

@@ -15,7 +15,7 @@ def run_layers(
     layers: Sequence[Layer], values: tf.Tensor, mask: tf.Tensor, sequences: bool
 ) -> tf.Tensor:
     """As ``rnn_core.recurrence.run_layers``."""
-    native = operations()
+    native = operations("layers")
     assert native is not None, "there is no library: ask for operations() first"
     for index, (kind, weights) in enumerate(layers):
         values, _ = native.rnn_core_layer(
@@ -32,7 +32,7 @@ def run_layers(
 
 @tf.RegisterGradient("RnnCoreLayer")
 def _gradient(op: Any, d_output: tf.Tensor, _: tf.Tensor) -> list[tf.Tensor | None]:
-    native = operations()
+    native = operations("layers")
     assert native is not None
     _, mask, kernel, recurrent, _ = op.inputs
     # A tape says which gradients nobody asked for: that of the first layer's inputs, mostly.

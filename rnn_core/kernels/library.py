@@ -1,4 +1,4 @@
-"""Finds and loads the library of the native recurrent layer."""
+"""Finds and loads the library of the native operations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 import os
 import platform
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import tensorflow as tf
 
@@ -17,42 +17,66 @@ from rnn_core.files import first_line
 
 logger = logging.getLogger("rnn_core")
 
-SOURCE: Final = Path(__file__).with_name("recurrence.cc")
+DIRECTORY: Final = Path(__file__).parent
+"""Where the sources are, and the library."""
 SWITCH: Final = "RNN_CORE_KERNELS"
-"""The environment variable: ``off`` says that stock operations do everything."""
+"""The environment variable: ``on``, ``off``, or the one part that is wanted."""
+
+Part = Literal["layers", "exchange"]
+_OTHERWISE: Final[dict[Part, str]] = {
+    "layers": "Recurrent layers run on stock TensorFlow operations",
+    "exchange": "Workers add up their gradients in Python",
+}
 
 
 def library_path() -> Path:
     """Where the library of this source, TensorFlow and machine is, or will be."""
-    key = hashlib.sha256(SOURCE.read_bytes())
-    for header in sorted(SOURCE.parent.glob("*.h")):
-        key.update(header.read_bytes())
+    key = hashlib.sha256()
+    for source in (*sources(), *sorted(DIRECTORY.glob("*.h"))):
+        key.update(source.read_bytes())
     key.update(f"{tf.version.VERSION} {tf.version.COMPILER_VERSION} {platform.machine()}".encode())
-    return SOURCE.with_name(f"recurrence-{key.hexdigest()[:16]}.so")
+    return DIRECTORY / f"kernels-{key.hexdigest()[:16]}.so"
 
 
-def operations() -> Any | None:
+def sources() -> list[Path]:
+    """What is compiled."""
+    return sorted(DIRECTORY.glob("*.cc"))
+
+
+def operations(part: Part) -> Any | None:
     """The module with the native operations; None, and one line in the log, if there are none.
 
+    Args:
+        part: what they are wanted for.
+
     Raises:
-        ArgumentError: ``RNN_CORE_KERNELS`` is neither ``on`` nor ``off``.
+        ArgumentError: ``RNN_CORE_KERNELS`` has another value.
     """
     wanted = os.environ.get(SWITCH, "on")
-    if wanted not in ("on", "off"):
-        raise ArgumentError(f"{SWITCH}: expected 'on' or 'off' in the environment, got {wanted!r}.")
-    return _operations(wanted == "on")
+    if wanted not in ("on", "off", *_OTHERWISE):
+        raise ArgumentError(
+            f"{SWITCH}: expected 'on', 'off', 'layers' (only these) or 'exchange' (only this) in "
+            f"the environment, got {wanted!r}."
+        )
+    if wanted in ("on", part):
+        found, why = _library()
+        return found or _nothing(part, why)
+    return _nothing(part, f"{SWITCH}={wanted}")
 
 
 @functools.cache
-def _operations(wanted: bool) -> Any | None:
-    why = f"{SWITCH}=off"
-    if wanted:
-        library = library_path()
-        why = f"there is no {library}; python -m rnn_core.kernels builds it"
-        if library.exists():
-            try:
-                return tf.load_op_library(str(library))
-            except (tf.errors.OpError, OSError) as error:
-                why = f"cannot load {library}: {first_line(error)}"
-    logger.info("Recurrent layers run on stock TensorFlow operations: %s", why)
-    return None
+def _library() -> tuple[Any | None, str]:
+    """The module, or why there is none."""
+    library = library_path()
+    if not library.exists():
+        return None, f"there is no {library}; python -m rnn_core.kernels builds it"
+    try:
+        return tf.load_op_library(str(library)), ""
+    except (tf.errors.OpError, OSError) as error:
+        return None, f"cannot load {library}: {first_line(error)}"
+
+
+@functools.cache
+def _nothing(part: Part, why: str) -> None:
+    """Says so, once."""
+    logger.info("%s: %s", _OTHERWISE[part], why)

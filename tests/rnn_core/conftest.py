@@ -34,9 +34,9 @@ def words_input(data: Data) -> Any:
 
 @pytest.fixture(scope="session")
 def built() -> None:
-    """The library of the native layers is there."""
+    """The library of the native operations is there."""
     if not library.library_path().exists() and build.find_compiler() is None:
-        pytest.skip("there is no C++ compiler, so no native recurrent layers")
+        pytest.skip("there is no C++ compiler, so no native operations")
     build.build()
 
 
@@ -44,6 +44,6 @@ def built() -> None:
 def native(built: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module with the native operations, which are used whatever the environment says."""
     monkeypatch.setenv(library.SWITCH, "on")
-    operations = library.operations()
+    operations = library.operations("layers")
     assert operations is not None
     return operations

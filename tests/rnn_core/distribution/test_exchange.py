@@ -15,7 +15,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnn_core.distribution.exchange import Exchange, ExchangeError
+from rnn_core.distribution.exchange import Exchange
+from rnn_core.distribution.messages import ExchangeError
+from rnn_core.kernels import library
 
 
 @contextlib.contextmanager
@@ -38,11 +40,33 @@ def together(functions: Sequence[Callable[[], Any]]) -> list[Any]:
         return [future.exception() or future.result() for future in futures]
 
 
-def totals(exchanges: Sequence[Exchange], values: Sequence[Any]) -> list[Any]:
+def total(exchange: Exchange, own: Any, way: str) -> Any:
+    """In Python, or by the native operation: not in a graph, since that takes threads of a pool,
+    which has fewer than there are workers here."""
+    if way == "python":
+        return exchange.total(own)
+    try:
+        return exchange.traced_total(tf.constant(own)).numpy()
+    except tf.errors.UnknownError as error:
+        raise ExchangeError(exchange.fault(error)) from None
+
+
+def totals(exchanges: Sequence[Exchange], values: Sequence[Any], way: str) -> list[Any]:
     pairs = zip(exchanges, values, strict=True)
-    return together([lambda one=one, own=own: one.total(own) for one, own in pairs])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(library.SWITCH, "on")
+        return together([lambda one=one, own=own: total(one, own, way) for one, own in pairs])
 
 
+ways = pytest.mark.parametrize("way", ["python", "native"])
+
+
+@pytest.fixture(autouse=True)
+def _built(built: None) -> None:
+    """The native operation is there."""
+
+
+@ways
 @settings(max_examples=40, deadline=None)
 @given(
     count=st.integers(2, 5),
@@ -51,7 +75,7 @@ def totals(exchanges: Sequence[Exchange], values: Sequence[Any]) -> list[Any]:
     seed=st.integers(0, 99),
 )
 def test_all_workers_get_the_sum_in_the_order_of_workers(
-    count: int, shape: list[int], dtype: str, seed: int
+    way: str, count: int, shape: list[int], dtype: str, seed: int
 ) -> None:
     random = np.random.default_rng(seed)
     values = [random.normal(size=shape).astype(dtype) for _ in range(count)]
@@ -60,50 +84,69 @@ def test_all_workers_get_the_sum_in_the_order_of_workers(
         expected = expected + value
     with connected(count) as exchanges:
         for _ in range(2):
-            for found in totals(exchanges, values):
+            for found in totals(exchanges, values, way):
                 assert found.dtype == dtype
                 np.testing.assert_array_equal(found, expected)
 
 
+@ways
 @pytest.mark.parametrize("count", [2, 3])
-def test_a_buffer_may_be_larger_than_what_a_connection_holds(count: int) -> None:
+def test_a_buffer_may_be_larger_than_what_a_connection_holds(way: str, count: int) -> None:
     values = [np.full(3_000_000, place, np.float32) for place in range(count)]
     with connected(count) as exchanges:
-        for found in totals(exchanges, values):
+        for found in totals(exchanges, values, way):
             np.testing.assert_array_equal(found, np.float32(sum(range(count))))
 
 
-def test_a_graph_has_the_sum_with_its_shape() -> None:
+@ways
+def test_a_graph_has_the_sum_with_its_shape(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(library.SWITCH, "off" if way == "python" else "on")
     with connected(2) as exchanges:
         graphs = [tf.function(one.traced_total) for one in exchanges]
         values = [tf.ones([2, 3]), tf.fill([2, 3], 4.0)]
         found = together([lambda at=at: graphs[at](values[at]) for at in range(2)])
-    for one in found:
-        np.testing.assert_array_equal(one, np.full([2, 3], 5.0))
-    assert graphs[0].get_concrete_function(values[0]).output_shapes == [2, 3]
+        for one in found:
+            np.testing.assert_array_equal(one, np.full([2, 3], 5.0))
+        assert graphs[0].get_concrete_function(values[0]).output_shapes == [2, 3]
 
 
-def test_a_worker_that_is_gone_is_named_and_nothing_follows() -> None:
+@pytest.mark.parametrize("count", [2, 3])
+def test_workers_of_both_ways_work_together(count: int) -> None:
+    with connected(count) as exchanges:
+        ways = ["native", *["python"] * (count - 1)]
+        for _ in range(2):
+            found = together(
+                [
+                    lambda one=one, way=way: total(one, np.arange(7.0), way)
+                    for one, way in zip(exchanges, ways, strict=True)
+                ]
+            )
+            for one in found:
+                np.testing.assert_array_equal(one, count * np.arange(7.0))
+
+
+@ways
+def test_a_worker_that_is_gone_is_named_and_nothing_follows(way: str) -> None:
     with connected(3) as exchanges:
         for connection in exchanges[1]._connections.values():
             connection.close()
-        found = totals([exchanges[0], exchanges[2]], [np.ones(5)] * 2)
+        found = totals([exchanges[0], exchanges[2]], [np.ones(5)] * 2, way)
         assert [type(error) for error in found] == [ExchangeError] * 2
         assert all("worker-1 is gone" in str(error) for error in found)
         with pytest.raises(ExchangeError, match="worker-1 is gone"):
             exchanges[0].total(np.ones(5))
 
 
-def test_a_worker_that_does_not_come_in_time_is_named() -> None:
-    with (
-        connected(3, timeout_seconds=0.2) as exchanges,
-        pytest.raises(ExchangeError, match=r"no answer of worker-0, worker-2 in 0\.2 s"),
-    ):
-        exchanges[1].total(np.ones(5))
+@ways
+def test_a_worker_that_does_not_come_in_time_is_named(way: str) -> None:
+    with connected(3, timeout_seconds=0.2) as exchanges:
+        (error,) = totals(exchanges[1:2], [np.ones(5)], way)
+    assert str(error) == "no answer of worker-0, worker-2 in 0.2 s"
 
 
-def test_workers_at_different_points_do_not_add_up() -> None:
+@ways
+def test_workers_at_different_points_do_not_add_up(way: str) -> None:
     with connected(2) as exchanges:
-        found = totals(exchanges, [np.ones(5), np.ones(6)])
+        found = totals(exchanges, [np.ones(5), np.ones(6)], way)
     assert all("is at another point of the training" in str(error) for error in found)
-    assert r"(1, 48) (number, bytes), where this worker expected (1, 40)" in str(found[0])
+    assert r"(2, 48) (number, bytes), where this worker expected (2, 40)" in str(found[0])

@@ -12,10 +12,9 @@ from rnn_core.kernels import __main__, build, library
 @pytest.fixture
 def source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A source that is built in no time."""
-    source = tmp_path / "recurrence.cc"
+    source = tmp_path / "source.cc"
     source.write_text("int one() { return 1; }")
-    for module in (library, build):
-        monkeypatch.setattr(module, "SOURCE", source)
+    monkeypatch.setattr(library, "DIRECTORY", tmp_path)
     return source
 
 

@@ -1,0 +1,232 @@
+// The sum of the buffers of all workers over their connections, as distribution/exchange.py makes
+// it and says it: the same messages, the same order of sums, the same errors. A worker of one kind
+// can work with one of the other.
+
+#ifndef RNN_CORE_KERNELS_EXCHANGE_H_
+#define RNN_CORE_KERNELS_EXCHANGE_H_
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace rnn_core {
+
+// Another worker. Its socket must not block.
+struct Peer {
+  int place;
+  int socket;
+  std::string name;
+};
+
+// An exchange did not end; the message says which worker is missing.
+class ExchangeError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// What a message is about: the number of its round, and the bytes that follow.
+class Header {
+ public:
+  Header() = default;
+  Header(uint64_t number, uint64_t bytes) {
+    for (int i = 0; i < 8; ++i) {
+      wire_[i] = static_cast<uint8_t>(number >> (56 - 8 * i));
+      wire_[8 + i] = static_cast<uint8_t>(bytes >> (56 - 8 * i));
+    }
+  }
+
+  uint8_t* data() { return wire_.data(); }
+  static constexpr size_t size() { return 16; }
+  bool operator!=(const Header& other) const { return wire_ != other.wire_; }
+  std::string text() const {
+    return "(" + std::to_string(word(0)) + ", " + std::to_string(word(8)) + ")";
+  }
+
+ private:
+  uint64_t word(int start) const {
+    uint64_t value = 0;
+    for (int i = 0; i < 8; ++i) value = value << 8 | wire_[start + i];
+    return value;
+  }
+
+  std::array<uint8_t, 16> wire_{};
+};
+
+// A header and what follows, of which some bytes are done.
+class Transfer {
+ public:
+  Transfer(const Header& header, void* bytes, size_t size)
+      : header_(header), bytes_(static_cast<uint8_t*>(bytes)), size_(size) {}
+
+  const Header& header() const { return header_; }
+  bool has_header() const { return done_ >= Header::size(); }
+  bool is_done() const { return done_ == Header::size() + size_; }
+
+  // Moves what can be moved now with `move`, sendmsg or recvmsg; false: the other side has closed.
+  template <typename Move>
+  bool advance(const Move& move) {
+    while (!is_done()) {
+      std::array<iovec, 2> rest;
+      msghdr message = {};
+      message.msg_iov = rest.data();
+      message.msg_iovlen = what_is_left(&rest);
+      const ssize_t moved = move(&message);
+      if (moved == 0) return false;
+      if (moved > 0) done_ += moved;
+      else if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
+      else if (errno != EINTR) throw ExchangeError(strerror(errno));
+    }
+    return true;
+  }
+
+ private:
+  size_t what_is_left(std::array<iovec, 2>* rest) {
+    if (has_header()) {
+      const size_t at = done_ - Header::size();
+      (*rest)[0] = {bytes_ + at, size_ - at};
+      return 1;
+    }
+    (*rest)[0] = {header_.data() + done_, Header::size() - done_};
+    (*rest)[1] = {bytes_, size_};
+    return size_ ? 2 : 1;
+  }
+
+  Header header_;
+  uint8_t* bytes_;
+  size_t size_;
+  size_t done_ = 0;
+};
+
+// What goes to one worker and what comes from it, as far as they are.
+class Message {
+ public:
+  Message(const Peer& peer, uint64_t number, const void* given, size_t given_size, void* taken,
+          size_t taken_size)
+      : peer_(peer),
+        expected_(number, taken_size),
+        out_(Header(number, given_size), const_cast<void*>(given), given_size),
+        in_(Header(), taken, taken_size) {}
+
+  const Peer& peer() const { return peer_; }
+  bool is_done() const { return out_.is_done() && in_.is_done(); }
+  pollfd awaited() const {
+    const int events = (out_.is_done() ? 0 : POLLOUT) | (in_.is_done() ? 0 : POLLIN);
+    return {peer_.socket, static_cast<short>(events), 0};
+  }
+
+  // Moves what can be moved now. Throws ExchangeError.
+  void advance() {
+    bool is_open = true;
+    try {
+      out_.advance([this](msghdr* m) { return sendmsg(peer_.socket, m, MSG_NOSIGNAL); });
+      is_open = in_.advance([this](msghdr* m) { return recvmsg(peer_.socket, m, 0); });
+    } catch (const ExchangeError& error) {
+      throw ExchangeError(peer_.name + " is gone: " + error.what());
+    }
+    if (!is_open) throw ExchangeError(peer_.name + " is gone: it closed its connection");
+    if (in_.has_header() && in_.header() != expected_)
+      throw ExchangeError(peer_.name + " is at another point of the training: it sent exchange " +
+                          in_.header().text() + " (number, bytes), where this worker expected " +
+                          expected_.text() + "; do all run the same program?");
+  }
+
+ private:
+  const Peer& peer_;
+  Header expected_;
+  Transfer out_;
+  Transfer in_;
+};
+
+// This worker's end of the connections between all, in the order of their places without its own.
+struct Exchange {
+  using Clock = std::chrono::steady_clock;
+
+  int worker;
+  std::vector<Peer> peers;
+  double timeout_seconds;
+  // Who waits is awake for so long at first, since to be woken takes longer than the others do.
+  double awake_seconds;
+
+  // Until all messages have gone and come. Throws ExchangeError.
+  void finish(std::vector<Message>* messages) const {
+    const Clock::time_point began = Clock::now();
+    while (true) {
+      bool is_done = true;
+      for (Message& message : *messages) {
+        if (!message.is_done()) message.advance();
+        is_done = is_done && message.is_done();
+      }
+      if (is_done) return;
+      const double waited = std::chrono::duration<double>(Clock::now() - began).count();
+      if (waited < awake_seconds) sched_yield();
+      else sleep(*messages, timeout_seconds - waited);
+    }
+  }
+
+ private:
+  void sleep(const std::vector<Message>& messages, double seconds) const {
+    std::vector<pollfd> awaited;
+    std::string names;
+    for (const Message& message : messages) {
+      if (message.is_done()) continue;
+      awaited.push_back(message.awaited());
+      names += (names.empty() ? "" : ", ") + message.peer().name;
+    }
+    const int milliseconds = static_cast<int>(std::max(0.0, 1e3 * seconds));
+    const int ready = poll(awaited.data(), awaited.size(), milliseconds);
+    if (ready > 0 || (ready < 0 && errno == EINTR)) return;
+    char limit[32];
+    snprintf(limit, sizeof limit, "%g", timeout_seconds);
+    throw ExchangeError("no answer of " + names + " in " + limit + " s");
+  }
+};
+
+// Writes to `total` the sum over all workers, added in their order, of what they call `own`.
+// Throws ExchangeError.
+template <typename T>
+void sum_of_workers(const Exchange& exchange, uint64_t number, const T* own, T* total,
+                    int64_t size) {
+  const int64_t count = static_cast<int64_t>(exchange.peers.size()) + 1;
+  std::vector<Message> messages;
+  if (count == 2) {
+    const size_t bytes = size * sizeof(T);
+    messages.emplace_back(exchange.peers[0], 2 * number, own, bytes, total, bytes);
+    exchange.finish(&messages);
+    for (int64_t i = 0; i < size; ++i) total[i] += own[i];
+    return;
+  }
+  const auto start = [&](int64_t place) { return size * place / count; };
+  const auto bytes = [&](int64_t place) { return (start(place + 1) - start(place)) * sizeof(T); };
+  const int64_t first = start(exchange.worker), width = start(exchange.worker + 1) - first;
+  const size_t own_bytes = width * sizeof(T);
+  std::vector<T> rows(count * width);
+  std::copy_n(own + first, width, rows.begin() + exchange.worker * width);
+  for (const Peer& peer : exchange.peers)
+    messages.emplace_back(peer, 2 * number, own + start(peer.place), bytes(peer.place),
+                          rows.data() + peer.place * width, own_bytes);
+  exchange.finish(&messages);
+  std::copy_n(rows.begin(), width, total + first);
+  for (int64_t row = 1; row < count; ++row)
+    for (int64_t i = 0; i < width; ++i) total[first + i] += rows[row * width + i];
+  messages.clear();
+  for (const Peer& peer : exchange.peers)
+    messages.emplace_back(peer, 2 * number + 1, total + first, own_bytes,
+                          total + start(peer.place), bytes(peer.place));
+  exchange.finish(&messages);
+}
+
+}  // namespace rnn_core
+
+#endif  // RNN_CORE_KERNELS_EXCHANGE_H_
