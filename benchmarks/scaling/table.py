@@ -33,8 +33,9 @@ def run(rounds: int = 5) -> None:
     with Children() as children:
         costs, _ = fit(measure_exchanges(children, [0, 1], rounds))
     costs = Costs(costs.message_seconds, costs.byte_seconds, SPREAD)
-    print(f"a message {1e6 * costs.message_seconds:.0f} us, a byte {1e9 * costs.byte_seconds:.2f}")
-    print(f"ns; B={BATCH} a worker; efficiency, and least B a worker for {PAYS_OFF:.0%}")
+    message, byte = 1e6 * costs.message_seconds, 1e9 * costs.byte_seconds
+    print(f"a message {message:.0f} us, a byte {byte:.2f} ns; B={BATCH} a worker")
+    print(f"efficiency, and least B a worker for {PAYS_OFF:.0%}")
     for work in _works(rounds):
         print(f"{work.name}: {1e3 * work.step_seconds:.2f} ms, {work.buffer_bytes:,.0f} bytes")
         for network in NETWORKS:

@@ -31,6 +31,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    # As an exception, which ends the workers and removes their files.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     steps = _STEPS_A_KILL * (options.kills + 1)
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
