@@ -13,10 +13,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 run: $(VENV)/.kernel
 	@$(BIN)/rnnflow run $(CONFIG)
 
-# What trains is tested on both ways to run a layer; the rest on the native one, if it is built.
+# What trains, and what workers add up, is tested with and without the native operations; the rest
+# with them, if they are built.
 test: $(VENV)/.dev $(VENV)/.kernel lint types
 	@$(BIN)/python -m pytest
-	@RNN_CORE_KERNELS=off $(BIN)/python -m pytest tests/parity tests/rnn_core/test_training.py
+	@RNN_CORE_KERNELS=off $(BIN)/python -m pytest tests/parity tests/rnn_core/test_training.py \
+	  tests/rnn_core/distribution/test_equality.py
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -193,38 +193,52 @@ struct Exchange {
   }
 };
 
+template <typename T>
+void add(const T* given, int64_t size, T* total) {
+  for (int64_t i = 0; i < size; ++i) total[i] += given[i];
+}
+
+// Two workers swap their buffers.
+template <typename T>
+void sum_of_two(const Exchange& exchange, uint64_t round, const T* own, T* total, int64_t size) {
+  const size_t bytes = size * sizeof(T);
+  std::vector<Message> messages;
+  messages.emplace_back(exchange.peers[0], round, own, bytes, total, bytes);
+  exchange.finish(&messages);
+  add(own, size, total);
+}
+
+// More do two rounds: each adds up one piece of all buffers, and gives the sum to all.
+template <typename T>
+void sum_of_many(const Exchange& exchange, uint64_t round, const T* own, T* total, int64_t size) {
+  const int64_t count = static_cast<int64_t>(exchange.peers.size()) + 1;
+  const auto start = [&](int64_t place) { return size * place / count; };
+  const auto width = [&](int64_t place) { return start(place + 1) - start(place); };
+  const int64_t first = start(exchange.worker), own_width = width(exchange.worker);
+  std::vector<T> rows(count * own_width);
+  const auto row = [&](int64_t place) { return rows.data() + place * own_width; };
+  std::copy_n(own + first, own_width, row(exchange.worker));
+  std::vector<Message> messages;
+  for (const Peer& peer : exchange.peers)
+    messages.emplace_back(peer, round, own + start(peer.place), width(peer.place) * sizeof(T),
+                          row(peer.place), own_width * sizeof(T));
+  exchange.finish(&messages);
+  std::copy_n(row(0), own_width, total + first);
+  for (int64_t place = 1; place < count; ++place) add(row(place), own_width, total + first);
+  messages.clear();
+  for (const Peer& peer : exchange.peers)
+    messages.emplace_back(peer, round + 1, total + first, own_width * sizeof(T),
+                          total + start(peer.place), width(peer.place) * sizeof(T));
+  exchange.finish(&messages);
+}
+
 // Writes to `total` the sum over all workers, added in their order, of what they call `own`.
 // Throws ExchangeError.
 template <typename T>
 void sum_of_workers(const Exchange& exchange, uint64_t number, const T* own, T* total,
                     int64_t size) {
-  const int64_t count = static_cast<int64_t>(exchange.peers.size()) + 1;
-  std::vector<Message> messages;
-  if (count == 2) {
-    const size_t bytes = size * sizeof(T);
-    messages.emplace_back(exchange.peers[0], 2 * number, own, bytes, total, bytes);
-    exchange.finish(&messages);
-    for (int64_t i = 0; i < size; ++i) total[i] += own[i];
-    return;
-  }
-  const auto start = [&](int64_t place) { return size * place / count; };
-  const auto bytes = [&](int64_t place) { return (start(place + 1) - start(place)) * sizeof(T); };
-  const int64_t first = start(exchange.worker), width = start(exchange.worker + 1) - first;
-  const size_t own_bytes = width * sizeof(T);
-  std::vector<T> rows(count * width);
-  std::copy_n(own + first, width, rows.begin() + exchange.worker * width);
-  for (const Peer& peer : exchange.peers)
-    messages.emplace_back(peer, 2 * number, own + start(peer.place), bytes(peer.place),
-                          rows.data() + peer.place * width, own_bytes);
-  exchange.finish(&messages);
-  std::copy_n(rows.begin(), width, total + first);
-  for (int64_t row = 1; row < count; ++row)
-    for (int64_t i = 0; i < width; ++i) total[first + i] += rows[row * width + i];
-  messages.clear();
-  for (const Peer& peer : exchange.peers)
-    messages.emplace_back(peer, 2 * number + 1, total + first, own_bytes,
-                          total + start(peer.place), bytes(peer.place));
-  exchange.finish(&messages);
+  const auto sum = exchange.peers.size() == 1 ? sum_of_two<T> : sum_of_many<T>;
+  sum(exchange, 2 * number, own, total, size);
 }
 
 }  // namespace rnn_core
