@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from components.errors import RegistryError
 from pipelines.work_directory import Outcome
@@ -59,14 +60,12 @@ def outage(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Ite
             server.kill()
 
 
-def _nested(outage: Outage, outcome: Outcome, stage: str) -> str:
-    client = MlflowClient(outage.server.uri)
-    parent = str(outcome.mlflow_run_id)
-    (run,) = client.search_runs(
-        [client.get_run(parent).info.experiment_id],
-        f"tags.`mlflow.parentRunId` = '{parent}' and tags.`rnnflow.stage` = '{stage}'",
-    )
-    return str(run.info.run_id)
+def _found(client: MlflowClient, query: str) -> Run:
+    """The only run of which it is true."""
+    experiment = client.get_experiment_by_name("japanese-vowels")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id], query)
+    return run
 
 
 def test_training_and_evaluation_end_although_the_server_died(outage: Outage) -> None:
@@ -90,8 +89,11 @@ def test_the_next_run_reuses_what_was_made_and_promotes(outage: Outage) -> None:
 
 def test_what_the_server_missed_is_there_once_and_in_order(outage: Outage) -> None:
     client = MlflowClient(outage.server.uri)
-    losses = client.get_metric_history(_nested(outage, outage.first, "model"), "train/loss")
-    assert [point.step for point in losses] == list(range(10, MAX_STEPS + 1, 10))
-    first = client.get_run(str(outage.first.mlflow_run_id))
+    # The server may have died before it heard of the run: then the outcome does not know its id.
+    first = _found(client, f"tags.`rnnflow.run_id` = '{outage.first.run_id}'")
     assert first.info.status == "FAILED"
     assert first.data.tags["rnnflow.status"] == "failed"
+    nested = f"tags.`mlflow.parentRunId` = '{first.info.run_id}'"
+    model = _found(client, f"{nested} and tags.`rnnflow.stage` = 'model'")
+    losses = client.get_metric_history(model.info.run_id, "train/loss")
+    assert [point.step for point in losses] == list(range(10, MAX_STEPS + 1, 10))
