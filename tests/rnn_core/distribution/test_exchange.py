@@ -53,17 +53,15 @@ def total(exchange: Exchange, own: Any, way: str) -> Any:
 
 def totals(exchanges: Sequence[Exchange], values: Sequence[Any], way: str) -> list[Any]:
     pairs = zip(exchanges, values, strict=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(library.SWITCH, "on")
-        return together([lambda one=one, own=own: total(one, own, way) for one, own in pairs])
+    return together([lambda one=one, own=own: total(one, own, way) for one, own in pairs])
 
 
 ways = pytest.mark.parametrize("way", ["python", "native"])
 
 
 @pytest.fixture(autouse=True)
-def _built(built: None) -> None:
-    """The native operation is there."""
+def _native(native: Any) -> None:
+    """The native operation is there, and may be used."""
 
 
 @ways
@@ -112,17 +110,13 @@ def test_a_graph_has_the_sum_with_its_shape(way: str, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_workers_of_both_ways_work_together(count: int) -> None:
+    own = np.arange(7.0)
     with connected(count) as exchanges:
-        ways = ["native", *["python"] * (count - 1)]
+        native, *others = exchanges
         for _ in range(2):
-            found = together(
-                [
-                    lambda one=one, way=way: total(one, np.arange(7.0), way)
-                    for one, way in zip(exchanges, ways, strict=True)
-                ]
-            )
-            for one in found:
-                np.testing.assert_array_equal(one, count * np.arange(7.0))
+            python = [lambda one=one: total(one, own, "python") for one in others]
+            for one in together([lambda: total(native, own, "native"), *python]):
+                np.testing.assert_array_equal(one, count * own)
 
 
 @ways
