@@ -69,7 +69,6 @@ class Exchange:
         places = sorted(self._connections)
         return {
             "worker": self._worker,
-            "places": places,
             "sockets": [self._connections[place].fileno() for place in places],
             "names": [self._names[place] for place in places],
             "timeout_seconds": self._timeout_seconds,

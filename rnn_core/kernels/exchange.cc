@@ -29,7 +29,6 @@ using tf::shape_inference::InferenceContext;
 REGISTER_OP("RnnCoreTotal")
     .Attr("T: {float, double}")
     .Attr("worker: int")
-    .Attr("places: list(int)")
     .Attr("sockets: list(int)")
     .Attr("names: list(string)")
     .Attr("timeout_seconds: float")
@@ -47,19 +46,19 @@ template <typename T>
 class TotalOp : public tf::OpKernel {
  public:
   explicit TotalOp(tf::OpKernelConstruction* context) : OpKernel(context) {
-    std::vector<int> places, sockets;
+    std::vector<int> sockets;
     std::vector<std::string> names;
     float timeout_seconds, awake_seconds;
     OP_REQUIRES_OK(context, context->GetAttr("worker", &exchange_.worker));
-    OP_REQUIRES_OK(context, context->GetAttr("places", &places));
     OP_REQUIRES_OK(context, context->GetAttr("sockets", &sockets));
     OP_REQUIRES_OK(context, context->GetAttr("names", &names));
     OP_REQUIRES_OK(context, context->GetAttr("timeout_seconds", &timeout_seconds));
     OP_REQUIRES_OK(context, context->GetAttr("awake_seconds", &awake_seconds));
-    OP_REQUIRES(context, places.size() == sockets.size() && places.size() == names.size(),
-                absl::InvalidArgumentError("expected a place, a socket and a name for each peer"));
-    for (size_t i = 0; i < places.size(); ++i)
-      exchange_.peers.push_back({places[i], sockets[i], names[i]});
+    OP_REQUIRES(context, sockets.size() == names.size(),
+                absl::InvalidArgumentError("expected a socket and a name for each peer"));
+    // In the order of their places, without this worker's own.
+    for (int i = 0; i < static_cast<int>(sockets.size()); ++i)
+      exchange_.peers.push_back({i < exchange_.worker ? i : i + 1, sockets[i], names[i]});
     exchange_.timeout_seconds = timeout_seconds;
     exchange_.awake_seconds = awake_seconds;
   }
