@@ -17,7 +17,7 @@ run: $(VENV)/.kernel
 # with them, if they are built.
 test: $(VENV)/.dev $(VENV)/.kernel lint types
 	@$(BIN)/python -m pytest
-	@RNN_CORE_KERNELS=off $(BIN)/python -m pytest tests/parity tests/rnn_core/test_training.py \
+	@RNN_CORE_KERNELS=off $(BIN)/python -m pytest tests/parity tests/rnn_core/loops/test_training.py \
 	  tests/rnn_core/distribution/test_equality.py
 
 lint: $(VENV)/.dev
@@ -102,7 +102,7 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 # Without a C++ compiler nothing is built, and TensorFlow and Python do it all.
 $(VENV)/.kernel: $(VENV)/.runtime $(wildcard rnn_core/kernels/*.cc rnn_core/kernels/*.h) rnn_core/kernels/build.py
 	@echo "Building the native operations (about 20 seconds, once) ..."
-	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -c "from components.tensorflow_loading import load_tensorflow; \
+	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -c "from components.runtime.libraries import load_tensorflow; \
 	  load_tensorflow(); from rnn_core.kernels.__main__ import main; main()"
 	@touch $@
 

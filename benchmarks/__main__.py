@@ -7,7 +7,7 @@ import sys
 from benchmarks import startup, training_startup
 from benchmarks.peers import inference, memory, records, training
 from benchmarks.scaling import check, checkpoints, table, workers
-from components.tensorflow_loading import load_tensorflow
+from components.runtime.libraries import load_tensorflow
 
 
 def accuracy() -> None:

@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from components.artifacts import Examples
-from components.examples import write_examples
-from components.measurement import measure_model
-from components.model import train_model
-from components.quiet import quiet_libraries
-from components.rows import read_rows
+from components.artifacts.values import Examples
+from components.data.examples import write_examples
+from components.data.sources import read_rows
+from components.evaluation.measure import measure_model
+from components.runtime.libraries import quiet_libraries
+from components.training.train import train_model
 from pipelines.config import PipelineConfig, load_config
 
 CONFIG = Path(__file__).resolve().parent.parent / "pipelines/configs/japanese_vowels.yaml"

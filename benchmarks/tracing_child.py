@@ -7,7 +7,7 @@ import sys
 import tensorflow as tf
 
 import rnn_core
-from rnn_core.trainable_model import TrainableModel
+from rnn_core.loops.trainable_model import TrainableModel
 
 
 def main(model_dir: str) -> None:

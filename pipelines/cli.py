@@ -63,9 +63,9 @@ def init(
     force: bool,
 ) -> None:
     """Look at DATA (JSONL) and write a config to read and edit."""
-    from pipelines import starting
+    from pipelines.commands.init import write_config
 
-    starting.write_config(data, test, validation, output, name, force)
+    write_config(data, test, validation, output, name, force)
 
 
 @rnnflow.command()
@@ -77,9 +77,9 @@ def run(config: Path, workers: int | None, work_dir: Path) -> None:
 
     What did not change since an earlier run is reused.
     """
-    from pipelines import running
+    from pipelines.commands.run import run_pipeline
 
-    sys.exit(running.run(config, work_dir, workers))
+    sys.exit(run_pipeline(config, work_dir, workers))
 
 
 def _stage_verb(name: str, stage: str, summary: str) -> None:
@@ -91,9 +91,9 @@ def _stage_verb(name: str, stage: str, summary: str) -> None:
     def verb(
         config: Path | None, run_id: str | None, force: bool, workers: int | None, work_dir: Path
     ) -> None:
-        from pipelines import running
+        from pipelines.commands.run import run_until
 
-        sys.exit(running.run_until(stage, config, run_id, force, work_dir, workers))
+        sys.exit(run_until(stage, config, run_id, force, work_dir, workers))
 
     verb.__doc__ = f"{summary}\n\nWorks on CONFIG, or on the artifacts of a run."
     rnnflow.command(name)(verb)
@@ -113,9 +113,9 @@ _stage_verb("export", "export", "Export the model and check the export; stop the
 @_WORK_DIR
 def promote(name: str, version: int, reason: str, work_dir: Path) -> None:
     """Make VERSION of NAME the champion, whatever the gate said."""
-    from pipelines import serving
+    from pipelines.commands import models
 
-    serving.promote(name, version, reason, work_dir)
+    models.promote(name, version, reason, work_dir)
 
 
 @rnnflow.command()
@@ -126,9 +126,9 @@ def promote(name: str, version: int, reason: str, work_dir: Path) -> None:
 @_WORK_DIR
 def rollback(name: str, reason: str, work_dir: Path) -> None:
     """Make the previous champion of NAME serve again."""
-    from pipelines import serving
+    from pipelines.commands import models
 
-    serving.rollback(name, reason, work_dir)
+    models.rollback(name, reason, work_dir)
 
 
 @rnnflow.command()
@@ -143,9 +143,9 @@ def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:
 
     DATA is JSONL; labels are not needed. A row that cannot be used gets the reason.
     """
-    from pipelines import serving
+    from pipelines.commands import models
 
-    serving.predict(name, data, output, work_dir)
+    models.predict(name, data, output, work_dir)
 
 
 @rnnflow.command()
@@ -159,9 +159,9 @@ def compare(name: str, last: int, work_dir: Path) -> None:
 
     Each metric with its 95 % interval and the difference to the run before.
     """
-    from pipelines import inspecting
+    from pipelines.commands.status import compare_runs
 
-    inspecting.compare(name, last, work_dir)
+    compare_runs(name, last, work_dir)
 
 
 @rnnflow.command()
@@ -169,9 +169,9 @@ def compare(name: str, last: int, work_dir: Path) -> None:
 @_WORK_DIR
 def status(run_id: str | None, work_dir: Path) -> None:
     """Show runs, model versions and the summary of a run."""
-    from pipelines import inspecting
+    from pipelines.commands.status import show_status
 
-    inspecting.status(run_id, work_dir)
+    show_status(run_id, work_dir)
 
 
 @rnnflow.command()
@@ -184,9 +184,9 @@ def schedule(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
 
     Serves a Prefect deployment until it is stopped; overlapping runs are refused.
     """
-    from pipelines import deployments
+    from pipelines.commands.schedule import serve
 
-    deployments.serve(config, cron, timezone, work_dir)
+    serve(config, cron, timezone, work_dir)
 
 
 def main() -> None:

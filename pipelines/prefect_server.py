@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Final
 
 from components.errors import RnnflowError
-from components.local_cluster import HOST, free_ports
-from components.tied_process import tied
+from components.runtime.subprocesses import tied
+from components.workers.local_cluster import HOST, free_ports
 
 _POLL_SECONDS: Final = 0.05
 _END_SECONDS: Final = 5.0

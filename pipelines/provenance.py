@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from components.fingerprints import LIBRARIES, ROOT
+from components.runtime.fingerprints import LIBRARIES, ROOT
 
 PACKAGES = ("rnnflow", *LIBRARIES, "mlflow", "prefect")
 

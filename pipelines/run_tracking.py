@@ -10,12 +10,12 @@ from pathlib import Path
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
-from components import tracking
-from components.artifacts import Rows
-from components.lingering import Lingering
+from components.artifacts.values import Rows
+from components.tracking import tracker
+from components.tracking.background_sender import Lingering
 from pipelines.config import PipelineConfig, flatten
 from pipelines.provenance import provenance_tags
-from pipelines.records import StageRecord
+from pipelines.stage_records import StageRecord
 from pipelines.work_directory import CONFIG, JOURNAL, Status, WorkDirectory
 
 LINGER_SECONDS = 5.0
@@ -44,10 +44,10 @@ class RunTracking:
         self._is_linked = self._has_ended = self._earlier_runs_are_settled = False
         self._settling = threading.Lock()
         self._sender = Lingering(self._send, linger_seconds)
-        self._tracker = tracking.Tracker(
+        self._tracker = tracker.Tracker(
             self._journal, work.tracking_uri, config.name, self._sender.want
         )
-        tags = {tracking.WORK_DIR_TAG: str(work.root), "rnnflow.run_id": run_id}
+        tags = {tracker.WORK_DIR_TAG: str(work.root), "rnnflow.run_id": run_id}
         self._tracker.start_run(_PARENT, run_id, None, tags | _running_tags())
         self._tracker.log_params(_PARENT, flatten(config))
         self._tracker.log_artifact(_PARENT, directory / CONFIG)
@@ -59,7 +59,7 @@ class RunTracking:
     def _settle_earlier_runs(self) -> None:
         """Comes before the server hears of this run."""
         # Here, so that it is the thread that sends which waits for the import of MLflow.
-        from components.recovery import mark_killed_runs, replay_pending
+        from components.tracking.recovery import mark_killed_runs, replay_pending
 
         with self._settling:
             if not self._earlier_runs_are_settled:
@@ -84,7 +84,7 @@ class RunTracking:
         if record.history:
             self.follow(name, record.history)
         now = time.time_ns() // 1_000_000
-        points = [tracking.Point(key, value, 0, now) for key, value in record.metrics.items()]
+        points = [tracker.Point(key, value, 0, now) for key, value in record.metrics.items()]
         self._tracker.log_metrics(name, points)
         for path in record.artifacts:
             self._tracker.log_artifact(name, path, path.name if path.is_dir() else "")
@@ -115,17 +115,17 @@ class RunTracking:
     def log_summary(self, metrics: dict[str, float], files: Iterable[Path]) -> None:
         """Puts the test metrics on the parent run, to be compared, and the report beside them."""
         now = time.time_ns() // 1_000_000
-        points = (tracking.Point(key, value, 0, now) for key, value in metrics.items())
+        points = (tracker.Point(key, value, 0, now) for key, value in metrics.items())
         self._tracker.log_metrics(_PARENT, points)
         for path in files:
             self._tracker.log_artifact(_PARENT, path)
 
     def end(self, status: Status, reason: str) -> int:
         """Ends the parent run; returns how many events the server still lacks."""
-        finished: tracking.RunStatus = "FAILED" if status == "failed" else "FINISHED"
+        finished: tracker.RunStatus = "FAILED" if status == "failed" else "FINISHED"
         # MLflow shows its note as the description of the run.
         tags = {
-            tracking.STATUS_TAG: status,
+            tracker.STATUS_TAG: status,
             "rnnflow.reason": reason,
             "mlflow.note.content": reason,
         }
@@ -157,7 +157,7 @@ def prefect_address() -> str | None:
 
 def _running_tags() -> dict[str, str]:
     return {
-        tracking.STATUS_TAG: "running",
+        tracker.STATUS_TAG: "running",
         "prefect.flow_run_id": str(flow_run.id),
         "prefect.flow_run_url": prefect_address()
         or "an ephemeral server's: `prefect server start`",

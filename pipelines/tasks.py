@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 
-from components.artifacts import (
+from components.artifacts.values import (
     Champion,
     ChampionMetrics,
     Decision,
@@ -37,16 +37,16 @@ from components.config import (
     TrainingConfig,
 )
 from components.errors import RegistryError, RnnflowError
-from components.tensorflow_loading import load_tensorflow
+from components.runtime.libraries import load_tensorflow
 
 AnyTask: TypeAlias = Task[Any, Any]
 
 MODULES = {
-    "examples": "components.examples",
-    "model": "components.model",
-    "metrics": "components.measurement",
-    "champion_metrics": "components.measurement",
-    "export": "components.export",
+    "examples": "components.data.examples",
+    "model": "components.training.train",
+    "metrics": "components.evaluation.measure",
+    "champion_metrics": "components.evaluation.measure",
+    "export": "components.export.export",
 }
 """The cached stages, each with the module whose code counts."""
 
@@ -79,9 +79,9 @@ _UNCACHED: dict[str, Any] = {
 @task(name="rows", tags=["data"], timeout_seconds=_HOUR_SECONDS, **_UNCACHED)
 def read_rows(data: DataConfig) -> Rows:
     """Finds the files and the digest of what they hold."""
-    from components import rows
+    from components.data import sources
 
-    return rows.read_rows(data)
+    return sources.read_rows(data)
 
 
 @task(
@@ -102,7 +102,7 @@ def write_examples(
 ) -> Examples:
     """Validates, splits and transforms the rows with Beam."""
     load_tensorflow()
-    from components import examples
+    from components.data import examples
 
     return examples.write_examples(rows, data, features, preprocessing, directory)
 
@@ -131,7 +131,7 @@ def train_model(
     More workers than one are processes, which this task starts, or calls on a cluster, and follows.
     """
     load_tensorflow()
-    from components import model as stage
+    from components.training import train as stage
 
     return stage.train_model(
         examples, model, training, seed,
@@ -150,9 +150,9 @@ def train_model(
 def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metrics:
     """Scores the test split, once, for the gate."""
     load_tensorflow()
-    from components import measurement
+    from components.evaluation import measure
 
-    return measurement.measure_model(model, examples, directory=directory)
+    return measure.measure_model(model, examples, directory=directory)
 
 
 @task(
@@ -165,7 +165,7 @@ def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metri
 )
 def find_champion(name: str, tracking_uri: str, *, directory: Path) -> Champion | None:
     """Looks up which version serves now, and fetches it."""
-    from components import registry
+    from components.registry import registry
 
     return registry.find_champion(name, tracking_uri, directory)
 
@@ -190,9 +190,9 @@ def measure_champion(
     if champion is None:
         return None
     load_tensorflow()
-    from components import measurement
+    from components.evaluation import measure
 
-    return measurement.measure_champion(champion, model, examples, metrics, directory=directory)
+    return measure.measure_champion(champion, model, examples, metrics, directory=directory)
 
 
 @task(name="decision", tags=["gate"], timeout_seconds=60, **_UNCACHED)
@@ -200,7 +200,7 @@ def decide(
     metrics: Metrics, champion_metrics: ChampionMetrics | None, gate: GateConfig
 ) -> Decision:
     """Holds the numbers against the rules."""
-    from components import gate as stage
+    from components.evaluation import gate as stage
 
     return stage.decide(metrics, champion_metrics, gate)
 
@@ -218,7 +218,8 @@ def export_model(
 ) -> Export:
     """Writes the SavedModel and checks it in a fresh process."""
     load_tensorflow()
-    from components import estimator, export
+    from components.export import export
+    from components.training import estimator
 
     return export.export_model(
         estimator.load_estimator(model), examples, metrics, config, model, directory
@@ -237,7 +238,7 @@ def register_model(
     export: Export, decision: Decision, name: str, tracking_uri: str, *, run_id: str | None
 ) -> Version:
     """Registers the export; moves the alias ``champion`` if the gate says so."""
-    from components import registry
+    from components.registry import registry
 
     return registry.register_model(
         export, decision, name=name, tracking_uri=tracking_uri, run_id=run_id

@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from pipelines import tasks
-from pipelines.runs import PipelineRun
+from pipelines.pipeline_run import PipelineRun
 
 
 @flow(name="rnnflow", flow_run_name="{run_id}", persist_result=False)

@@ -24,7 +24,8 @@ from typing import Literal, TypeAlias
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass as validated
 
-from components.artifacts import Decision, Metrics, Version, storage_errors, write_atomically
+from components.artifacts.storage import storage_errors, write_atomically
+from components.artifacts.values import Decision, Metrics, Version
 from components.errors import BusyError, NotFoundError
 
 Status: TypeAlias = Literal["promoted", "refused", "done", "failed", "killed", "running"]

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from components.cluster import TF_CONFIG, Cluster
 from components.errors import UserError
+from components.workers.cluster import TF_CONFIG, Cluster
 from pipelines.config import PipelineConfig
 
 _OUTPUT = logging.getLogger("rnnflow.workers")

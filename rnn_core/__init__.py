@@ -6,16 +6,8 @@ What was ``tf.estimator.X`` or ``tf.estimator.experimental.X`` is ``rnn_core.X``
 from __future__ import annotations
 
 from rnn_core import export
-from rnn_core.classifier import RNNClassifier
-from rnn_core.config import RunConfig
+from rnn_core.config.run_config import RunConfig
 from rnn_core.distribution import multi_worker_strategy
-from rnn_core.early_stopping import (
-    make_early_stopping_hook,
-    stop_if_higher_hook,
-    stop_if_lower_hook,
-    stop_if_no_decrease_hook,
-    stop_if_no_increase_hook,
-)
 from rnn_core.errors import (
     ArchitectureError,
     ArgumentError,
@@ -33,17 +25,27 @@ from rnn_core.errors import (
     UnsupportedError,
     WorkerLostError,
 )
-from rnn_core.estimator import Estimator
-from rnn_core.estimator_spec import EstimatorSpec
+from rnn_core.estimators.classifier import RNNClassifier
+from rnn_core.estimators.early_stopping import (
+    make_early_stopping_hook,
+    stop_if_higher_hook,
+    stop_if_lower_hook,
+    stop_if_no_decrease_hook,
+    stop_if_no_increase_hook,
+)
+from rnn_core.estimators.estimator import Estimator
+from rnn_core.estimators.rnn_estimator import RNNEstimator
+from rnn_core.estimators.specs import EvalSpec, TrainSpec
+from rnn_core.estimators.train_and_evaluate import train_and_evaluate
 from rnn_core.export import Predictor, load_predictor
-from rnn_core.export.receiver_fns import build_raw_supervised_input_receiver_fn
-from rnn_core.exporters import (
+from rnn_core.export.exporters import (
     BestCheckpointExporter,
     BestExporter,
     Exporter,
     FinalExporter,
     LatestExporter,
 )
+from rnn_core.export.receiver_fns import build_raw_supervised_input_receiver_fn
 from rnn_core.heads import (
     BinaryClassHead,
     Head,
@@ -64,11 +66,9 @@ from rnn_core.hooks import (
     StopAtStepHook,
     SummarySaverHook,
 )
-from rnn_core.rnn_estimator import RNNEstimator
-from rnn_core.specs import EvalSpec, TrainSpec
-from rnn_core.train_and_evaluate import train_and_evaluate
+from rnn_core.models.estimator_spec import EstimatorSpec
+from rnn_core.storage.warm_start import VocabInfo, WarmStartSettings
 from rnn_core.types import ModeKeys
-from rnn_core.warm_start import VocabInfo, WarmStartSettings
 
 __all__ = [
     "ArchitectureError",

@@ -13,12 +13,12 @@ import rnn_core
 from benchmarks.peers.rnn_core_child import Turn
 from benchmarks.peers.work import WORKS, Work, batches
 from benchmarks.processes.windows import Windows
-from components.artifacts import Examples
-from components.batches import read_batches
+from components.artifacts.schema import Schema, load_schema, save_schema
+from components.artifacts.values import Examples
 from components.config import FeaturesConfig, ModelConfig, NumericFeature
-from components.encoding import encode
-from components.estimator import build_estimator
-from components.schema import Schema, load_schema, save_schema
+from components.data.sequence_examples import encode
+from components.training.datasets import read_batches
+from components.training.estimator import build_estimator
 
 _LENGTHS: Final = (5, 200)
 _BATCHES: Final = 32

@@ -17,7 +17,7 @@ from typing import Final
 
 _MOST_STEPS_BLIND: Final = 100
 _MOST_SECONDS_BLIND: Final = 1.0
-"""As ``rnn_core.pace``: the workers agree anew after so many steps or seconds."""
+"""As ``rnn_core.loops.pace``: the workers agree anew after so many steps or seconds."""
 _AGREEMENT_BYTES: Final = 32
 """What a worker has to say then, for each worker."""
 

@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 
 from benchmarks.scaling.work import BATCH, CLASSES, FEATURES, STEPS
-from components.artifacts import Examples
-from components.batches import count, read_batches
-from components.examples import write_examples
-from components.quiet import quiet_libraries
-from components.rows import read_rows
+from components.artifacts.values import Examples
+from components.data.examples import write_examples
+from components.data.sources import read_rows
+from components.runtime.libraries import quiet_libraries
+from components.training.datasets import count, read_batches
 from pipelines.config import PipelineConfig, load_config
 
 ROWS: Final = (1000, 5000)

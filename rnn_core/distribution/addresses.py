@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from rnn_core.distribution.cluster import EVALUATOR, Cluster, workers
+from rnn_core.config.cluster import EVALUATOR, Cluster, workers
 from rnn_core.errors import ArgumentError, WorkerLostError
 
 logger = logging.getLogger("rnn_core")

@@ -16,14 +16,14 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from rnn_core.config import RunConfig
+from rnn_core.config.cluster import Cluster, workers
+from rnn_core.config.run_config import RunConfig
+from rnn_core.config.strategy_kinds import is_in_step
 from rnn_core.distribution import addresses
-from rnn_core.distribution.cluster import Cluster, workers
-from rnn_core.distribution.connections import connect
-from rnn_core.distribution.exchange import Exchange
+from rnn_core.distribution.all_reduce import Exchange
+from rnn_core.distribution.heartbeat import silent_tasks
 from rnn_core.distribution.messages import ExchangeError
-from rnn_core.distribution.presence import silent_tasks
-from rnn_core.distribution.strategies import is_in_step
+from rnn_core.distribution.peer_connections import connect
 from rnn_core.errors import ArgumentError, WorkerLostError
 from rnn_core.types import Array
 

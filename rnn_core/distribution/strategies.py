@@ -1,4 +1,4 @@
-"""Which strategies there are, and a start of many workers that cannot hang."""
+"""The strategy of many workers, made in bounded time: TensorFlow's own constructor can hang."""
 
 from __future__ import annotations
 
@@ -12,40 +12,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from rnn_core.config.cluster import EVALUATOR, Cluster, read_cluster
 from rnn_core.distribution import addresses
-from rnn_core.distribution.cluster import EVALUATOR, Cluster, read_cluster
-from rnn_core.errors import UnsupportedError, WorkerLostError
+from rnn_core.errors import WorkerLostError
 
 logger = logging.getLogger("rnn_core")
-
-
-def is_in_step(strategy: Any) -> bool:
-    """Whether ``strategy`` keeps all replicas at the same step."""
-    return isinstance(strategy, tf.distribute.MirroredStrategy | _multi_worker())
-
-
-def is_parameter_server(strategy: Any) -> bool:
-    """Whether variables live on parameter servers, and workers do not wait for each other."""
-    return isinstance(strategy, tf.distribute.ParameterServerStrategy)
-
-
-def _multi_worker() -> type[Any]:
-    kind: type[Any] = tf.distribute.MultiWorkerMirroredStrategy
-    return kind
-
-
-def check_strategy(strategy: Any, name: str) -> Any:
-    """``strategy``, the value of ``name``.
-
-    Raises:
-        UnsupportedError: it is of a kind that is not trained with.
-    """
-    if strategy is None or is_in_step(strategy) or is_parameter_server(strategy):
-        return strategy
-    raise UnsupportedError(
-        f"{name}: expected None, tf.distribute.MirroredStrategy, MultiWorkerMirroredStrategy or "
-        f"ParameterServerStrategy, got {strategy!r}."
-    )
 
 
 def multi_worker_strategy(timeout_secs: float = 7200) -> Any:

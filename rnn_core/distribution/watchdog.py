@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from rnn_core.config import RunConfig
+from rnn_core.config.run_config import RunConfig
 
 logger = logging.getLogger("rnn_core")
 

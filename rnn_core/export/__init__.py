@@ -13,7 +13,7 @@ from rnn_core.export.receivers import (
     TensorServingInputReceiver,
 )
 from rnn_core.export.supervised import EvalOutput, TrainOutput
-from rnn_core.export_outputs import (
+from rnn_core.heads.export_outputs import (
     ClassificationOutput,
     ExportOutput,
     PredictOutput,

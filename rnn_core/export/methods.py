@@ -6,9 +6,9 @@ import os
 import warnings
 from collections.abc import Mapping
 
+from rnn_core.export.mode_graph import ModelSource
 from rnn_core.export.receiver_fns import ReceiverFn
 from rnn_core.export.saved_model import Assets, export_saved_model
-from rnn_core.export.source import ModelSource
 from rnn_core.types import ModeKeys
 
 

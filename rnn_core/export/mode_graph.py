@@ -10,19 +10,18 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
-from rnn_core.errors import ArgumentError
+from rnn_core.errors import ArgumentError, CheckpointError
 from rnn_core.export.receiver_fns import ReceiverFn
 from rnn_core.export.signatures import signature_defs
-from rnn_core.export.source import ModelSource
 from rnn_core.export.supervised import EvalOutput, TrainOutput
-from rnn_core.layer_choice import stock_operations
-from rnn_core.model import Model
+from rnn_core.models.layer_choice import stock_operations
+from rnn_core.models.model import Model
 from rnn_core.types import ModeKeys
 
 _Keys: Final = tf.compat.v1.GraphKeys
@@ -150,3 +149,25 @@ def _variables_without_values() -> Iterator[None]:
 
     with tf.variable_creator_scope(create):
         yield
+
+
+class ModelSource(Protocol):
+    """The part of an estimator that exports read."""
+
+    @property
+    def model_dir(self) -> str:
+        """Where its checkpoints are."""
+
+    def latest_checkpoint(self) -> str | None:
+        """Prefix of the newest checkpoint, None if there is none."""
+
+    def new_model(self, mode: str) -> Model:
+        """A model with first values, for ``ModeKeys.TRAIN``, ``EVAL`` or ``PREDICT``."""
+
+
+def checkpoint_to_export(source: ModelSource, checkpoint_path: str | None) -> str:
+    """``checkpoint_path``, or the newest checkpoint. Raises CheckpointError if there is none."""
+    checkpoint = checkpoint_path or source.latest_checkpoint()
+    if checkpoint is None:
+        raise CheckpointError(f"No checkpoint in {source.model_dir}: train first.")
+    return checkpoint

@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnn_core.export.source import ModelSource, checkpoint_to_export
-from rnn_core.layer_choice import stock_operations
-from rnn_core.model import Model
+from rnn_core.export.mode_graph import ModelSource, checkpoint_to_export
+from rnn_core.models.layer_choice import stock_operations
+from rnn_core.models.model import Model
 from rnn_core.types import Features, ModeKeys, Predictions
 
 

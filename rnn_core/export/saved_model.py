@@ -20,14 +20,13 @@ from typing import Final
 from google.protobuf import text_format
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from rnn_core import checkpoints
-from rnn_core.eager import eagerly
 from rnn_core.errors import ArgumentError
 from rnn_core.export import mode_graph
-from rnn_core.export.mode_graph import ModeGraph
+from rnn_core.export.mode_graph import ModeGraph, ModelSource, checkpoint_to_export
 from rnn_core.export.receiver_fns import ReceiverFn
-from rnn_core.export.source import ModelSource, checkpoint_to_export
-from rnn_core.files import storage_errors
+from rnn_core.graph.eager import eagerly
+from rnn_core.storage import checkpoints
+from rnn_core.storage.files import storage_errors
 from rnn_core.types import Array, ModeKeys
 
 _MODES: Final = (ModeKeys.TRAIN, ModeKeys.EVAL, ModeKeys.PREDICT)

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 
 from rnn_core.export.supervised import EvalOutput, SupervisedOutput, TrainOutput
-from rnn_core.export_outputs import ClassificationOutput, PredictOutput, RegressionOutput
+from rnn_core.heads.export_outputs import ClassificationOutput, PredictOutput, RegressionOutput
 
 logger = logging.getLogger("rnn_core")
 

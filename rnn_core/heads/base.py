@@ -16,9 +16,9 @@ from typing import Any, Final, NamedTuple, Protocol
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
-from rnn_core.export_outputs import ExportOutput
 from rnn_core.heads import weights
 from rnn_core.heads.confusion import ratio, weighted_sum
+from rnn_core.heads.export_outputs import ExportOutput
 from rnn_core.types import Features, Predictions
 
 SUM_OVER_BATCH_SIZE: Final = "sum_over_batch_size"

@@ -7,10 +7,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnn_core.export_outputs import REGRESSION, ExportOutput, RegressionOutput
 from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
+from rnn_core.heads.export_outputs import REGRESSION, ExportOutput, RegressionOutput
 from rnn_core.types import Predictions
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from rnn_core.export_outputs import (
+from rnn_core.heads.export_outputs import (
     CLASSIFICATION,
     PREDICT,
     SERVING_DEFAULT,

@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnn_core.checks import checked
 from rnn_core.errors import ArgumentError, LabelError
+from rnn_core.graph.runtime_checks import checked
 
 
 class Vocabulary:

@@ -8,10 +8,10 @@ from typing import Any
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError, LabelError
-from rnn_core.export_outputs import ExportOutput
 from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
+from rnn_core.heads.export_outputs import ExportOutput
 from rnn_core.types import Predictions
 
 

@@ -8,7 +8,10 @@ from typing import Any
 import tensorflow as tf
 
 from rnn_core.errors import LabelError
-from rnn_core.export_outputs import (
+from rnn_core.heads import base, confusion
+from rnn_core.heads import labels as label_input
+from rnn_core.heads.base import BaseHead, Losses
+from rnn_core.heads.export_outputs import (
     PREDICT,
     REGRESSION,
     SERVING_DEFAULT,
@@ -16,9 +19,6 @@ from rnn_core.export_outputs import (
     PredictOutput,
     RegressionOutput,
 )
-from rnn_core.heads import base, confusion
-from rnn_core.heads import labels as label_input
-from rnn_core.heads.base import BaseHead, Losses
 from rnn_core.types import Predictions
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnn_core.checks import checked, require
-from rnn_core.column_state import get_feature, sparse_if_ragged
 from rnn_core.errors import ArgumentError, LabelError
+from rnn_core.features.column_state import get_feature, sparse_if_ragged
+from rnn_core.graph.runtime_checks import checked, require
 from rnn_core.heads import labels
 from rnn_core.types import Features
 

@@ -6,15 +6,15 @@
 
 from __future__ import annotations
 
-from rnn_core.hooks.adapt import adapt, check_hooks, check_listeners
+from rnn_core.hooks.adapters import adapt, check_hooks, check_listeners
 from rnn_core.hooks.base import Hook, HookContext
-from rnn_core.hooks.reporting import (
+from rnn_core.hooks.checkpoint_hook import CheckpointSaverHook
+from rnn_core.hooks.logging_hooks import (
     LoggingTensorHook,
     ProfilerHook,
     StepCounterHook,
     SummarySaverHook,
 )
-from rnn_core.hooks.saving import CheckpointSaverHook
 from rnn_core.hooks.stopping import FinalOpsHook, NanTensorHook, StopAtStepHook
 
 __all__ = [

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
-from rnn_core.files import first_line
+from rnn_core.storage.files import first_line
 
 logger = logging.getLogger("rnn_core")
 

@@ -40,7 +40,7 @@ def test_reading_a_config_loads_no_heavy_library() -> None:
 
 
 def test_the_gate_loads_no_heavy_library() -> None:
-    loaded = _modules_after("import components.gate")
+    loaded = _modules_after("import components.evaluation.gate")
     assert loaded.isdisjoint(HEAVY)
 
 

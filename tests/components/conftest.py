@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from components.artifacts import Examples, Model
+from components.artifacts.values import Examples, Model
 from components.config import (
     DataConfig,
     FeaturesConfig,
@@ -94,8 +94,8 @@ def mixed_lines() -> list[str]:
 
 def prepare(data: DataConfig, features: FeaturesConfig, directory: Path) -> Examples:
     """Runs the stage for real."""
-    from components.examples import write_examples
-    from components.rows import read_rows
+    from components.data.examples import write_examples
+    from components.data.sources import read_rows
 
     return write_examples(read_rows(data), data, features, PreprocessingConfig(), directory)
 
@@ -124,7 +124,7 @@ def vowels(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 @pytest.fixture(scope="session")
 def small_model(mixed: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Model:
     """A model of every kind of feature, trained for a few steps."""
-    from components.model import train_model
+    from components.training.train import train_model
 
     training = TrainingConfig(batch_size=16, max_steps=6, evaluate_every_steps=3)
     directory = tmp_path_factory.mktemp("small") / "model"

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from components.artifacts import (
-    Interval,
+from components.artifacts.storage import (
     building,
     digest_of_file,
     is_complete,
     storage_errors,
     write_atomically,
 )
+from components.artifacts.values import Interval
 from components.errors import StorageError
 
 BUILD_AND_DIE = """
@@ -89,7 +89,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_the_old_content(tmp_path: Path)
     write_atomically(path, "old")
     code = (
         "import resource, signal, sys; from pathlib import Path\n"
-        "from components.artifacts import write_atomically\n"
+        "from components.artifacts.storage import write_atomically\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "write_atomically(Path(sys.argv[1]), b'x' * 5000)\n"

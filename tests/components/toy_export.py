@@ -11,15 +11,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from components.artifacts import Export
+from components.artifacts.schema import Schema, save_schema
+from components.artifacts.values import Export
 from components.config import FeaturesConfig, IdFeature, NumericFeature, VocabularyFeature
-from components.encoding import encode
-from components.export_layout import schema_directory
-from components.quiet import quiet_libraries
-from components.saved_model import score_saved_model
-from components.schema import Schema, save_schema
-from components.served import Served
-from components.validation import Row, parse_row
+from components.data.row_parsing import Row, parse_row
+from components.data.sequence_examples import encode
+from components.export.saved_model import schema_directory, score_saved_model
+from components.export.serving_graph import Served
+from components.runtime.libraries import quiet_libraries
 
 FEATURES = FeaturesConfig(
     sequence={

@@ -11,8 +11,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from components.cluster import find_cluster
 from components.config import LaunchConfig
+from components.workers.cluster import find_cluster
 from pipelines.config import parse_config
 
 Object = dict[str, Any]

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from components.artifacts import Examples
-from components.history import HistoryPoint, read_history
-from components.model import train_model
+from components.artifacts.history import HistoryPoint, read_history
+from components.artifacts.values import Examples
+from components.training.train import train_model
 from pipelines.config import load_config
 from pipelines.work_directory import Outcome
 from tests.integration.conftest import Project, make_project

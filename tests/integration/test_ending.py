@@ -8,7 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.components.workers import children_of, runs, wait_for
+from tests.components.worker_commands import children_of, runs, wait_for
 from tests.integration.conftest import Project, make_project
 
 

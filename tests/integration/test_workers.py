@@ -17,11 +17,11 @@ import pytest
 import tensorflow as tf
 from mlflow import MlflowClient
 
-from components.artifacts import Examples
-from components.cluster import Cluster
-from components.history import read_history
-from components.local_cluster import free_ports
-from components.model import train_model
+from components.artifacts.history import read_history
+from components.artifacts.values import Examples
+from components.training.train import train_model
+from components.workers.cluster import Cluster
+from components.workers.local_cluster import free_ports
 from pipelines.config import load_config
 from pipelines.work_directory import WorkDirectory
 from tests.integration.conftest import Project, make_project
@@ -85,7 +85,7 @@ class Place:
                 environment = path.with_name("environ").read_text()
             except OSError:
                 continue
-            if "components.training_worker" in command and str(self.work.root) in command[-2]:
+            if "components.training.worker" in command and str(self.work.root) in command[-2]:
                 index = environment.split('"task": {"type": "worker", "index": ')[1][0]
                 found[int(index)] = int(path.parent.name)
         return found

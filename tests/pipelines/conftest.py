@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import yaml
 
-from components.artifacts import Examples, Model, Rows, SourceFile
-from components.history import append_point
-from components.metrics import measure
-from components.predictions import PredictionTable
+from components.artifacts.history import append_point
+from components.artifacts.predictions import PredictionTable
+from components.artifacts.values import Examples, Model, Rows, SourceFile
+from components.evaluation.metrics_files import measure
 from tests.pipelines.samples import PROMOTED
 from tests.projects import Project
 

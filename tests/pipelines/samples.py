@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from components.artifacts import (
+from components.artifacts.values import (
     ClassMetrics,
     Decision,
     Interval,

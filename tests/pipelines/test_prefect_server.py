@@ -21,7 +21,7 @@ from prefect.settings import (
 from components.errors import RnnflowError
 from pipelines.prefect_server import prefect_server as own_server
 from pipelines.run_tracking import prefect_address
-from tests.components.workers import children_of, runs, wait_for
+from tests.components.worker_commands import children_of, runs, wait_for
 
 
 def test_a_flow_runs_against_a_server_that_is_gone_afterwards() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from components.fingerprints import ROOT
+from components.runtime.fingerprints import ROOT
 from pipelines import provenance
 from pipelines.provenance import provenance_tags, versions
 

@@ -12,15 +12,16 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
-from components.artifacts import Rows, SourceFile, write_atomically
-from components.history import append_point
-from components.journal import Journal
+from components.artifacts.history import append_point
+from components.artifacts.storage import write_atomically
+from components.artifacts.values import Rows, SourceFile
+from components.tracking.journal import Journal
 from pipelines.config import dump_config, flatten
-from pipelines.records import StageRecord
 from pipelines.run_tracking import RunTracking, prefect_address
+from pipelines.stage_records import StageRecord
 from pipelines.work_directory import CONFIG, JOURNAL, Status, WorkDirectory
 from tests.components.mlflow_server import free_port
-from tests.components.workers import wait_for
+from tests.components.worker_commands import wait_for
 from tests.pipelines.samples import RUN_ID, config
 from tests.projects import Project
 

@@ -12,8 +12,10 @@ import pytest
 from prefect import Task, flow
 from prefect.client.schemas.objects import State
 
-from components.artifacts import Examples, building
+from components.artifacts.storage import building
+from components.artifacts.values import Examples
 from components.config import DataConfig
+from components.data.sources import read_rows
 from components.errors import (
     DataError,
     NotFoundError,
@@ -22,7 +24,6 @@ from components.errors import (
     StorageError,
     UserError,
 )
-from components.rows import read_rows
 from pipelines import tasks
 from pipelines.tasks import MODULES, AnyTask
 

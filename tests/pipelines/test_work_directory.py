@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts import write_atomically
+from components.artifacts.storage import write_atomically
 from components.errors import BusyError, NotFoundError
 from pipelines.work_directory import CONFIG, Outcome, WorkDirectory, new_run_id
 

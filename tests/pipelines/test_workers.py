@@ -9,8 +9,8 @@ import os
 import pytest
 from rich.console import Console
 
-from components.cluster import Cluster
 from components.errors import UserError
+from components.workers.cluster import Cluster
 from pipelines.config import parse_config
 from pipelines.workers import outside_of_cluster, shown_output, with_workers
 from tests.pipelines.samples import config

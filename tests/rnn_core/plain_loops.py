@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_core.cells import KINDS
+from rnn_core.models.cells import KINDS
 
 _TINY = 1e-30
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 import rnn_core
-from rnn_core.optimizers import optimizer_spec
+from rnn_core.optimizers.optimizers import optimizer_spec
 
 ROWS, CLASSES, TOKENS, WIDTH = 24, 3, 6, 2
 WORDS = [f"class-{index}" for index in range(CLASSES)]

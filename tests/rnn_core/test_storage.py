@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 import rnn_core
-from rnn_core.files import write_text
+from rnn_core.storage.files import write_text
 from tests.rnn_core.samples import Data, make_estimator, same_bits, weights_of
 
 QUIET = {"save_summary_steps": None, "log_step_count_steps": None}

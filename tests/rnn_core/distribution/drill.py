@@ -16,8 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from rnn_core import checkpoints
-from rnn_core.summaries import read_events
+from rnn_core.storage import checkpoints
+from rnn_core.storage.summaries import read_events
 from tests.rnn_core.distribution import clusters
 from tests.rnn_core.samples import same_bits
 

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from rnn_core import ArgumentError, WorkerLostError
+from rnn_core.config.cluster import Cluster
 from rnn_core.distribution.addresses import describe, fault, meet, others
-from rnn_core.distribution.cluster import Cluster
 from tests.rnn_core.distribution import clusters
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnn_core import checkpoints
+from rnn_core.storage import checkpoints
 from tests.rnn_core.distribution import clusters
 from tests.rnn_core.distribution.cases import CASES, STEPS, estimator, eval_input, train_input
 

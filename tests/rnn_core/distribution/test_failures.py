@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from rnn_core import checkpoints
 from rnn_core.distribution import watchdog
+from rnn_core.storage import checkpoints
 from tests.rnn_core.distribution import clusters
 from tests.rnn_core.distribution.clusters import Task
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 import rnn_core
 from rnn_core import ArgumentError, RunConfig
 from rnn_core.distribution.replicas import OneReplica, ReplicasInStep, replicas_of
-from rnn_core.trainable_model import TrainableModel
+from rnn_core.loops.trainable_model import TrainableModel
 from tests.rnn_core.samples import Data, make_estimator, same_bits, weights_of
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from rnn_core import checkpoints
-from rnn_core.interruption import EXIT_STATUS
-from rnn_core.summaries import read_events
+from rnn_core.loops.interruption import EXIT_STATUS
+from rnn_core.storage import checkpoints
+from rnn_core.storage.summaries import read_events
 from tests.rnn_core.distribution import clusters
 from tests.rnn_core.distribution.clusters import Task
 from tests.rnn_core.samples import same_bits

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from rnn_core import ArgumentError
 from rnn_core.distribution.sharding import share, shuffles_without_seed
-from rnn_core.input_position import has_exact_state
+from rnn_core.loops.input_position import has_exact_state
 from tests.rnn_core.samples import Data
 
 Make = Callable[[], tf.data.Dataset]

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import rnn_core
 from rnn_core import ArgumentError, UnsupportedError, WorkerLostError
-from rnn_core.distribution.strategies import check_strategy, is_in_step, is_parameter_server
+from rnn_core.config.strategy_kinds import check_strategy, is_in_step, is_parameter_server
 from tests.rnn_core.distribution import clusters
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from rnn_core.config import RunConfig
+from rnn_core.config.run_config import RunConfig
 from rnn_core.distribution import watchdog
 
 _PROGRAM = """

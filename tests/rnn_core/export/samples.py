@@ -9,7 +9,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 import rnn_core
-from rnn_core import checkpoints, export
+from rnn_core import export
+from rnn_core.storage import checkpoints
 from tests.rnn_core.samples import (
     WIDTH,
     Data,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnn_core import CheckpointError
-from rnn_core.export.source import checkpoint_to_export
+from rnn_core.export.mode_graph import checkpoint_to_export
 from tests.rnn_core.export import samples
 from tests.rnn_core.samples import make_estimator
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rnn_core.summaries import EventWriter
+from rnn_core.storage.summaries import EventWriter
 
 
 class RecordingEstimator:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rnn_core.checks import named_errors
+from rnn_core.graph.runtime_checks import named_errors
 
 RANDOM = np.random.default_rng(1)
 LOGITS3 = RANDOM.normal(size=(6, 3)).astype(np.float32)

@@ -16,7 +16,7 @@ from rnn_core import (
     MultiLabelHead,
     RegressionHead,
 )
-from rnn_core.checks import named_errors
+from rnn_core.graph.runtime_checks import named_errors
 from rnn_core.heads.labels import Vocabulary
 from tests.rnn_core.heads.samples import LABELS3, LOGITS1, LOGITS3, WORDS, losses
 

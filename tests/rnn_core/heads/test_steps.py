@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from rnn_core import LabelError
-from rnn_core.checks import named_errors
-from rnn_core.heads.steps import flat_steps
+from rnn_core.graph.runtime_checks import named_errors
+from rnn_core.heads.sequential import flat_steps
 
 ROWS = tf.ragged.constant([[1, 2, 3], [4], []], dtype=tf.int64)
 MASK = tf.sequence_mask([3, 1, 0], 3)

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from rnn_core import ArgumentError, LabelError, MissingFeatureError, MultiClassHead, RegressionHead
-from rnn_core.checks import named_errors
+from rnn_core.graph.runtime_checks import named_errors
 from rnn_core.heads.weights import check_weight_column, require_some_weight
 from tests.rnn_core.heads.samples import LABELS3, LOGITS3, WEIGHTS, losses
 

@@ -1,0 +1,104 @@
+"""The history of a training run: one JSON line a point, appended as training goes.
+
+    {"step": 50, "timestamp_milliseconds": 1767225600000, "metrics": {"train/loss": 0.7}}
+
+The file is the one record of the curve: it is drawn, tracked and resumed from here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from components.artifacts.storage import storage_errors, write_atomically
+
+
+@dataclass(frozen=True)
+class HistoryPoint:
+    """What was known at one global step: names such as ``train/loss``, ``validation/accuracy``."""
+
+    step: int
+    timestamp_milliseconds: int
+    metrics: Mapping[str, float]
+
+
+_POINT = TypeAdapter(HistoryPoint)
+
+
+def append_point(path: Path, step: int, metrics: Mapping[str, float]) -> None:
+    """Adds one line; it counts as written once its newline is.
+
+    Raises:
+      StorageError: the disk is full.
+    """
+    line = _line(HistoryPoint(step, time.time_ns() // 1_000_000, dict(metrics)))
+    with storage_errors(path), path.open("a", encoding="utf-8") as file:
+        file.write(line)
+
+
+def read_history(path: Path) -> tuple[HistoryPoint, ...]:
+    """The points of a history, in order; a last line that a kill tore is left out.
+
+    Without a file there are no points.
+
+    Raises:
+      ValueError: a whole line is not a point.
+    """
+    if not path.is_file():
+        return ()
+    lines = path.read_bytes().splitlines(keepends=True)
+    return tuple(_POINT.validate_json(line) for line in lines if line.endswith(b"\n"))
+
+
+def truncate_after(path: Path, step: int) -> None:
+    """Drops the points behind ``step``, which training will make again."""
+    kept = [point for point in read_history(path) if point.step <= step]
+    write_atomically(path, "".join(_line(point) for point in kept))
+
+
+class HistoryReader:
+    """Reads what is new in a history that another process writes.
+
+    When that one drops points that it will make again, what it keeps is not read a second time.
+    What the file holds when this is made counts as read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = 0
+        self._offset = 0
+        self.new_points()
+
+    def new_points(self) -> tuple[HistoryPoint, ...]:
+        """The points behind those of the last call; a line without its end waits."""
+        try:
+            with self._path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                replaced = self._file not in (0, status.st_ino) or status.st_size < self._offset
+                if replaced:
+                    self._offset = status.st_size
+                self._file = status.st_ino
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return ()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return tuple(_POINT.validate_json(line) for line in whole.splitlines())
+
+
+def series(points: tuple[HistoryPoint, ...], name: str) -> tuple[list[int], list[float]]:
+    """The steps and values of one metric."""
+    known = [(point.step, point.metrics[name]) for point in points if name in point.metrics]
+    return [step for step, _ in known], [value for _, value in known]
+
+
+def _line(point: HistoryPoint) -> str:
+    return json.dumps(asdict(point)) + "\n"

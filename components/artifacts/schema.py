@@ -1,0 +1,55 @@
+"""What is known of the examples after preprocessing: features, labels, vocabulary sizes.
+
+It lies as ``schema.json`` in the directory of the examples.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from components.artifacts.storage import write_atomically
+from components.config import FeaturesConfig
+from components.errors import NotFoundError
+
+_FILE = "schema.json"
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The features, the sorted labels of the training split, and how many ids a feature gives out.
+
+    ``vocabulary_sizes`` holds every feature that is not numeric: of strings those kept and the
+    buckets for all others, of ids their size.
+    """
+
+    features: FeaturesConfig
+    labels: tuple[str, ...]
+    vocabulary_sizes: dict[str, int]
+
+
+_ADAPTER = TypeAdapter(Schema)
+
+
+def save_schema(schema: Schema, directory: Path) -> None:
+    """Writes ``schema.json``."""
+    content = json.dumps(_ADAPTER.dump_python(schema, mode="json"), indent=2, sort_keys=True)
+    write_atomically(directory / _FILE, content + "\n")
+
+
+def load_schema(examples_path: str | Path) -> Schema:
+    """Reads ``schema.json`` of a directory of examples.
+
+    Raises:
+      NotFoundError: there is none, or it cannot be read.
+    """
+    path = Path(examples_path) / _FILE
+    try:
+        return _ADAPTER.validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFoundError(f"{examples_path} holds no examples: {_FILE} is missing.") from error
+    except ValidationError as error:
+        raise NotFoundError(f"{path} is not a schema of examples: {error}") from error

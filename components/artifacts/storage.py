@@ -1,0 +1,122 @@
+"""Files and directories that appear whole or not at all, and the digest of a file.
+
+What is large lies in a directory that is built as ``<name>.partial``, marked with ``_SUCCESS`` and
+renamed when it is complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from components.errors import StorageError
+
+SUCCESS = "_SUCCESS"
+"""Marks a directory that was finished."""
+
+
+def is_complete(directory: Path) -> bool:
+    """Whether an artifact directory was finished."""
+    return (directory / SUCCESS).is_file()
+
+
+def partial_of(directory: Path) -> Path:
+    """Where an artifact directory is while it is built, and if that was interrupted."""
+    return directory.with_name(directory.name + ".partial")
+
+
+@contextlib.contextmanager
+def building(directory: Path, *, resume: bool = False) -> Iterator[Path]:
+    """Yields ``<directory>.partial``; on success it becomes ``directory``, whole.
+
+    After an error it is taken away, unless the next build shall resume it.
+
+    Args:
+      directory: where the artifact shall be; what is there is replaced.
+      resume: keep what an earlier, interrupted build left in the partial directory.
+
+    Raises:
+      StorageError: the disk is full or the directory cannot be written.
+    """
+    partial = partial_of(directory)
+    with storage_errors(directory):
+        if not resume:
+            shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+        except BaseException:
+            if not resume:
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
+        write_atomically(partial / SUCCESS, b"")
+        shutil.rmtree(directory, ignore_errors=True)
+        partial.replace(directory)
+        _sync_directory(directory.parent)
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Writes a file so that a reader, or a crash, sees the old content or the new one.
+
+    Raises:
+      StorageError: the disk is full or the directory cannot be written.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_directory(path.parent)
+
+
+STORAGE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG})
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turns a full disk or a directory that cannot be written into one clear error.
+
+    Raises:
+      StorageError: with the path and what to do.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        if error.errno not in STORAGE_ERRNOS:
+            raise
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}. Nothing half written is in use; "
+            "free some space or choose another work_dir, and start again."
+        ) from error
+
+
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

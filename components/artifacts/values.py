@@ -1,0 +1,163 @@
+"""What passes between the stages: small frozen values of paths, digests and numbers."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+Split: TypeAlias = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class SourceFile:
+    """One JSONL file; ``split`` is None where the id of a row decides."""
+
+    path: str
+    split: Split | None
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Rows:
+    """The raw rows: files, and the digest of their content."""
+
+    files: tuple[SourceFile, ...]
+    digest: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Examples:
+    """Preprocessed examples: a directory, laid out as ``components.data.examples`` says."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Model:
+    """A trained model: the directory, and the best checkpoint in it."""
+
+    path: str
+    checkpoint: str
+    step: int
+    digest: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Interval:
+    """A value with the two ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ClassMetrics:
+    """What was measured for one class."""
+
+    label: str
+    precision: Interval
+    recall: Interval
+    support: int
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Metrics:
+    """What a model reaches on one set of examples.
+
+    ``confusion[i][j]`` counts the examples of label i that were taken for label j.
+    """
+
+    accuracy: Interval
+    average_loss: Interval
+    macro_f1: Interval
+    ece: Interval
+    per_class: tuple[ClassMetrics, ...]
+    labels: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    examples: int
+    predictions_path: str
+    """Parquet file with a row an example: id, label, predicted, correct, probabilities."""
+    digest: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Champion:
+    """The model version that serves now: its registered name, version and local copy."""
+
+    name: str
+    version: int
+    path: str
+    """Directory of the SavedModel."""
+    model_digest: str
+    """Digest of the trained model it was exported from."""
+    rolled_back_digests: tuple[str, ...] = ()
+    """Trained models that a person took out of service."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ChampionMetrics:
+    """The champion on the candidate's examples, and how the two agree there."""
+
+    version: int
+    metrics: Metrics
+    both_correct: int
+    only_candidate_correct: int
+    only_champion_correct: int
+    both_wrong: int
+    same_model: bool
+    """The candidate is the champion itself."""
+    rolled_back: bool = False
+    """A person took the candidate out of service before."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class RuleResult:
+    """One rule of the gate: its name, the value seen, the bound, and a sentence why."""
+
+    rule: str
+    passed: bool
+    value: float | None
+    bound: str
+    reason: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Decision:
+    """What the gate decided, rule by rule."""
+
+    promoted: bool
+    reason: str
+    rules: tuple[RuleResult, ...]
+    champion_version: int | None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Export:
+    """A SavedModel that was checked in a fresh process."""
+
+    path: str
+    """Directory that holds ``saved_model/`` and ``check.json``."""
+    digest: str
+    """Digest of the trained model."""
+    largest_difference: float
+    """Largest difference of a probability between the exported and the evaluated model."""
+    checked_rows: int
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Version:
+    """A registered model version; ``aliases`` are those it holds after this run."""
+
+    name: str
+    version: int
+    aliases: tuple[str, ...]
+    reused: bool
+    """The same model was registered before: no new version was made."""

@@ -1,0 +1,1 @@
+"""Raw rows become preprocessed examples."""

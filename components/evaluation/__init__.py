@@ -1,0 +1,1 @@
+"""Predictions become metrics, and metrics a decision."""

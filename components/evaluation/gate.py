@@ -1,0 +1,239 @@
+"""metrics -> decision: may this model be promoted?
+
+Pure: numbers in, a Decision out. Every rule that the config sets is listed with its value, its
+bound and a sentence why, whether it passed or not. A value that is not a number passes no rule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from pydantic import TypeAdapter
+
+from components.artifacts.values import (
+    ChampionMetrics,
+    ClassMetrics,
+    Decision,
+    Interval,
+    Metrics,
+    RuleResult,
+)
+from components.config import Bound, ChampionRule, GateConfig, PerClassFloor
+
+_NAMES = {
+    "accuracy": "accuracy",
+    "average_loss": "average loss",
+    "macro_f1": "macro-F1",
+    "ece": "calibration error (ECE)",
+}
+_NAMED_CLASSES = 3
+_DECISION: TypeAdapter[Decision] = TypeAdapter(Decision)
+
+
+def decide(
+    metrics: Metrics, champion_metrics: ChampionMetrics | None, gate: GateConfig
+) -> Decision:
+    """Holds a model against the gate's bounds and against the champion.
+
+    Args:
+      metrics: the candidate on the test split.
+      champion_metrics: the champion on the same examples; None as long as there is none.
+      gate: the rules.
+
+    Returns:
+      A decision that promotes if, and only if, each of its rules passed.
+    """
+    rules = (
+        _finite_metrics(metrics),
+        _min_examples(metrics.examples, gate.min_examples),
+        *_bounds(metrics, gate),
+        *_per_class(metrics.per_class, gate.per_class),
+        _champion(champion_metrics, gate.champion),
+    )
+    return Decision(
+        promoted=all(rule.passed for rule in rules),
+        reason=_summary(rules),
+        rules=rules,
+        champion_version=None if champion_metrics is None else champion_metrics.version,
+    )
+
+
+def decision_to_json(decision: Decision) -> str:
+    """The decision as indented JSON."""
+    return _DECISION.dump_json(decision, indent=2).decode() + "\n"
+
+
+def decision_from_json(text: str | bytes) -> Decision:
+    """What ``decision_to_json`` wrote.
+
+    Raises:
+      pydantic.ValidationError: the text is no decision (a ValueError).
+    """
+    return _DECISION.validate_json(text)
+
+
+def mcnemar_worse(only_candidate_correct: int, only_champion_correct: int) -> float:
+    """One-sided exact McNemar test that the candidate is worse than the champion.
+
+    If both were equally good, each example on which exactly one of them is right would fall to
+    either side like a fair coin. The p-value is the chance that the candidate then wins as few
+    of these examples as it did, or fewer: sum over i <= b of C(b + c, i) / 2^(b + c), where b and
+    c are the two arguments (Q. McNemar, Psychometrika 12, 1947, with the exact binomial tail).
+
+    The test that the candidate is better is the same with the two arguments swapped.
+    """
+    trials = only_candidate_correct + only_champion_correct
+    term = tail = 1
+    for i in range(only_candidate_correct):
+        term = term * (trials - i) // (i + 1)
+        tail += term
+    return tail / (1 << trials)
+
+
+def _finite_metrics(metrics: Metrics) -> RuleResult:
+    bad = [name for key, name in _NAMES.items() if not math.isfinite(getattr(metrics, key).value)]
+    reason = "not a number: " + ", ".join(bad) if bad else "all metrics are finite numbers"
+    return RuleResult("finite_metrics", not bad, None, "finite numbers", reason)
+
+
+def _min_examples(examples: int, least: int) -> RuleResult:
+    passed = examples >= least
+    text = f"{examples:,} test examples are " + (
+        f"enough (at least {least:,})" if passed else f"fewer than the {least:,} required"
+    )
+    return RuleResult("min_examples", passed, float(examples), f"at least {least:,}", text)
+
+
+def _bounds(metrics: Metrics, gate: GateConfig) -> Iterator[RuleResult]:
+    for key, bound in gate.bounds.items():
+        yield from _bound(key, getattr(metrics, key), bound)
+
+
+def _bound(key: str, seen: Interval, bound: Bound) -> Iterator[RuleResult]:
+    value = seen.value
+    if bound.min is not None:
+        words = ("at least", "below the minimum")
+        yield _limit(f"{key}.min", seen, bound.min, value >= bound.min, words)
+    if bound.max is not None:
+        words = ("at most", "above the maximum")
+        yield _limit(f"{key}.max", seen, bound.max, value <= bound.max, words)
+
+
+def _limit(
+    rule: str, seen: Interval, limit: float, passed: bool, words: tuple[str, str]
+) -> RuleResult:
+    name = _NAMES[rule.partition(".")[0]]
+    bound = f"{words[0]} {limit:.4g}"
+    if math.isnan(seen.value):
+        return RuleResult(rule, False, None, bound, f"{name} is not a number")
+    value, limit_text = _distinct(seen.value, limit)
+    noise = not passed and seen.low <= limit <= seen.high
+    reason = (
+        f"{name} {value} is {words[0] if passed else words[1]} {limit_text} "
+        f"(95 % interval {seen.low:.4g} to {seen.high:.4g}"
+        f"{', so the shortfall may be chance' if noise else ''})"
+    )
+    return RuleResult(rule, passed, _number(seen.value), bound, reason)
+
+
+def _per_class(classes: Sequence[ClassMetrics], floor: PerClassFloor) -> Iterator[RuleResult]:
+    """A floor of 0 holds for every class, so it is no rule."""
+    if floor.min_support:
+        support = [(float(each.support), each.label) for each in classes]
+        yield _floor("min_support", support, floor.min_support, "test examples")
+    if floor.min_recall:
+        recall = [(each.recall.value, each.label) for each in classes]
+        yield _floor("min_recall", recall, floor.min_recall, "recall")
+    if floor.min_precision:
+        precision = [(each.precision.value, each.label) for each in classes]
+        yield _floor("min_precision", precision, floor.min_precision, "precision")
+
+
+def _floor(rule: str, values: Sequence[tuple[float, str]], floor: float, words: str) -> RuleResult:
+    """``values`` are those of the classes, with their labels."""
+    ordered = sorted((-math.inf if math.isnan(value) else value, label) for value, label in values)
+    below = [(value, label) for value, label in ordered if value < floor]
+    bound = f"at least {floor:.4g}"
+    lowest, label = ordered[0] if ordered else (-math.inf, "")
+    if below:
+        count = f"{len(below)} of {len(ordered)} classes"
+        reason = f"{words} below {floor:.4g} in {count}: {_worst(below, floor)}"
+    elif ordered:
+        reason = f'{words} {bound} in every class (lowest: {lowest:.4g} in "{label}")'
+    else:
+        reason = "there are no classes"
+    passed = bool(ordered) and not below
+    return RuleResult(f"per_class.{rule}", passed, _number(lowest), bound, reason)
+
+
+def _worst(below: Sequence[tuple[float, str]], floor: float) -> str:
+    named = [
+        f'"{label}" ({_distinct(value, floor)[0] if math.isfinite(value) else "not a number"})'
+        for value, label in below[:_NAMED_CLASSES]
+    ]
+    more = len(below) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def _champion(champion: ChampionMetrics | None, rule: ChampionRule) -> RuleResult:
+    if champion is None:
+        return RuleResult("champion", True, None, "no champion yet", "no champion yet")
+    if champion.same_model:
+        reason = f"the candidate is the champion (version {champion.version}): nothing to compare"
+        return RuleResult("champion", True, None, "the same model", reason)
+    if champion.rolled_back:
+        reason = "this very model was rolled back by a person; `rnnflow promote` overrules that"
+        return RuleResult("champion", False, None, "not rolled back", reason)
+    if rule.promote_if == "always":
+        reason = f"not compared with champion version {champion.version} (promote_if is always)"
+        return RuleResult("champion", True, None, "not compared", reason)
+    return _compared(champion, rule)
+
+
+def _compared(champion: ChampionMetrics, rule: ChampionRule) -> RuleResult:
+    ours, theirs = champion.only_candidate_correct, champion.only_champion_correct
+    if rule.promote_if == "significantly_better":
+        p = mcnemar_worse(theirs, ours)
+        passed, bound = p <= rule.alpha, f"p at most {rule.alpha:.4g}"
+        verdict = "significantly better than" if passed else "not significantly better than"
+    else:
+        p = mcnemar_worse(ours, theirs)
+        passed, bound = p > rule.alpha, f"p above {rule.alpha:.4g}"
+        verdict = "not significantly worse than" if passed else "significantly worse than"
+    pairs = (
+        f"where exactly one of them is right, it is the candidate {_times(ours)} and the champion "
+        f"{_times(theirs)}"
+        if ours or theirs
+        else "both are right on the same examples"
+    )
+    reason = (
+        f"{verdict} champion version {champion.version}: {pairs} "
+        f"(exact McNemar test, p = {_distinct(p, rule.alpha)[0]})"
+    )
+    return RuleResult("champion", passed, p, bound, reason)
+
+
+def _summary(rules: Sequence[RuleResult]) -> str:
+    failed = [rule.reason for rule in rules if not rule.passed]
+    if failed:
+        return f"Refused: {len(failed)} of {len(rules)} rules failed: " + "; ".join(failed) + "."
+    return f"Promoted: all {len(rules)} rules passed; {rules[-1].reason}."
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once"}.get(count, f"{count:,} times")
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN and no infinity."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _distinct(value: float, bound: float) -> tuple[str, str]:
+    """Both as text, with so many digits that different numbers look different."""
+    for digits in range(4, 17):
+        texts = f"{value:.{digits}g}", f"{bound:.{digits}g}"
+        if value == bound or texts[0] != texts[1]:
+            return texts
+    return repr(value), repr(bound)

@@ -1,0 +1,82 @@
+"""Models on the test split: the predictions that the gate's numbers are made of."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from components.artifacts.predictions import PredictionTable
+from components.artifacts.schema import load_schema
+from components.artifacts.values import Champion, ChampionMetrics, Examples, Metrics, Model
+from components.evaluation import metrics_files as scores
+from components.export.saved_model import score_saved_model
+from components.training.datasets import read_batches, read_ids, read_raw_records
+from components.training.estimator import load_estimator
+
+_BATCH_SIZE = 256
+
+
+def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metrics:
+    """Scores the best checkpoint on the test split.
+
+    Args:
+      model: the trained model.
+      examples: the examples that it was trained on; only their test split is read.
+      directory: where predictions, numbers and pictures shall be.
+    """
+    labels = load_schema(examples.path).labels
+    estimator = load_estimator(model)
+    batches = estimator.predict(
+        lambda: _test_batches(examples).map(lambda features, label: features),
+        predict_keys=["probabilities"],
+        checkpoint_path=model.checkpoint,
+        yield_single_examples=False,
+    )
+    probabilities = np.concatenate([batch["probabilities"] for batch in batches])
+    table = PredictionTable(
+        ids=tuple(read_ids(examples, "test")),
+        labels=_test_labels(examples),
+        classes=labels,
+        probabilities=probabilities.astype(np.float64),
+    )
+    return scores.measure(table, labels, directory)
+
+
+def measure_champion(
+    champion: Champion, model: Model, examples: Examples, metrics: Metrics, *, directory: Path
+) -> ChampionMetrics:
+    """Scores the serving model on the raw test rows and pairs it with the candidate.
+
+    Args:
+      champion: the version that serves, with its SavedModel.
+      model: the candidate.
+      examples: the examples whose test split the candidate was scored on.
+      metrics: what the candidate reached.
+      directory: where predictions and numbers of the champion shall be.
+    """
+    classes, probabilities = score_saved_model(
+        Path(champion.path), read_raw_records(examples), _BATCH_SIZE
+    )
+    table = PredictionTable(
+        ids=tuple(read_ids(examples, "test")),
+        labels=_test_labels(examples),
+        classes=tuple(classes),
+        probabilities=np.asarray(probabilities, dtype=np.float64),
+    )
+    compared = scores.compare(
+        metrics, table, champion.version, champion.model_digest == model.digest, directory
+    )
+    rolled_back = model.digest in champion.rolled_back_digests
+    return dataclasses.replace(compared, rolled_back=rolled_back)
+
+
+def _test_batches(examples: Examples) -> tf.data.Dataset:
+    return read_batches(examples, "test", _BATCH_SIZE, shuffle_seed=None, repeat=False)
+
+
+def _test_labels(examples: Examples) -> tuple[str, ...]:
+    batches = (labels.numpy() for _, labels in _test_batches(examples))
+    return tuple(label.decode() for batch in batches for label in batch)

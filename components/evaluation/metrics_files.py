@@ -1,0 +1,187 @@
+"""predictions -> metrics, and the champion's beside the candidate's.
+
+A metrics directory holds:
+
+    predictions.parquet     a row an example: id, label, predicted, correct, probabilities
+    metrics.json            the Metrics; ``load_metrics`` reads them back
+    per_class.csv           label, support, precision and recall with their intervals
+    confusion_matrix.png  reliability.png
+    comparison.json         the champion's only: the ChampionMetrics
+    _SUCCESS
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from components.artifacts.predictions import PredictionTable, read_predictions, write_predictions
+from components.artifacts.storage import building, digest_of_file, write_atomically
+from components.artifacts.values import ChampionMetrics, Interval, Metrics
+from components.errors import DataError, NotFoundError
+from components.evaluation.figures import confusion_figure, png, reliability_figure
+from components.evaluation.scoring import calibration, score
+
+PREDICTIONS = "predictions.parquet"
+METRICS = "metrics.json"
+COMPARISON = "comparison.json"
+
+_METRICS: TypeAdapter[Metrics] = TypeAdapter(Metrics)
+_COMPARISON: TypeAdapter[ChampionMetrics] = TypeAdapter(ChampionMetrics)
+
+
+def measure(table: PredictionTable, labels: Sequence[str], directory: Path) -> Metrics:
+    """Scores the predictions and keeps everything in ``directory``.
+
+    Args:
+      table: the predictions on one split.
+      labels: the label vocabulary.
+      directory: where the metrics shall be; what is there is replaced.
+
+    Raises:
+      StorageError: the disk is full or the directory cannot be written.
+    """
+    with building(directory) as partial:
+        return _write(table, labels, directory, partial)
+
+
+def compare(
+    candidate: Metrics,
+    champion_table: PredictionTable,
+    champion_version: int,
+    same_model: bool,
+    directory: Path,
+) -> ChampionMetrics:
+    """Scores the champion on the candidate's examples and pairs the two by id.
+
+    Args:
+      candidate: the candidate's metrics; its predictions are read from the file they name.
+      champion_table: the champion's predictions on the same examples, in any order.
+      champion_version: the version that serves.
+      same_model: the candidate is the champion.
+      directory: where the champion's metrics shall be; what is there is replaced.
+
+    Raises:
+      DataError: the examples or their labels are not the same.
+      NotFoundError: the candidate's predictions are gone.
+      StorageError: the disk is full or the directory cannot be written.
+    """
+    ours = _by_id(read_predictions(Path(candidate.predictions_path)))
+    theirs = _by_id(champion_table)
+    if (ours.ids, ours.labels) != (theirs.ids, theirs.labels):
+        raise DataError(_difference(ours, theirs))
+    with building(directory) as partial:
+        metrics = _write(champion_table, candidate.labels, directory, partial)
+        result = ChampionMetrics(
+            version=champion_version,
+            metrics=metrics,
+            both_correct=int(np.sum(ours.correct & theirs.correct)),
+            only_candidate_correct=int(np.sum(ours.correct & ~theirs.correct)),
+            only_champion_correct=int(np.sum(~ours.correct & theirs.correct)),
+            both_wrong=int(np.sum(~ours.correct & ~theirs.correct)),
+            same_model=same_model,
+        )
+        stored = dataclasses.replace(result, metrics=_relative(metrics))
+        write_atomically(partial / COMPARISON, _to_json(stored))
+        return result
+
+
+def load_metrics(directory: Path) -> Metrics:
+    """The metrics that a directory holds.
+
+    Raises:
+      NotFoundError: there are none.
+      DataError: the file is damaged.
+    """
+    metrics = _load(_METRICS, directory / METRICS)
+    return _absolute(metrics, directory)
+
+
+def load_comparison(directory: Path) -> ChampionMetrics:
+    """The champion's metrics that a directory holds.
+
+    Raises:
+      NotFoundError: there are none.
+      DataError: the file is damaged.
+    """
+    result = _load(_COMPARISON, directory / COMPARISON)
+    return dataclasses.replace(result, metrics=_absolute(result.metrics, directory))
+
+
+def per_class_csv(metrics: Metrics) -> str:
+    """A line a class, with the intervals' ends."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    parts = [f"{name}{end}" for name in ("precision", "recall") for end in ("", "_low", "_high")]
+    writer.writerow(["label", "support", *parts])
+    for each in metrics.per_class:
+        ends = (*_ends(each.precision), *_ends(each.recall))
+        writer.writerow([each.label, each.support, *(f"{value:.6f}" for value in ends)])
+    return text.getvalue()
+
+
+def _write(
+    table: PredictionTable, labels: Sequence[str], directory: Path, partial: Path
+) -> Metrics:
+    """Writes to ``partial`` what will be found in ``directory``."""
+    write_predictions(table, partial / PREDICTIONS)
+    digest = digest_of_file(partial / PREDICTIONS)
+    path = str(directory / PREDICTIONS)
+    metrics = score(table, labels, predictions_path=path, digest=digest)
+    write_atomically(partial / METRICS, _to_json(_relative(metrics)))
+    write_atomically(partial / "per_class.csv", per_class_csv(metrics))
+    confusion = confusion_figure(metrics.labels, metrics.confusion)
+    write_atomically(partial / "confusion_matrix.png", png(confusion))
+    write_atomically(partial / "reliability.png", png(reliability_figure(calibration(table))))
+    return metrics
+
+
+def _by_id(table: PredictionTable) -> PredictionTable:
+    return table.take(np.argsort(np.array(table.ids)))
+
+
+def _difference(ours: PredictionTable, theirs: PredictionTable) -> str:
+    ids = sorted(set(ours.ids) ^ set(theirs.ids))
+    if ids:
+        what = f"{len(ids)} examples are in one of them only, such as {', '.join(ids[:3])}"
+    else:
+        what = "the labels of some examples differ"
+    return (
+        "candidate and champion must be compared on the same examples, but "
+        f"{what}. Score the champion again on the candidate's test split."
+    )
+
+
+def _to_json(value: Metrics | ChampionMetrics) -> str:
+    """NaN stays NaN, which pydantic's own JSON would turn into null."""
+    return json.dumps(dataclasses.asdict(value), indent=1, ensure_ascii=False) + "\n"
+
+
+def _load(adapter: TypeAdapter[Any], path: Path) -> Any:
+    if not path.is_file():
+        raise NotFoundError(f"no metrics at {path}: run the evaluation first")
+    try:
+        return adapter.validate_python(json.loads(path.read_bytes()))
+    except ValueError as error:
+        raise DataError(f"{path} is damaged, run the evaluation again: {error}") from error
+
+
+def _relative(metrics: Metrics) -> Metrics:
+    """A directory of metrics may be moved."""
+    return dataclasses.replace(metrics, predictions_path=PREDICTIONS)
+
+
+def _absolute(metrics: Metrics, directory: Path) -> Metrics:
+    return dataclasses.replace(metrics, predictions_path=str(directory / metrics.predictions_path))
+
+
+def _ends(interval: Interval) -> tuple[float, float, float]:
+    return interval.value, interval.low, interval.high

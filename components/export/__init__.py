@@ -1,0 +1,1 @@
+"""A trained model becomes a checked SavedModel that takes raw rows."""

@@ -1,0 +1,142 @@
+"""model -> export: a SavedModel that takes raw rows, checked in a fresh process.
+
+The directory of an export:
+    saved_model/    what serves: see ``components.export.serving_graph`` for its two signatures
+    example.json    one row as a client sends it
+    check.json      on how many rows, and how closely, the fresh process agreed
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+import rnn_core
+from components.artifacts.predictions import read_predictions
+from components.artifacts.schema import Schema, load_schema, save_schema
+from components.artifacts.storage import building, write_atomically
+from components.artifacts.values import Examples, Export, Metrics, Model
+from components.config import ExportConfig, NumericFeature
+from components.errors import SkewError
+from components.export.saved_model import schema_directory
+from components.export.serving_graph import Served
+from components.export.skew import SIGNATURES, largest_difference
+from components.export.transform_graph import load_transform
+from components.runtime.libraries import quiet_libraries
+from components.runtime.subprocesses import child_environment
+
+RAW_TEST = "raw_test"
+SAVED_MODEL = "saved_model"
+CHECK_TIMEOUT_SECONDS = 900
+
+
+def export_model(
+    estimator: rnn_core.RNNClassifier,
+    examples: Examples,
+    metrics: Metrics,
+    config: ExportConfig,
+    model: Model,
+    directory: Path,
+) -> Export:
+    """Exports the best checkpoint together with the transform graph, and checks the result.
+
+    Args:
+      estimator: the trained model.
+      examples: the examples whose transform graph and raw test rows are used.
+      metrics: the evaluation, whose predictions the exported model must repeat.
+      config: rows and tolerance of the check.
+      model: which checkpoint.
+      directory: where the export shall be.
+
+    Raises:
+      SkewError: the exported model does not answer as the evaluation did, or does not load.
+      StorageError: the disk is full or the directory cannot be written.
+    """
+    schema = load_schema(examples.path)
+    expected = read_predictions(Path(metrics.predictions_path))
+    rows = min(config.check_rows, len(expected))
+    with building(directory) as partial:
+        predictor = rnn_core.load_predictor(estimator, model.checkpoint)
+        _save(Served(schema, load_transform(examples.path), predictor), partial / SAVED_MODEL)
+        save_schema(schema, schema_directory(partial / SAVED_MODEL))
+        write_atomically(partial / "example.json", _example(examples, schema))
+        answers = _answers_of_fresh_process(partial / SAVED_MODEL, examples, rows)
+        largest = largest_difference(answers, expected, config.tolerance)
+        write_atomically(partial / "check.json", _report(rows, largest, config.tolerance))
+    return Export(str(directory), model.digest, largest, rows)
+
+
+def _save(served: Served, path: Path) -> None:
+    with quiet_libraries():
+        tf.saved_model.save(served, str(path), signatures=served.signatures)
+
+
+def _answers_of_fresh_process(saved_model: Path, examples: Examples, rows: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as directory:
+        output = Path(directory) / "answers.npz"
+        source = Path(examples.path) / RAW_TEST
+        arguments = [str(saved_model), str(source), str(rows), str(output)]
+        done = subprocess.run(
+            [sys.executable, "-m", "components.export.fresh_process", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=CHECK_TIMEOUT_SECONDS,
+            env=child_environment(),
+        )
+        if done.returncode != 0:
+            raise SkewError(
+                f"the exported model does not work in a fresh process: {_last_line(done.stderr)}. "
+                f"To see more: python -m components.export.fresh_process {' '.join(arguments)}"
+            )
+        with np.load(output) as answers:
+            return dict(answers)
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it said nothing"])[-1][:500]
+
+
+def _report(rows: int, largest: float, tolerance: float) -> str:
+    content = {
+        "rows": rows,
+        "signatures": list(SIGNATURES),
+        "largest_difference": largest,
+        "tolerance": tolerance,
+        "tensorflow": tf.__version__,
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _example(examples: Examples, schema: Schema) -> str:
+    """The first raw test row as JSON: a value a feature."""
+    files = sorted(str(path) for path in Path(examples.path).glob(f"{RAW_TEST}-*"))
+    record = next(iter(tf.data.TFRecordDataset(files).take(1).as_numpy_iterator()))
+    row = tf.train.SequenceExample.FromString(record)
+    lists = row.feature_lists.feature_list
+    sequence = {
+        name: [_plain(step, _is_vector(feature)) for step in lists[name].feature]
+        for name, feature in schema.features.sequence.items()
+    }
+    context = {
+        name: _plain(row.context.feature[name], _is_vector(feature))
+        for name, feature in schema.features.context.items()
+    }
+    return json.dumps({**sequence, **context}) + "\n"
+
+
+def _is_vector(feature: Any) -> bool:
+    return isinstance(feature, NumericFeature) and feature.width > 1
+
+
+def _plain(feature: Any, is_vector: bool) -> Any:
+    values = list(getattr(feature, feature.WhichOneof("kind")).value)
+    plain = [value.decode() if isinstance(value, bytes) else value for value in values]
+    return plain if is_vector else plain[0]

@@ -1,0 +1,39 @@
+"""The exported model in a fresh process, with TensorFlow alone: what a server will see.
+
+    python -m components.export.fresh_process SAVED_MODEL RAW_EXAMPLES ROWS OUTPUT
+
+Scores the first ROWS rows of the TFRecord files ``RAW_EXAMPLES-*`` through both signatures and
+writes ids, labels and the two [N, K] arrays of probabilities to OUTPUT, as an ``.npz`` file.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from components.export.saved_model import score_raw_tensors, score_saved_model
+
+BATCH_SIZE = 32
+
+
+def main(saved_model: str, raw_examples: str, rows: str, output: str) -> None:
+    """Runs the check's half that must not share anything with the trainer."""
+    place = Path(raw_examples)
+    files = sorted(str(path) for path in place.parent.glob(f"{place.name}-*"))
+    records = list(tf.data.TFRecordDataset(files).take(int(rows)).as_numpy_iterator())
+    labels, examples = score_saved_model(Path(saved_model), records, BATCH_SIZE)
+    _, raw = score_raw_tensors(Path(saved_model), records, BATCH_SIZE)
+    ids = np.array([_id(record) for record in records])
+    np.savez(output, ids=ids, labels=np.array(labels), serving_default=examples, raw=raw)
+
+
+def _id(record: bytes) -> str:
+    row = tf.train.SequenceExample.FromString(record)
+    return str(row.context.feature["id"].bytes_list.value[0].decode())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,121 @@
+"""The graph that is exported: raw values in, labels and probabilities out.
+
+It holds the transform graph of the training examples, so that a request passes through what the
+training data passed through. Stock TensorFlow operations only.
+
+Shapes: B rows, T steps of the longest row, F numbers a step, K labels.
+
+Signature ``serving_default``
+    ``examples``      string [B]: raw rows as serialized ``tf.train.SequenceExample``s
+
+Signature ``raw``
+    ``lengths``       int64 [B]: steps of each row, from 1 to T; what lies behind is not read
+    numeric sequence  float32 [B, T, F], padded to T steps with anything
+    token sequence    string [B, T]
+    id sequence       int64 [B, T]
+    numeric context   float32 [B, F]
+    categorical       string [B]
+    id context        int64 [B]
+    A name has letters, digits and ``_``: see ``saved_model.argument_name`` for other features.
+
+Both answer with ``probabilities`` float32 [B, K], ``classes`` string [B] (the most probable label),
+``class_ids`` int64 [B] (its place), and ``logits`` float32 [B, K], or [B, 1] for two labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from components.artifacts.schema import Schema
+from components.config import Feature, FeaturesConfig, IdFeature, NumericFeature
+from components.export.saved_model import argument_name
+from components.training.example_parsing import parse_raw_examples
+
+LENGTHS = "lengths"
+
+
+class Served(tf.Module):
+    """Raw features -> transform -> predictor, as functions that ``tf.saved_model.save`` takes.
+
+    Args:
+      schema: the features and the labels.
+      transform: raw features to transformed ones, both in the forms of ``example_parsing``.
+      predictor: transformed features to ``logits``, ``probabilities``, ``class_ids``, ``classes``.
+
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        transform: Callable[[dict[str, Any]], dict[str, Any]],
+        predictor: Callable[[dict[str, Any]], dict[str, tf.Tensor]],
+    ) -> None:
+        super().__init__(name="served")
+        specs = raw_specs(schema.features)
+        self._schema = schema
+        # Attributes, so that their variables and vocabularies are saved.
+        self._transform = transform
+        self._predictor = predictor
+        self.examples = tf.function(
+            self._answer_examples, input_signature=[tf.TensorSpec([None], tf.string, "examples")]
+        )
+        self.raw = tf.function(self._answer_raw).get_concrete_function(**specs)
+        self.labels = tf.function(lambda: tf.constant(schema.labels), input_signature=[])
+
+    @property
+    def signatures(self) -> dict[str, Any]:
+        """What ``tf.saved_model.save`` takes as ``signatures``."""
+        return {"serving_default": self.examples.get_concrete_function(), "raw": self.raw}
+
+    def _answer_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._answer(parse_raw_examples(examples, self._schema))
+
+    def _answer_raw(self, **tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = self._schema.features
+        lengths = tensors[LENGTHS]
+        steps = {
+            name: _without_padding(tensors[argument_name(name)], lengths)
+            for name in features.sequence
+        }
+        context = {
+            name: _column(tensors[argument_name(name)], feature)
+            for name, feature in features.context.items()
+        }
+        return self._answer({**steps, **context})
+
+    def _answer(self, raw: dict[str, Any]) -> dict[str, tf.Tensor]:
+        found = self._predictor(self._transform(raw))
+        return {
+            "probabilities": found["probabilities"],
+            "classes": tf.reshape(found["classes"], [-1]),
+            "class_ids": tf.reshape(tf.cast(found["class_ids"], tf.int64), [-1]),
+            "logits": found["logits"],
+        }
+
+
+def raw_specs(features: FeaturesConfig) -> dict[str, tf.TensorSpec]:
+    """The inputs of the signature ``raw`` by name; ``FeaturesConfig`` keeps them distinct."""
+    names = [*features.sequence, *features.context]
+    outer: list[list[int | None]] = [[None, None]] * len(features.sequence)
+    outer += [[None]] * len(features.context)
+    kinds = [*features.sequence.values(), *features.context.values()]
+    specs = map(_spec, map(argument_name, names), kinds, outer)
+    found = {spec.name: spec for spec in specs}
+    return {**found, LENGTHS: tf.TensorSpec([None], tf.int64, LENGTHS)}
+
+
+def _spec(name: str, feature: Feature, outer: list[int | None]) -> tf.TensorSpec:
+    if isinstance(feature, NumericFeature):
+        return tf.TensorSpec([*outer, feature.width], tf.float32, name)
+    return tf.TensorSpec(outer, tf.int64 if isinstance(feature, IdFeature) else tf.string, name)
+
+
+def _column(tensor: tf.Tensor, feature: Feature) -> tf.Tensor:
+    return tensor if isinstance(feature, NumericFeature) else tf.expand_dims(tensor, 1)
+
+
+def _without_padding(padded: tf.Tensor, lengths: tf.Tensor) -> tf.RaggedTensor:
+    return tf.RaggedTensor.from_tensor(padded, lengths=lengths, row_splits_dtype=tf.int64)

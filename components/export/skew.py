@@ -1,0 +1,63 @@
+"""Whether the exported model answers as the evaluated one did.
+
+Shapes: N rows, K labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.artifacts.predictions import PredictionTable
+from components.errors import SkewError
+
+SIGNATURES = ("serving_default", "raw")
+
+
+def largest_difference(
+    answers: Mapping[str, NDArray[Any]], expected: PredictionTable, tolerance: float
+) -> float:
+    """The largest difference of a probability over all rows and both signatures.
+
+    Args:
+      answers: ``ids`` [N], ``labels`` [K], and of each signature the probabilities [N, K].
+      expected: the evaluation's predictions, of these rows and perhaps more, in any order.
+      tolerance: the largest difference that is allowed.
+
+    Raises:
+      SkewError: a difference is larger, or is not a number; or rows or labels do not fit.
+    """
+    ids = answers["ids"].tolist()
+    classes = tuple(answers["labels"].tolist())
+    places = {one: i for i, one in enumerate(expected.ids)}
+    if classes != expected.classes or not set(ids) <= set(places):
+        raise SkewError(
+            f"the exported model and the evaluation do not fit: labels {classes} against "
+            f"{expected.classes}. Both were made from other examples; remove the artifacts of "
+            "this run and start again."
+        )
+    wanted = expected.probabilities[[places[one] for one in ids]]
+    return max(_difference(answers[name], wanted, ids, name, tolerance) for name in SIGNATURES)
+
+
+def _difference(
+    found: NDArray[np.float64],
+    wanted: NDArray[np.float64],
+    ids: list[str],
+    signature: str,
+    tolerance: float,
+) -> float:
+    difference = np.abs(found - wanted).max(axis=1)
+    worst = int(np.argmax(np.where(np.isnan(difference), np.inf, difference)))
+    if not difference[worst] <= tolerance:
+        raise SkewError(
+            f"row {ids[worst]!r}, signature {signature}: the exported model answers "
+            f"{np.round(found[worst], 6).tolist()}, the evaluation "
+            f"{np.round(wanted[worst], 6).tolist()}; they differ by {difference[worst]:.3g}, and "
+            f"export.tolerance allows {tolerance:g}. {int((~(difference <= tolerance)).sum())} of "
+            f"{len(ids)} rows differ. The model was not exported."
+        )
+    return float(difference[worst])

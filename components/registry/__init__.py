@@ -1,0 +1,1 @@
+"""The models in MLflow's registry, and which of them serves."""

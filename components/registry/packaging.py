@@ -1,0 +1,125 @@
+"""A checked export as an MLflow model: a directory that `mlflow models serve` runs.
+
+The SavedModel lies inside, untouched, at ``artifacts/saved_model``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from components.artifacts.schema import load_schema
+from components.artifacts.values import Export
+from components.export.saved_model import schema_directory
+from components.registry.versions import DIGEST_TAG
+from components.runtime.libraries import quiet_libraries
+from components.tracking.client import (
+    LoggedModel,
+    LoggedModelOutput,
+    MlflowClient,
+    MlflowException,
+    Run,
+    ensure_experiment,
+    patient,
+)
+
+SAVED_MODEL = "saved_model"
+UPLOAD_SECONDS = 60
+EXAMPLE = "example.json"
+"""In the directory of an export: one row, a value a feature, as a client sends it."""
+
+_SERVED_CODE = Path(__file__).with_name("pyfunc.py")
+_SERVED_PACKAGES = ("mlflow", "numpy", "pandas", "tensorflow")
+
+
+def create_version(client: MlflowClient, export: Export, name: str, run_id: str | None) -> int:
+    """Uploads an export as an output of its run and makes a version of it; returns its number.
+
+    Args:
+      client: where to.
+      export: the checked SavedModel.
+      name: the registered model; it is made if it is missing.
+      run_id: the MLflow run that made the model; without one, a run is made to hold it.
+
+    Raises:
+      MlflowException: the server is away or refuses.
+    """
+    _ensure_registered(client, name)
+    run = client.get_run(run_id) if run_id else _new_run(client, name)
+    logged = client.create_logged_model(
+        run.info.experiment_id,
+        name,
+        source_run_id=run.info.run_id,
+        tags={DIGEST_TAG: export.digest},
+        model_type="classifier",
+    )
+    with (
+        _package(Path(export.path), logged, run.info.run_id) as package,
+        patient(UPLOAD_SECONDS),
+    ):
+        client.log_model_artifacts(logged.model_id, str(package))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run.info.run_id, [LoggedModelOutput(logged.model_id, 0)])
+    if not run_id:
+        client.set_terminated(run.info.run_id)
+    version = client.create_model_version(
+        name,
+        source=logged.artifact_location,
+        run_id=run.info.run_id,
+        tags={DIGEST_TAG: export.digest},
+        model_id=logged.model_id,
+    )
+    return int(version.version)
+
+
+def _ensure_registered(client: MlflowClient, name: str) -> None:
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code not in {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}:
+            raise
+
+
+def _new_run(client: MlflowClient, name: str) -> Run:
+    return client.create_run(ensure_experiment(client, name), run_name="registration")
+
+
+@contextlib.contextmanager
+def _package(export: Path, logged: LoggedModel, run_id: str) -> Iterator[Path]:
+    """Yields the directory of the MLflow model; it is gone afterwards."""
+    with tempfile.TemporaryDirectory() as parent:
+        package = Path(parent) / "model"
+        _save(export, logged, run_id, package)
+        yield package
+
+
+def _save(export: Path, logged: LoggedModel, run_id: str, package: Path) -> None:
+    with quiet_libraries():
+        # Here, because they are slow and warn while they are imported, and a version that is
+        # reused needs none of them.
+        import mlflow.pyfunc
+        import pandas as pd
+        from mlflow.models.model import Model as MlflowModel
+
+        from components.registry.signature import model_signature
+
+        mlflow.pyfunc.save_model(
+            path=str(package),
+            python_model=str(_SERVED_CODE),
+            artifacts={SAVED_MODEL: str(export / SAVED_MODEL)},
+            signature=model_signature(load_schema(schema_directory(export / SAVED_MODEL)).features),
+            input_example=pd.DataFrame([json.loads((export / EXAMPLE).read_bytes())]),
+            pip_requirements=[
+                f"{name}=={importlib.metadata.version(name)}" for name in _SERVED_PACKAGES
+            ],
+            mlflow_model=MlflowModel(
+                artifact_path=logged.artifact_location,
+                model_uuid=logged.model_id,
+                run_id=run_id,
+                model_id=logged.model_id,
+            ),
+        )

@@ -1,0 +1,151 @@
+"""export -> version: the models in MLflow's registry, and which of them serves.
+
+Every export that is registered becomes one model version: a pyfunc that holds the SavedModel and
+takes rows of any length. ``champion`` is the alias of the version that serves; only a passed gate,
+or a person, moves it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import mlflow.artifacts
+
+from components.artifacts.storage import building, is_complete
+from components.artifacts.values import Champion, Decision, Export, Version
+from components.errors import NotFoundError
+from components.registry.aliases import (
+    CHAMPION,
+    PREVIOUS,
+    move_champion,
+    promote,
+    rollback,
+    version_with_alias,
+)
+from components.registry.packaging import SAVED_MODEL, UPLOAD_SECONDS, create_version
+from components.registry.versions import (
+    DECISION_TAG,
+    DIGEST_TAG,
+    REASON_TAG,
+    RegisteredVersion,
+    aliases_by_version,
+    list_versions,
+    rolled_back_digests,
+    search_versions,
+)
+from components.tracking.client import MlflowClient, ModelVersion, connect, patient, quoted
+from components.tracking.errors import registry_errors
+
+__all__ = [
+    "CHAMPION",
+    "DIGEST_TAG",
+    "PREVIOUS",
+    "RegisteredVersion",
+    "find_champion",
+    "list_versions",
+    "promote",
+    "register_model",
+    "rollback",
+]
+
+
+def find_champion(name: str, tracking_uri: str, directory: Path) -> Champion | None:
+    """The version that serves now, with a local copy of its SavedModel.
+
+    Args:
+      name: the registered model.
+      tracking_uri: address of MLflow.
+      directory: where fetched champions lie; one that is there already is not fetched again.
+
+    Returns:
+      None as long as the model has no champion.
+
+    Raises:
+      RegistryError: the server is away or refuses.
+      NotFoundError: the champion was not registered by this project.
+    """
+    with registry_errors(tracking_uri, f"look up the champion of {name}"):
+        client = connect(tracking_uri)
+        number = version_with_alias(client, name, CHAMPION)
+        if number is None:
+            return None
+        version = client.get_model_version(name, str(number))
+        digest = version.tags.get(DIGEST_TAG)
+        if digest is None:
+            raise NotFoundError(
+                f"version {number} of {name}, its champion, has no tag {DIGEST_TAG}: it was not "
+                "registered by rnnflow and cannot be compared with. Give the alias to another "
+                "version, or choose another name in the config."
+            )
+        place = directory / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}-{number}-{digest[:12]}"
+        if not is_complete(place):
+            _fetch(client, version, place)
+        rolled_back = rolled_back_digests(client, name, number)
+    return Champion(name, number, str(place / SAVED_MODEL), digest, rolled_back)
+
+
+def register_model(
+    export: Export,
+    decision: Decision,
+    *,
+    name: str,
+    tracking_uri: str,
+    run_id: str | None,
+    tags: Mapping[str, str] | None = None,
+) -> Version:
+    """Registers an export and, if the gate promotes it, makes it the champion.
+
+    A model that is registered already (same digest) gets no second version. A refused model is
+    registered without an alias, with the reason in its tags.
+
+    Args:
+      export: the checked SavedModel.
+      decision: what the gate said; the version it compared with must still be the champion.
+      name: the registered model; it is made if it is missing.
+      tracking_uri: address of MLflow.
+      run_id: the MLflow run that made the model; without one, a run is made to hold it.
+      tags: more tags of the version.
+
+    Raises:
+      RegistryError: the server is away or refuses, or somebody else moved the champion after the
+        gate compared with it; then the version is registered and nothing is promoted.
+    """
+    with registry_errors(tracking_uri, f"register the model {name}"):
+        client = connect(tracking_uri)
+        found = _find_version(client, name, export.digest)
+        number = found or create_version(client, export, name, run_id)
+        for tag, value in _tags(decision, tags or {}).items():
+            client.set_model_version_tag(name, str(number), tag, value)
+        if decision.promoted:
+            move_champion(client, name, decision.champion_version, number, "gate", decision.reason)
+        aliases = tuple(sorted(aliases_by_version(client, name).get(number, [])))
+    return Version(name, number, aliases, reused=found is not None)
+
+
+def _tags(decision: Decision, more: Mapping[str, str]) -> dict[str, str]:
+    word = "promoted" if decision.promoted else "refused"
+    return {**more, DECISION_TAG: word, REASON_TAG: decision.reason}
+
+
+def _find_version(client: MlflowClient, name: str, digest: str) -> int | None:
+    query = f"name = {quoted(name)} and tags.`{DIGEST_TAG}` = {quoted(digest)}"
+    ready = [int(each.version) for each in search_versions(client, query) if each.status == "READY"]
+    return max(ready, default=None)
+
+
+def _fetch(client: MlflowClient, version: ModelVersion, place: Path) -> None:
+    """Copies the SavedModel out of a model version."""
+    uri = client.get_model_version_download_uri(version.name, version.version)
+    with building(place) as partial, patient(UPLOAD_SECONDS):
+        mlflow.artifacts.download_artifacts(
+            artifact_uri=f"{uri}/artifacts/{SAVED_MODEL}",
+            dst_path=str(partial),
+            tracking_uri=client.tracking_uri,
+            registry_uri=client.tracking_uri,
+        )
+        # An artifact store may give the directory itself or what lies around it.
+        inner = partial / "artifacts" / SAVED_MODEL
+        if inner.is_dir():
+            inner.replace(partial / SAVED_MODEL)

@@ -1,0 +1,99 @@
+"""The versions of a registered model, as MLflow knows them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+
+from components.tracking.client import MlflowClient, MlflowException, ModelVersion, connect, quoted
+from components.tracking.errors import registry_errors
+
+DIGEST_TAG = "rnnflow.model_digest"
+DEMOTED_TAG = "rnnflow.demoted"
+DECISION_TAG = "rnnflow.decision"
+REASON_TAG = "rnnflow.decision_reason"
+
+
+@dataclasses.dataclass(frozen=True)
+class RegisteredVersion:
+    """One version as the registry knows it."""
+
+    version: int
+    aliases: tuple[str, ...]
+    decision: str
+    """``promoted`` or ``refused``: what the gate said of it."""
+    reason: str
+    digest: str
+    """Digest of the trained model."""
+    created_milliseconds: int
+    """Since 1970, UTC."""
+    run_id: str | None
+    """The MLflow run that registered it."""
+    tags: Mapping[str, str]
+
+
+def list_versions(name: str, tracking_uri: str) -> tuple[RegisteredVersion, ...]:
+    """Every version of a registered model, newest first; empty if there is none.
+
+    Raises:
+      RegistryError: the server is away or refuses.
+    """
+    with registry_errors(tracking_uri, f"list the versions of {name}"):
+        client = connect(tracking_uri)
+        aliases = aliases_by_version(client, name)
+        found = [
+            _summary(each, aliases) for each in search_versions(client, f"name = {quoted(name)}")
+        ]
+    return tuple(sorted(found, key=lambda each: -each.version))
+
+
+def _summary(version: ModelVersion, aliases: Mapping[int, list[str]]) -> RegisteredVersion:
+    return RegisteredVersion(
+        version=int(version.version),
+        aliases=tuple(sorted(aliases.get(int(version.version), []))),
+        decision=version.tags.get(DECISION_TAG, ""),
+        reason=version.tags.get(REASON_TAG, ""),
+        digest=version.tags.get(DIGEST_TAG, ""),
+        created_milliseconds=int(version.creation_timestamp),
+        run_id=version.run_id or None,
+        tags=dict(version.tags),
+    )
+
+
+def search_versions(client: MlflowClient, query: str) -> list[ModelVersion]:
+    """Every version that a filter finds, over all pages."""
+    found: list[ModelVersion] = []
+    token = None
+    while True:
+        page = client.search_model_versions(query, max_results=1000, page_token=token)
+        found.extend(page)
+        token = page.token
+        if not token:
+            return found
+
+
+def rolled_back_digests(client: MlflowClient, name: str, champion: int) -> tuple[str, ...]:
+    """Digests of the models whose last demotion was a rollback: a person did not want them."""
+    versions = search_versions(client, f"name = {quoted(name)}")
+    return tuple(
+        each.tags[DIGEST_TAG]
+        for each in versions
+        if int(each.version) != champion
+        and DIGEST_TAG in each.tags
+        and json.loads(each.tags.get(DEMOTED_TAG, "{}")).get("action") == "rollback"
+    )
+
+
+def aliases_by_version(client: MlflowClient, name: str) -> dict[int, list[str]]:
+    """The aliases by version; a search for versions does not tell them on every store."""
+    try:
+        held = client.get_registered_model(name).aliases
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return {}
+        raise
+    result: dict[int, list[str]] = {}
+    for alias, version in held.items():
+        result.setdefault(int(version), []).append(alias)
+    return result

@@ -1,0 +1,209 @@
+"""One HTML page from which a person decides: what was trained on what, and what came of it.
+
+The page is one file without references to anything outside it, and runs no script.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from components.artifacts.history import HistoryPoint
+from components.artifacts.predictions import PredictionTable
+from components.artifacts.values import (
+    ChampionMetrics,
+    Decision,
+    Interval,
+    Metrics,
+    Rows,
+    RuleResult,
+)
+from components.evaluation.figures import confusion_figure, learning_figure, reliability_figure, svg
+from components.evaluation.scoring import calibration
+from components.report import tables as parts
+from components.report.advice import advice
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command that a reader may want to run, and what it does."""
+
+    line: str
+    purpose: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """A page to look at; what is not http(s) is shown as text."""
+
+    name: str
+    address: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportInputs:
+    """What the page shows: plain values, each made by the stage that knows it."""
+
+    title: str
+    run_id: str
+    created_at: str
+    """Date and time as a person reads them."""
+    data: Rows
+    statistics: Mapping[str, Any]
+    """Content of ``statistics.json``; what it lacks is left out of the page."""
+    config_yaml: str
+    metrics: Metrics
+    champion_metrics: ChampionMetrics | None
+    decision: Decision
+    history: tuple[HistoryPoint, ...] = ()
+    best_step: int | None = None
+    """The global step of the checkpoint that was measured."""
+    predictions: PredictionTable | None = None
+    """For the reliability diagram and the surest mistakes."""
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    commands: Sequence[Command] = ()
+    links: Sequence[Link] = ()
+
+
+def render_report(inputs: ReportInputs) -> str:
+    """The page. The same inputs give the same bytes."""
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            it=inputs,
+            figures=_figures(inputs),
+            **_verdict(inputs.decision, inputs.metrics),
+            **_results(inputs),
+            **_data(inputs),
+        )
+    )
+
+
+def _verdict(decision: Decision, metrics: Metrics) -> dict[str, object]:
+    failed = [rule for rule in decision.rules if not rule.passed]
+    return {
+        "failed": failed,
+        "advice": list(dict.fromkeys(advice(rule) for rule in failed)),
+        "headline": [
+            (name, getattr(metrics, key), _bounds(decision, key))
+            for key, name in parts.METRIC_NAMES.items()
+        ],
+    }
+
+
+def _results(inputs: ReportInputs) -> dict[str, object]:
+    metrics, champion, table = inputs.metrics, inputs.champion_metrics, inputs.predictions
+    predicted = (sum(column) for column in zip(*metrics.confusion, strict=True))
+    return {
+        "side_by_side": parts.side_by_side(metrics, champion) if champion else [],
+        "confusions": parts.largest_confusions(metrics),
+        "mistakes": parts.surest_mistakes(table) if table else [],
+        "wrong": metrics.examples - sum(row[i] for i, row in enumerate(metrics.confusion)),
+        "classes": parts.shown_classes(metrics),
+        "predicted": dict(zip(metrics.labels, predicted, strict=True)),
+        "classes_shown": parts.CLASSES_SHOWN,
+    }
+
+
+def _data(inputs: ReportInputs) -> dict[str, object]:
+    labels = parts.label_rows(inputs.statistics, inputs.metrics.labels)
+    largest = max((share for row in labels for share in row.shares), default=0.0)
+    return {
+        "splits": parts.split_rows(inputs.statistics),
+        "labels": labels,
+        "largest_share": largest or 1.0,
+    }
+
+
+def _figures(inputs: ReportInputs) -> dict[str, Markup]:
+    """Inline pictures by name; each is made here, so it is safe as it is."""
+    metrics = inputs.metrics
+    figures = {
+        "confusion": svg(
+            confusion_figure(metrics.labels, metrics.confusion),
+            f"Confusion matrix of {len(metrics.labels)} classes; the pairs are listed beside it",
+        )
+    }
+    if inputs.history:
+        figures["learning"] = svg(
+            learning_figure(inputs.history, inputs.best_step),
+            "Training loss, validation loss and validation accuracy against the global step",
+        )
+    if inputs.predictions is not None:
+        figures["reliability"] = svg(
+            reliability_figure(calibration(inputs.predictions)),
+            "Accuracy against confidence, and how many examples have which confidence",
+        )
+    return {name: Markup(text) for name, text in figures.items()}
+
+
+def _bounds(decision: Decision, metric: str) -> list[RuleResult]:
+    """The bounds that are set for one metric."""
+    return [rule for rule in decision.rules if rule.rule.partition(".")[0] == metric]
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("components.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": _number,
+        "after_colon": lambda text: text.partition(": ")[2] or text,
+        "count": _count,
+        "interval": _interval,
+        "percent": _percent,
+        "sentence": _sentence,
+        "share": lambda value: f"{value:.3f}",
+        "signed": lambda value: f"{value:+.4f}",
+        "size": _size,
+    }
+    return environment
+
+
+def _number(value: float | None) -> str:
+    """Counts as they are, anything else with four decimals."""
+    if value is None:
+        return "–"
+    if math.isnan(value):
+        return "not a number"
+    return f"{value:.4f}" if abs(value) <= 1 or value % 1 else f"{value:,.0f}"
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+
+
+def _interval(interval: Interval) -> str:
+    if math.isnan(interval.low):
+        return "not known"
+    return f"{interval.low:.3f} to {interval.high:.3f}"
+
+
+def _percent(value: float) -> str:
+    """A share in [0, 1], as CSS and people read it."""
+    return f"{100 * min(1.0, max(0.0, value)):.1f}%"
+
+
+def _sentence(text: str) -> str:
+    """From a clause: "accuracy 0.9 is …" becomes "Accuracy 0.9 is …."."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def _size(size_bytes: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.3g} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.3g} GB"

@@ -1,0 +1,144 @@
+"""The tables of the report: plain rows from metrics, predictions and statistics."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from components.artifacts.predictions import PredictionTable
+from components.artifacts.values import SPLITS, ChampionMetrics, ClassMetrics, Interval, Metrics
+
+METRIC_NAMES = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro-F1",
+    "average_loss": "Average loss",
+    "ece": "Calibration error",
+}
+CLASSES_SHOWN = 30
+_CONFUSIONS_SHOWN = 8
+_MISTAKES_SHOWN = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Confusion:
+    """So many examples of one class were taken for another."""
+
+    label: str
+    predicted: str
+    count: int
+    support: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Mistake:
+    """A wrong answer, how sure the model was of it, and the probability of the right one."""
+
+    id: str
+    label: str
+    predicted: str
+    confidence: float
+    probability: float
+
+
+@dataclasses.dataclass(frozen=True)
+class SideBySide:
+    """One metric of the candidate and of the champion; ``better`` is None if they are equal."""
+
+    name: str
+    candidate: Interval
+    champion: Interval
+    delta: float
+    better: bool | None
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitRow:
+    """One split: its rows, and the least, median and greatest number of steps."""
+
+    name: str
+    rows: int
+    lengths: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelRow:
+    """The rows of one label: count and share in each split."""
+
+    label: str
+    counts: tuple[int, ...]
+    shares: tuple[float, ...]
+
+
+def largest_confusions(metrics: Metrics) -> list[Confusion]:
+    """The pairs of classes that are confused most often."""
+    pairs = [
+        Confusion(metrics.labels[i], metrics.labels[j], count, metrics.per_class[i].support)
+        for i, row in enumerate(metrics.confusion)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    return sorted(pairs, key=lambda pair: -pair.count)[:_CONFUSIONS_SHOWN]
+
+
+def surest_mistakes(table: PredictionTable) -> list[Mistake]:
+    """The wrong answers that the model was surest of: hard rows, or wrong labels."""
+    top = np.where(table.predicted_index >= 0, table.probabilities.max(axis=1), -1.0)
+    wrong = np.flatnonzero(~table.correct & (table.predicted_index >= 0))
+    order = sorted(wrong.tolist(), key=lambda row: (-top[row], table.ids[row]))
+    return [_mistake(table, row) for row in order[:_MISTAKES_SHOWN]]
+
+
+def side_by_side(candidate: Metrics, champion: ChampionMetrics) -> list[SideBySide]:
+    """The four metrics of both; a smaller loss and a smaller calibration error are better."""
+    rows = []
+    for key, name in METRIC_NAMES.items():
+        ours, theirs = getattr(candidate, key), getattr(champion.metrics, key)
+        delta = ours.value - theirs.value
+        gain = -delta if key in ("average_loss", "ece") else delta
+        rows.append(SideBySide(name, ours, theirs, delta, None if delta == 0 else gain > 0))
+    return rows
+
+
+def shown_classes(metrics: Metrics) -> Sequence[ClassMetrics]:
+    """All classes, or, of very many, those with the lowest recall."""
+    if len(metrics.per_class) <= CLASSES_SHOWN:
+        return metrics.per_class
+    return sorted(metrics.per_class, key=lambda each: each.recall.value)[:CLASSES_SHOWN]
+
+
+def split_rows(statistics: Mapping[str, Any]) -> list[SplitRow]:
+    """The splits that ``statistics.json`` has."""
+    lengths = statistics.get("lengths", {})
+    rows = statistics.get("rows", {})
+    return [SplitRow(split, rows[split], lengths.get(split, {})) for split in _splits(statistics)]
+
+
+def label_rows(statistics: Mapping[str, Any], labels: Sequence[str]) -> list[LabelRow]:
+    """The balance of the labels in each split."""
+    counts = [statistics.get("labels", {}).get(split, {}) for split in _splits(statistics)]
+    totals = [max(1, sum(each.values())) for each in counts]
+    result = []
+    for label in labels[:CLASSES_SHOWN]:
+        seen = tuple(int(each.get(label, 0)) for each in counts)
+        shares = tuple(count / total for count, total in zip(seen, totals, strict=True))
+        result.append(LabelRow(label, seen, shares))
+    return result
+
+
+def _splits(statistics: Mapping[str, Any]) -> list[str]:
+    return [split for split in SPLITS if split in statistics.get("rows", {})]
+
+
+def _mistake(table: PredictionTable, row: int) -> Mistake:
+    known = table.label_index[row]
+    probabilities = table.probabilities[row]
+    return Mistake(
+        id=table.ids[row],
+        label=table.labels[row],
+        predicted=table.predicted[row],
+        confidence=float(probabilities.max()),
+        probability=float(probabilities[known]) if known >= 0 else 0.0,
+    )

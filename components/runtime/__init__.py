@@ -1,0 +1,1 @@
+"""How code runs here: its fingerprint, quiet libraries, subprocesses."""

@@ -1,0 +1,137 @@
+"""Sends the events of a journal to MLflow: in order, and each once.
+
+An event may be applied again after a crash between the request and the note of it, so each kind
+is applied in a way that a second time changes nothing: a run is looked for by its tag before it
+is made, a parameter keeps its value, MLflow drops a metric point that it has.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+from components.tracking.client import MlflowClient, connect, ensure_experiment, quoted
+from components.tracking.errors import broken_connection, first_line, is_final, reason
+from components.tracking.events import APPLY, GoneError, run_tags
+from components.tracking.journal import AwayError, Cursor, Event, Journal
+
+RUN_KEY_TAG = "rnnflow.run_key"
+ATTEMPTS = 5
+"""How often an event may fail while the server answers other questions."""
+
+_LOG = logging.getLogger("rnnflow")
+
+
+class Delivery:
+    """Applies the events of one journal to one tracking server."""
+
+    def __init__(self, journal: Journal, tracking_uri: str, experiment: str) -> None:
+        self._journal = journal
+        self._tracking_uri = tracking_uri
+        self._experiment = experiment
+        self._client: MlflowClient | None = None
+        self._experiment_id = ""
+
+    def send(self) -> int:
+        """Sends what is unsent; returns how many events that were.
+
+        Raises:
+          AwayError: the server does not answer; what was sent until then is noted.
+        """
+        with self._journal.sending():
+            before = cursor = self._journal.cursor()
+            sent = 0
+            try:
+                for event, end in self._journal.read(cursor.offset):
+                    cursor, failure = self._settle(event, end, cursor)
+                    if failure is not None:
+                        raise AwayError(reason(failure)) from failure
+                    sent += 1
+            finally:
+                if cursor != before:
+                    self._journal.move_cursor(cursor)
+        return sent
+
+    def _settle(self, event: Event, end: int, cursor: Cursor) -> tuple[Cursor, Exception | None]:
+        """Applies one event, or puts it aside where the server will never take it."""
+        runs = dict(cursor.runs)
+        try:
+            self._apply(event, runs)
+        except Exception as error:
+            # Whatever a tracking client raises must not reach the one that is tracked.
+            if not _is_hopeless(error):
+                cursor = self._count_attempt(cursor, error)
+                if cursor.attempts < ATTEMPTS:
+                    return cursor, error
+            self._put_aside(event, error)
+        return Cursor(end, runs), None
+
+    def _put_aside(self, event: Event, error: Exception) -> None:
+        self._journal.reject(event, first_line(error))
+        _LOG.warning(
+            "MLflow refused %s of %s: %s. It is kept in %s, the run goes on.",
+            event["event"],
+            event.get("key"),
+            first_line(error),
+            self._journal.rejected_path,
+        )
+
+    def _count_attempt(self, cursor: Cursor, error: Exception) -> Cursor:
+        """One attempt more, if the server answers a plain question: then the event is at fault."""
+        if broken_connection(error):
+            return cursor
+        try:
+            self._connected().get_experiment_by_name(self._experiment)
+        except Exception:
+            return cursor
+        return dataclasses.replace(cursor, attempts=cursor.attempts + 1)
+
+    def _connected(self) -> MlflowClient:
+        if self._client is None:
+            self._client = connect(self._tracking_uri)
+        return self._client
+
+    def _apply(self, event: Event, runs: dict[str, str]) -> None:
+        client = self._connected()
+        kind, key = event["event"], event.get("key", "")
+        if kind == "start_run":
+            runs[key] = self._started(client, event, runs)
+        elif kind != "open":
+            if kind not in APPLY or key not in runs:
+                raise GoneError(f"there is no MLflow run {key!r} for {kind!r}")
+            APPLY[kind](client, runs[key], event)
+
+    def _started(self, client: MlflowClient, event: Event, runs: dict[str, str]) -> str:
+        known = runs.get(event["key"]) or self._find_run(client, event["run_key"])
+        if known:
+            client.update_run(known, status="RUNNING")
+            client.log_batch(known, tags=run_tags(event))
+            return known
+        tags = dict(event["tags"])
+        parent = event["parent"]
+        if parent is not None:
+            if parent not in runs:
+                raise GoneError(f"there is no MLflow run {parent!r} to nest {event['key']!r} in")
+            tags["mlflow.parentRunId"] = runs[parent]
+        run = client.create_run(
+            self._experiment_now(client),
+            start_time=event["milliseconds"],
+            run_name=event["name"],
+            tags=tags | {RUN_KEY_TAG: event["run_key"]},
+        )
+        return str(run.info.run_id)
+
+    def _find_run(self, client: MlflowClient, run_key: str) -> str | None:
+        query = f"tags.`{RUN_KEY_TAG}` = {quoted(run_key)}"
+        found = client.search_runs([self._experiment_now(client)], query, max_results=1)
+        return str(found[0].info.run_id) if found else None
+
+    def _experiment_now(self, client: MlflowClient) -> str:
+        if not self._experiment_id:
+            self._experiment_id = ensure_experiment(client, self._experiment)
+        return self._experiment_id
+
+
+def _is_hopeless(error: Exception) -> bool:
+    """The server refuses for good, or what the event needs is gone."""
+    return is_final(error) or isinstance(error, GoneError)

@@ -1,0 +1,85 @@
+"""What MLflow, its databases and its file stores raise: what is final, and how it is told."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import requests
+
+from components.errors import RegistryError, RnnflowError
+from components.tracking.client import MlflowException
+from components.tracking.journal import without_credentials
+
+_DENIED_CODES = frozenset({"CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED", "UNAUTHENTICATED"})
+# What a server says when the same request can never succeed; anything else may pass.
+_FINAL_CODES = frozenset(
+    {
+        "ALREADY_EXISTS",
+        "BAD_REQUEST",
+        "INVALID_PARAMETER_VALUE",
+        "INVALID_STATE",
+        "NOT_FOUND",
+        "NOT_IMPLEMENTED",
+        "RESOURCE_ALREADY_EXISTS",
+        "RESOURCE_DOES_NOT_EXIST",
+    }
+)
+
+
+@contextlib.contextmanager
+def registry_errors(tracking_uri: str, purpose: str) -> Iterator[None]:
+    """Turns what MLflow, its database or its file store raise into one clear error.
+
+    Raises:
+      RegistryError: what failed, where, why, and what to do.
+    """
+    where = without_credentials(tracking_uri)
+    try:
+        yield
+    except RnnflowError:
+        raise
+    except Exception as error:
+        # The clients of databases and of cloud stores share no root with MLflow's exceptions.
+        if is_final(error) or _is_denied(error):
+            raise RegistryError(
+                f"cannot {purpose}: MLflow at {where} refuses ({first_line(error)}). Mend that "
+                "and start again; finished stages are reused."
+            ) from error
+        raise RegistryError(
+            f"cannot {purpose}: MLflow at {where} does not answer ({reason(error)}). Start it, "
+            "or set MLFLOW_TRACKING_URI to one that runs, and start again; finished stages are "
+            "reused."
+        ) from error
+
+
+def is_final(error: Exception) -> bool:
+    """Whether the same request would fail for ever: a refusal, not an absence."""
+    return isinstance(error, MlflowException) and error.error_code in _FINAL_CODES
+
+
+def _is_denied(error: Exception) -> bool:
+    return isinstance(error, MlflowException) and error.error_code in _DENIED_CODES
+
+
+def reason(error: BaseException) -> str:
+    """Why a request failed, in a few words: of a broken connection, what broke it."""
+    return first_line(broken_connection(error) or error)
+
+
+def broken_connection(error: BaseException) -> BaseException | None:
+    """The refused, reset or silent connection behind an error; None if the server answered."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionError | TimeoutError) and not isinstance(
+            cause, requests.RequestException
+        ):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error, short enough for one line of a log."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]

@@ -1,0 +1,84 @@
+"""How each kind of tracking event is applied to an MLflow run; a second time changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from components.tracking.client import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    Metric,
+    MlflowClient,
+    Param,
+    RunTag,
+    patient,
+)
+from components.tracking.journal import Event
+
+UPLOAD_SECONDS = 30
+
+
+class GoneError(Exception):
+    """What an event needs is not there: its file is gone, or its run was refused."""
+
+
+def run_tags(event: Event) -> list[RunTag]:
+    """The tags that an event brings."""
+    return [RunTag(name, value) for name, value in event["tags"].items()]
+
+
+def _log_params(client: MlflowClient, run: str, event: Event) -> None:
+    client.log_batch(run, params=[Param(name, text) for name, text in event["params"].items()])
+
+
+def _log_metrics(client: MlflowClient, run: str, event: Event) -> None:
+    points = [Metric(name, value, ms, step) for name, value, step, ms in event["points"]]
+    client.log_batch(run, metrics=points)
+
+
+def _set_tags(client: MlflowClient, run: str, event: Event) -> None:
+    client.log_batch(run, tags=run_tags(event))
+
+
+def _log_artifact(client: MlflowClient, run: str, event: Event) -> None:
+    path, destination = Path(event["path"]), event["artifact_path"] or None
+    if not path.exists():
+        raise GoneError(f"{path} is gone")
+    with patient(UPLOAD_SECONDS):
+        if path.is_dir():
+            client.log_artifacts(run, str(path), destination)
+        else:
+            client.log_artifact(run, str(path), destination)
+
+
+def _log_dataset(client: MlflowClient, run: str, event: Event) -> None:
+    dataset = Dataset(
+        name=event["name"],
+        digest=event["digest"],
+        source_type="local",
+        source=json.dumps({"uri": event["source"]}),
+        schema=json.dumps(event["schema"]),
+        profile=json.dumps(event["profile"]),
+    )
+    tags = [InputTag("mlflow.data.context", event["context"])] if event["context"] else []
+    client.log_inputs(run, [DatasetInput(dataset, tags)])
+
+
+def _end_run(client: MlflowClient, run: str, event: Event) -> None:
+    _set_tags(client, run, event)
+    client.set_terminated(run, event["status"], end_time=event["milliseconds"])
+
+
+APPLY: dict[str, Callable[[MlflowClient, str, dict[str, Any]], None]] = {
+    "log_params": _log_params,
+    "log_metrics": _log_metrics,
+    "set_tags": _set_tags,
+    "log_artifact": _log_artifact,
+    "log_dataset": _log_dataset,
+    "end_run": _end_run,
+}
+"""By kind; each is called with the client, the id of the MLflow run and the event."""

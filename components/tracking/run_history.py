@@ -1,0 +1,60 @@
+"""The last pipeline runs as MLflow holds them, for people who compare them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from components.tracking.client import Run, connect, find_experiment
+from components.tracking.errors import registry_errors
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSummary:
+    """One pipeline run: the parent, without its nested runs."""
+
+    run_id: str
+    """MLflow's id."""
+    name: str
+    status: str
+    """MLflow's: RUNNING, FINISHED, FAILED or KILLED. The tags say more."""
+    start_milliseconds: int
+    """Since 1970, UTC."""
+    end_milliseconds: int | None
+    metrics: Mapping[str, float]
+    """The last value of each metric."""
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+def recent_runs(tracking_uri: str, experiment: str, count: int) -> tuple[RunSummary, ...]:
+    """The last ``count`` pipeline runs of an experiment, newest first; empty if there are none.
+
+    Raises:
+      RegistryError: the server is away or refuses.
+    """
+    with registry_errors(tracking_uri, f"list the runs of {experiment}"):
+        client = connect(tracking_uri)
+        found = find_experiment(client, experiment)
+        if found is None:
+            return ()
+        runs = client.search_runs(
+            [found],
+            "tags.`mlflow.parentRunId` IS NULL and tags.`rnnflow.run_key` IS NOT NULL",
+            max_results=count,
+            order_by=["attributes.start_time DESC"],
+        )
+    return tuple(_summary(run) for run in runs)
+
+
+def _summary(run: Run) -> RunSummary:
+    return RunSummary(
+        run_id=run.info.run_id,
+        name=run.info.run_name or "",
+        status=run.info.status,
+        start_milliseconds=int(run.info.start_time),
+        end_milliseconds=run.info.end_time,
+        metrics=dict(run.data.metrics),
+        params=dict(run.data.params),
+        tags=dict(run.data.tags),
+    )

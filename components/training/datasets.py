@@ -1,0 +1,128 @@
+"""Examples on disk become batches of tensors, in an order that a seed repeats.
+
+All examples of a split are parsed once and held in memory: to put a batch together is to copy its
+rows, which leaves the cores to the training. A dataset holds no state but the number of the batch:
+the order of an epoch is a permutation computed from the seed and the number of the epoch, so a
+checkpoint of an iterator is small and continues exactly.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import tensorflow as tf
+
+from components.artifacts.schema import load_schema
+from components.artifacts.values import Examples, Split
+from components.data.statistics import STATISTICS
+from components.errors import NotFoundError
+from components.training.example_parsing import parse_examples, parse_ids
+
+_as_written = tf.autograph.experimental.do_not_convert
+"""Of a function without Python's own loops and branches over tensors: it is traced at once."""
+_ENDLESS: Final = tf.int64.max
+_PARSED_AT_ONCE: Final = 1024
+_KEY: Final = 498247692
+"""What ``tf.random.experimental.index_shuffle``, which takes one seed only, puts before a seed."""
+
+
+def read_batches(
+    examples: Examples,
+    split: Split,
+    batch_size: int,
+    *,
+    shuffle_seed: int | None = None,
+    repeat: bool = False,
+    worker: int = 0,
+    workers: int = 1,
+) -> tf.data.Dataset:
+    """Batches of (features, labels): features in the form of ``parsing``, labels string [B].
+
+    Args:
+      examples: the directory of the examples; it is read when the dataset is made.
+      split: the split to read.
+      batch_size: B, of all workers together; only the last batch of a dataset that does not repeat
+        may be smaller.
+      shuffle_seed: orders each epoch anew, reproducibly; None keeps the order of the files.
+      repeat: begin again after each epoch, for ever.
+      worker: index of the worker that reads.
+      workers: how many share each batch. Worker k takes its rows k, k + workers, and so on, or a
+        batch of no rows where there are too few: together they read the very batches of one.
+
+    Raises:
+      NotFoundError: the directory holds no such examples.
+    """
+    rows = _parsed(examples, split)
+    count = tf.size(rows[1], out_type=tf.int64)
+
+    @_as_written
+    def take(first: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
+        end = first + batch_size if repeat else tf.minimum(first + batch_size, count)
+        places = tf.range(first, end)
+        chosen = _order(places // count, places % count, count, shuffle_seed)[worker::workers]
+        return tf.nest.map_structure(lambda tensor: tf.gather(tensor, chosen), rows)
+
+    firsts = tf.data.Dataset.range(0, _ENDLESS - batch_size if repeat else count, batch_size)
+    return firsts.map(take).prefetch(2).with_options(_on_one_thread())
+
+
+def read_raw_records(examples: Examples) -> list[bytes]:
+    """The serialized raw examples of the test split, in the order of its other readers."""
+    return _read_files(examples, "raw_test")
+
+
+def read_ids(examples: Examples, split: Split) -> list[str]:
+    """The ids of a split in the order of ``read_batches`` without a seed."""
+    records = tf.constant(_read_files(examples, split), tf.string)
+    return [row_id.decode() for row_id in parse_ids(records).numpy()]
+
+
+def count(examples: Examples, split: Split) -> int:
+    """The number of examples in a split."""
+    statistics = json.loads((Path(examples.path) / STATISTICS).read_bytes())
+    return int(statistics["rows"][split])
+
+
+def _on_one_thread() -> tf.data.Options:
+    """A batch takes a small part of a step: more threads would disturb those of the training."""
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 1
+    options.experimental_optimization.map_parallelization = False
+    options.autotune.enabled = False
+    return options
+
+
+def _order(epochs: tf.Tensor, places: tf.Tensor, count: tf.Tensor, seed: int | None) -> tf.Tensor:
+    """The indices of the rows at ``places`` of ``epochs``, all int64 [B]."""
+    if seed is None:
+        return places
+    same = tf.ones_like(epochs)
+    keys = tf.stack([_KEY * same, seed * same, epochs], 1)
+    return tf.raw_ops.RandomIndexShuffle(index=places, seed=keys, max_index=count - 1, rounds=4)
+
+
+def _parsed(examples: Examples, split: Split) -> tuple[dict[str, Any], tf.Tensor]:
+    """(features, labels) of all N examples of a split, as in a batch."""
+    schema = load_schema(examples.path)
+
+    @_as_written
+    def parse(records: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
+        return parse_examples(records, schema)
+
+    records = _records(examples, split).batch(_PARSED_AT_ONCE)
+    parts = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    return tf.nest.map_structure(lambda *tensors: tf.concat(tensors, 0), *parts)
+
+
+def _records(examples: Examples, name: str) -> tf.data.Dataset:
+    """The serialized examples of all shards."""
+    files = sorted(map(str, Path(examples.path).glob(f"{name}-*.tfrecord")))
+    if not files:
+        raise NotFoundError(f"{examples.path} holds no examples named {name}-*.tfrecord.")
+    return tf.data.TFRecordDataset(files)
+
+
+def _read_files(examples: Examples, name: str) -> list[bytes]:
+    return list(_records(examples, name).as_numpy_iterator())

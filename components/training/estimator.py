@@ -1,0 +1,116 @@
+"""The estimator: its feature columns, built from the config or from a trained model's directory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+
+import rnn_core
+from components.artifacts.schema import Schema, load_schema, save_schema
+from components.artifacts.storage import write_atomically
+from components.artifacts.values import Model
+from components.config import Feature, ModelConfig, NumericFeature, OptimizerConfig
+from components.errors import NotFoundError
+from components.runtime.libraries import quiet_libraries
+
+CHECKPOINTS = "checkpoints"
+"""Folder of a model directory that is the estimator's ``model_dir``."""
+
+_SETTINGS = "model.json"
+
+
+def build_estimator(
+    schema: Schema, model: ModelConfig, directory: Path, run_config: rnn_core.RunConfig
+) -> rnn_core.RNNClassifier:
+    """A classifier whose checkpoints are below ``directory``."""
+    sequence, context = feature_columns(schema)
+    return rnn_core.RNNClassifier(
+        sequence_feature_columns=sequence,
+        context_feature_columns=context or None,
+        units=list(model.units),
+        cell_type=model.cell_type,
+        model_dir=str(directory / CHECKPOINTS),
+        n_classes=len(schema.labels),
+        label_vocabulary=list(schema.labels),
+        optimizer=lambda: _optimizer(model.optimizer),
+        config=run_config,
+    )
+
+
+def save_settings(directory: Path, schema: Schema, model: ModelConfig) -> None:
+    """Writes what ``load_estimator`` needs beside the checkpoints."""
+    save_schema(schema, directory)
+    write_atomically(directory / _SETTINGS, json.dumps(to_jsonable_python(model), indent=2))
+
+
+def load_estimator(model: Model) -> rnn_core.RNNClassifier:
+    """The estimator of a trained model, as it was built for training.
+
+    Raises:
+      NotFoundError: the model's directory is not there any more.
+    """
+    directory = Path(model.path)
+    if not (directory / _SETTINGS).is_file():
+        raise NotFoundError(f"expected a trained model in {directory}; train it again.")
+    settings = TypeAdapter(ModelConfig).validate_json((directory / _SETTINGS).read_bytes())
+    return build_estimator(load_schema(directory), settings, directory, rnn_core.RunConfig())
+
+
+def _optimizer(config: OptimizerConfig) -> Any:
+    kinds = {
+        "adagrad": keras.optimizers.Adagrad,
+        "adam": keras.optimizers.Adam,
+        "ftrl": keras.optimizers.Ftrl,
+        "rmsprop": keras.optimizers.RMSprop,
+        "sgd": keras.optimizers.SGD,
+    }
+    return kinds[config.name](learning_rate=config.learning_rate, clipnorm=config.clip_norm)
+
+
+def feature_columns(schema: Schema) -> tuple[list[Any], list[Any]]:
+    """The (sequence, context) columns that read what ``components.training.datasets`` yields."""
+    # Each column warns that it is deprecated; rnn_core is what keeps them in use.
+    with quiet_libraries():
+        return _sequence_columns(schema), _context_columns(schema)
+
+
+def _sequence_columns(schema: Schema) -> list[Any]:
+    return [
+        _sequence_column(name, feature, schema)
+        for name, feature in sorted(schema.features.sequence.items())
+    ]
+
+
+def _context_columns(schema: Schema) -> list[Any]:
+    return [
+        _context_column(name, feature, schema)
+        for name, feature in sorted(schema.features.context.items())
+    ]
+
+
+def _sequence_column(name: str, feature: Feature, schema: Schema) -> Any:
+    if isinstance(feature, NumericFeature):
+        return tf.feature_column.sequence_numeric_column(name, shape=(feature.width,))
+    ids = tf.feature_column.sequence_categorical_column_with_identity(
+        name, schema.vocabulary_sizes[name]
+    )
+    return _dense(ids, feature.embedding_dimension)
+
+
+def _context_column(name: str, feature: Feature, schema: Schema) -> Any:
+    if isinstance(feature, NumericFeature):
+        return tf.feature_column.numeric_column(name, shape=(feature.width,))
+    ids = tf.feature_column.categorical_column_with_identity(name, schema.vocabulary_sizes[name])
+    return _dense(ids, feature.embedding_dimension)
+
+
+def _dense(ids: Any, embedding_dimension: int | None) -> Any:
+    if embedding_dimension is None:
+        return tf.feature_column.indicator_column(ids)
+    return tf.feature_column.embedding_column(ids, embedding_dimension)

@@ -1,0 +1,140 @@
+"""Fits an estimator to examples: evaluations, best checkpoint, early stopping, resumption.
+
+Everything here sees the training and validation splits only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+import rnn_core
+from components.artifacts.schema import load_schema
+from components.config import TrainingConfig
+from components.errors import StorageError, TrainingError
+from components.training.datasets import read_batches
+from components.training.estimator import build_estimator
+from components.training.history_hook import HISTORY, OnPoint, Recorder, ValidationRecorder
+from components.training.job import TrainingJob
+
+BEST = "best"
+
+
+def fit(job: TrainingJob, directory: Path, on_point: OnPoint) -> None:
+    """Trains in this process, alone.
+
+    Args:
+      job: what to train on what.
+      directory: where checkpoints and history are, or shall be.
+      on_point: told of every new line of the history.
+
+    Raises:
+      TrainingError: training cannot go on; the last good checkpoint is kept.
+      StorageError: the disk is full or the directory cannot be written.
+    """
+    recorder = Recorder(directory / HISTORY, job.training.log_every_steps, on_point)
+    with _training_errors():
+        _fit(job, directory, recorder, _run_config(job))
+
+
+def fit_as_worker(job: TrainingJob, directory: Path) -> None:
+    """Trains in this process, as one of the workers that ``TF_CONFIG`` names; the chief writes.
+
+    Args:
+      job: what to train on what; the same for all workers.
+      directory: where checkpoints and history are, or shall be; all workers see it.
+
+    Raises:
+      RnnCoreError: the workers could not begin together, or one was lost (``WorkerLostError``).
+      TrainingError: training cannot go on; the last good checkpoint is kept.
+      StorageError: the disk is full or the directory cannot be written.
+    """
+    # It comes first: TensorFlow makes no such strategy after its first operation.
+    strategy = rnn_core.multi_worker_strategy(job.launch.worker_wait_seconds)
+    with _training_errors():
+        config = _run_config(job, strategy)
+        history = directory / HISTORY if config.is_chief else None
+        recorder = Recorder(history, job.training.log_every_steps)
+        _fit(job, directory, recorder, config)
+
+
+@contextlib.contextmanager
+def _training_errors() -> Iterator[None]:
+    try:
+        yield
+    except rnn_core.WorkerLostError:
+        raise
+    except rnn_core.StorageError as error:
+        raise StorageError(str(error)) from error
+    except rnn_core.RnnCoreError as error:
+        raise TrainingError(str(error)) from error
+
+
+def _fit(job: TrainingJob, directory: Path, recorder: Recorder, config: rnn_core.RunConfig) -> None:
+    estimator = build_estimator(load_schema(job.examples.path), job.model, directory, config)
+    higher_is_better = job.training.early_stopping_metric == "accuracy"
+    hooks = [recorder, *_early_stopping(estimator, job.training, higher_is_better)]
+    rnn_core.train_and_evaluate(
+        estimator, _train_spec(job, hooks), _eval_spec(job, recorder, higher_is_better)
+    )
+
+
+def _run_config(job: TrainingJob, strategy: Any = None) -> rnn_core.RunConfig:
+    return rnn_core.RunConfig(
+        tf_random_seed=job.seed,
+        save_checkpoints_steps=job.training.evaluate_every_steps,
+        save_summary_steps=job.training.log_every_steps,
+        log_step_count_steps=job.training.log_every_steps,
+        keep_checkpoint_max=job.training.keep_checkpoint_max,
+        train_distribute=strategy,
+        worker_timeout_secs=job.launch.step_timeout_seconds,
+    )
+
+
+def _train_spec(job: TrainingJob, hooks: list[rnn_core.Hook]) -> rnn_core.TrainSpec:
+    def batches(input_context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return read_batches(
+            job.examples, "train", job.training.batch_size, shuffle_seed=job.seed, repeat=True,
+            worker=input_context.input_pipeline_id, workers=input_context.num_input_pipelines,
+        )  # fmt: skip
+
+    return rnn_core.TrainSpec(batches, max_steps=job.training.max_steps, hooks=hooks)
+
+
+def _eval_spec(job: TrainingJob, recorder: Recorder, higher_is_better: bool) -> rnn_core.EvalSpec:
+    def batches(input_context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return read_batches(
+            job.examples, "validation", job.training.batch_size,
+            worker=input_context.input_pipeline_id, workers=input_context.num_input_pipelines,
+        )  # fmt: skip
+
+    best = rnn_core.BestCheckpointExporter(
+        name=BEST,
+        metric=job.training.early_stopping_metric,
+        higher_is_better=higher_is_better,
+    )
+    return rnn_core.EvalSpec(
+        batches,
+        steps=None,
+        start_delay_secs=0,
+        throttle_secs=0,
+        exporters=[best, ValidationRecorder(recorder)],
+    )
+
+
+def _early_stopping(
+    estimator: rnn_core.RNNClassifier, training: TrainingConfig, higher_is_better: bool
+) -> list[rnn_core.Hook]:
+    patience = training.early_stopping_patience_steps
+    if patience is None:
+        return []
+    stop = (
+        rnn_core.stop_if_no_increase_hook if higher_is_better else rnn_core.stop_if_no_decrease_hook
+    )
+    every = training.evaluate_every_steps
+    metric = training.early_stopping_metric
+    return [stop(estimator, metric, patience, run_every_secs=None, run_every_steps=every)]

@@ -1,0 +1,73 @@
+"""What a training worker is told: a file in the directory that the model is built in."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from components.artifacts.storage import write_atomically
+from components.artifacts.values import Examples
+from components.config import LaunchConfig, ModelConfig, TrainingConfig
+from components.errors import RnnflowError, StorageError, TrainingError, UserError
+
+JOB = "job.json"
+LOGS = "logs"
+"""Folder of a model directory with a log a worker."""
+
+FINAL_ERRORS: Mapping[int, type[RnnflowError]] = {
+    os.EX_USAGE: UserError,
+    os.EX_IOERR: StorageError,
+    os.EX_SOFTWARE: TrainingError,
+}
+"""Errors that would come again at the next start of a worker, by its exit status."""
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class TrainingJob:
+    """The inputs of a training, equal for all of its workers."""
+
+    examples: Examples
+    model: ModelConfig
+    training: TrainingConfig
+    seed: int
+    launch: LaunchConfig = LaunchConfig()
+
+
+_JOBS = TypeAdapter(TrainingJob)
+
+
+def save_job(job: TrainingJob, directory: Path) -> Path:
+    """Writes the job into the directory in which the workers shall train."""
+    path = directory / JOB
+    write_atomically(path, _JOBS.dump_json(job, indent=2))
+    return path
+
+
+def load_job(path: Path) -> TrainingJob:
+    """Reads what ``save_job`` wrote.
+
+    Raises:
+      ValueError: it is no such file.
+    """
+    return _JOBS.validate_json(path.read_bytes())
+
+
+def logs_of(job: Path) -> Path:
+    """The folder of the workers' logs."""
+    return job.parent / LOGS
+
+
+def training_command(job: Path) -> tuple[str, ...]:
+    """The command of every worker of a job."""
+    return (sys.executable, "-m", "components.training.worker", str(job))
+
+
+def status_of(error: RnnflowError) -> int:
+    """The exit status of a worker that gives up because of an error that would come again."""
+    known = (status for status, kind in FINAL_ERRORS.items() if isinstance(error, kind))
+    return next(known, os.EX_SOFTWARE)

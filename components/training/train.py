@@ -1,0 +1,110 @@
+"""Examples -> trained model: in this process, or by workers that share each batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import tensorflow as tf
+
+from components.artifacts.history import HistoryReader
+from components.artifacts.schema import load_schema
+from components.artifacts.storage import building
+from components.artifacts.values import Examples, Model
+from components.config import LaunchConfig, ModelConfig, TrainingConfig
+from components.training.estimator import CHECKPOINTS, save_settings
+from components.training.fit import BEST, fit
+from components.training.history_hook import HISTORY, OnPoint
+from components.training.job import FINAL_ERRORS, TrainingJob, logs_of, save_job, training_command
+from components.workers.local_cluster import local_workers, own_worker
+from components.workers.rendezvous import Chief
+from components.workers.supervisor import supervise
+from components.workers.worker_process import WorkerCommand
+
+OnProgress: TypeAlias = Callable[[Path, int, Mapping[str, float]], None]
+"""Called with the history file, the global step and the newest metrics."""
+
+_LAUNCH = LaunchConfig()
+
+
+def train_model(
+    examples: Examples,
+    model: ModelConfig,
+    training: TrainingConfig,
+    seed: int,
+    *,
+    directory: Path,
+    on_progress: OnProgress = lambda history, step, metrics: None,
+    launch: LaunchConfig = _LAUNCH,
+    chief: Chief | None = None,
+) -> Model:
+    """Trains until ``max_steps`` or until the validation metric stops improving.
+
+    A call that was killed continues from its last checkpoint when it is made again with the same
+    ``directory``, and ends with the same weights, bit for bit. With one worker it trains in this
+    process, with more in processes that it starts, follows and ends.
+
+    Args:
+      examples: the training and the validation split.
+      model: the network and its optimizer.
+      training: how long, how often somebody looks, and how many workers.
+      seed: decides initial weights and the order of the examples.
+      directory: where the model shall be.
+      on_progress: told of every new line of the history.
+      launch: how workers are started and ended.
+      chief: calls the workers of a cluster; without it they are all started on this machine.
+
+    Raises:
+      TrainingError: training cannot go on; the last good checkpoint is kept.
+      StorageError: the disk is full or the directory cannot be written.
+    """
+    with building(directory, resume=True) as partial:
+        save_settings(partial, load_schema(Path(examples.path)), model)
+        job = TrainingJob(examples, model, training, seed, launch)
+
+        def on_point(step: int, metrics: Mapping[str, float]) -> None:
+            on_progress(partial / HISTORY, step, metrics)
+
+        if training.workers == 1:
+            fit(job, partial, on_point)
+        else:
+            _fit_with_workers(job, partial, on_point, chief)
+        step = _step_of(_best_checkpoint(partial))
+    return Model(
+        path=str(directory),
+        checkpoint=_best_checkpoint(directory),
+        step=step,
+        digest=directory.name,
+    )
+
+
+def _fit_with_workers(
+    job: TrainingJob, directory: Path, on_point: OnPoint, chief: Chief | None
+) -> None:
+    file = save_job(job, directory)
+    command, logs = training_command(file), logs_of(file)
+    history = HistoryReader(directory / HISTORY)
+
+    def commands() -> Sequence[WorkerCommand]:
+        if chief is None:
+            return local_workers(command, job.training.workers, logs)
+        chief.call(file, job.launch.worker_wait_seconds)
+        return [own_worker(command, chief.cluster, logs)]
+
+    def look() -> str | None:
+        for point in history.new_points():
+            on_point(point.step, point.metrics)
+        return chief.find_loss() if chief else None
+
+    supervise(commands, job.launch, look, FINAL_ERRORS)
+    look()
+
+
+def _best_checkpoint(directory: Path) -> str:
+    found = tf.train.latest_checkpoint(str(directory / CHECKPOINTS / "export" / BEST))
+    return str(found)
+
+
+def _step_of(checkpoint: str) -> int:
+    return int(checkpoint.rpartition("-")[2])

@@ -1,0 +1,152 @@
+"""``rnnflow init``: looks at the data and writes a config that a person can read and edit."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from pydantic_core import to_jsonable_python
+
+from components.artifacts.storage import write_atomically
+from components.config import DataConfig, ModelConfig
+from components.data.proposal import Proposal, propose
+from components.errors import UserError
+from pipelines.config import parse_config
+
+
+def write_config(
+    data: Path,
+    test: Path | None,
+    validation: Path | None,
+    output: Path | None,
+    name: str | None,
+    force: bool,
+) -> None:
+    """Writes the config beside the data, or where ``output`` says, and tells what was seen.
+
+    Raises:
+      UserError: the config exists already.
+      DataError: the rows cannot be used.
+      NotFoundError: a file does not exist.
+    """
+    place = output or data.with_suffix(".yaml")
+    if place.exists() and not force:
+        raise UserError(f"{place} exists already: edit it, or replace it with --force.")
+    found = propose(_data_config(data, test, validation))
+    text = render_config(found, name or _name_of(data), place.resolve().parent)
+    parse_config(text, source=str(place))
+    write_atomically(place, text)
+    for line in _told(found, place):
+        click.echo(line)
+
+
+def render_config(found: Proposal, name: str, folder: Path) -> str:
+    """The YAML text: what was chosen, with what was seen as comments.
+
+    Args:
+      found: what the data are like.
+      name: of the experiment and the registered model.
+      folder: where the config will lie; the data paths are relative to it.
+    """
+    sections = {
+        "data": _paths_from(found.data, folder),
+        "features": _changed(found.features),
+        "model": _changed(ModelConfig()),
+        "training": _changed(found.training),
+        "gate": _changed(found.gate),
+    }
+    comments = {
+        "data": [*_seen(found), "Paths are relative to this file."],
+        "features": ["One entry a feature; remove what the model shall not see.", *found.notes],
+        "model": ["cell_type: simple_rnn, lstm or gru; one entry of units a layer."],
+        "training": ["The validation split decides when to stop and which checkpoint is kept."],
+        "gate": ["What a model must reach on the test split to be promoted."],
+    }
+    parts = [_yaml({"name": name, "seed": 7})]
+    for key, values in sections.items():
+        lines = "".join(f"# {_printable(line)}\n" for line in comments[key])
+        parts.append(lines + _yaml({key: values}))
+    return "\n".join(parts)
+
+
+def _data_config(data: Path, test: Path | None, validation: Path | None) -> DataConfig:
+    return DataConfig(
+        train=str(data),
+        test=str(test) if test else None,
+        validation=str(validation) if validation else None,
+    )
+
+
+def _name_of(data: Path) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", data.stem).strip("-._") or "sequences"
+
+
+def _paths_from(data: DataConfig, folder: Path) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        key: os.path.relpath(Path(path).resolve(), folder)
+        for key in ("train", "validation", "test")
+        if (path := getattr(data, key)) is not None
+    }
+    if data.validation is None:
+        values["validation_fraction"] = data.validation_fraction
+    if data.test is None:
+        values["test_fraction"] = data.test_fraction
+    return {**values, "bad_rows_allowed_fraction": data.bad_rows_allowed_fraction}
+
+
+def _changed(value: Any) -> Any:
+    """Nested values without those that are None: a config shows what it sets."""
+    plain = to_jsonable_python(value) if dataclasses.is_dataclass(value) else value
+    if isinstance(plain, dict):
+        return {key: _changed(child) for key, child in plain.items() if child is not None}
+    return plain
+
+
+def _printable(line: str) -> str:
+    """YAML refuses control characters even in a comment, and a label may hold a line break."""
+    return "".join(char if char.isprintable() else " " for char in line)
+
+
+def _yaml(values: dict[str, Any], indent: str = "") -> str:
+    """Two levels as blocks (three of the features), what is below in one line each."""
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, dict) and value and (not indent or key in ("sequence", "context")):
+            lines.append(f"{indent}{key}:\n{_yaml(value, indent + '  ')}")
+        else:
+            inline = yaml.safe_dump(
+                {key: value},
+                default_flow_style=True,
+                width=1000,
+                sort_keys=False,
+                allow_unicode=True,
+            )
+            lines.append(f"{indent}{inline.strip()[1:-1]}\n")
+    return "".join(lines)
+
+
+def _seen(found: Proposal) -> Iterator[str]:
+    rows = ", ".join(f"{count:,} {split}" for split, count in found.rows.items())
+    yield f"{sum(found.rows.values()):,} usable rows ({rows}), {found.unusable:,} unusable."
+    commonest = sorted(found.labels.items(), key=lambda item: -item[1])
+    shown = ", ".join(f"{label}: {count:,}" for label, count in commonest[:6])
+    more = f" and {len(commonest) - 6} more" if len(commonest) > 6 else ""
+    yield f"{len(found.labels)} labels ({shown}{more})."
+    least, median, greatest = found.lengths
+    yield f"{least} to {greatest} steps, median {median}."
+
+
+def _told(found: Proposal, place: Path) -> Iterator[str]:
+    yield from _seen(found)
+    for name, feature in {**found.features.sequence, **found.features.context}.items():
+        part = "sequence" if name in found.features.sequence else "context"
+        yield f"  {part}.{name}: {feature.kind}"
+    for note in found.notes:
+        yield f"  note: {note}"
+    yield f"Wrote {place}. Look it over, then: rnnflow run {place}"

@@ -1,0 +1,78 @@
+"""The verbs about the model that serves: promote, rollback, predict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from components.artifacts.storage import write_atomically
+from components.errors import NotFoundError
+from components.registry.registry import find_champion
+from components.registry.registry import promote as promote_version
+from components.registry.registry import rollback as rollback_version
+from components.runtime.libraries import load_tensorflow
+from pipelines.work_directory import WorkDirectory
+
+
+def promote(name: str, version: int, reason: str, work_dir: Path) -> None:
+    """Makes a version the champion.
+
+    Raises:
+      NotFoundError: there is no such version.
+      RegistryError: the registry is away or somebody else moved the champion.
+    """
+    uri = WorkDirectory(work_dir.resolve()).tracking_uri
+    before = promote_version(name, version, tracking_uri=uri, reason=reason)
+    was = f"version {before}" if before else "none"
+    click.echo(f"{name}: version {version} is the champion (before: {was})")
+
+
+def rollback(name: str, reason: str, work_dir: Path) -> None:
+    """Makes the previous champion the champion again.
+
+    Raises:
+      NotFoundError: there is no champion or no previous one.
+      RegistryError: the registry is away or somebody else moved the champion.
+    """
+    uri = WorkDirectory(work_dir.resolve()).tracking_uri
+    before, after = rollback_version(name, tracking_uri=uri, reason=reason)
+    click.echo(f"{name}: version {after} is the champion again (before: version {before})")
+
+
+def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:
+    """Scores a file with the champion: a JSON line a row, in order.
+
+    Raises:
+      NotFoundError: there is no champion yet, or no such file.
+      DataError: no row can be used.
+      RegistryError: the registry is away.
+    """
+    if not data.is_file():
+        raise NotFoundError(f"expected a JSONL file of rows, but {data} does not exist.")
+    work = WorkDirectory(work_dir.resolve())
+    champion = find_champion(name, work.tracking_uri, work.champions)
+    if champion is None:
+        raise NotFoundError(
+            f"{name} has no champion yet in {work.tracking_uri}. `rnnflow run` promotes one when "
+            f"the gate passes; `rnnflow promote {name} VERSION` does it by hand."
+        )
+    load_tensorflow()
+    from components.export.batch_prediction import (
+        predict_rows,  # behind the quiet import of TensorFlow
+    )
+
+    predictions = predict_rows(champion, data)
+    text = "".join(json.dumps(each.as_json(), ensure_ascii=False) + "\n" for each in predictions)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomically(output, text)
+    unusable = sum(each.error is not None for each in predictions)
+    place = f" to {output}" if output else ""
+    click.echo(
+        f"{name} version {champion.version}: {len(predictions) - unusable:,} rows scored{place}, "
+        f"{unusable:,} unusable",
+        err=True,
+    )

@@ -1,0 +1,131 @@
+"""The verbs that look back: compare and status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from components.errors import NotFoundError
+from components.registry.registry import list_versions
+from components.tracking.run_history import RunSummary, recent_runs
+from pipelines.commands.summary import print_summary
+from pipelines.console import make_console
+from pipelines.work_directory import Outcome, WorkDirectory
+
+_METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "average_loss": "loss", "ece": "ECE"}
+_MOST_RUNS = 10
+
+
+def compare_runs(name: str, last: int, work_dir: Path) -> None:
+    """Prints the last runs side by side: metrics with intervals, deltas, changed parameters.
+
+    Raises:
+      NotFoundError: there is no run of that name.
+      RegistryError: the MLflow server is away.
+    """
+    work = WorkDirectory(work_dir.resolve())
+    found = recent_runs(work.tracking_uri, name, last)
+    runs = [run for run in reversed(found) if "test/accuracy" in run.metrics]
+    if not runs:
+        raise NotFoundError(
+            f"expected runs of {name!r} that were measured, found none in {work.tracking_uri}."
+        )
+    console = make_console()
+    console.print(_metric_table(name, runs))
+    changed = _changed_parameters(runs)
+    if changed:
+        console.print(_parameter_table(runs, changed))
+
+
+def show_status(run_id: str | None, work_dir: Path) -> None:
+    """Prints the runs of a work directory, what serves, and one run's summary.
+
+    Raises:
+      NotFoundError: there is no such run.
+      RegistryError: the MLflow server is away.
+    """
+    work = WorkDirectory(work_dir.resolve())
+    chosen = work.run(run_id).name
+    console = make_console()
+    console.print(_run_table(work))
+    outcome = work.find_outcome(chosen)
+    if outcome is None:
+        console.print(f"run {chosen} goes on, or was killed: `rnnflow run` continues it")
+        return
+    _print_versions(console, outcome, work)
+    console.print(f"\n[bold]run {chosen}[/]")
+    print_summary(console, outcome, work_dir)
+
+
+def _metric_table(name: str, runs: Sequence[RunSummary]) -> Table:
+    table = Table(title=f"{name}: value, 95 % interval, difference to the run on the left")
+    table.add_column("", no_wrap=True)
+    for run in runs:
+        table.add_column(run.name.replace("-", "\n", 1), overflow="fold")
+    table.add_row("status", *(run.tags.get("rnnflow.status", run.status) for run in runs))
+    for key, shown in _METRICS.items():
+        pairs = zip([None, *runs], runs, strict=False)
+        table.add_row(shown, *(_metric_cell(key, run, before) for before, run in pairs))
+    return table
+
+
+def _metric_cell(key: str, run: RunSummary, before: RunSummary | None) -> str:
+    name = f"test/{key}"
+    value = run.metrics.get(name)
+    if value is None:
+        return "-"
+    low, high = (run.metrics.get(f"{name}/{end}", value) for end in ("low", "high"))
+    lines = [f"{value:.4f}", f"[{low:.3f}, {high:.3f}]"]
+    if before is not None and name in before.metrics:
+        difference = round(value - before.metrics[name], 4)
+        lines.append(f"{difference:+.4f}" if difference else "=")
+    return escape("\n".join(lines))
+
+
+def _changed_parameters(runs: Sequence[RunSummary]) -> list[str]:
+    names = sorted({name for run in runs for name in run.params})
+    return [name for name in names if len({run.params.get(name) for run in runs}) > 1]
+
+
+def _parameter_table(runs: Sequence[RunSummary], names: Sequence[str]) -> Table:
+    table = Table(title="parameters that differ")
+    table.add_column("parameter", no_wrap=True)
+    for run in runs:
+        table.add_column(run.name)
+    for name in names:
+        table.add_row(name, *(escape(run.params.get(name, "-")) for run in runs))
+    return table
+
+
+def _run_table(work: WorkDirectory) -> Table:
+    table = Table(title=f"runs in {work.root}")
+    for column in ("run", "name", "status", "why"):
+        table.add_column(column, no_wrap=column != "why")
+    for run_id in work.run_ids()[-_MOST_RUNS:]:
+        outcome = work.find_outcome(run_id)
+        if outcome is None:
+            table.add_row(run_id, "", "unfinished", "")
+        else:
+            table.add_row(run_id, outcome.name, outcome.status, escape(outcome.reason[:120]))
+    return table
+
+
+def _print_versions(console: Console, outcome: Outcome, work: WorkDirectory) -> None:
+    versions = list_versions(outcome.name, work.tracking_uri)[:_MOST_RUNS]
+    if not versions:
+        console.print(f"{outcome.name}: no version is registered yet")
+        return
+    table = Table(title=f"versions of {outcome.name}")
+    for column in ("version", "alias", "gate", "made (UTC)"):
+        table.add_column(column, no_wrap=True)
+    for each in versions:
+        made = datetime.fromtimestamp(each.created_milliseconds / 1000, UTC)
+        table.add_row(
+            str(each.version), ", ".join(each.aliases), each.decision, f"{made:%Y-%m-%d %H:%M}"
+        )
+    console.print(table)

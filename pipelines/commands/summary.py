@@ -1,0 +1,70 @@
+"""The end of a run, for a person: the decision and why, the metrics, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from components.artifacts.values import Metrics
+from pipelines.stage_records import interval_text
+from pipelines.work_directory import REPORT, Outcome
+
+_STYLES = {"promoted": "bold green", "refused": "bold yellow", "done": "bold"}
+_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "average_loss": "loss", "ece": "ECE"}
+_WIDTH = 10
+
+
+def print_summary(console: Console, outcome: Outcome, work_dir: Path) -> None:
+    """Prints how a run ended."""
+    style = _STYLES.get(outcome.status, "bold red")
+    console.print(f"\n[{style}]{escape(outcome.reason)}[/]")
+    for name, text in _lines(outcome, work_dir):
+        console.print(f"  [dim]{name:<{_WIDTH}}[/]{escape(text)}")
+
+
+def _lines(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:
+    if outcome.metrics is not None:
+        yield from _metric_lines(outcome.metrics)
+    reused = [stage.name for stage in outcome.stages if stage.reused]
+    yield "reused", ", ".join(reused) or "nothing"
+    if outcome.version is not None:
+        aliases = ", ".join(outcome.version.aliases) or "no alias: it does not serve"
+        yield "version", f"{outcome.version.name} {outcome.version.version} ({aliases})"
+    if outcome.unsent_events:
+        yield "unsent", f"{outcome.unsent_events} events wait for the MLflow server; kept on disk"
+    yield from _commands(outcome, work_dir)
+
+
+def _metric_lines(metrics: Metrics) -> Iterator[tuple[str, str]]:
+    for key, name in _NAMES.items():
+        yield name, f"{interval_text(getattr(metrics, key))}  on {metrics.examples:,} test rows"
+
+
+def _commands(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:
+    option = "" if work_dir == Path(".rnnflow") else f" --work-dir {work_dir}"
+    yield "report", str(_shown(work_dir) / "runs" / outcome.run_id / REPORT)
+    yield "MLflow", mlflow_command(outcome.tracking_uri)
+    yield "Prefect", outcome.prefect_url or "prefect server start, then http://127.0.0.1:4200/runs"
+    yield "compare", f"rnnflow compare {outcome.name}{option}"
+    if outcome.status == "promoted":
+        yield "undo", f"rnnflow rollback {outcome.name}{option}"
+    elif outcome.status == "refused" and outcome.version is not None:
+        yield "overrule", f"rnnflow promote {outcome.name} {outcome.version.version}{option}"
+
+
+def mlflow_command(tracking_uri: str) -> str:
+    """What to type, or open, to see the runs."""
+    if tracking_uri.startswith("http"):
+        return tracking_uri
+    path = Path(tracking_uri.removeprefix("sqlite:///"))
+    return f"mlflow ui --backend-store-uri sqlite:///{_shown(path)}"
+
+
+def _shown(path: Path) -> Path:
+    """Relative to where the user stands, if it is below."""
+    here = Path.cwd()
+    absolute = path if path.is_absolute() else here / path
+    return absolute.relative_to(here) if absolute.is_relative_to(here) else path

@@ -1,0 +1,192 @@
+"""What is said and what is tracked of each stage, read from the value that it returned.
+
+A reused stage returns the same value and leaves the same files, so it is tracked as a fresh one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components.artifacts.values import (
+    Champion,
+    ChampionMetrics,
+    Decision,
+    Examples,
+    Export,
+    Interval,
+    Metrics,
+    Model,
+    Rows,
+    Version,
+)
+from pipelines.config import PipelineConfig, flatten
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What a stage's nested MLflow run holds."""
+
+    summary: str
+    """One line for a person."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Logged at step 0."""
+    history: Path | None = None
+    """Metrics against the global step."""
+    artifacts: tuple[Path, ...] = ()
+
+
+def record_stage(stage: str, value: Any, config: PipelineConfig) -> StageRecord:
+    """Describes what a stage made."""
+    return _RECORDERS[stage](value, config)
+
+
+def interval_text(interval: Interval) -> str:
+    """``0.978 [0.958, 0.989]``."""
+    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def metric_values(metrics: Metrics) -> dict[str, float]:
+    """Every number of the test split by name, the ends of the intervals included."""
+    names = ("accuracy", "average_loss", "macro_f1", "ece")
+    values: dict[str, float] = {"test/examples": metrics.examples}
+    for name in names:
+        values |= _interval_values(f"test/{name}", getattr(metrics, name))
+    for one in metrics.per_class:
+        values |= _interval_values(f"test/recall/{one.label}", one.recall)
+        values |= _interval_values(f"test/precision/{one.label}", one.precision)
+        values[f"test/support/{one.label}"] = one.support
+    return values
+
+
+def _interval_values(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}/low": interval.low, f"{name}/high": interval.high}
+
+
+def _rows(value: Rows, config: PipelineConfig) -> StageRecord:
+    size = sum(file.size_bytes for file in value.files) / 1e6
+    files = f"{len(value.files)} file{'' if len(value.files) == 1 else 's'}"
+    summary = f"{files}, {size:.1f} MB, digest {value.digest[:12]}"
+    return StageRecord(summary, {"data.digest": value.digest, **flatten(config.data, "data")})
+
+
+def _examples(value: Examples, config: PipelineConfig) -> StageRecord:
+    directory = Path(value.path)
+    statistics = json.loads((directory / "statistics.json").read_bytes())
+    counts = statistics["rows"]
+    summary = ", ".join(f"{count:,} {split}" for split, count in counts.items())
+    bad = statistics["bad_rows"]["count"]
+    parameters = flatten(config.features, "features") | flatten(
+        config.preprocessing, "preprocessing"
+    )
+    metrics = {f"examples/{split}": float(count) for split, count in counts.items()}
+    files = ("statistics.json", "dead_letters.jsonl", "schema.json", "transform")
+    return StageRecord(
+        f"{summary}; {bad:,} unusable rows",
+        parameters,
+        {**metrics, "examples/bad_rows": float(bad)},
+        artifacts=tuple(directory / name for name in files),
+    )
+
+
+def _model(value: Model, config: PipelineConfig) -> StageRecord:
+    directory = Path(value.path)
+    units = ", ".join(str(count) for count in config.model.units)
+    parameters = flatten(config.model, "model") | flatten(config.training, "training")
+    checkpoints = directory / "checkpoints"
+    events = sorted(checkpoints.rglob("events.out.tfevents.*"))
+    best = sorted(Path(value.checkpoint).parent.glob(f"{Path(value.checkpoint).name}.*"))
+    return StageRecord(
+        f"{config.model.cell_type} [{units}], best checkpoint at step {value.step:,}",
+        {**parameters, "seed": config.seed},
+        {"best_step": float(value.step)},
+        history=directory / "history.jsonl",
+        artifacts=(directory / "history.jsonl", *events, *best, *worker_logs(directory)),
+    )
+
+
+def worker_logs(directory: Path) -> list[Path]:
+    """The logs of the training workers in the directory of a model."""
+    return sorted(directory.glob("logs/worker-*.log"))
+
+
+def _metrics(value: Metrics, config: PipelineConfig) -> StageRecord:
+    directory = Path(value.predictions_path).parent
+    summary = f"accuracy {interval_text(value.accuracy)}, macro-F1 {interval_text(value.macro_f1)}"
+    files = sorted(path for path in directory.iterdir() if path.suffix in _SHOWN)
+    return StageRecord(
+        f"{summary} on {value.examples:,} test rows",
+        {},
+        metric_values(value),
+        artifacts=tuple(files),
+    )
+
+
+_SHOWN = frozenset({".json", ".csv", ".png", ".parquet"})
+
+
+def _champion(value: Champion | None, config: PipelineConfig) -> StageRecord:
+    if value is None:
+        return StageRecord(f"{config.name} has no champion yet", {"champion.version": "none"})
+    return StageRecord(f"version {value.version} serves now", {"champion.version": value.version})
+
+
+def _champion_metrics(value: ChampionMetrics | None, config: PipelineConfig) -> StageRecord:
+    if value is None:
+        return StageRecord("nothing to compare with")
+    only = (value.only_candidate_correct, value.only_champion_correct)
+    summary = (
+        f"version {value.version}: accuracy {interval_text(value.metrics.accuracy)}; "
+        f"{only[0]} rows only the candidate gets right, {only[1]} only the champion"
+    )
+    metrics = {
+        "champion/accuracy": value.metrics.accuracy.value,
+        "champion/only_candidate_correct": float(only[0]),
+        "champion/only_champion_correct": float(only[1]),
+    }
+    return StageRecord(summary, {"champion.version": value.version}, metrics)
+
+
+def _decision(value: Decision, config: PipelineConfig) -> StageRecord:
+    passed = sum(rule.passed for rule in value.rules)
+    metrics = {f"gate/{rule.rule}": float(rule.passed) for rule in value.rules}
+    word = "passed" if value.promoted else "refused"
+    return StageRecord(
+        f"{word}: {passed} of {len(value.rules)} rules hold",
+        flatten(config.gate, "gate"),
+        {**metrics, "gate/promoted": float(value.promoted)},
+    )
+
+
+def _export(value: Export, config: PipelineConfig) -> StageRecord:
+    summary = (
+        f"SavedModel; a fresh process gives the same answers on {value.checked_rows} rows "
+        f"(largest difference {value.largest_difference:.1e})"
+    )
+    metrics = {"export/largest_difference": value.largest_difference}
+    check = Path(value.path) / "check.json"
+    return StageRecord(summary, flatten(config.export, "export"), metrics, artifacts=(check,))
+
+
+def _version(value: Version, config: PipelineConfig) -> StageRecord:
+    aliases = ", ".join(value.aliases) or "no alias"
+    word = "registered before as" if value.reused else "registered as"
+    summary = f"{word} {value.name} version {value.version} ({aliases})"
+    return StageRecord(summary, {"version": value.version, "aliases": ",".join(value.aliases)})
+
+
+_RECORDERS: Mapping[str, Callable[[Any, PipelineConfig], StageRecord]] = {
+    "rows": _rows,
+    "examples": _examples,
+    "model": _model,
+    "metrics": _metrics,
+    "champion": _champion,
+    "champion_metrics": _champion_metrics,
+    "decision": _decision,
+    "export": _export,
+    "version": _version,
+}

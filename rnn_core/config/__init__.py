@@ -1,0 +1,1 @@
+"""``RunConfig``, the cluster in ``TF_CONFIG``, and the kinds of strategies."""

@@ -1,0 +1,206 @@
+"""RunConfig: where a model lives and how often somebody looks at its training."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from typing import Any, Final
+
+from rnn_core.config.cluster import Cluster, read_cluster
+from rnn_core.config.strategy_kinds import check_strategy, is_in_step
+from rnn_core.errors import ArgumentError, UnsupportedError
+
+logger = logging.getLogger("rnn_core")
+
+
+class _UseDefault:
+    """Stands for "not given" where ``None`` has a meaning of its own."""
+
+    def __repr__(self) -> str:
+        return "USE_DEFAULT"
+
+
+USE_DEFAULT: Final[Any] = _UseDefault()
+_DEFAULT_SAVE_SECONDS: Final = 600
+_NEVER_IF_ZERO: Final = (
+    "save_summary_steps",
+    "save_checkpoints_steps",
+    "save_checkpoints_secs",
+    "log_step_count_steps",
+)
+
+
+_WITHOUT_EFFECT: Final = {
+    "session_config": "there is no session; tf.config.threading sets the numbers of threads",
+    "device_fn": "a strategy places variables; choose devices with tf.config.set_visible_devices",
+    "protocol": "the strategy's cluster resolver chooses it",
+    "experimental_max_worker_delay_secs": "workers start together",
+}
+"""Settings that are accepted and do nothing, with what does it instead."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Settings of a run, with the names, the order and the defaults of ``tf.estimator.RunConfig``.
+
+    Checkpoints are saved every ``save_checkpoints_steps`` steps or every ``save_checkpoints_secs``
+    seconds (600 if neither is given; both ``None``: only at the end). ``tf_random_seed=None`` takes
+    fresh entropy; a seed repeats a training to the bit on one machine's CPUs, without
+    ``enable_op_determinism``, if the input repeats: a ``shuffle`` needs a seed of its own.
+    ``keep_checkpoint_max`` of 0 or ``None`` keeps all checkpoints; 0 for another number of steps or
+    seconds means never, as ``None`` does.
+
+    ``train_distribute`` is a strategy that keeps replicas in step (``MirroredStrategy``,
+    ``MultiWorkerMirroredStrategy``) or a ``ParameterServerStrategy``; a cluster with parameter
+    servers in ``TF_CONFIG`` needs none. Its workers share an evaluation too, unless
+    ``eval_distribute`` is another. ``experimental_distribute`` is anything with these two as
+    attributes. What ``TF_CONFIG`` says of this process is in the attributes from ``cluster_spec``
+    on.
+
+    ``session_config``, ``device_fn``, ``protocol`` and ``experimental_max_worker_delay_secs`` do
+    nothing, with a warning; nor does ``checkpoint_save_graph_def``, as there is no graph to save.
+
+    Raises:
+        ArgumentError: both ways of saving are given, a value is out of its range, or ``TF_CONFIG``
+            is not consistent.
+        UnsupportedError: a strategy is of another kind.
+    """
+
+    model_dir: str | None = None
+    """A ``os.PathLike`` becomes its string."""
+    tf_random_seed: int | None = None
+    save_summary_steps: int | None = 100
+    save_checkpoints_steps: int | None = USE_DEFAULT
+    save_checkpoints_secs: float | None = USE_DEFAULT
+    session_config: Any = None
+    keep_checkpoint_max: int | None = 5
+    keep_checkpoint_every_n_hours: float = 10000
+    log_step_count_steps: int | None = 100
+    train_distribute: Any = None
+    device_fn: Any = None
+    protocol: str | None = None
+    eval_distribute: Any = None
+    experimental_distribute: Any = None
+    experimental_max_worker_delay_secs: int | None = None
+    session_creation_timeout_secs: float = 7200
+    """How long parameter servers and workers are waited for at the start."""
+    checkpoint_save_graph_def: bool = True
+    worker_timeout_secs: float = dataclasses.field(default=600, kw_only=True)
+    """How long a worker waits for the others at a step; then the training ends with an error."""
+
+    cluster_spec: Any = dataclasses.field(init=False)
+    """A ``tf.train.ClusterSpec``, empty for one process."""
+    task_type: str = dataclasses.field(init=False)
+    task_id: int = dataclasses.field(init=False)
+    is_chief: bool = dataclasses.field(init=False)
+    """Whether this process writes checkpoints and event files."""
+    master: str = dataclasses.field(init=False)
+    evaluation_master: str = dataclasses.field(init=False)
+    num_ps_replicas: int = dataclasses.field(init=False)
+    num_worker_replicas: int = dataclasses.field(init=False)
+    """Workers in all, the chief included."""
+    global_id_in_cluster: int | None = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self._check_saving()
+        self._check_values()
+        self._take_strategies()
+        self._take_cluster(read_cluster(is_in_step(self.train_distribute)))
+        for name in (*_NEVER_IF_ZERO, "model_dir"):
+            object.__setattr__(self, name, _normal(getattr(self, name)))
+        for name, instead in _WITHOUT_EFFECT.items():
+            if getattr(self, name) is not None:
+                logger.warning("RunConfig.%s has no effect: %s.", name, instead)
+
+    def _check_values(self) -> None:
+        for name in (*_NEVER_IF_ZERO, "keep_checkpoint_max", "keep_checkpoint_every_n_hours"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ArgumentError(f"RunConfig.{name}: expected at least 0 or None, got {value}.")
+        if self.tf_random_seed is not None and not isinstance(self.tf_random_seed, int):
+            raise ArgumentError(
+                f"RunConfig.tf_random_seed: expected a whole number, got {self.tf_random_seed!r}."
+            )
+        if self.model_dir is not None and not os.fspath(self.model_dir):
+            raise ArgumentError("RunConfig.model_dir: expected a path or None, got ''.")
+        for name in ("worker_timeout_secs", "session_creation_timeout_secs"):
+            if getattr(self, name) <= 0:
+                raise ArgumentError(
+                    f"RunConfig.{name}: expected more than 0 seconds, got {getattr(self, name)}."
+                )
+
+    def _take_strategies(self) -> None:
+        """Those of ``experimental_distribute`` are moved to their own names."""
+        given = self.experimental_distribute
+        if given is not None and not hasattr(given, "train_distribute"):
+            raise UnsupportedError(
+                "RunConfig.experimental_distribute: expected the attributes train_distribute and "
+                f"eval_distribute, got {given!r}."
+            )
+        if getattr(given, "remote_cluster", None):
+            raise UnsupportedError(
+                "RunConfig: experimental_distribute.remote_cluster is not supported; start the "
+                "same program in each task of the cluster, with TF_CONFIG."
+            )
+        for name in ("train_distribute", "eval_distribute"):
+            other = getattr(given, name, None)
+            own = getattr(self, name)
+            if other is not None and own not in (None, other):
+                raise ArgumentError(
+                    f"RunConfig: {name} is given twice, also in experimental_distribute; drop one."
+                )
+            strategy = check_strategy(own if other is None else other, f"RunConfig.{name}")
+            object.__setattr__(self, name, strategy)
+
+    def _take_cluster(self, cluster: Cluster) -> None:
+        taken = vars(cluster) | {"cluster_spec": cluster.spec}
+        del taken["spec"]
+        model_dir = taken.pop("model_dir")
+        if model_dir is not None and _normal(self.model_dir) not in (None, model_dir):
+            raise ArgumentError(
+                f"RunConfig.model_dir: got {self.model_dir}, but TF_CONFIG has {model_dir}; drop "
+                "one."
+            )
+        for name, value in taken.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "model_dir", self.model_dir or model_dir)
+
+    def _check_saving(self) -> None:
+        given = [
+            value is not USE_DEFAULT and value is not None
+            for value in (self.save_checkpoints_steps, self.save_checkpoints_secs)
+        ]
+        if all(given):
+            raise ArgumentError(
+                "RunConfig: expected one of save_checkpoints_steps and save_checkpoints_secs, got "
+                f"{self.save_checkpoints_steps} and {self.save_checkpoints_secs}; drop one."
+            )
+        untouched = (
+            self.save_checkpoints_steps is USE_DEFAULT and self.save_checkpoints_secs is USE_DEFAULT
+        )
+        seconds = _DEFAULT_SAVE_SECONDS if untouched else self.save_checkpoints_secs
+        object.__setattr__(self, "save_checkpoints_secs", _none_if_default(seconds))
+        steps = _none_if_default(self.save_checkpoints_steps)
+        object.__setattr__(self, "save_checkpoints_steps", steps)
+
+    def replace(self, **changes: Any) -> RunConfig:
+        """A copy with ``changes``; giving one way of saving drops the other."""
+        if changes.get("save_checkpoints_steps") is not None:
+            changes.setdefault("save_checkpoints_secs", None)
+        elif changes.get("save_checkpoints_secs") is not None:
+            changes.setdefault("save_checkpoints_steps", None)
+        settings = {field.name for field in dataclasses.fields(self) if field.init}
+        unknown = sorted(set(changes) - settings)
+        if unknown:
+            raise ArgumentError(f"RunConfig.replace: there is no {', '.join(unknown)}.")
+        return dataclasses.replace(self, **changes)
+
+
+def _none_if_default(value: Any) -> Any:
+    return None if value is USE_DEFAULT else value
+
+
+def _normal(value: Any) -> Any:
+    """0 as None, a path as its string."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value or None

@@ -1,0 +1,90 @@
+"""Gradients in one buffer, so that an exchange is one message.
+
+A gradient of rows (``tf.IndexedSlices``, of an embedding) travels as the dense sum of its rows,
+with how often each row was touched, because some optimizers leave the other rows alone. Its norm is
+that of the summed rows, as it is for one replica with all examples: a lookup of TensorFlow adds up
+the gradients of equal rows itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from rnn_core.optimizers.gradients import to_dense
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """The place of one variable's gradient in the buffer."""
+
+    shape: tuple[int, ...]
+    kind: type[Any] | None
+    """``tf.Tensor``, ``tf.IndexedSlices``, or None without a gradient."""
+
+    @property
+    def size(self) -> int:
+        """How many numbers it takes."""
+        dense = tf.TensorShape(self.shape).num_elements()
+        if self.kind is None:
+            return 0
+        return int(dense + self.shape[0] if self.kind is tf.IndexedSlices else dense)
+
+
+def layout(gradients: Sequence[Any], variables: Sequence[tf.Variable]) -> tuple[Part, ...]:
+    """Where each gradient goes."""
+    return tuple(
+        Part(tuple(variable.shape), _kind(gradient))
+        for gradient, variable in zip(gradients, variables, strict=True)
+    )
+
+
+def _kind(gradient: Any) -> type[Any] | None:
+    if gradient is None:
+        return None
+    return tf.IndexedSlices if isinstance(gradient, tf.IndexedSlices) else tf.Tensor
+
+
+def pack(
+    counts: tf.Tensor, gradients: Sequence[Any], variables: Sequence[tf.Variable]
+) -> tf.Tensor:
+    """float32 [C + P]: the counts [C], and the gradients one after the other."""
+    numbers = [counts]
+    for gradient, variable in zip(gradients, variables, strict=True):
+        if gradient is None:
+            continue
+        numbers.append(tf.reshape(to_dense(gradient, variable), [-1]))
+        if isinstance(gradient, tf.IndexedSlices):
+            numbers.append(_touched(gradient, variable.shape[0]))
+    return tf.concat(numbers, 0)
+
+
+def _touched(gradient: tf.IndexedSlices, rows: int) -> tf.Tensor:
+    """float32 [rows]: how often each row is in the gradient."""
+    ones = tf.ones(tf.shape(gradient.indices), tf.float32)
+    return tf.math.unsorted_segment_sum(ones, gradient.indices, rows)
+
+
+def split(total: tf.Tensor, counts: int, parts: Sequence[Part]) -> list[tf.Tensor]:
+    """A sum of buffers as its counts [``counts``] and a piece for each gradient, at once."""
+    pieces: list[tf.Tensor] = tf.split(total, [counts, *(part.size for part in parts)])
+    return pieces
+
+
+def unpack(pieces: Sequence[tf.Tensor], parts: Sequence[Part], divisor: tf.Tensor) -> list[Any]:
+    """The gradients out of the pieces of a sum, divided by ``divisor``."""
+    return [_gradient(piece, part, divisor) for piece, part in zip(pieces, parts, strict=True)]
+
+
+def _gradient(piece: tf.Tensor, part: Part, divisor: tf.Tensor) -> Any:
+    if part.kind is None:
+        return None
+    if part.kind is tf.Tensor:
+        return tf.reshape(piece / divisor, part.shape)
+    rows = part.shape[0]
+    dense = tf.reshape(piece[:-rows] / divisor, part.shape)
+    indices = tf.where(piece[-rows:] > 0)[:, 0]
+    return tf.IndexedSlices(tf.gather(dense, indices), indices)

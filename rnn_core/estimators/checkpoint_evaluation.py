@@ -1,0 +1,104 @@
+"""Evaluations of checkpoints one after the other, each with its exports."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Final
+
+from rnn_core.distribution.heartbeat import Watch
+from rnn_core.distribution.replicas import Replicas
+from rnn_core.estimators.estimator import Estimator
+from rnn_core.estimators.specs import EvalSpec, checked_exporters
+from rnn_core.storage.files import read_json, storage_errors, write_text
+
+EVALUATOR_TASK: Final = "evaluator-0"
+_EVALUATOR_SILENT_SECONDS: Final = 30.0
+"""An evaluator that says nothing for so long is gone; the training evaluates again."""
+
+
+class CheckpointEvaluation:
+    """Evaluates checkpoints and exports after each; remembers which was last, also on disk.
+
+    Many workers evaluate together; only the chief exports. While an evaluator is at work beside a
+    training, the training leaves it all to the evaluator.
+    """
+
+    def __init__(self, estimator: Estimator, spec: EvalSpec, max_steps: int | None) -> None:
+        self._estimator, self._spec, self._max_steps = estimator, spec, max_steps
+        self._next_at = time.monotonic() + spec.start_delay_secs
+        self._evaluator = Watch(estimator.model_dir, EVALUATOR_TASK)
+        self._last: tuple[str, bool] | None = None
+        self._marker = Path(estimator.eval_dir(spec.name)) / "last_evaluation.json"
+        self.metrics: dict[str, float] = {}
+        """Of the last evaluation."""
+        self.exports: list[str | None] = []
+        """What each exporter returned for it."""
+
+    @property
+    def _replicas(self) -> Replicas:
+        return self._estimator.evaluating
+
+    def is_time(self) -> bool:
+        """Whether the delay and the pause since the last one are over: by the chief's clock."""
+        own = time.monotonic() >= self._next_at and not self.is_left_to_evaluator()
+        return bool(self._replicas.table([own])[0, 0])
+
+    def is_left_to_evaluator(self) -> bool:
+        """Whether an evaluator is at work."""
+        state, seconds = self._evaluator.look()
+        return state == "running" and seconds < _EVALUATOR_SILENT_SECONDS
+
+    def was_evaluated(self, step: int) -> bool:
+        """Whether the step was the last to be evaluated, perhaps by an earlier run."""
+        found = (read_json(self._marker) or {}).get("global_step") == step
+        return bool(self._replicas.table([found])[0, 0])
+
+    def is_final(self, step: int) -> bool:
+        """Whether the training ends with ``step``."""
+        return self._max_steps is not None and step >= self._max_steps
+
+    def evaluate(self, checkpoint: str, final: bool) -> None:
+        """Evaluates and exports a checkpoint.
+
+        Raises:
+            As ``Estimator.evaluate`` and the exporters.
+        """
+        spec = self._spec
+        self._next_at = time.monotonic() + spec.throttle_secs
+        self.metrics = self._estimator.evaluate(
+            spec.input_fn, spec.steps, spec.hooks, checkpoint, spec.name
+        )
+        self._export(checkpoint, final)
+        if self._replicas.worker == 0:
+            with storage_errors(self._marker.parent):
+                write_text(self._marker, json.dumps({"global_step": self.metrics["global_step"]}))
+
+    def finish(self) -> None:
+        """Evaluates the last checkpoint, unless that was done, and exports for the last time."""
+        checkpoint = self._estimator.latest_checkpoint()
+        left = bool(self._replicas.table([self.is_left_to_evaluator()])[0, 0])
+        if checkpoint is None or left:
+            return
+        if self._last is None or self._last[0] != checkpoint:
+            self.evaluate(checkpoint, True)
+        else:
+            self.export_finally(checkpoint)
+
+    def export_finally(self, checkpoint: str) -> None:
+        """Exports what was evaluated last for good, unless that was done."""
+        if self._last is not None and not self._last[1]:
+            self._export(checkpoint, True)
+
+    def _export(self, checkpoint: str, final: bool) -> None:
+        base = Path(self._estimator.model_dir) / "export"
+        self._last = (checkpoint, final)
+        if self._replicas.worker != 0:
+            return
+        self.exports = [
+            exporter.export(
+                self._estimator, str(base / exporter.name), checkpoint, self.metrics, final
+            )
+            for exporter in checked_exporters(self._spec.exporters)
+        ]

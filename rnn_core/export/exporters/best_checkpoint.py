@@ -1,0 +1,101 @@
+"""The exporter that keeps the checkpoint of the best evaluation."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rnn_core.errors import ArgumentError
+from rnn_core.export.exporters.base import Exporter
+from rnn_core.storage import checkpoints
+from rnn_core.storage.files import read_json, storage_errors, with_prefix, write_text
+
+logger = logging.getLogger("rnn_core")
+
+_RECORD = "best.json"
+
+
+class BestCheckpointExporter(Exporter):
+    """Keeps the checkpoint of the best evaluation, across restarts.
+
+    It lies in ``<model_dir>/export/<name>`` as ``model.ckpt-N.*`` with a ``checkpoint`` file;
+    ``best.json`` remembers the value. Of two equal evaluations the earlier one is kept.
+    """
+
+    def __init__(
+        self, name: str = "best", metric: str = "average_loss", higher_is_better: bool = False
+    ) -> None:
+        self._name = name
+        self._metric = metric
+        self._higher_is_better = higher_is_better
+
+    @property
+    def name(self) -> str:
+        """Name of the directory below ``<model_dir>/export``."""
+        return self._name
+
+    def export(
+        self,
+        estimator: Any,
+        export_path: str,
+        checkpoint_path: str,
+        eval_result: Mapping[str, Any],
+        is_the_final_export: bool,
+    ) -> str | None:
+        """Copies the checkpoint if it is better; gives its path there, else None.
+
+        Raises:
+            ArgumentError: the evaluation has no such metric.
+            StorageError: ``export_path`` cannot be written.
+        """
+        del estimator, is_the_final_export
+        if self._metric not in eval_result:
+            raise ArgumentError(
+                f"BestCheckpointExporter: expected metric to be one of "
+                f"{', '.join(sorted(eval_result))}, got {self._metric!r}."
+            )
+        value = float(eval_result[self._metric])
+        if not self._is_better(value, _remembered(export_path)):
+            return None
+        with storage_errors(export_path):
+            path = _keep(checkpoint_path, export_path)
+            record = {"metric": self._metric, "value": value, "path": Path(path).name}
+            write_text(Path(export_path) / _RECORD, json.dumps(record))
+            _delete_others(path)
+        logger.info("%s: %s %.6g is the best so far (%s)", self._name, self._metric, value, path)
+        return path
+
+    def _is_better(self, value: float, best: float | None) -> bool:
+        if best is None or best != best:
+            return True
+        return value > best if self._higher_is_better else value < best
+
+
+def _remembered(directory: str) -> float | None:
+    record = read_json(Path(directory) / _RECORD)
+    return None if record is None else float(record["value"])
+
+
+def _keep(checkpoint: str, directory: str) -> str:
+    """Copies the checkpoint and names it in ``directory``'s ``checkpoint`` file."""
+    target = Path(directory)
+    target.mkdir(parents=True, exist_ok=True)
+    for source in with_prefix(checkpoint):
+        kind = source.name.removeprefix(f"{Path(checkpoint).name}.")
+        if kind == "index" or kind.startswith("data-"):
+            temporary = target / f"{source.name}.tmp"
+            shutil.copyfile(source, temporary)
+            temporary.replace(target / source.name)
+    name = Path(checkpoint).name
+    checkpoints.write_state(directory, [name])
+    return str(target / name)
+
+
+def _delete_others(kept: str) -> None:
+    for index in list(Path(kept).parent.glob("model.ckpt-*.index")):
+        if index.stem != Path(kept).name:
+            checkpoints.delete(str(index.with_suffix("")))

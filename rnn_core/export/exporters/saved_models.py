@@ -1,0 +1,128 @@
+"""The exporters of SavedModels: after every evaluation, or at the end."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from rnn_core.errors import ArgumentError
+from rnn_core.export.exporters.base import Exporter
+
+Metrics: TypeAlias = Mapping[str, Any]
+ReceiverFn: TypeAlias = Callable[[], Any]
+
+_DIGITS: Final = 10
+"""Of a directory's name: seconds since 1970."""
+
+
+class SavedModelExporter(Exporter):
+    """Exports with ``Estimator.export_saved_model`` and deletes the oldest of too many."""
+
+    def __init__(
+        self,
+        name: str,
+        serving_input_receiver_fn: ReceiverFn | None,
+        assets_extra: Mapping[str, str] | None,
+        as_text: bool,
+        exports_to_keep: int | None = None,
+    ) -> None:
+        if exports_to_keep is not None and exports_to_keep <= 0:
+            raise ArgumentError(
+                f"exports_to_keep: expected a positive number, or None for all, got "
+                f"{exports_to_keep}."
+            )
+        self._name = name
+        self._serving_input_receiver_fn = serving_input_receiver_fn
+        self._assets_extra = assets_extra
+        self._as_text = as_text
+        self._exports_to_keep = exports_to_keep
+
+    @property
+    def name(self) -> str:
+        """Name of the directory below ``<model_dir>/export``."""
+        return self._name
+
+    def _export(self, estimator: Any, export_path: str, checkpoint_path: str) -> str:
+        exported: str = estimator.export_saved_model(
+            export_path,
+            self._serving_input_receiver_fn,
+            assets_extra=self._assets_extra,
+            as_text=self._as_text,
+            checkpoint_path=checkpoint_path,
+        )
+        if self._exports_to_keep is not None:
+            for old in exports(export_path)[: -self._exports_to_keep]:
+                shutil.rmtree(old, ignore_errors=True)
+        return exported
+
+
+class LatestExporter(SavedModelExporter):
+    """Exports after every evaluation and keeps the newest exports.
+
+    Args:
+        name: name of the directory below ``<model_dir>/export``.
+        serving_input_receiver_fn: takes nothing; returns a ``rnn_core.export`` input receiver.
+        assets_extra: source files by their place below ``assets.extra``.
+        as_text: whether to write ``saved_model.pbtxt``.
+        exports_to_keep: how many; None for all.
+
+    Raises:
+        ArgumentError: ``exports_to_keep`` is not positive.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        serving_input_receiver_fn: ReceiverFn,
+        assets_extra: Mapping[str, str] | None = None,
+        as_text: bool = False,
+        exports_to_keep: int | None = 5,
+    ) -> None:
+        super().__init__(name, serving_input_receiver_fn, assets_extra, as_text, exports_to_keep)
+
+    def export(
+        self,
+        estimator: Any,
+        export_path: str,
+        checkpoint_path: str,
+        eval_result: Metrics,
+        is_the_final_export: bool,
+    ) -> str | None:
+        """Exports; gives the directory."""
+        del eval_result, is_the_final_export
+        return self._export(estimator, export_path, checkpoint_path)
+
+
+class FinalExporter(SavedModelExporter):
+    """Exports once, at the end of training; the arguments are those of ``LatestExporter``."""
+
+    def __init__(
+        self,
+        name: str,
+        serving_input_receiver_fn: ReceiverFn,
+        assets_extra: Mapping[str, str] | None = None,
+        as_text: bool = False,
+    ) -> None:
+        super().__init__(name, serving_input_receiver_fn, assets_extra, as_text)
+
+    def export(
+        self,
+        estimator: Any,
+        export_path: str,
+        checkpoint_path: str,
+        eval_result: Metrics,
+        is_the_final_export: bool,
+    ) -> str | None:
+        """Exports if training has ended; gives the directory, else None."""
+        del eval_result
+        if not is_the_final_export:
+            return None
+        return self._export(estimator, export_path, checkpoint_path)
+
+
+def exports(directory: str) -> list[Path]:
+    """The exports in ``directory``, the oldest first."""
+    named = [path for path in Path(directory).glob("*") if path.name.isdigit()]
+    return sorted(path for path in named if len(path.name) == _DIGITS)

@@ -1,0 +1,1 @@
+"""From named features to the tensors that the network reads."""

@@ -1,0 +1,1 @@
+"""What is built in TensorFlow graphs: checks, loops over steps, variables, sums."""

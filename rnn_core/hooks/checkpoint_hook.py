@@ -1,0 +1,85 @@
+"""CheckpointSaverHook: checkpoints at its own moments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from rnn_core.errors import UnsupportedError
+from rnn_core.hooks.base import Hook, HookContext
+from rnn_core.hooks.periods import Period
+from rnn_core.storage.checkpoints import Keeper
+
+_BASENAME: Final = "model.ckpt"
+_KEPT, _KEEP_HOURS = 5, 10000.0
+
+
+class CheckpointSaverHook(Hook):
+    """Saves every ``save_steps`` steps or ``save_secs`` seconds into ``checkpoint_dir``.
+
+    If that is the ``model_dir``, it takes the place of the periods in ``RunConfig``; in another
+    directory it keeps five more checkpoints, which continue no input. Both save at the start and at
+    the end, too. ``save_graph_def`` has no meaning: there is no graph.
+
+    Raises:
+        ArgumentError: not exactly one of ``save_secs`` and ``save_steps`` is given.
+        UnsupportedError: ``saver``, ``scaffold`` or another ``checkpoint_basename`` is given.
+    """
+
+    def __init__(
+        self,
+        checkpoint_dir: str,
+        save_secs: float | None = None,
+        save_steps: int | None = None,
+        saver: Any = None,
+        checkpoint_basename: str = _BASENAME,
+        scaffold: Any = None,
+        listeners: Iterable[Any] | None = None,
+        save_graph_def: bool = True,
+    ) -> None:
+        del save_graph_def
+        if saver is not None or scaffold is not None:
+            raise UnsupportedError(
+                "CheckpointSaverHook: saver and scaffold belong to a session. All variables are "
+                "saved; how many checkpoints are kept says RunConfig."
+            )
+        if checkpoint_basename != _BASENAME:
+            raise UnsupportedError(
+                f"CheckpointSaverHook: expected checkpoint_basename={_BASENAME!r}, the name that "
+                f"a training is continued from, got {checkpoint_basename!r}."
+            )
+        self._period = Period("CheckpointSaverHook", save_steps, save_secs)
+        self._directory = checkpoint_dir
+        self.listeners = tuple(listeners or ())
+
+    def saves_into(self, model_dir: str) -> bool:
+        """Whether it saves the checkpoints that ``model_dir`` is continued from."""
+        return Path(self._directory).resolve() == Path(model_dir).resolve()
+
+    def next_look(self, step: int) -> int:
+        """When a checkpoint may be due."""
+        return self._period.next_step(step)
+
+    def begin(self, context: HookContext) -> None:
+        """Saves; the ``model_dir`` gets its first checkpoint anyway."""
+        self._period.restart(context.global_step)
+        if not self.saves_into(context.model_dir):
+            self._save(context)
+
+    def after_steps(self, context: HookContext) -> None:
+        """Saves if it is time."""
+        if self._period.due(context.global_step):
+            self._save(context)
+
+    def end(self, context: HookContext) -> None:
+        """Saves the last step; the ``model_dir`` has it already."""
+        if not self.saves_into(context.model_dir):
+            self._save(context)
+
+    def _save(self, context: HookContext) -> None:
+        if self.saves_into(context.model_dir):
+            context.request_checkpoint()
+            return
+        Path(self._directory).mkdir(parents=True, exist_ok=True)
+        Keeper(self._directory, _KEPT, _KEEP_HOURS).save(context.variables, context.global_step)

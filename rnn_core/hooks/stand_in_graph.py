@@ -1,0 +1,180 @@
+"""The graph that session hooks believe in, and how what they fetch from it gets its value.
+
+A hook written for ``tf.estimator`` on TensorFlow 2.15 finds the global step, the variables and the
+loss in the default graph, may add operations to it in ``begin``, and fetches by name or by object.
+A ``Stage`` is such a graph: it holds a stand-in for each, and no model. It is never run by a
+session. What is fetched is cut out of it and built into a function in which the stand-ins are
+replaced by the live variables and the loss of the batch, so that it computes, and assigns, what the
+hook meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import tensorflow as tf
+
+from rnn_core.errors import UnsupportedError
+from rnn_core.graph.eager import eager_mode
+from rnn_core.types import Array
+
+Element: TypeAlias = Any
+"""A ``tf.Tensor`` or a ``tf.Operation`` of the stage."""
+
+_LOSS_IN_2_15: Final = "head/losses/weighted_loss/value"
+"""The name of the loss in the graph of a classifier there."""
+
+
+class Stage:
+    """A graph with stand-ins for ``variables`` (with ``global_step``) and for the loss."""
+
+    def __init__(self, variables: Mapping[str, tf.Variable]) -> None:
+        self.graph = tf.Graph()
+        self._live = dict(variables)
+        self._functions: dict[tuple[str, ...], Callable[..., Any]] = {}
+        with self.graph.as_default():
+            tf.compat.v1.train.create_global_step()
+            for name, variable in variables.items():
+                if name != "global_step":
+                    _stand_in(name, variable)
+            self.loss = tf.compat.v1.placeholder(tf.float32, [], name="loss")
+            alias = tf.identity(self.loss, name=_LOSS_IN_2_15)
+            tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.LOSSES, alias)
+
+    def finish(self) -> None:
+        """Gives life to variables that hooks made; nothing can be added to the graph any more."""
+        keys = tf.compat.v1.GraphKeys
+        with self.graph.as_default():
+            made = {
+                variable.op.name: variable.initial_value
+                for key in (keys.GLOBAL_VARIABLES, keys.LOCAL_VARIABLES)
+                for variable in self.graph.get_collection(key)
+            }
+        for name in made.keys() - self._live.keys():
+            (value,) = self.values([made[name]], {})
+            with eager_mode():
+                self._live[name] = tf.Variable(value, trainable=False)
+        self.graph.finalize()
+
+    def element(self, fetch: Any) -> Element:
+        """What ``fetch``, a name or an object, stands for in the graph.
+
+        Raises:
+            UnsupportedError: it stands for nothing here.
+        """
+        try:
+            element = self.graph.as_graph_element(fetch)
+        except (KeyError, ValueError, TypeError):
+            raise UnsupportedError(
+                f"A session hook fetched {fetch!r}, which does not exist without a session. There "
+                "are: loss, global_step, the model's variables by name, and what the hook itself "
+                "computes from them in begin(). For anything else write a subclass of "
+                "rnn_core.Hook, or read it from evaluate or predict."
+            ) from None
+        if isinstance(element, tf.Operation) and isinstance(fetch, str) and element.outputs:
+            element = element.outputs[0]
+        if isinstance(element, tf.Tensor) and element.dtype == tf.resource:
+            return self._read(element)
+        return element
+
+    def _read(self, handle: tf.Tensor) -> Element:
+        """The value of the variable of ``handle``, whose name is that of the variable."""
+        variables = self.graph.get_collection(tf.compat.v1.GraphKeys.GLOBAL_VARIABLES)
+        return self.element(next(one for one in variables if one.handle is handle))
+
+    def needs_loss(self, element: Element) -> bool:
+        """Whether ``element`` is computed from the loss."""
+        return self.loss.op in _ancestors([element], set())
+
+    def values(self, elements: Sequence[Element], given: Mapping[Element, Any]) -> list[Any]:
+        """The value of each element, None for an operation, with ``given`` in place of tensors.
+
+        Raises:
+            UnsupportedError: an element needs a placeholder that is not given.
+        """
+        if not elements:
+            return []
+        key = (*(one.name for one in elements), "<-", *(one.name for one in given))
+        with eager_mode():
+            if key not in self._functions:
+                self._functions[key] = self._function(elements, list(given))
+            values = [tf.constant(value, one.dtype) for one, value in given.items()]
+            results = self._functions[key](*values)
+        return [_numpy(one, result) for one, result in zip(elements, results, strict=True)]
+
+    def _function(self, elements: Sequence[Element], given: Sequence[Element]) -> Any:
+        live = dict(self._live)
+        cut = {one.op.name for one in given} | live.keys()
+        wanted = _ancestors(elements, cut)
+        _check_fed(wanted, cut)
+        kept = [op for op in wanted if op.name not in cut]
+        graph = _only(self.graph.as_graph_def(), {op.name for op in kept})
+        consumed = {one.name for op in kept for one in op.inputs}
+        names = [one.name for one in elements]
+
+        def compute(*values: tf.Tensor) -> list[Any]:
+            known = {one.name: value for one, value in zip(given, values, strict=True)}
+            inputs = {name: value for name, value in known.items() if name in consumed}
+            for name, variable in live.items():
+                if f"{name}:0" in consumed:
+                    inputs[f"{name}:0"] = tf.identity(variable.handle)
+            made = [name for name in names if name not in known]
+            built = tf.graph_util.import_graph_def(graph, inputs, made, name="fetched")
+            known |= zip(made, built, strict=True)
+            return [_result(known[name]) for name in names]
+
+        return tf.function(compute, autograph=False)
+
+
+def _stand_in(name: str, variable: tf.Variable) -> None:
+    tf.compat.v1.get_variable(
+        name,
+        shape=variable.shape,
+        dtype=variable.dtype,
+        initializer=tf.compat.v1.zeros_initializer(),
+        trainable=variable.trainable,
+        use_resource=True,
+    )
+
+
+def _ancestors(elements: Sequence[Element], cut: set[str]) -> set[tf.Operation]:
+    """The operations that ``elements`` are computed from, but not those that ``cut`` needs."""
+    found: set[tf.Operation] = set()
+    todo = [one if isinstance(one, tf.Operation) else one.op for one in elements]
+    while todo:
+        op = todo.pop()
+        if op not in found:
+            found.add(op)
+            if op.name not in cut:
+                todo += [one.op for one in op.inputs] + list(op.control_inputs)
+    return found
+
+
+def _check_fed(operations: set[tf.Operation], cut: set[str]) -> None:
+    for op in operations:
+        if op.type == "Placeholder" and op.name not in cut:
+            raise UnsupportedError(
+                f"A session hook fetched what is computed from the placeholder {op.name!r}, which "
+                "has no value now. The loss has one only in before_run; give a value to one of "
+                "your own with session.run(..., feed_dict=...)."
+            )
+
+
+def _only(graph: Any, names: set[str]) -> Any:
+    """The nodes of those names, free to be placed without their neighbours."""
+    for node in list(graph.node):
+        if node.name in names:
+            node.attr.pop("_class", None)
+        else:
+            graph.node.remove(node)
+    return graph
+
+
+def _result(built: Any) -> tf.Tensor:
+    """A function returns tensors: an operation, which it runs anyway, is stood for by a zero."""
+    return tf.constant(0) if isinstance(built, tf.Operation) else built
+
+
+def _numpy(element: Element, result: tf.Tensor) -> Array | None:
+    return None if isinstance(element, tf.Operation) else result.numpy()

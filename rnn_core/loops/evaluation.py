@@ -1,0 +1,146 @@
+"""Evaluation: one pass over the input, summed, and written where TensorBoard finds it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+
+from rnn_core.distribution.replicas import Replicas
+from rnn_core.errors import EmptyInputError
+from rnn_core.graph.runtime_checks import named_errors
+from rnn_core.hooks.batch_hooks import Onlookers
+from rnn_core.loops.inference_model import InferenceModel
+from rnn_core.storage.summaries import EventWriter
+from rnn_core.types import Array
+
+logger = logging.getLogger("rnn_core")
+
+_BATCHES_AT_ONCE: Final = 100
+"""As long as nobody looks on, and so nobody can ask for an end in between."""
+
+
+def evaluate(
+    model: InferenceModel,
+    dataset: tf.data.Dataset,
+    steps: int | None,
+    directory: str | None,
+    onlookers: Onlookers,
+    replicas: Replicas,
+) -> dict[str, float]:
+    """Metrics over ``steps`` batches (None: all) by name, ``loss`` and ``global_step`` included.
+
+    Many workers evaluate a share each, of ``steps`` batches, and all get the metrics of the whole.
+    An event file in ``directory``, if there is one, gets them, and the path of the checkpoint.
+
+    Raises:
+        EmptyInputError: there is no batch, for no worker.
+        LabelError: a label cannot be used.
+        StorageError: ``directory`` cannot be written.
+        WorkerLostError: another worker is gone, or does not answer in time.
+    """
+    total = _total(model, dataset, steps, onlookers, replicas)
+    metrics = dict(sorted(model.metrics(total).items()))
+    _write(metrics, model, directory)
+    text = ", ".join(f"{name} {value:.6g}" for name, value in _numbers(metrics).items())
+    logger.info("step %d: %s", model.global_step, text)
+    return {**metrics, "global_step": model.global_step}
+
+
+def _write(metrics: Mapping[str, Any], model: InferenceModel, directory: str | None) -> None:
+    events = EventWriter(directory)
+    numbers = _numbers(metrics)
+    events.write(numbers, model.global_step)
+    for name in metrics.keys() - numbers.keys():
+        events.write_tensor(name, metrics[name], model.global_step)
+    if model.checkpoint is not None:
+        events.write_tensor("checkpoint_path", model.checkpoint, model.global_step)
+    events.close()
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if np.ndim(value) == 0}
+
+
+def _total(
+    model: InferenceModel,
+    dataset: tf.data.Dataset,
+    steps: int | None,
+    onlookers: Onlookers,
+    replicas: Replicas,
+) -> dict[str, Array]:
+    model.reset_metrics()
+    evaluate = model.prepare(onlookers, model.evaluate, dataset.element_spec)
+    iterator = iter(dataset)
+    if onlookers or not _has_known_shapes(evaluate):
+        total = _one_by_one(model, evaluate, iterator, steps, onlookers)
+    else:
+        total = _many_at_once(model, evaluate, iterator, steps)
+    if replicas.worker_count > 1:
+        total = _over_workers(evaluate, total, replicas)
+    if not total:
+        raise EmptyInputError(
+            "input_fn: expected at least one batch to evaluate, got none. Check the file names and "
+            "filters of the dataset."
+        )
+    onlookers.end()
+    return total
+
+
+def _has_known_shapes(evaluate: Any) -> bool:
+    return all(sums.shape.is_fully_defined() for sums in evaluate.structured_outputs.values())
+
+
+def _one_by_one(
+    model: InferenceModel, evaluate: Any, iterator: Any, steps: int | None, onlookers: Onlookers
+) -> dict[str, Array]:
+    """The sums of all batches; somebody looks after each."""
+    total: dict[str, Array] = {}
+    done = 0
+    while (steps is None or done < steps) and not onlookers.stopped:
+        onlookers.before_batch()
+        with named_errors():
+            batch = next(iterator, None)
+            if batch is None:
+                break
+            sums = {name: value.numpy() for name, value in evaluate(batch).items()}
+        for name, value in sums.items():
+            total[name] = np.asarray(total.get(name, 0.0) + value)
+        done += 1
+        onlookers.after_batch(float(model.metrics(sums)["loss"]))
+    return total
+
+
+def _many_at_once(
+    model: InferenceModel, evaluate: Any, iterator: Any, steps: int | None
+) -> dict[str, Array]:
+    """The same, many batches in one graph."""
+    specs = evaluate.structured_outputs
+    total = {name: tf.zeros(sums.shape, sums.dtype) for name, sums in specs.items()}
+    done = 0
+    while True:
+        count = _BATCHES_AT_ONCE if steps is None else min(_BATCHES_AT_ONCE, steps - done)
+        with named_errors():
+            new, total = model.evaluate_many(iterator, tf.constant(count), total)
+        done += int(new)
+        if int(new) < _BATCHES_AT_ONCE:
+            return {name: sums.numpy() for name, sums in total.items()} if done else {}
+
+
+def _over_workers(evaluate: Any, own: Mapping[str, Array], replicas: Replicas) -> dict[str, Array]:
+    """The sums of all workers; a worker without a batch knows their shapes from the trace."""
+    specs = evaluate.structured_outputs
+    shapes = {name: tuple(specs[name].shape) for name in sorted(specs)}
+    parts = [np.ravel(own.get(name, np.zeros(shape))) for name, shape in shapes.items()]
+    table = replicas.table(np.concatenate([[float(bool(own))], *parts]).tolist())
+    if not table[:, 0].any():
+        return {}
+    # Added in the order of the workers, so that all of them get the same.
+    numbers = np.split(table[:, 1:].sum(0), np.cumsum([part.size for part in parts])[:-1])
+    return {
+        name: np.reshape(values, shape)
+        for (name, shape), values in zip(shapes.items(), numbers, strict=True)
+    }

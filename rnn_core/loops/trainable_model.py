@@ -1,0 +1,108 @@
+"""A model, its global step, and the compiled loop over its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from rnn_core.distribution.replicas import OneReplica, Replicas
+from rnn_core.graph.step_loop import run_steps, with_next
+from rnn_core.loops.input_fn import split
+from rnn_core.loops.input_position import InputPosition
+from rnn_core.models.model import Model
+from rnn_core.storage import checkpoints
+
+
+class TrainableModel:
+    """A model with its global step, and the compiled loop that trains it.
+
+    Args:
+        model: what is trained; this process has one copy of its variables.
+        replicas: all that train it together; None: this process alone.
+    """
+
+    def __init__(self, model: Model, replicas: Replicas | None = None) -> None:
+        self.model = model
+        self._keep_summaries()
+        self.replicas = replicas or OneReplica()
+        self.global_step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._traced = tf.function(self._run, autograph=False)
+        self.run: Callable[..., Any] = self._traced
+        self._step = self._own_step if replicas is None else self._shared_step
+        self.sums_size = 0
+        """S: the numbers that replicas exchange in a step, known once it was traced."""
+
+    def _keep_summaries(self) -> None:
+        self.model.keep_summaries()
+
+    @property
+    def variables(self) -> dict[str, tf.Variable]:
+        """All that a checkpoint holds, by name."""
+        return {"global_step": self.global_step, **self.model.variables}
+
+    def open_input(self, dataset: Any) -> InputPosition:
+        """The input at its beginning.
+
+        Args:
+            dataset: makes the dataset of the worker at a place among all.
+        """
+        replicas = self.replicas
+        return InputPosition(dataset(replicas), replicas.worker, replicas.worker_count)
+
+    def restore(self, checkpoint: str) -> None:
+        """Takes the values of a checkpoint. Raises CheckpointError."""
+        self.model.restore(checkpoint)
+        self.global_step.assign(checkpoints.step_of(checkpoint))
+
+    def take_values_of_chief(self) -> None:
+        """Gives all workers the first values of the chief. Raises WorkerLostError."""
+        floats = [v for v in self.variables.values() if v.dtype.is_floating]
+        own = tf.concat([tf.reshape(tf.cast(v, tf.float64), [-1]) for v in floats], 0).numpy()
+        row = own if self.replicas.worker == 0 else own * 0
+        values = tf.split(self.replicas.table(row)[0], [v.shape.num_elements() for v in floats])
+        for variable, value in zip(floats, values, strict=True):
+            variable.assign(tf.cast(tf.reshape(value, variable.shape), variable.dtype))
+
+    def prepare(self, iterator: Any) -> None:
+        """Traces the loop, which makes the variables of a model that is given as a function."""
+        self._traced.get_concrete_function(iterator, tf.constant(0))
+
+    def _run(self, iterator: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Up to ``count`` steps; how many there were, and the last loss."""
+        return run_steps(lambda loss: self._step(iterator, loss), count, tf.constant(0.0))
+
+    def _own_step(self, iterator: Any, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """A step with the next batch; whether there was one, and its loss or else ``loss``."""
+        return with_next(iterator, self._train_step, loss)
+
+    def _train_step(self, element: Any) -> tf.Tensor:
+        features, labels = split(element)
+        return self.model.train_step(features, labels, self.global_step)
+
+    def _shared_step(self, iterator: Any, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """A step with a batch for each replica; a replica whose input has ended adds nothing."""
+        elements = [iterator.get_next_as_optional() for _ in range(self.replicas.local_count)]
+        total = self.replicas.total(lambda replica: self._sums(elements[replica], replica))
+        moved = total[0] > 0
+        return moved, tf.cond(
+            moved,
+            lambda: self.model.apply_sums(total, self.global_step),
+            lambda: loss,
+        )
+
+    def _sums(self, element: Any, replica: int) -> tf.Tensor:
+        """float32 [S]: the sums of the model, or zeros without a batch."""
+        replicas = self.replicas
+        number = replicas.worker * replicas.local_count + replica
+        draw = self.global_step * replicas.local_count * replicas.worker_count + number
+
+        def sums() -> tf.Tensor:
+            features, labels = split(element.get_value())
+            found = self.model.gradient_sums(features, labels, draw)
+            self.sums_size = found.shape[0]
+            return found
+
+        # The first branch is traced first, and so the second one knows the size.
+        return tf.cond(element.has_value(), sums, lambda: tf.zeros([self.sums_size]))

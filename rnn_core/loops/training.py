@@ -1,0 +1,260 @@
+"""The training loop: steps run in one graph between two moments at which somebody must look.
+
+With many workers all of them run this loop, and agree at each such moment: how many steps are next,
+whether to save, whether to end. Only the chief writes checkpoints and event files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from rnn_core.config.cluster import workers
+from rnn_core.config.run_config import RunConfig
+from rnn_core.distribution.heartbeat import Presence, State
+from rnn_core.distribution.replicas import Replicas
+from rnn_core.distribution.watchdog import Watchdog
+from rnn_core.errors import EmptyInputError, NanLossDuringTrainingError
+from rnn_core.graph.runtime_checks import named_errors
+from rnn_core.hooks import Hook, HookContext, adapt
+from rnn_core.loops.checkpointing import Saving
+from rnn_core.loops.exchange_cost import ExchangeCost
+from rnn_core.loops.input_position import InputPosition
+from rnn_core.loops.interruption import Interrupted, Interruption
+from rnn_core.loops.pace import Pace, is_due, steps_to_next_look
+from rnn_core.loops.trainable_model import TrainableModel
+from rnn_core.storage.summaries import EventWriter
+from rnn_core.storage.warm_start import WarmStartSettings
+
+logger = logging.getLogger("rnn_core")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Where and how long to train, and who looks."""
+
+    config: RunConfig
+    model_dir: str
+    hooks: Sequence[Hook]
+    last_step: int | None
+    """The global step to end at; None: at the end of the input."""
+    warm_start: WarmStartSettings | None = None
+    """Where first values come from, if there is no checkpoint."""
+
+
+def train(
+    model: TrainableModel, dataset: Callable[[Replicas], tf.data.Dataset], plan: Plan
+) -> None:
+    """Trains from the newest checkpoint of ``plan.model_dir``, or from the start.
+
+    ``dataset`` makes the dataset of the worker at a place among all. SIGTERM ends the training with
+    a checkpoint; see ``interruption``.
+
+    Raises:
+        EmptyInputError: the dataset has no batch.
+        NanLossDuringTrainingError: the loss is not finite.
+        LabelError: a label cannot be used.
+        CheckpointError, StorageError: a checkpoint cannot be read or written.
+        WorkerLostError: another worker is gone, or does not answer in time.
+    """
+    position = model.open_input(dataset)
+    with Interruption() as interruption, contextlib.ExitStack() as stack:
+        loop = _Loop(model, position, plan, interruption)
+        stack.callback(loop.close)
+        if plan.config.cluster_spec.jobs:
+            loop.show_to_others(stack)
+        try:
+            loop.run()
+        except Interrupted:
+            loop.interrupted = True
+    if loop.interrupted:
+        logger.warning("Interrupted at step %d, which is saved; leaving.", loop.global_step)
+        interruption.leave()
+
+
+class _Loop:
+    """One call of ``train``."""
+
+    def __init__(
+        self,
+        model: TrainableModel,
+        position: InputPosition,
+        plan: Plan,
+        interruption: Interruption,
+    ) -> None:
+        self.interrupted = False
+        self._model, self._position, self._plan = model, position, plan
+        self._replicas = model.replicas
+        self._interruption = interruption
+        self._context = HookContext(model_dir=plan.model_dir)
+        self._events = EventWriter(plan.model_dir if model.replicas.worker == 0 else None)
+        self._saving = Saving(
+            model, position, plan.config, self._context, self._events, interruption
+        )
+        self._hooks: list[Hook] = []
+        self._due: list[Hook] = []
+        self._pace = Pace()
+        self._cost = ExchangeCost(model)
+        self._presence: Presence | None = None
+        self._watchdog: Watchdog | None = None
+        self._rate_from = (0, time.monotonic())
+
+    def show_to_others(self, stack: contextlib.ExitStack) -> None:
+        """Tells the other workers of this one, and watches over its steps."""
+        config = self._plan.config
+        task = f"{config.task_type}-{config.task_id}"
+        self._presence = stack.enter_context(Presence(self._plan.model_dir, task).entered())
+        if self._replicas.worker_count > 1:
+            self._watchdog = stack.enter_context(Watchdog(config).entered())
+
+    def run(self) -> None:
+        with named_errors():
+            self._model.prepare(self._position.iterator)
+        self._hooks = [*self._plan.hooks, *adapt(self._model.model.hooks())]
+        self._saving.hooks = self._hooks
+        resumed = self._saving.restore(self._plan.warm_start)
+        self._begin()
+        first = self._context.global_step
+        while (count := self._agree()) > 0:
+            done = self._advance(count)
+            if done == count:
+                self._look()
+                continue
+            if self._context.global_step == first and not resumed:
+                self._refuse_empty_input()
+            break
+        self._end()
+
+    @property
+    def global_step(self) -> int:
+        """Steps done."""
+        return self._context.global_step
+
+    def close(self) -> None:
+        """Leaves nothing half done, also after an error."""
+        self._saving.close()
+        self._events.close()
+
+    def _begin(self) -> None:
+        context = self._context
+        context.global_step = int(self._model.global_step.numpy())
+        context.variables = self._model.variables
+        self._rate_from = (context.global_step, time.monotonic())
+        self._events.write_start(context.global_step + 1)
+        for hook in self._hooks:
+            hook.begin(context)
+        if context.checkpoint_path is None:
+            self._saving.save()
+
+    def _agree(self) -> int:
+        """How many steps all workers run next; 0: the training ends here.
+
+        What one of them wants to be saved is saved first.
+        """
+        context = self._context
+        looks = [hook.next_look(context.global_step) for hook in self._hooks]
+        last = self._plan.last_step
+        count = steps_to_next_look(
+            context.global_step, self._plan.config, last, looks, self._pace.most_steps
+        )
+        ends = context.stop_requested or (last is not None and context.global_step >= last)
+        saves = context.save_requested or self._saving.is_due_by_time()
+        wish = [max(count, 0), ends, saves, self._interruption.requested]
+        with self._watched():
+            wishes = self._replicas.table(wish)
+        self.interrupted = bool(wishes[:, 3].any())
+        context.save_requested = False
+        if wishes[:, 2].any():
+            self._saving.save()
+        if wishes[:, 1].any() or self.interrupted:
+            return 0
+        count = int(wishes[:, 0].min())
+        self._due = [
+            hook
+            for hook, at in zip(self._hooks, looks, strict=True)
+            if at == context.global_step + count
+        ]
+        return count
+
+    def _watched(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._watchdog is None else self._watchdog.watching()
+
+    def _advance(self, count: int) -> int:
+        """Runs ``count`` steps, or those that the input has; how many they were."""
+        for hook in self._hooks:
+            hook.before_steps(self._context)
+        self._pace.begin()
+        try:
+            with named_errors(), self._replicas.errors(), self._watched():
+                done, loss = self._model.run(self._position.iterator, tf.constant(count))
+                steps = int(done.numpy())
+        except NanLossDuringTrainingError as error:
+            self._end_with_nan(error)
+            return 0
+        self._pace.end(steps)
+        self._position.batches += steps * self._replicas.local_count
+        if steps:
+            self._context.global_step += steps
+            self._context.loss = float(loss.numpy())
+        return steps
+
+    def _refuse_empty_input(self) -> None:
+        if not self._context.stop_requested:
+            raise EmptyInputError(
+                "input_fn: expected at least one batch to train on, got none. Check the file "
+                "names and filters of the dataset."
+            )
+
+    def _end_with_nan(self, error: NanLossDuringTrainingError) -> None:
+        """Raises ``error``, unless a hook wants the training to end with the last good step."""
+        if self._context.fail_on_nan_loss:
+            raise error
+        logger.warning("Stopping: %s", error)
+        self._context.global_step = int(self._model.global_step.numpy())
+        self._context.request_stop()
+
+    def _look(self) -> None:
+        step, config = self._context.global_step, self._plan.config
+        if self._presence is not None:
+            self._presence.step = step
+        self._saving.notice()
+        first = step == 1 and config.save_summary_steps is not None
+        if first or is_due(step, config.save_summary_steps):
+            self._events.write_summary(self._model.model.summary(self._context.loss), step)
+        if is_due(step, config.log_step_count_steps):
+            self._log()
+        if self._saving.is_due(step):
+            self._saving.save()
+        for hook in self._due:
+            hook.after_steps(self._context)
+        self._cost.judge(self._pace.seconds_a_step)
+
+    def _log(self) -> None:
+        step, now = self._context.global_step, time.monotonic()
+        from_step, since = self._rate_from
+        rate = (step - from_step) / max(now - since, 1e-9)
+        self._rate_from = (step, now)
+        self._events.write({"global_step/sec": rate}, step)
+        logger.info("step %d: loss %.6g (%.1f steps/s)", step, self._context.loss, rate)
+
+    def _end(self) -> None:
+        self._saving.save()
+        self._saving.wait()
+        if not self.interrupted:
+            for hook in self._hooks:
+                hook.end(self._context)
+            self._saving.forget_position()
+        if self._presence is not None:
+            self._leave_together(self._presence)
+
+    def _leave_together(self, presence: Presence) -> None:
+        config = self._plan.config
+        presence.step = self._context.global_step
+        state: State = "interrupted" if self.interrupted else "done"
+        others = workers(config.cluster_spec) if self._replicas.worker_count > 1 else []
+        presence.leave_together(state, others, config.worker_timeout_secs)

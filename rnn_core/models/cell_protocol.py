@@ -1,0 +1,157 @@
+"""One cell of any maker: Keras's, or whatever has ``call`` and ``state_size``; and its names.
+
+Keras numbers unnamed cells through the whole process (``lstm_cell_7``). In a checkpoint the numbers
+start again in each model, as in each graph of ``tf.estimator``: ``lstm_cell``, ``lstm_cell_1``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from rnn_core.errors import ArgumentError
+
+
+class Weight(NamedTuple):
+    """A variable of a cell."""
+
+    name: str
+    """Below the cell's."""
+    variable: tf.Variable
+    trainable: bool
+
+
+def check_cell(cell: Any) -> None:
+    """Checks that ``cell`` can be called and says how large its states are.
+
+    Raises:
+        ArgumentError: it has not ``call`` and ``state_size``.
+    """
+    missing = [name for name in ("call", "state_size") if not hasattr(cell, name)]
+    if missing:
+        raise ArgumentError(
+            f"Expected a recurrent cell with call, state_size, output_size and get_initial_state, "
+            f"got {type(cell).__name__} without {' and '.join(missing)}. Give a Keras cell, such "
+            "as keras.layers.LSTMCell, or a class with these."
+        )
+
+
+def build(cell: Any, width: int) -> int:
+    """Lets the cell make its weights for inputs [B, width]; gives the width of its output.
+
+    Raises:
+        ArgumentError: the cell cannot be called with such an input.
+    """
+    if hasattr(cell, "build") and not getattr(cell, "built", False):
+        cell.build((None, width))
+        if isinstance(cell, keras.layers.Layer):
+            cell.built = True
+    try:
+        output, _ = call(cell, tf.zeros([1, width]), initial_states(cell, tf.constant(1)), False)
+    except (TypeError, ValueError, AttributeError, tf.errors.OpError) as error:
+        raise ArgumentError(
+            f"{type(cell).__name__}: expected a cell whose call(inputs [B, {width}], states) gives "
+            f"(output [B, H], states), got: {error}"
+        ) from error
+    return int(output.shape[-1])
+
+
+def call(cell: Any, inputs: tf.Tensor, states: list[Any], training: bool) -> tuple[Any, list[Any]]:
+    """One step: output [B, H] and the states after it, in the structure of those before."""
+    more = {"training": training} if "training" in inspect.signature(cell.call).parameters else {}
+    function = cell if callable(cell) else cell.call
+    output, after = function(inputs, states, **more)
+    return output, tf.nest.pack_sequence_as(states, tf.nest.flatten(after))
+
+
+def initial_states(cell: Any, batch: tf.Tensor) -> list[Any]:
+    """The states before the first step, as a list."""
+    first = getattr(cell, "get_initial_state", None)
+    if first is None:
+        sizes = tf.nest.map_structure(int, cell.state_size)
+        made = tf.nest.map_structure(lambda size: tf.zeros([batch, size]), sizes)
+    else:
+        known = {"inputs": None, "batch_size": batch, "dtype": tf.float32}
+        asked = inspect.signature(first).parameters
+        made = first(**{name: value for name, value in known.items() if name in asked})
+    states = list(made) if isinstance(made, (list, tuple)) else [made]
+    return tf.nest.map_structure(tf.convert_to_tensor, states)
+
+
+def weights(cell: Any) -> Iterator[Weight]:
+    """All variables of the cell that hold what it learns or counts."""
+    names, layers = UniqueNames(), dict[str, str]()
+    if isinstance(cell, keras.layers.Layer):
+        trained = {id(weight) for weight in cell.trainable_weights}
+        for weight in cell.weights:
+            name = names(below(weight.path, names, layers))
+            yield Weight(name, weight.value, id(weight) in trained)
+    elif isinstance(cell, tf.Module):
+        for variable in cell.variables:
+            yield Weight(names(variable.name.split(":")[0]), variable, variable.trainable)
+    else:
+        for name, value in vars(cell).items():
+            if isinstance(value, tf.Variable):
+                yield Weight(name, value, value.trainable)
+
+
+def seed_states(cell: Any) -> list[Any]:
+    """The Keras variables [2], a seed and a counter, from which the cell draws its dropout."""
+    variables = getattr(cell, "variables", ())
+    return [one for one in variables if one.name == "seed_generator_state"]
+
+
+def forget_dropout(cell: Any) -> None:
+    """Drops the dropout masks that a Keras cell keeps over the steps of a sequence."""
+    for one in getattr(cell, "cells", [cell]):
+        for name in ("reset_dropout_mask", "reset_recurrent_dropout_mask"):
+            getattr(one, name, lambda: None)()
+
+
+class UniqueNames:
+    """Numbers a name from its second use on: ``a``, ``a_1``, ``a_2``."""
+
+    def __init__(self) -> None:
+        self._uses: Counter[str] = Counter()
+
+    def __call__(self, name: str) -> str:
+        """A name that was not given before."""
+        number = self._uses[name]
+        self._uses[name] += 1
+        return f"{name}_{number}" if number else name
+
+
+def snake_case(name: str) -> str:
+    """``SimpleRNNCell`` as ``simple_rnn_cell``."""
+    words = re.sub(r"([A-Z]+)([A-Z][a-z])|([a-z0-9])([A-Z])", r"\1\3_\2\4", name.lstrip("_"))
+    return words.lower()
+
+
+def name_of(thing: Any) -> str:
+    """The name that the user gave, or the class's without a number."""
+    of_class = snake_case(type(thing).__name__)
+    given = getattr(thing, "name", None)
+    if not isinstance(given, str) or re.fullmatch(rf"{of_class}(_\d+)?", given):
+        return of_class
+    return given
+
+
+def below(path: str, names: UniqueNames, known: dict[str, str]) -> str:
+    """The path of a weight below its cell, with the numbers of each layer on it started anew.
+
+    Args:
+        path: such as ``my_cell_3/dense_7/kernel``.
+        names: gives each layer of the cell its number.
+        known: layers that have theirs; this one's are added.
+    """
+    *layers, weight = path.split("/")[1:]
+    for layer in layers:
+        if layer not in known:
+            known[layer] = names(re.sub(r"_\d+$", "", layer))
+    return "/".join([*(known[layer] for layer in layers), weight])

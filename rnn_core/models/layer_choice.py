@@ -1,0 +1,45 @@
+"""Which way recurrent layers of the built-in kinds are run.
+
+The native operations do it where they are built, on CPUs. Stock operations do it everywhere else,
+and in everything that is exported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+import tensorflow as tf
+
+from rnn_core.kernels.library import operations
+from rnn_core.models import native_layers, stock_layers
+from rnn_core.models.cells import Layer
+
+_EXPORTING: Final = ContextVar("exporting", default=False)
+
+
+@contextmanager
+def stock_operations() -> Iterator[None]:
+    """What is traced inside holds stock TensorFlow operations only."""
+    token = _EXPORTING.set(True)
+    try:
+        yield
+    finally:
+        _EXPORTING.reset(token)
+
+
+def run_layers(
+    layers: Sequence[Layer], values: tf.Tensor, mask: tf.Tensor, sequences: bool
+) -> tf.Tensor:
+    """As ``rnn_core.models.stock_layers.run_stock``, the fastest way that may be taken."""
+    if _native_may_run():
+        return native_layers.run_native(layers, values, mask, sequences)
+    return stock_layers.run_stock(layers, values, mask, sequences, is_exported=_EXPORTING.get())
+
+
+def _native_may_run() -> bool:
+    if _EXPORTING.get() or tf.config.get_visible_devices("GPU"):
+        return False
+    return operations("layers") is not None

@@ -1,0 +1,65 @@
+"""What an estimator trains, evaluates and predicts with: one interface, whatever is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from rnn_core.heads.export_outputs import ExportOutput, Supervised
+from rnn_core.storage.summaries import Summary
+from rnn_core.types import Array, Features, Predictions
+
+
+class Model(Protocol):
+    """Functions of a batch, which run inside a graph, and the variables that they read."""
+
+    @property
+    def variables(self) -> Mapping[str, tf.Variable]:
+        """What a checkpoint holds besides the global step, by name."""
+
+    def restore(self, checkpoint: str) -> None:
+        """Takes the values of a checkpoint. Raises CheckpointError."""
+
+    def train_step(self, features: Features, labels: Any, global_step: tf.Variable) -> tf.Tensor:
+        """Updates the variables and the global step; the loss, a float32 scalar."""
+
+    def gradient_sums(self, features: Features, labels: Any, draw: tf.Tensor) -> tf.Tensor:
+        """What adds up over the batches of many replicas; float32 [S], the first number 1.
+
+        ``draw`` is the int64 number that random numbers are drawn by. A batch may have no rows.
+        """
+
+    def apply_sums(self, sums: tf.Tensor, global_step: tf.Variable) -> tf.Tensor:
+        """``train_step``, out of the ``gradient_sums`` of all replicas."""
+
+    def keep_summaries(self) -> None:
+        """Called before the first step, if ``summary`` is to be called after some."""
+
+    def summary(self, loss: float) -> Summary:
+        """What the event file gets of the last step, which had the loss ``loss``."""
+
+    def reset_metrics(self) -> None:
+        """Called before the first batch of an evaluation."""
+
+    def evaluate(self, features: Features, labels: Any) -> dict[str, tf.Tensor]:
+        """Sums over the batch, by name."""
+
+    def metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
+        """Metrics of what was summed over all batches."""
+
+    def predictions(self, features: Features) -> Predictions:
+        """Predictions of the batch by name."""
+
+    def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
+        """What ``predictions``, those of the last call, answer with, by signature name."""
+
+    def supervised(self, features: Features, labels: Any, global_step: tf.Variable) -> Supervised:
+        """All of a batch, for a graph that is exported; only what is in it updates anything."""
+
+    def hooks(self) -> Sequence[Any] | None:
+        """Hooks that the model brings; None if only a trace will tell."""
+
+    def resources(self) -> list[Any]:
+        """Lookup tables that were made so far."""

@@ -1,0 +1,218 @@
+"""The model behind ``Estimator``: a ``model_fn``, traced for one mode."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rnn_core.config.run_config import RunConfig
+from rnn_core.errors import ModelFnError, NanLossDuringTrainingError, UnsupportedError
+from rnn_core.graph.runtime_checks import require
+from rnn_core.graph.step_loop import LastValue
+from rnn_core.graph.traced_variables import TracedVariables
+from rnn_core.heads.export_outputs import ExportOutput, Supervised
+from rnn_core.models.estimator_spec import EstimatorSpec
+from rnn_core.models.model_fn import ModelFn, call_model_fn
+from rnn_core.storage import checkpoints, summaries
+from rnn_core.storage.summaries import Summary
+from rnn_core.types import Array, ModeKeys
+
+
+class FunctionModel:
+    """Traces a ``model_fn`` for one mode; its variables are made by the first trace."""
+
+    def __init__(
+        self, model_fn: ModelFn, mode: str, params: Mapping[str, Any], config: RunConfig
+    ) -> None:
+        self._call = functools.partial(
+            call_model_fn, model_fn, mode=mode, params=params, config=config
+        )
+        self._variables = TracedVariables(config.tf_random_seed)
+        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._first_local: dict[str, Array] = {}
+        self._results: dict[str, tf.Variable] = {}
+        self._checkpoint: str | None = None
+        self._spec: EstimatorSpec | None = None
+        self._summaries: LastValue | None = None
+
+    @property
+    def variables(self) -> dict[str, tf.Variable]:
+        """All that ``model_fn`` has created, but what only metrics use, by name."""
+        traced = self._variables
+        return {k: v for k, v in traced.by_name.items() if k not in traced.local}
+
+    @property
+    def spec(self) -> EstimatorSpec | None:
+        """What ``model_fn`` returned last; None before the first trace."""
+        return self._spec
+
+    def restore(self, checkpoint: str) -> None:
+        """Takes the values of a checkpoint, also for variables that a trace makes later.
+
+        Raises:
+            CheckpointError: the checkpoint cannot be read or is of another model.
+        """
+        values = checkpoints.read(checkpoint)
+        checkpoints.check(self.variables, values, checkpoint)
+        self._checkpoint = checkpoint
+        self._variables.restore(values)
+        self._step.assign(values["global_step"])
+
+    def train_step(self, features: Any, labels: Any, global_step: tf.Variable) -> tf.Tensor:
+        """Runs ``train_op``; gives the loss."""
+        before = global_step.read_value()
+        spec = self._trace(features, labels, global_step)
+        loss = tf.cast(spec.loss, tf.float32)
+        moved = require(
+            tf.equal(global_step, before + 1),
+            ModelFnError,
+            "train_op must add 1 to tf.compat.v1.train.get_global_step() with each run; it went "
+            "from and to",
+            tf.stack([before, global_step]),
+        )
+        finite = require(
+            tf.math.is_finite(loss),
+            NanLossDuringTrainingError,
+            "The loss is not a finite number; the last checkpoint is still good. The loss",
+            loss,
+        )
+        self._leave_summaries()
+        with tf.control_dependencies([moved, finite]):
+            return tf.identity(loss)
+
+    def gradient_sums(self, features: Any, labels: Any, draw: tf.Tensor) -> tf.Tensor:
+        """Raises UnsupportedError: a ``train_op`` moves the variables itself."""
+        raise UnsupportedError(
+            "Estimator with a model_fn is not trained on many replicas: its train_op would move "
+            "each copy of the variables on its own. Leave train_distribute out, or use "
+            "RNNEstimator with a head."
+        )
+
+    def apply_sums(self, sums: tf.Tensor, global_step: tf.Variable) -> tf.Tensor:
+        """Never called, as there are no sums."""
+        raise NotImplementedError
+
+    def keep_summaries(self) -> None:
+        """Each step leaves what ``model_fn`` made with ``tf.compat.v1.summary``."""
+        self._summaries = LastValue(tf.string, [])
+
+    def _leave_summaries(self) -> None:
+        made = summaries.collected()
+        if self._summaries is not None and made is not None:
+            self._summaries.put(made)
+
+    def summary(self, loss: float) -> Summary:
+        """What ``model_fn`` made, and the loss unless it is among that."""
+        made = summaries.parse(b"" if self._summaries is None else self._summaries.get())
+        if all(value.tag != "loss" for value in made.value):
+            made.MergeFrom(summaries.numbers({"loss": loss}))
+        return made
+
+    def reset_metrics(self) -> None:
+        """Starts the sums of the metrics anew."""
+        for name, value in self._first_local.items():
+            self._variables.by_name[name].assign(value)
+
+    def evaluate(self, features: Any, labels: Any) -> dict[str, tf.Tensor]:
+        """The loss of the batch; the metrics are kept in variables."""
+        spec = self._trace(features, labels, self._step)
+        for name, metric in (spec.eval_metric_ops or {}).items():
+            value = _value(metric)
+            for key, one in (value if isinstance(value, dict) else {name: value}).items():
+                self._keep_result(key, tf.convert_to_tensor(one))
+        return {"loss": tf.cast(spec.loss, tf.float64), "batches": tf.constant(1.0, tf.float64)}
+
+    def _keep_result(self, name: str, value: tf.Tensor) -> None:
+        if name not in self._results:
+            with tf.init_scope():
+                self._results[name] = tf.Variable(tf.zeros(value.shape, value.dtype))
+        self._results[name].assign(value)
+
+    def metrics(self, sums: Mapping[str, Array]) -> dict[str, Any]:
+        """The metrics of all batches, and the mean of their losses."""
+        results = {name: result.numpy() for name, result in self._results.items()}
+        numbers = {name: float(v) if np.ndim(v) == 0 else v for name, v in results.items()}
+        return {**numbers, "loss": float(sums["loss"] / sums["batches"])}
+
+    def predictions(self, features: Any) -> Any:
+        """Predictions of the batch by name, or one tensor."""
+        return self._trace(features, None, self._step).predictions
+
+    def export_outputs(self, predictions: Any) -> dict[str, ExportOutput]:
+        """The export outputs that came with ``predictions``."""
+        del predictions
+        return {} if self._spec is None else dict(self._spec.export_outputs or {})
+
+    def supervised(self, features: Any, labels: Any, global_step: tf.Variable) -> Supervised:
+        """What ``model_fn`` returns; of its metrics the pairs, whose update is known."""
+        spec = self._trace(features, labels, global_step)
+        metrics = spec.eval_metric_ops or {}
+        pairs = {name: metric for name, metric in metrics.items() if isinstance(metric, tuple)}
+        return Supervised(spec.loss, spec.predictions, pairs, spec.train_op)
+
+    def hooks(self) -> Sequence[Any] | None:
+        """Those of the spec for its mode; None before the first trace."""
+        spec = self._spec
+        if spec is None:
+            return None
+        by_mode = {
+            ModeKeys.TRAIN: (*(spec.training_chief_hooks or ()), *(spec.training_hooks or ())),
+            ModeKeys.EVAL: spec.evaluation_hooks,
+            ModeKeys.PREDICT: spec.prediction_hooks,
+        }
+        return tuple(by_mode[spec.mode] or ())
+
+    def resources(self) -> list[Any]:
+        """None: tables that ``model_fn`` makes belong to its graph."""
+        return []
+
+    def _trace(self, features: Any, labels: Any, step: tf.Variable) -> EstimatorSpec:
+        def call() -> EstimatorSpec:
+            graph = tf.compat.v1.get_default_graph()
+            graph.clear_collection(tf.compat.v1.GraphKeys.GLOBAL_STEP)
+            graph.add_to_collection(tf.compat.v1.GraphKeys.GLOBAL_STEP, step)
+            with warnings.catch_warnings():
+                # Summaries of TensorFlow 1 miss a writer of TensorFlow 2 here. They have another.
+                warnings.filterwarnings("ignore", "Cannot activate TF2 compatibility support")
+                return self._call(features, labels)
+
+        self._spec = self._variables.trace(call)
+        self._separate_local(self._spec)
+        if self._checkpoint is not None:
+            checkpoints.check(self.variables, self._variables.values, self._checkpoint)
+        return self._spec
+
+    def _separate_local(self, spec: EstimatorSpec) -> None:
+        metrics = (spec.eval_metric_ops or {}).values()
+        used = [
+            variable.value
+            for metric in metrics
+            if isinstance(metric, keras.metrics.Metric)
+            for variable in metric.variables
+        ]
+        traced = self._variables
+        for name, variable in traced.by_name.items():
+            if any(variable is one for one in used):
+                traced.local.add(name)
+        with tf.init_scope():
+            # A graph that is exported initializes them itself.
+            fresh = traced.local - set(self._first_local) if tf.executing_eagerly() else ()
+            for name in fresh:
+                self._first_local[name] = traced.by_name[name].numpy()
+
+
+def _value(metric: Any) -> Any:
+    """The metric with this batch: a pair's update operation gives the updated value."""
+    if isinstance(metric, keras.metrics.Metric):
+        return metric.result()
+    value, update = metric
+    if isinstance(update, tf.Operation):
+        with tf.control_dependencies([update]):
+            return tf.identity(value)
+    return update

@@ -1,0 +1,134 @@
+"""Any other Keras optimizer, which moves the variables itself.
+
+Its state is saved as ``training/<Kind>/<variable>/<slot>`` and ``training/<Kind>/<name>``, with the
+names of its attributes in Keras 3: only this package restores it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnn_core.errors import ArgumentError, UnsupportedError
+from rnn_core.optimizers.gradients import CLIP_SETTINGS, clip, to_dense
+from rnn_core.optimizers.rule_optimizer import warn_of_change
+
+
+@dataclasses.dataclass(frozen=True)
+class KerasSpec:
+    """A kind of Keras optimizer, and its config without what clips gradients."""
+
+    kind: type[Any]
+    config: Mapping[str, Any]
+    clipping: Mapping[str, Any]
+
+    def make(self, trainable: Mapping[str, tf.Variable]) -> KerasOptimizer:
+        """An optimizer of the variables. Raises UnsupportedError: it has state without a name."""
+        return KerasOptimizer(self, trainable)
+
+
+def keras_spec(optimizer: Any) -> KerasSpec:
+    """Reads a Keras optimizer, which itself is left as it is.
+
+    Raises:
+        ArgumentError: its config cannot be read.
+        UnsupportedError: it has a setting that only the training loop of Keras honours.
+    """
+    kind = type(optimizer)
+    try:
+        config = dict(optimizer.get_config())
+    except NotImplementedError as error:
+        raise ArgumentError(
+            f"optimizer {kind.__name__}: expected it and its learning-rate schedule to have "
+            f"get_config(), so that it can be made anew for each training; got: {error}"
+        ) from None
+    _refuse(optimizer, config)
+    rate = optimizer._learning_rate  # the schedule itself; the public name gives its value
+    if callable(rate) and not isinstance(rate, keras.Variable):
+        config["learning_rate"] = rate
+    clipping = {name: config.pop(name, None) for name in CLIP_SETTINGS}
+    return KerasSpec(kind, config, clipping)
+
+
+def _refuse(optimizer: Any, config: Mapping[str, Any]) -> None:
+    overwrites = bool(config.get("ema_overwrite_frequency"))
+    excludes = any(
+        getattr(optimizer, f"_exclude_from_weight_decay{kind}", None) for kind in ("", "_pattern")
+    )
+    for what, given, advice in (
+        ("an inner optimizer", "inner_optimizer" in config, "give the inner one alone"),
+        ("loss_scale_factor", bool(config.get("loss_scale_factor")), "train in float32 without it"),
+        (
+            "use_ema without ema_overwrite_frequency",
+            bool(config.get("use_ema")) and not overwrites,
+            "give both, or the averages are never used",
+        ),
+        ("exclude_from_weight_decay", excludes, "override _use_weight_decay in a subclass"),
+    ):
+        if given:
+            name = type(optimizer).__name__
+            raise UnsupportedError(f"optimizer {name}: {what} is not supported; {advice}.")
+
+
+class KerasOptimizer:
+    """A Keras optimizer of its own for the variables.
+
+    ``variables`` maps each name in a checkpoint to a part of its state.
+    """
+
+    def __init__(self, spec: KerasSpec, trainable: Mapping[str, tf.Variable]) -> None:
+        self._spec = spec
+        self._trainable = list(trainable.values())
+        self._keras = spec.kind.from_config(dict(spec.config))
+        self._keras.build(self._trainable)
+        prefix = f"training/{spec.kind.__name__}"
+        named = dict(_named_state(self._keras, list(trainable)))
+        self.variables: dict[str, tf.Variable] = {
+            f"{prefix}/{name}": variable.value
+            for name, variable in named.items()
+            if variable is not self._keras._iterations
+        }
+        found = {id(variable) for variable in named.values()}
+        if any(id(variable) not in found for variable in self._keras.variables):
+            raise UnsupportedError(
+                f"optimizer {spec.kind.__name__}: expected its state in attributes that are "
+                "variables, or lists of one for each variable of the model; it cannot be saved."
+            )
+
+    def apply(self, gradients: Sequence[Any], step: tf.Tensor) -> None:
+        """Clips and applies gradients, in the order of ``trainable``; rows become dense.
+
+        Args:
+            gradients: a tensor or ``tf.IndexedSlices`` for each variable, or None.
+            step: int64, the number of steps before this one.
+        """
+        clipped = zip(clip(gradients, self._spec.clipping), self._trainable, strict=True)
+        moved = [
+            (to_dense(one, variable), variable) for one, variable in clipped if one is not None
+        ]
+        self._keras._iterations.assign(step)
+        self._keras.apply_gradients(moved)
+
+    def warn_of_changes(self) -> None:
+        """Logs the learning rate if a checkpoint brought another than that of the config."""
+        configured = self._spec.config["learning_rate"]
+        if isinstance(configured, float):
+            warn_of_change("learning_rate", self._keras._learning_rate.value, configured)
+
+
+def _named_state(optimizer: Any, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Each variable of the optimizer with its name: an attribute, or one for each of ``names``."""
+    for attribute, value in vars(optimizer).items():
+        plain = attribute.lstrip("_")
+        if isinstance(value, keras.Variable):
+            yield plain, value
+        elif isinstance(value, list) and len(value) == len(names):
+            yield from (
+                (f"{name}/{plain}", slot)
+                for name, slot in zip(names, value, strict=True)
+                if isinstance(slot, keras.Variable)
+            )

@@ -1,0 +1,1 @@
+"""Checkpoints, event files and small files of a model directory."""

@@ -1,0 +1,180 @@
+"""Event files that TensorBoard shows, with the records that TensorFlow 2.15's estimator wrote.
+
+An event file is a TFRecord file of ``Event`` messages; each number is a ``simple_value``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeAlias
+
+import tensorflow as tf
+
+from rnn_core.storage.files import storage_errors
+from rnn_core.types import Array
+
+_Event: Final[Any] = tf.compat.v1.Event
+_Summary: Final[Any] = tf.compat.v1.Summary
+_SessionLog: Final[Any] = tf.compat.v1.SessionLog
+_numbers = itertools.count()
+
+Summary: TypeAlias = Any
+"""A ``tf.compat.v1.Summary``: values by tag, as one record of an event file holds them."""
+
+
+class Writer(Protocol):
+    """Whatever takes numbers by tag at a step."""
+
+    def write(self, values: Mapping[str, float], step: int) -> None:
+        """Writes them."""
+
+
+class EventWriter:
+    """Appends numbers to an event file of its own in ``directory``, made with the first one.
+
+    Without a directory nothing is written: only one of many workers has one.
+    """
+
+    def __init__(self, directory: str | None) -> None:
+        self._directory = None if directory is None else Path(directory)
+        self._writer: Any = None
+
+    def write(self, values: Mapping[str, float], step: int) -> None:
+        """Writes one record; it is on disk when this returns.
+
+        Raises:
+            StorageError: the directory cannot be written.
+        """
+        self.write_summary(numbers(values), step)
+
+    def write_summary(self, summary: Summary, step: int) -> None:
+        """Writes whatever is in ``summary``. Raises StorageError."""
+        self._write(step, summary=summary)
+
+    def write_tensor(self, tag: str, tensor: Any, step: int) -> None:
+        """Writes a string or an array, as 2.15 wrote the path of an evaluated checkpoint."""
+        value = _Summary.Value(tag=tag, tensor=tf.make_tensor_proto(tensor))
+        self._write(step, summary=_Summary(value=[value]))
+
+    def write_start(self, step: int) -> None:
+        """Says that steps from ``step`` on begin anew: TensorBoard forgets what was there."""
+        self._write(step, session_log=_SessionLog(status=_SessionLog.START))
+
+    def write_checkpoint(self, path: str, step: int) -> None:
+        """Says that a checkpoint was saved."""
+        log = _SessionLog(status=_SessionLog.CHECKPOINT, checkpoint_path=path)
+        self._write(step, session_log=log)
+
+    def _write(self, step: int, **what: Any) -> None:
+        if self._directory is None:
+            return
+        with storage_errors(self._directory):
+            if self._writer is None:
+                self._writer = _open(self._directory)
+            event = _Event(wall_time=time.time(), step=step, **what)
+            self._writer.write(event.SerializeToString())
+            self._writer.flush()
+
+    def close(self) -> None:
+        """Closes the file; what is written later goes to a new one."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+def _open(directory: Path) -> Any:
+    directory.mkdir(parents=True, exist_ok=True)
+    now = time.time()
+    name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}"
+    writer = tf.io.TFRecordWriter(str(directory / f"{name}.{os.getpid()}.{next(_numbers)}"))
+    writer.write(_Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+    return writer
+
+
+class _GivenWriter:
+    """A summary writer of the caller."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def write(self, values: Mapping[str, float], step: int) -> None:
+        """Writes the numbers in the way of the writer's kind."""
+        if hasattr(self._writer, "add_summary"):
+            self._writer.add_summary(numbers(values), step)
+            return
+        with self._writer.as_default():
+            for tag, value in values.items():
+                tf.summary.scalar(tag, value, step)
+        self._writer.flush()
+
+
+def numbers(values: Mapping[str, float]) -> Summary:
+    """Numbers by tag."""
+    return _Summary(
+        value=[_Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+    )
+
+
+def histogram(tag: str, values: Array | tf.Tensor) -> Summary:
+    """The distribution of ``values``, in the buckets that 2.15 used."""
+    return parse(tf.raw_ops.HistogramSummary(tag=tag, values=values).numpy())
+
+
+def collect_histogram(tag: str, values: tf.Tensor) -> None:
+    """Puts the distribution among the summaries of the graph, where a session's hook found it."""
+    _collect(tf.raw_ops.HistogramSummary(tag=tag, values=values))
+
+
+def collect_number(tag: str, value: tf.Tensor) -> None:
+    """Puts a number among the summaries of the graph."""
+    _collect(tf.raw_ops.ScalarSummary(tags=tag, values=value))
+
+
+def _collect(summary: tf.Tensor) -> None:
+    if not tf.executing_eagerly():
+        tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.SUMMARIES, summary)
+
+
+def collected() -> tf.Tensor | None:
+    """The serialized summary of all that was put there, a string scalar; None if nothing was."""
+    found = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.SUMMARIES)
+    return tf.raw_ops.MergeSummary(inputs=found) if found else None
+
+
+def parse(serialized: bytes) -> Summary:
+    """A summary as operations of TensorFlow 1 give it; none in no bytes."""
+    return _Summary.FromString(serialized)
+
+
+def writer_for(directory: str | None, writer: Any = None) -> Writer | None:
+    """A writer into the caller's ``writer``, or into event files in ``directory``, or None."""
+    if writer is not None:
+        return _GivenWriter(writer)
+    return None if directory is None else EventWriter(directory)
+
+
+def read_events(
+    directory: str, pattern: str = "events.out.tfevents.*"
+) -> dict[int, dict[str, float]]:
+    """All numbers of the event files in ``directory``, by step and tag, later files last."""
+    steps: dict[int, dict[str, float]] = {}
+    for path in sorted(Path(directory).glob(pattern)):
+        for event in _events(str(path)):
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    steps.setdefault(int(event.step), {})[value.tag] = value.simple_value
+    return dict(sorted(steps.items()))
+
+
+def _events(path: str) -> Iterator[Any]:
+    try:
+        for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+            yield _Event.FromString(record)
+    except tf.errors.DataLossError:
+        # A kill may cut the last record off; all before it are good.
+        return

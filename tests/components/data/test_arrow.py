@@ -1,0 +1,59 @@
+"""Rows survive the way through Arrow, whatever is in them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
+
+from components.artifacts.schema import Schema
+from components.data.arrow import adapter_config, to_record_batch, transformed_rows
+from components.data.row_parsing import Row, parse_row
+from components.data.sequence_examples import encode
+from components.training.example_parsing import parse_raw_examples
+from tests.components.conftest import MIXED, mixed_row
+
+NUMBERS = st.lists(st.integers(), min_size=1, max_size=4)
+
+
+def rows(numbers: list[int]) -> list[Row]:
+    parsed = [parse_row(json.dumps(mixed_row(number)).encode(), MIXED) for number in numbers]
+    return [row for row in parsed if isinstance(row, Row)]
+
+
+@given(NUMBERS)
+def test_a_batch_gives_back_the_rows_it_was_made_of(numbers: list[int]) -> None:
+    source = rows(numbers)
+    batch = to_record_batch([("test", row) for row in source], MIXED)
+    found = list(transformed_rows(batch, MIXED))
+    assert len(found) == len(source)
+    for row, (split, row_id, label, values) in zip(source, found, strict=True):
+        assert (split, row_id, label) == ("test", row.id, row.label)
+        for name, value in row.values.items():
+            np.testing.assert_array_equal(np.array(list(values[name])), np.array(list(value)))
+
+
+@given(NUMBERS)
+def test_tft_sees_the_same_tensors_as_the_parser_of_served_examples(numbers: list[int]) -> None:
+    source = rows(numbers)
+    batch = to_record_batch([("train", row) for row in source], MIXED)
+    seen = TensorAdapter(adapter_config(MIXED)).ToBatchTensors(batch, produce_eager_tensors=True)
+    serialized = [
+        encode({name: row.values[name] for name in MIXED.context},
+               {name: row.values[name] for name in MIXED.sequence})
+        for row in source
+    ]  # fmt: skip
+    served = parse_raw_examples(tf.constant(serialized), Schema(MIXED, (), {}))
+    assert set(seen) == set(served)
+    for name, value in served.items():
+        pairs = zip(
+            tf.nest.flatten(seen[name], expand_composites=True),
+            tf.nest.flatten(value, expand_composites=True),
+            strict=True,
+        )
+        for one, other in pairs:
+            np.testing.assert_array_equal(one.numpy(), other.numpy())

@@ -1,0 +1,96 @@
+"""The kind of a feature is guessed from all its values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from components.config import Feature, IdFeature, NumericFeature, VocabularyFeature
+from components.data.feature_inference import Observed, Part, feature_for, why_left_out
+
+NUMBER = NumericFeature(kind="numeric")
+
+
+def observed(*values: Any, part: Part = "sequence") -> Observed:
+    seen = Observed(part)
+    for value in values:
+        seen.add(value)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("values", "feature"),
+    [
+        ([[1.5, 2.0], [3.5]], NUMBER),
+        ([[1, 2], [3.5]], NUMBER),
+        ([[61, 64], [77, 120]], NUMBER),
+        ([[-1, 0, 1]], NUMBER),
+        ([[0, 0], [0]], NUMBER),
+        ([[[1, 2], [3, 4]], [[0.5, 1]]], NumericFeature(kind="numeric", width=2)),
+        ([[[1], [2]]], NUMBER),
+        ([[0, 1, 2], [3, 1]], IdFeature(kind="id", size=4)),
+        ([[1, 2, 3]], IdFeature(kind="id", size=4)),
+        ([list(range(100))], IdFeature(kind="id", size=100, embedding_dimension=16)),
+        ([["a", "b"], ["c"]], VocabularyFeature(kind="token")),
+    ],
+)
+def test_a_sequence_gives_the_feature_that_takes_it(values: list[Any], feature: Feature) -> None:
+    assert feature_for(observed(*values)) == feature
+
+
+@pytest.mark.parametrize(
+    ("values", "feature"),
+    [
+        ([3.5, 2], NUMBER),
+        ([[1, 2], [3, 4]], NumericFeature(kind="numeric", width=2)),
+        ([31, 45, 62], NUMBER),
+        ([0, 1, 2, 1], IdFeature(kind="id", size=3)),
+        (["red", "blue"], VocabularyFeature(kind="categorical")),
+    ],
+)
+def test_a_context_value_gives_the_feature_that_takes_it(
+    values: list[Any], feature: Feature
+) -> None:
+    assert feature_for(observed(*values, part="context")) == feature
+
+
+def test_one_row_of_a_wrong_width_does_not_decide_the_width() -> None:
+    seen = observed([[1, 2]] * 5, [[1, 2, 3]])
+    assert feature_for(seen) == NumericFeature(kind="numeric", width=2)
+
+
+def test_many_strings_are_bounded_and_embedded() -> None:
+    seen = observed([f"word {number}" for number in range(12_000)])
+    expected = VocabularyFeature(kind="token", max_size=10_000, embedding_dimension=64)
+    assert feature_for(seen) == expected
+
+
+def test_whole_numbers_beyond_what_an_id_may_be_are_numbers() -> None:
+    assert feature_for(observed(list(range(100_001)))) == NUMBER
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "reason"),
+    [
+        ("a b", [[1]], "rename it"),
+        ("label", [[1]], "every row has a field of this name"),
+        ("x", [4, 5], "a list of numbers or strings was expected"),
+        ("x", [[]], "a list of numbers or strings was expected"),
+        ("x", [[True]], "a list of numbers or strings was expected"),
+        ("x", [[[]]], "a list of numbers or strings was expected"),
+    ],
+)
+def test_what_no_feature_takes_is_left_out_with_a_reason(
+    name: str, values: list[Any], reason: str
+) -> None:
+    left_out = why_left_out(name, observed(*values), len(values), allowed_fraction=0.0)
+    assert left_out is not None
+    assert reason in left_out
+
+
+def test_a_feature_that_rows_lack_is_left_out_unless_they_are_few() -> None:
+    seen = observed(*([[1.5]] * 98))
+    assert why_left_out("x", seen, 100, allowed_fraction=0.02) is None
+    reason = why_left_out("x", seen, 100, allowed_fraction=0.01)
+    assert reason == "2 of 100 rows do not have it."

@@ -1,0 +1,112 @@
+"""What TFT learned is what the training rows hold, computed here a second way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from components.artifacts.schema import load_schema
+from components.config import DataConfig, FeaturesConfig, VocabularyFeature
+from components.training.datasets import read_batches, read_ids
+from tests.components.conftest import MIXED, JsonRow, Prepared, WriteRows, prepare
+
+
+@pytest.fixture(scope="module")
+def train(mixed: Prepared) -> tuple[list[JsonRow], dict[str, Any]]:
+    """The raw training rows, and their transformed features in one batch."""
+    ids = read_ids(mixed.examples, "train")
+    by_id = {row["id"]: row for row in mixed.rows}
+    features, _ = next(iter(read_batches(mixed.examples, "train", len(ids))))
+    return [by_id[row_id] for row_id in ids], features
+
+
+def z_scores(values: np.ndarray) -> np.ndarray:
+    """Each column scaled by its own moments; a constant column is all zero."""
+    deviation = values.std(axis=0)
+    return (values - values.mean(axis=0)) / np.where(deviation == 0, 1, deviation)
+
+
+def test_numbers_are_scaled_by_the_moments_of_all_steps(train) -> None:
+    rows, features = train
+    steps = np.concatenate([row["sequence"]["motion"] for row in rows])
+    np.testing.assert_allclose(features["motion"].values, z_scores(steps), atol=2e-4)
+
+
+def test_a_number_that_never_changes_becomes_zero(train) -> None:
+    _, features = train
+    assert not features["motion"].values[:, 2].numpy().any()
+
+
+def test_context_numbers_are_scaled_by_the_moments_of_the_rows(train) -> None:
+    rows, features = train
+    sizes = np.array([row["context"]["size"] for row in rows])
+    np.testing.assert_allclose(features["size"], z_scores(sizes), atol=1e-5)
+
+
+def test_numbers_that_shall_not_be_scaled_stay_as_they_are(train) -> None:
+    rows, features = train
+    pulse = [number for row in rows for number in row["sequence"]["pulse"]]
+    assert features["pulse"].values[:, 0].numpy().tolist() == pulse
+
+
+def test_ids_stay_as_they_are(train) -> None:
+    rows, features = train
+    assert features["event"].to_list() == [row["sequence"]["event"] for row in rows]
+    assert features["shop"].numpy()[:, 0].tolist() == [row["context"]["shop"] for row in rows]
+
+
+def test_the_most_frequent_strings_are_kept_and_the_others_share_the_buckets(train) -> None:
+    rows, features = train
+    words = [word for row in rows for word in row["sequence"]["word-1.a"]]
+    ids = features["word-1.a"].values.numpy().tolist()
+    counts = Counter(words)
+    given: dict[str, int] = {}
+    for word, number in zip(words, ids, strict=True):
+        assert given.setdefault(word, number) == number
+    kept = [word for word, number in given.items() if number < 6]
+    assert sorted(given[word] for word in kept) == list(range(6))
+    assert {given[word] for word in set(given) - set(kept)} <= {6, 7}
+    assert min(counts[word] for word in kept) >= max(
+        counts[word] for word in set(given) - set(kept)
+    )
+    frequencies = [counts[word] for word in sorted(kept, key=given.__getitem__)]
+    assert frequencies == sorted(frequencies, reverse=True)
+
+
+def test_the_sizes_count_the_buckets_too(mixed: Prepared) -> None:
+    sizes = load_schema(mixed.path).vocabulary_sizes
+    assert sizes == {"word-1.a": 6 + 2, "event": 40, "colour": 3 + 1, "shop": 9}
+    assert set(sizes) == {
+        name
+        for name, feature in {**MIXED.sequence, **MIXED.context}.items()
+        if feature.kind != "numeric"
+    }
+
+
+def test_strings_of_every_form_get_an_id_below_the_size(
+    write_rows: WriteRows, tmp_path: Path
+) -> None:
+    odd = ["", " ", "a b", "two\nlines", "\r", "ü", "\u0000", "plain"]
+    rows = [
+        {"id": str(n), "label": str(n % 2), "sequence": {"odd": odd, "rare": [str(n)] * len(odd)}}
+        for n in range(40)
+    ]
+    features = FeaturesConfig(
+        {
+            "odd": VocabularyFeature(kind="token", oov_buckets=3),
+            "rare": VocabularyFeature(kind="token", min_frequency=1000),
+        }
+    )
+    examples = prepare(DataConfig(train=write_rows(rows)), features, tmp_path / "examples")
+    sizes = load_schema(examples.path).vocabulary_sizes
+    batch, _ = next(iter(read_batches(examples, "train", 8)))
+    for name, size in sizes.items():
+        ids = batch[name].values.numpy()
+        assert ids.min() >= 0
+        assert ids.max() < size
+    plain = [odd.index(text) for text in (" ", "a b", "ü", "plain")]
+    assert len({int(batch["odd"][0, place]) for place in plain}) == len(plain)

@@ -1,0 +1,111 @@
+"""A look at the data gives settings with which the pipeline runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from components.config import DataConfig, IdFeature, NumericFeature, VocabularyFeature
+from components.data.proposal import propose, propose_gate, propose_training
+from components.errors import DataError, NotFoundError
+from tests.components.conftest import VOWELS, WriteRows, mixed_lines, mixed_row
+
+
+def test_the_vowels_are_twelve_numbers_a_step_with_nothing_to_check() -> None:
+    data = DataConfig(train=str(VOWELS / "train.jsonl"), test=str(VOWELS / "test.jsonl"))
+    found = propose(data)
+    assert found.features.sequence == {"coefficients": NumericFeature(kind="numeric", width=12)}
+    assert found.features.context == {}
+    assert found.rows["train"] + found.rows["validation"] == 270
+    assert found.rows["test"] == 370
+    assert found.lengths == (7, 15, 29)
+    assert list(found.labels) == list("123456789")
+    assert (found.unusable, found.notes) == (0, ())
+
+
+def test_every_kind_of_feature_is_found(write_rows: WriteRows) -> None:
+    data = DataConfig(train=write_rows(mixed_lines()), bad_rows_allowed_fraction=0.05)
+    found = propose(data)
+    sequence, context = found.features.sequence, found.features.context
+    assert sequence["motion"] == NumericFeature(kind="numeric", width=3)
+    assert sequence["pulse"] == NumericFeature(kind="numeric")
+    assert sequence["word-1.a"] == VocabularyFeature(kind="token")
+    assert sequence["event"] == IdFeature(kind="id", size=40, embedding_dimension=8)
+    assert context["size"] == NumericFeature(kind="numeric", width=2)
+    assert context["colour"] == VocabularyFeature(kind="categorical")
+    assert context["shop"] == IdFeature(kind="id", size=9)
+    assert "not in the config" not in context
+    assert sum(found.rows.values()) == 120
+    assert found.unusable == 2
+    notes = "\n".join(found.notes)
+    assert "sequence.event holds whole numbers up to 39 and is taken as ids" in notes
+    assert "context.not in the config is left out: rename it" in notes
+    assert "2 rows cannot be used; the first is rows.jsonl:11: invalid JSON" in notes
+
+
+def test_more_rows_mean_fewer_passes_and_larger_batches() -> None:
+    few, many = propose_training(200), propose_training(200_000)
+    assert few.batch_size < many.batch_size
+    assert few.max_steps * few.batch_size / 200 > many.max_steps * many.batch_size / 200_000
+    for training in (few, many):
+        assert training.max_steps == 20 * training.evaluate_every_steps
+        assert training.evaluate_every_steps % training.log_every_steps == 0
+
+
+@pytest.mark.parametrize("rows", [1, 10, 999, 10_000, 10**7])
+def test_any_number_of_rows_gets_settings(rows: int) -> None:
+    assert propose_training(rows).max_steps >= 200
+
+
+def test_the_gate_asks_for_more_than_always_naming_the_commonest_label() -> None:
+    gate = propose_gate(Counter(common=90, rare=10), 50)
+    assert gate.bounds["accuracy"].min == 0.95
+    assert gate.min_examples == 40
+
+
+def test_a_file_of_something_else_is_named_with_an_example_of_a_row(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("id,label,x\na,b,1\n")
+    with pytest.raises(DataError, match=r"rows\.csv:1 is not a JSON object: id,label,x\nOne row"):
+        propose(DataConfig(train=str(tmp_path / "rows.csv")))
+
+
+def test_a_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="does not exist"):
+        propose(DataConfig(train=str(tmp_path / "rows.jsonl")))
+
+
+def test_rows_without_a_usable_sequence_are_refused_with_the_reasons(write_rows: WriteRows) -> None:
+    rows = [{"id": str(n), "label": "a", "sequence": {"x y": [1]}} for n in range(3)]
+    with pytest.raises(DataError, match=r"no sequence that can be used(.|\n)*x y is left out"):
+        propose(DataConfig(train=write_rows(rows)))
+
+
+def test_a_single_label_is_refused(write_rows: WriteRows) -> None:
+    rows = [{**mixed_row(number), "label": "same"} for number in range(5)]
+    with pytest.raises(DataError, match=r"two labels at least were expected in .*, found 'same'"):
+        propose(DataConfig(train=write_rows(rows)))
+
+
+def test_rows_without_labels_are_refused_with_the_first_of_them(write_rows: WriteRows) -> None:
+    rows = [{**mixed_row(number), "label": None} for number in range(5)]
+    with pytest.raises(DataError, match=r"found none\. .*rows\.jsonl:1: 'label' is missing"):
+        propose(DataConfig(train=write_rows(rows)))
+
+
+def test_a_note_is_one_line_whatever_the_names_are(write_rows: WriteRows) -> None:
+    rows = [{"id": str(n), "label": str(n % 2), "sequence": {"x": [1.5], "y\nz": [1]}}
+            for n in range(20)]  # fmt: skip
+    (note,) = propose(DataConfig(train=write_rows(rows))).notes
+    assert note.startswith("sequence.y z is left out")
+
+
+def test_a_name_in_the_sequence_and_in_the_context_is_left_out_of_one(
+    write_rows: WriteRows,
+) -> None:
+    rows = [{"id": str(n), "label": str(n % 2), "context": {"x": 1.5}, "sequence": {"x": [1.5]}}
+            for n in range(20)]  # fmt: skip
+    found = propose(DataConfig(train=write_rows(rows)))
+    assert found.features.context == {}
+    assert found.notes == ("context.x is left out: a sequence has this name; rename one of them.",)

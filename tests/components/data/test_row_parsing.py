@@ -1,0 +1,218 @@
+"""A line becomes a typed row, or a reason that says where it is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from components.config import FeaturesConfig, IdFeature, NumericFeature, VocabularyFeature
+from components.data.row_parsing import BadRow, Row, excerpt, parse_row
+from tests.components.conftest import MIXED, mixed_row
+
+PLAIN = FeaturesConfig({"x": NumericFeature(kind="numeric")})
+WIDE = FeaturesConfig({"x": NumericFeature(kind="numeric", width=2)})
+TOKENS = FeaturesConfig({"x": VocabularyFeature(kind="token")})
+IDS = FeaturesConfig({"x": IdFeature(kind="id", size=5)})
+
+FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+def line(**changes: Any) -> bytes:
+    row = {"id": "a", "label": "b", "sequence": {"x": [1]}}
+    row.update(changes)
+    return json.dumps({key: value for key, value in row.items() if value is not ...}).encode()
+
+
+def steps(*values: Any) -> bytes:
+    return line(sequence={"x": list(values)})
+
+
+def good(text: bytes, features: FeaturesConfig = PLAIN, **options: Any) -> Row:
+    row = parse_row(text, features, **options)
+    assert isinstance(row, Row), row
+    return row
+
+
+def bad(text: bytes, features: FeaturesConfig = PLAIN) -> BadRow:
+    row = parse_row(text, features)
+    assert isinstance(row, BadRow), row
+    return row
+
+
+@given(st.integers())
+def test_every_kind_of_feature_keeps_its_values(number: int) -> None:
+    source = mixed_row(number)
+    row = good(json.dumps(source).encode(), MIXED)
+    sequence, context = source["sequence"], source["context"]
+    assert (row.id, row.label) == (source["id"], source["label"])
+    assert row.steps == len(sequence["pulse"])
+    np.testing.assert_array_equal(row.values["motion"], np.float32(sequence["motion"]))
+    np.testing.assert_array_equal(row.values["pulse"][:, 0], np.float32(sequence["pulse"]))
+    np.testing.assert_array_equal(row.values["event"], sequence["event"])
+    assert row.values["word-1.a"] == [word.encode() for word in sequence["word-1.a"]]
+    np.testing.assert_array_equal(row.values["size"], np.float32(context["size"]))
+    np.testing.assert_array_equal(row.values["age"], np.float32([context["age"]]))
+    np.testing.assert_array_equal(row.values["shop"], [context["shop"]])
+    assert row.values["colour"] == [context["colour"].encode()]
+    assert set(row.values) == {*MIXED.sequence, *MIXED.context}
+
+
+@given(arrays.arrays(np.float32, st.tuples(st.integers(1, 5), st.just(2)), elements=FLOATS))
+def test_numbers_arrive_as_the_float32_that_was_written(values: np.ndarray) -> None:
+    row = good(steps(*values.tolist()), WIDE)
+    np.testing.assert_array_equal(row.values["x"], values)
+
+
+@given(st.binary(max_size=60))
+def test_no_line_whatsoever_raises(text: bytes) -> None:
+    assert isinstance(parse_row(text, PLAIN), (Row, BadRow))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=8,
+)
+
+
+@given(JSON, st.sampled_from([PLAIN, WIDE, TOKENS, IDS]))
+def test_no_value_whatsoever_raises_and_what_is_taken_is_finite(
+    value: Any, features: FeaturesConfig
+) -> None:
+    row = parse_row(line(sequence={"x": value}), features)
+    if isinstance(row, Row) and features in (PLAIN, WIDE):
+        assert np.isfinite(row.values["x"]).all()
+
+
+def test_whole_numbers_are_taken_for_the_id_and_the_label() -> None:
+    row = good(line(id=17, label=-3))
+    assert (row.id, row.label) == ("17", "-3")
+
+
+def test_a_row_without_a_label_is_bad_for_training_and_good_for_prediction() -> None:
+    for missing in (line(label=None), line(label=...), line(label="")):
+        assert bad(missing) == BadRow("'label' is missing", "'label' is missing", "label")
+        assert good(missing, needs_label=False).label is None
+
+
+def test_a_feature_that_the_config_does_not_name_is_ignored() -> None:
+    row = good(line(sequence={"x": [1], "y": [1, 2, 3]}, context={"z": {}}, more=1))
+    assert list(row.values) == ["x"]
+
+
+def test_numbers_of_width_one_may_stand_in_lists_of_their_own() -> None:
+    np.testing.assert_array_equal(good(steps([1], [2])).values["x"], [[1], [2]])
+
+
+def test_a_context_number_may_stand_alone_or_in_a_list() -> None:
+    features = FeaturesConfig(PLAIN.sequence, {"c": NumericFeature(kind="numeric")})
+    for value in (4, [4]):
+        np.testing.assert_array_equal(good(line(context={"c": value}), features).values["c"], [4])
+
+
+def test_whole_numbers_beyond_64_bits_are_numbers_but_no_ids() -> None:
+    assert good(steps(2**70)).values["x"][0, 0] == np.float32(2.0**70)
+    assert "not a whole number" in bad(steps(2**70), IDS).reason
+    assert "out of its range" in bad(steps(2**63), IDS).reason
+
+
+@pytest.mark.parametrize(
+    ("text", "features", "reason"),
+    [
+        (b'{"id": "a",', PLAIN, "invalid JSON: .* at column 12"),
+        (b'{"id": "\xff"}', PLAIN, "invalid UTF-8"),
+        (b'{"id": "a", "sequence": {"x": [NaN]}}', PLAIN, "NaN or Infinity, which JSON does not"),
+        (b'{"id": "a", "sequence": {"x": [-Infinity]}}', PLAIN, "NaN or Infinity"),
+        (b'{"id": "a", "sequence": {"x": [1e999]}}', PLAIN, "invalid JSON: number is infinity"),
+        (b'{"id": "\\ud800"}', PLAIN, "invalid JSON"),
+        (b"[" * 100_000, PLAIN, "invalid JSON"),
+        (b"[1, 2]", PLAIN, "not a JSON object: it is a list"),
+        (line(id=None), PLAIN, "'id' is missing"),
+        (line(id=True), PLAIN, "'id' is not a string: it is a boolean"),
+        (line(label=1.5), PLAIN, "'label' is neither .*: it is a number"),
+        (line(label=False), PLAIN, "'label' is neither .*: it is a boolean"),
+        (line(sequence=...), PLAIN, "'sequence' is not an object: it is null"),
+        (line(sequence=[1]), PLAIN, "'sequence' is not an object: it is a list"),
+        (line(context=[1]), PLAIN, "'context' is not an object: it is a list"),
+        (line(sequence={"y": [1]}), PLAIN, "x is missing"),
+        (line(sequence={"x": None}), PLAIN, "x is missing"),
+        (line(sequence={"x": 4}), PLAIN, "x is not a list: it is a whole number"),
+        (steps(), PLAIN, "x is empty"),
+        (steps(1, "2"), PLAIN, "not a number: a string at step 1"),
+        (steps(1, True), PLAIN, "not a number: a boolean at step 1"),
+        (steps(1, None), PLAIN, "not a number: null at step 1"),
+        (steps(1, [2]), PLAIN, "a step that is not a list: step 0 is a whole number"),
+        (steps([1, 2], [3]), WIDE, "wrong width: 1 instead of 2 at step 1"),
+        (steps([1], [2, 3], [4, 5, 6]), WIDE, "wrong width: 1 instead of 2 at step 0"),
+        (steps([1, 2], [3], [4, 5, 6]), WIDE, "wrong width: 1 instead of 2 at step 1"),
+        (steps([1, 2], [3, None]), WIDE, "not a number: null at step 1"),
+        (steps([1, 2], [3, [4]]), WIDE, "not a number: a list at step 1"),
+        (steps(1, 2), WIDE, "a step that is not a list: step 0"),
+        (steps([1, 2], [3, 1e39]), WIDE, "float32 cannot hold: at step 1"),
+        (steps("a", 1), TOKENS, "not a string: a whole number at step 1"),
+        (steps("a", None), TOKENS, "not a string: null at step 1"),
+        (steps(0, 5), IDS, r"out of its range: 5 at step 1, which is not in \[0, 5\)"),
+        (steps(-1), IDS, "out of its range: -1 at step 0"),
+        (steps(0, 1.0), IDS, "not a whole number: a number at step 1"),
+        (steps(True), IDS, "not a whole number: a boolean at step 0"),
+    ],
+)
+def test_an_unusable_line_says_what_is_wrong_and_where(
+    text: bytes, features: FeaturesConfig, reason: str
+) -> None:
+
+    assert re.search(reason, bad(text, features).reason)
+
+
+@pytest.mark.parametrize(
+    ("value", "feature", "reason"),
+    [
+        ([1, 2], NumericFeature(kind="numeric"), "wrong width: 2 instead of 1"),
+        (1, NumericFeature(kind="numeric", width=2), "wrong width: 1 instead of 2"),
+        ("1", NumericFeature(kind="numeric"), "not a number: a string"),
+        ([[1], [2]], NumericFeature(kind="numeric", width=2), "not a number: a list"),
+        (["a"], VocabularyFeature(kind="categorical"), "c is a list"),
+        (1, VocabularyFeature(kind="categorical"), "not a string: a whole number"),
+        (9, IdFeature(kind="id", size=9), "out of its range: 9"),
+        (None, IdFeature(kind="id", size=9), "c is missing"),
+    ],
+)
+def test_an_unusable_context_value_says_what_is_wrong(
+    value: Any, feature: Any, reason: str
+) -> None:
+    features = FeaturesConfig(PLAIN.sequence, {"c": feature})
+    assert reason in bad(line(context={"c": value}), features).reason
+
+
+def test_sequences_of_different_lengths_are_named() -> None:
+    features = FeaturesConfig({"x": PLAIN.sequence["x"], "y": TOKENS.sequence["x"]})
+    row = bad(line(sequence={"x": [1, 2], "y": ["a"]}), features)
+    assert row.reason == "the sequences have different lengths: x has 2 steps, y has 1 steps"
+
+
+def test_rows_with_one_fault_share_the_problem_but_not_the_reason() -> None:
+    first, second = bad(steps([1]), WIDE), bad(steps([1, 2], [1, 2, 3]), WIDE)
+    assert first.problem == second.problem
+    assert first.reason != second.reason
+
+
+def test_a_missing_feature_is_named_for_the_count_of_missing_values() -> None:
+    assert bad(line(sequence={"x": None})).missing == "x"
+    assert bad(steps()).missing is None
+
+
+@given(st.text())
+def test_an_excerpt_is_short(text: str) -> None:
+    assert len(excerpt(text.encode())) <= 120
+
+
+def test_an_excerpt_of_a_long_line_shows_that_it_was_cut() -> None:
+    assert excerpt(b"ab" * 100) == "ab" * 59 + "a…"
+    assert excerpt(b" short\xff \r") == "short\ufffd"

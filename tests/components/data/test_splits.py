@@ -1,0 +1,74 @@
+"""The id of a row decides its split, always in the same way."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.config import DataConfig
+from components.data.splits import Bands, bands_of, hash_of_id, position, shard_of, split_of
+
+IDS = st.text(min_size=1)
+BANDS = Bands(test=0.2, validation=0.15)
+KNOWN_SPLITS = ["validation", "test", "validation", "train", "test", "train", "train", "validation"]
+KNOWN_SHARDS = [3, 0, 0, 1, 0, 3, 0, 3]
+
+
+@given(IDS)
+def test_a_position_lies_in_the_half_open_unit_interval(row_id: str) -> None:
+    assert 0.0 <= position(row_id) < 1.0
+
+
+def test_the_largest_hash_is_still_below_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.data.splits.hash_of_id", lambda row_id: b"\xff" * 32)
+    assert position("any") < 1.0
+
+
+@given(st.lists(IDS, unique=True, max_size=20), st.randoms())
+def test_a_row_keeps_its_split_when_rows_are_added_or_reordered(ids: list[str], random) -> None:
+    before = {row_id: split_of(row_id, BANDS) for row_id in ids}
+    more = [*ids, *(f"new {row_id}" for row_id in ids)]
+    random.shuffle(more)
+    after = {row_id: split_of(row_id, BANDS) for row_id in more}
+    assert before == {row_id: after[row_id] for row_id in ids}
+
+
+def test_the_splits_of_known_ids_never_change() -> None:
+    # Written down once: a change here would move rows of every user between splits.
+    assert [split_of(f"row-{number}", BANDS) for number in range(8)] == KNOWN_SPLITS
+    assert [shard_of(f"row-{number}", 4) for number in range(8)] == KNOWN_SHARDS
+
+
+def test_the_shares_of_many_ids_are_those_that_were_asked_for() -> None:
+    splits = [split_of(str(number), BANDS) for number in range(20_000)]
+    assert splits.count("test") / 20_000 == pytest.approx(0.2, abs=0.015)
+    assert splits.count("validation") / 20_000 == pytest.approx(0.15, abs=0.015)
+
+
+@given(IDS)
+def test_a_smaller_share_only_takes_from_the_split(row_id: str) -> None:
+    if split_of(row_id, Bands(test=0.1, validation=0.0)) == "test":
+        assert split_of(row_id, Bands(test=0.2, validation=0.0)) == "test"
+
+
+@given(IDS, st.integers(1, 100))
+def test_a_shard_is_one_of_those_there_are(row_id: str, shards: int) -> None:
+    assert 0 <= shard_of(row_id, shards) < shards
+
+
+def test_a_shard_does_not_depend_on_the_bits_that_choose_the_split() -> None:
+    of_test = [str(number) for number in range(2_000) if position(str(number)) < 0.2]
+    shares = [sum(shard_of(row_id, 2) == shard for row_id in of_test) for shard in (0, 1)]
+    assert min(shares) / len(of_test) > 0.4
+
+
+def test_a_split_with_a_file_of_its_own_takes_no_share_of_the_training_file() -> None:
+    both = DataConfig(train="a", validation="b", test="c")
+    assert bands_of(both) == Bands(test=0.0, validation=0.0)
+    only_test = DataConfig(train="a", test="c", validation_fraction=0.3)
+    assert bands_of(only_test) == Bands(test=0.0, validation=0.3)
+
+
+def test_the_hash_of_an_id_is_sha256_of_its_utf8() -> None:
+    assert hash_of_id("ü").hex().startswith("607474ca475a9724")

@@ -1,0 +1,153 @@
+"""Rows that no model can be trained on stop the run before anything is learned from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.config import DataConfig, FeaturesConfig, NumericFeature, PreprocessingConfig
+from components.data.jsonl import chunks
+from components.data.sources import read_rows
+from components.data.splits import bands_of
+from components.data.survey import Survey, check_survey, survey_rows
+from components.errors import BadRowBudgetError, DataError
+from tests.components.conftest import JsonRow, WriteRows
+
+FEATURES = FeaturesConfig({"x": NumericFeature(kind="numeric")})
+
+
+def row(number: int, **changes: Any) -> JsonRow:
+    row = {"id": f"row-{number}", "label": "ab"[number % 2], "sequence": {"x": [number]}}
+    return row | changes
+
+
+def rows(count: int, prefix: str = "row") -> list[JsonRow]:
+    return [row(number, id=f"{prefix}-{number}") for number in range(count)]
+
+
+Check = Callable[[DataConfig], Survey]
+
+
+@pytest.fixture
+def check(tmp_path: Path) -> Check:
+    """Surveys the rows for real, in two chunks at least, and checks what was found."""
+
+    def run(data: DataConfig) -> Survey:
+        parts = [part for file in read_rows(data).files for part in chunks(file, chunk_bytes=700)]
+        survey = survey_rows(parts, FEATURES, bands_of(data), PreprocessingConfig(), tmp_path)
+        check_survey(survey, data, FEATURES, tmp_path / "letters.jsonl")
+        return survey
+
+    return run
+
+
+def test_usable_rows_pass_and_are_counted(check: Check, write_rows: WriteRows) -> None:
+    profile = check(DataConfig(train=write_rows(rows(60)))).profile
+    assert (profile.usable, profile.unusable) == (60, 0)
+
+
+def test_the_budget_names_the_reasons_with_their_first_rows(
+    check: Check, write_rows: WriteRows, tmp_path: Path
+) -> None:
+    lines: list[JsonRow | str] = [*rows(90)]
+    lines[4:4] = [row(200 + n, sequence={"x": []}) for n in range(3)]
+    lines[30:30] = [row(300 + n, label=None) for n in range(2)]
+    lines[50:50] = ['{"id": NaN}', "{", row(400, id=None)]
+    with pytest.raises(BadRowBudgetError) as error:
+        check(DataConfig(train=write_rows(lines), bad_rows_allowed_fraction=0.05))
+    assert str(error.value) == (
+        "8 of 98 rows unusable, 5 % allowed; the three most common reasons: "
+        "x is empty (3, first at rows.jsonl:5), 'label' is missing (2, first at rows.jsonl:31), "
+        f"'id' is missing (1, first at rows.jsonl:53); see {tmp_path / 'letters.jsonl'}"
+    )
+
+
+def test_the_dead_letters_of_a_refused_run_are_left_in_the_order_of_the_lines(
+    check: Check, write_rows: WriteRows, tmp_path: Path
+) -> None:
+    path = write_rows([*rows(20), "{", *rows(20, "more"), row(50, sequence={})])
+    with pytest.raises(BadRowBudgetError):
+        check(DataConfig(train=path, bad_rows_allowed_fraction=0.0))
+    letters = [json.loads(line) for line in (tmp_path / "letters.jsonl").read_text().splitlines()]
+    assert [(letter["source"], letter["line"]) for letter in letters] == [(path, 21), (path, 42)]
+    assert letters[0]["reason"].startswith("invalid JSON")
+    assert letters[0]["excerpt"] == "{"
+    assert letters[1]["reason"] == "x is missing"
+
+
+def test_a_budget_that_is_just_kept_passes(check: Check, write_rows: WriteRows) -> None:
+    survey = check(DataConfig(train=write_rows([*rows(99), "{"]), bad_rows_allowed_fraction=0.01))
+    assert [letter.line for letter in survey.dead_letters] == [100]
+
+
+def test_ids_that_occur_twice_are_named_with_their_lines(
+    check: Check, write_rows: WriteRows
+) -> None:
+    path = write_rows([*rows(60), row(3), row(7), row(7)])
+    with pytest.raises(DataError) as error:
+        check(DataConfig(train=path))
+    assert "2 occur more often: 'row-3' at rows.jsonl:4, rows.jsonl:61; 'row-7' at " in str(
+        error.value
+    )
+
+
+def test_an_id_in_two_splits_is_told_apart(check: Check, write_rows: WriteRows) -> None:
+    train = write_rows(rows(40), "train.jsonl")
+    test = write_rows([*rows(10, "test"), row(5)], "test.jsonl")
+    with pytest.raises(DataError, match=r"1 of them in two splits: 'row-5' at test\.jsonl:11, "):
+        check(DataConfig(train=train, test=test))
+
+
+def test_a_label_that_only_the_test_split_has_is_named(check: Check, write_rows: WriteRows) -> None:
+    train = write_rows(rows(40), "train.jsonl")
+    test = write_rows([row(90, label="c"), row(91, label="c"), row(92)], "test.jsonl")
+    with pytest.raises(DataError, match=r"test split has labels .* not have: 'c' \(2\)"):
+        check(DataConfig(train=train, test=test))
+
+
+def test_a_single_class_is_refused(check: Check, write_rows: WriteRows) -> None:
+    with pytest.raises(DataError, match="have the label 'a': a classifier needs two"):
+        check(DataConfig(train=write_rows([row(2 * number) for number in range(60)])))
+
+
+def test_an_empty_split_says_what_to_do(check: Check, write_rows: WriteRows) -> None:
+    with pytest.raises(DataError, match=r"validation split is empty, of 4 usable rows: give more"):
+        check(DataConfig(train=write_rows(rows(3)), test=write_rows([row(7)], "test.jsonl"),
+                         validation_fraction=0.001))  # fmt: skip
+
+
+def test_a_file_without_a_usable_row_is_named(check: Check, write_rows: WriteRows) -> None:
+    data = DataConfig(train=write_rows(rows(30)), test=write_rows(["{"], "test.jsonl"),
+                      bad_rows_allowed_fraction=0.5)  # fmt: skip
+    with pytest.raises(DataError, match=r"data\.test \(.*test\.jsonl\) holds no usable row"):
+        check(data)
+
+
+def test_a_file_of_blank_lines_holds_no_rows(check: Check, write_rows: WriteRows) -> None:
+    with pytest.raises(DataError, match="holds no rows"):
+        check(DataConfig(train=write_rows(["", "  ", ""])))
+
+
+def test_numbers_whose_squares_overflow_are_refused(check: Check, write_rows: WriteRows) -> None:
+    path = write_rows([*rows(60), row(2, id="large", sequence={"x": [1, -3e30]})])
+    with pytest.raises(DataError, match=r"x holds numbers as large as 3e\+30"):
+        check(
+            DataConfig(
+                train=path,
+                validation_fraction=0.01,
+                test_fraction=0.01,
+                validation=write_rows([row(80)], "v"),
+                test=write_rows([row(81)], "t"),
+            )
+        )
+
+
+def test_the_worker_leaves_nothing_behind(
+    check: Check, write_rows: WriteRows, tmp_path: Path
+) -> None:
+    check(DataConfig(train=write_rows(rows(60))))
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]

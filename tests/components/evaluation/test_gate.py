@@ -1,0 +1,286 @@
+"""The gate: bounds, floors, the champion, and the sentences it gives."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from components.artifacts.values import ChampionMetrics, ClassMetrics, Decision, Interval, Metrics
+from components.config import Bound, ChampionRule, GateConfig, PerClassFloor
+from components.evaluation.gate import decide, decision_from_json, decision_to_json, mcnemar_worse
+
+UNIT = st.floats(0, 1)
+COUNT = st.integers(0, 300)
+
+
+def interval(value: float) -> Interval:
+    return Interval(value, value - 0.01, value + 0.01)
+
+
+def class_metrics(label: str, recall: float, precision: float = 0.9) -> ClassMetrics:
+    return ClassMetrics(label, interval(precision), interval(recall), support=40)
+
+
+METRICS = Metrics(
+    accuracy=interval(0.95),
+    average_loss=interval(0.2),
+    macro_f1=interval(0.94),
+    ece=interval(0.03),
+    per_class=(class_metrics("a", 0.97), class_metrics("b", 0.9), class_metrics("c", 0.8)),
+    labels=("a", "b", "c"),
+    confusion=((39, 1, 0), (2, 36, 2), (4, 4, 32)),
+    examples=120,
+    predictions_path="predictions.parquet",
+    digest="d",
+)
+
+
+def against(
+    only_candidate: int, only_champion: int, *, same_model: bool = False
+) -> ChampionMetrics:
+    return ChampionMetrics(3, METRICS, 80, only_candidate, only_champion, 4, same_model)
+
+
+def rule_of(decision: Decision, name: str) -> tuple[bool, str]:
+    rule = next(rule for rule in decision.rules if rule.rule == name)
+    return rule.passed, rule.reason
+
+
+def test_a_good_model_without_a_champion_is_promoted_and_says_so() -> None:
+    decision = decide(METRICS, None, GateConfig())
+    assert decision.promoted
+    assert decision.champion_version is None
+    assert decision.reason == "Promoted: all 5 rules passed; no champion yet."
+
+
+def test_a_refusal_names_the_value_the_bound_and_the_interval() -> None:
+    decision = decide(METRICS, None, GateConfig(bounds={"accuracy": Bound(min=0.99)}))
+    assert not decision.promoted
+    assert decision.reason == (
+        "Refused: 1 of 5 rules failed: accuracy 0.95 is below the minimum 0.99 "
+        "(95 % interval 0.94 to 0.96)."
+    )
+
+
+def test_a_bound_inside_the_interval_is_said_to_be_near() -> None:
+    decision = decide(METRICS, None, GateConfig(bounds={"average_loss": Bound(max=0.195)}))
+    assert "so the shortfall may be chance" in decision.reason
+
+
+def test_every_rule_is_listed_also_those_that_passed() -> None:
+    gate = GateConfig(
+        bounds={"accuracy": Bound(min=0.9), "ece": Bound(min=0.0, max=0.1)},
+        per_class=PerClassFloor(min_recall=0.5, min_precision=0.5, min_support=10),
+    )
+    names = [rule.rule for rule in decide(METRICS, against(1, 1), gate).rules]
+    assert names == [
+        "finite_metrics",
+        "min_examples",
+        "accuracy.min",
+        "ece.min",
+        "ece.max",
+        "per_class.min_support",
+        "per_class.min_recall",
+        "per_class.min_precision",
+        "champion",
+    ]
+
+
+def test_a_value_on_the_bound_passes() -> None:
+    gate = GateConfig(bounds={"accuracy": Bound(min=0.95, max=0.95)}, min_examples=120)
+    assert decide(METRICS, None, gate).promoted
+
+
+def test_numbers_that_differ_never_look_equal_in_a_reason() -> None:
+    metrics = dataclasses.replace(METRICS, accuracy=interval(0.9499999))
+    decision = decide(metrics, None, GateConfig(bounds={"accuracy": Bound(min=0.95)}))
+    assert "accuracy 0.9499999 is below the minimum 0.95 " in decision.reason
+
+
+def test_too_few_examples_are_refused() -> None:
+    decision = decide(METRICS, None, GateConfig(min_examples=1000))
+    assert rule_of(decision, "min_examples") == (
+        False,
+        "120 test examples are fewer than the 1,000 required",
+    )
+
+
+def test_a_floor_for_every_class_names_the_worst_first() -> None:
+    floor = PerClassFloor(min_recall=0.95)
+    passed, reason = rule_of(
+        decide(METRICS, None, GateConfig(per_class=floor)), "per_class.min_recall"
+    )
+    assert not passed
+    assert reason == 'recall below 0.95 in 2 of 3 classes: "c" (0.8), "b" (0.9)'
+
+
+def test_a_long_list_of_classes_is_cut() -> None:
+    classes = tuple(class_metrics(str(i), 0.1 + i / 100) for i in range(9))
+    metrics = dataclasses.replace(METRICS, per_class=classes)
+    gate = GateConfig(per_class=PerClassFloor(min_recall=0.5))
+    assert rule_of(decide(metrics, None, gate), "per_class.min_recall")[1].endswith(
+        '"0" (0.1), "1" (0.11), "2" (0.12) and 6 more'
+    )
+
+
+def test_a_model_without_classes_passes_no_floor() -> None:
+    metrics = dataclasses.replace(METRICS, per_class=())
+    assert not decide(metrics, None, GateConfig()).promoted
+
+
+@pytest.mark.parametrize("name", ["accuracy", "average_loss", "macro_f1", "ece"])
+def test_a_metric_that_is_not_a_number_is_refused_even_without_a_bound(name: str) -> None:
+    metrics = dataclasses.replace(METRICS, **{name: interval(math.nan)})  # type: ignore[arg-type]
+    decision = decide(metrics, None, GateConfig(bounds={}))
+    assert not decision.promoted
+    assert "not a number" in decision.reason
+
+
+def test_nan_fails_bounds_of_both_sides_and_floors_and_is_stored_as_null() -> None:
+    nan = dataclasses.replace(
+        METRICS,
+        accuracy=interval(math.nan),
+        per_class=(class_metrics("a", math.nan), class_metrics("b", 0.9)),
+    )
+    gate = GateConfig(
+        bounds={"accuracy": Bound(min=0.0, max=1.0)}, per_class=PerClassFloor(min_recall=0.1)
+    )
+    decision = decide(nan, None, gate)
+    failed = {rule.rule: rule.value for rule in decision.rules if not rule.passed}
+    assert failed == {
+        "finite_metrics": None,
+        "accuracy.min": None,
+        "accuracy.max": None,
+        "per_class.min_recall": None,
+    }
+    assert decision_from_json(decision_to_json(decision)) == decision
+
+
+def test_the_champion_itself_is_not_compared() -> None:
+    gate = GateConfig(champion=ChampionRule(promote_if="significantly_better"))
+    decision = decide(METRICS, against(0, 0, same_model=True), gate)
+    assert decision.promoted
+    assert decision.champion_version == 3
+    assert "the candidate is the champion (version 3): nothing to compare" in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("promote_if", "ours", "theirs", "promoted", "verdict"),
+    [
+        ("not_significantly_worse", 5, 8, True, "not significantly worse than"),
+        ("not_significantly_worse", 0, 4, True, "not significantly worse than"),
+        ("not_significantly_worse", 0, 5, False, "significantly worse than"),
+        ("not_significantly_worse", 0, 0, True, "not significantly worse than"),
+        ("significantly_better", 4, 0, False, "not significantly better than"),
+        ("significantly_better", 5, 0, True, "significantly better than"),
+        ("significantly_better", 0, 0, False, "not significantly better than"),
+        ("always", 0, 50, True, "not compared with"),
+    ],
+)
+def test_the_champion_rule_follows_the_test(
+    promote_if: str, ours: int, theirs: int, promoted: bool, verdict: str
+) -> None:
+    gate = GateConfig(champion=ChampionRule(promote_if=promote_if))  # type: ignore[arg-type]
+    decision = decide(METRICS, against(ours, theirs), gate)
+    passed, reason = rule_of(decision, "champion")
+    assert (passed, decision.promoted) == (promoted, promoted)
+    assert reason.startswith(f"{verdict} champion version 3")
+
+
+def test_the_champion_sentence_gives_counts_and_p() -> None:
+    assert rule_of(decide(METRICS, against(1, 6), GateConfig()), "champion")[1] == (
+        "not significantly worse than champion version 3: where exactly one of them is right, "
+        "it is the candidate once and the champion 6 times (exact McNemar test, p = 0.0625)"
+    )
+
+
+@given(COUNT, COUNT)
+def test_mcnemar_agrees_with_scipy(ours: int, theirs: int) -> None:
+    if ours + theirs:
+        expected = stats.binomtest(ours, ours + theirs, 0.5, alternative="less").pvalue
+        assert mcnemar_worse(ours, theirs) == pytest.approx(expected, rel=1e-9)
+    else:
+        assert mcnemar_worse(0, 0) == 1
+
+
+@given(COUNT, COUNT)
+def test_mcnemar_is_symmetric(ours: int, theirs: int) -> None:
+    """Both tails together count the observed outcome twice."""
+    trials = ours + theirs
+    observed = math.comb(trials, ours) / 2**trials
+    both = mcnemar_worse(ours, theirs) + mcnemar_worse(theirs, ours)
+    assert both == pytest.approx(1 + observed, rel=1e-9)
+
+
+@given(st.floats(-1, 2), UNIT, UNIT, COUNT, COUNT, st.data())
+def test_tightening_never_turns_a_refusal_into_a_promotion(
+    seen: float, limit: float, recall: float, ours: int, theirs: int, data: st.DataObject
+) -> None:
+    metrics = dataclasses.replace(
+        METRICS,
+        accuracy=interval(seen),
+        ece=interval(seen),
+        per_class=(class_metrics("a", recall),),
+    )
+    floor, alpha, least = data.draw(UNIT), data.draw(st.floats(0.01, 0.5)), data.draw(COUNT)
+    loose = _gate(limit, 1 - limit, floor, alpha, least + 1)
+    tight = _gate(
+        data.draw(st.floats(limit, 2)),
+        data.draw(st.floats(-1, 1 - limit)),
+        data.draw(st.floats(floor, 1)),
+        data.draw(st.floats(alpha, 0.9)),
+        least + 1 + data.draw(COUNT),
+    )
+    champion = against(ours, theirs)
+    if decide(metrics, champion, tight).promoted:
+        assert decide(metrics, champion, loose).promoted
+
+
+def _gate(least: float, most: float, recall: float, alpha: float, examples: int) -> GateConfig:
+    return GateConfig(
+        bounds={"accuracy": Bound(min=least), "ece": Bound(max=most)},
+        min_examples=examples,
+        per_class=PerClassFloor(min_recall=recall),
+        champion=ChampionRule(alpha=alpha),
+    )
+
+
+@given(UNIT, UNIT, COUNT, COUNT, st.permutations(METRICS.per_class))
+def test_a_decision_promotes_exactly_if_all_rules_pass_in_any_order_of_the_classes(
+    seen: float, limit: float, ours: int, theirs: int, classes: list[ClassMetrics]
+) -> None:
+    gate = GateConfig(
+        bounds={"accuracy": Bound(min=limit)}, per_class=PerClassFloor(min_recall=limit)
+    )
+    metrics = dataclasses.replace(METRICS, accuracy=interval(seen))
+    decision = decide(metrics, against(ours, theirs), gate)
+    assert decision.promoted == all(rule.passed for rule in decision.rules)
+    assert decision.reason.startswith("Promoted" if decision.promoted else "Refused")
+    assert all(rule.reason and rule.bound for rule in decision.rules)
+    shuffled = dataclasses.replace(metrics, per_class=tuple(classes))
+    assert decide(shuffled, against(ours, theirs), gate) == decision
+
+
+def test_the_gate_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, components.evaluation.gate; "
+        "print(sorted({'tensorflow', 'mlflow', 'numpy', 'scipy', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_model_that_a_person_rolled_back_is_refused_however_good_it_is() -> None:
+    candidate = dataclasses.replace(against(50, 0), rolled_back=True)
+    decision = decide(METRICS, candidate, GateConfig(min_examples=1))
+    assert not decision.promoted
+    assert "rolled back by a person" in decision.reason
+    always = GateConfig(min_examples=1, champion=ChampionRule(promote_if="always"))
+    assert not decide(METRICS, candidate, always).promoted

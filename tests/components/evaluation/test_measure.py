@@ -1,0 +1,129 @@
+"""Models on the test split: row by row, in the order of the examples."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.artifacts.predictions import PredictionTable, read_predictions
+from components.artifacts.schema import load_schema
+from components.artifacts.storage import is_complete
+from components.artifacts.values import Champion, Metrics, Model
+from components.errors import NotFoundError
+from components.evaluation.measure import measure_champion, measure_model
+from components.runtime.libraries import quiet_libraries
+from components.training.datasets import read_batches, read_ids
+from components.training.estimator import load_estimator
+from tests.components.conftest import Prepared
+
+
+@pytest.fixture(scope="module")
+def metrics(
+    small_model: Model, mixed: Prepared, tmp_path_factory: pytest.TempPathFactory
+) -> Metrics:
+    directory = tmp_path_factory.mktemp("measured") / "metrics"
+    return measure_model(small_model, mixed.examples, directory=directory)
+
+
+@pytest.fixture(scope="module")
+def table(metrics: Metrics) -> PredictionTable:
+    return read_predictions(Path(metrics.predictions_path))
+
+
+def test_every_test_row_is_scored_once_and_keeps_its_label(
+    table: PredictionTable, metrics: Metrics, mixed: Prepared
+) -> None:
+    by_id = {row["id"]: row["label"] for row in mixed.rows}
+    assert list(table.ids) == read_ids(mixed.examples, "test")
+    assert 0 < len(table) == metrics.examples < len(by_id)
+    assert list(table.labels) == [by_id[row_id] for row_id in table.ids]
+    assert table.classes == metrics.labels == load_schema(mixed.path).labels
+    assert is_complete(Path(metrics.predictions_path).parent)
+
+
+def test_the_numbers_are_those_of_the_estimators_own_evaluation(
+    metrics: Metrics, small_model: Model, mixed: Prepared
+) -> None:
+    found = load_estimator(small_model).evaluate(
+        lambda: read_batches(mixed.examples, "test", 7), checkpoint_path=small_model.checkpoint
+    )
+    assert metrics.accuracy.value == pytest.approx(found["accuracy"])
+    assert metrics.average_loss.value == pytest.approx(found["average_loss"], abs=1e-5)
+
+
+def test_the_probabilities_are_of_the_best_checkpoint_and_not_of_the_last(
+    small_model: Model, mixed: Prepared, table: PredictionTable, tmp_path: Path
+) -> None:
+    checkpoints = Path(small_model.path) / "checkpoints"
+    other_step = 3 if small_model.step == 6 else 6
+    other = dataclasses.replace(
+        small_model, checkpoint=str(checkpoints / f"model.ckpt-{other_step}"), step=other_step
+    )
+    measured = measure_model(other, mixed.examples, directory=tmp_path / "metrics")
+    answers = read_predictions(Path(measured.predictions_path))
+    assert not np.allclose(answers.probabilities, table.probabilities)
+
+
+def test_measuring_again_gives_the_same_digest(
+    metrics: Metrics, small_model: Model, mixed: Prepared, tmp_path: Path
+) -> None:
+    again = measure_model(small_model, mixed.examples, directory=tmp_path / "metrics")
+    assert again.digest == metrics.digest
+
+
+def test_a_model_that_is_gone_leaves_no_metrics(mixed: Prepared, tmp_path: Path) -> None:
+    gone = Model(str(tmp_path / "gone"), "", 0, "d")
+    with pytest.raises(NotFoundError, match="train it again"):
+        measure_model(gone, mixed.examples, directory=tmp_path / "metrics")
+    assert not (tmp_path / "metrics").exists()
+
+
+class Constant(tf.Module):  # type: ignore[misc]
+    """A champion that always names the last label that it knows; it never saw ``no``."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])  # type: ignore[untyped-decorator]
+    def answer(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        row = tf.constant([[0.25, 0.75]])
+        return {"probabilities": tf.repeat(row, tf.size(examples), axis=0)}
+
+    @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
+    def labels(self) -> tf.Tensor:
+        return tf.constant(["yes", "übrig"])
+
+
+@pytest.fixture(scope="module")
+def champion(tmp_path_factory: pytest.TempPathFactory) -> Champion:
+    model, path = Constant(), tmp_path_factory.mktemp("champion") / "saved_model"
+    with quiet_libraries():
+        tf.saved_model.save(model, str(path), signatures={"serving_default": model.answer})
+    return Champion("demo", 4, str(path), "another")
+
+
+def test_the_champion_is_scored_on_the_same_rows_and_paired_with_the_candidate(
+    champion: Champion, small_model: Model, mixed: Prepared, metrics: Metrics,
+    table: PredictionTable, tmp_path: Path,
+) -> None:  # fmt: skip
+    found = measure_champion(
+        champion, small_model, mixed.examples, metrics, directory=tmp_path / "champion"
+    )
+    is_last = np.array([label == "übrig" for label in table.labels])
+    assert found.version == 4
+    assert not found.same_model
+    assert found.metrics.examples == metrics.examples
+    assert found.metrics.accuracy.value == pytest.approx(is_last.mean())
+    assert found.both_correct == int(np.sum(is_last & table.correct))
+    assert found.only_champion_correct == int(np.sum(is_last & ~table.correct))
+    assert found.only_candidate_correct == int(np.sum(~is_last & table.correct))
+    assert found.both_wrong == int(np.sum(~is_last & ~table.correct))
+
+
+def test_a_candidate_that_is_the_champion_is_known_by_its_digest(
+    champion: Champion, small_model: Model, mixed: Prepared, metrics: Metrics, tmp_path: Path
+) -> None:
+    same = dataclasses.replace(champion, model_digest=small_model.digest)
+    found = measure_champion(same, small_model, mixed.examples, metrics, directory=tmp_path / "c")
+    assert found.same_model

@@ -1,0 +1,184 @@
+"""Metrics from predictions, held against scikit-learn and against worked examples."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from components.artifacts.predictions import PredictionTable
+from components.artifacts.values import Interval, Metrics
+from components.evaluation.scoring import LOSS_FLOOR, calibration, score
+
+
+def random_table(examples: int, classes: int, seed: int, signal: float = 2.0) -> PredictionTable:
+    draw = np.random.default_rng(seed)
+    true = draw.integers(classes, size=examples)
+    logits = draw.normal(size=(examples, classes))
+    logits[np.arange(examples), true] += signal
+    odds = np.exp(logits)
+    names = tuple(f"c{i}" for i in range(classes))
+    return PredictionTable(
+        ids=tuple(f"row-{i}" for i in range(examples)),
+        labels=tuple(names[i] for i in true),
+        classes=names,
+        probabilities=odds / odds.sum(axis=1, keepdims=True),
+    )
+
+
+def table_of(
+    labels: str, predicted: str, sure: float = 0.8, classes: str = "abc"
+) -> PredictionTable:
+    """One letter an example; the predicted class gets ``sure``, the rest share what is left."""
+    rest = (1 - sure) / (len(classes) - 1)
+    rows = [[sure if name == each else rest for name in classes] for each in predicted]
+    ids = tuple(f"row-{i:03}" for i in range(len(labels)))
+    return PredictionTable(ids, tuple(labels), tuple(classes), np.array(rows))
+
+
+def measured(table: PredictionTable, labels: str | None = None) -> Metrics:
+    return score(table, labels or table.classes, predictions_path="p", digest="d")
+
+
+TABLES = st.builds(
+    random_table, st.integers(1, 80), st.integers(2, 6), st.integers(0, 10_000), st.floats(0, 4)
+)
+
+
+@given(TABLES)
+@settings(max_examples=25, deadline=None)
+def test_metrics_agree_with_scikit_learn(table: PredictionTable) -> None:
+    seen = measured(table)
+    names = list(table.classes)
+    assert seen.accuracy.value == pytest.approx(sk.accuracy_score(table.labels, table.predicted))
+    with warnings.catch_warnings():
+        # One class only is fine here.
+        warnings.filterwarnings("ignore", category=UserWarning)
+        expected = sk.f1_score(table.labels, table.predicted, average="macro")
+        matrix = sk.confusion_matrix(table.labels, table.predicted, labels=names)
+    assert seen.macro_f1.value == pytest.approx(expected)
+    np.testing.assert_array_equal(seen.confusion, matrix)
+    loss = sk.log_loss(table.labels, table.probabilities, labels=names)
+    assert seen.average_loss.value == pytest.approx(loss)
+    precision, recall, _, support = sk.precision_recall_fscore_support(
+        table.labels, table.predicted, labels=names, zero_division=0
+    )
+    assert [each.precision.value for each in seen.per_class] == pytest.approx(precision)
+    assert [each.recall.value for each in seen.per_class] == pytest.approx(recall)
+    assert [each.support for each in seen.per_class] == support.tolist()
+
+
+@given(TABLES, st.randoms(use_true_random=False))
+@settings(max_examples=20, deadline=None)
+def test_the_order_of_the_examples_never_matters(
+    table: PredictionTable, shuffler: random.Random
+) -> None:
+    order = list(range(len(table)))
+    shuffler.shuffle(order)
+    assert measured(table.take(order)) == measured(table)
+
+
+@given(TABLES)
+@settings(max_examples=20, deadline=None)
+def test_every_value_lies_in_its_interval(table: PredictionTable) -> None:
+    seen = measured(table)
+    headline = [seen.accuracy, seen.average_loss, seen.macro_f1, seen.ece]
+    for each in (*headline, *(part.recall for part in seen.per_class)):
+        assert each.low <= each.value <= each.high
+    for each in (seen.accuracy, seen.macro_f1, seen.ece):
+        assert each.low >= 0
+        assert each.high <= 1
+
+
+def test_a_class_that_is_neither_there_nor_predicted_is_left_out_of_macro_f1() -> None:
+    seen = measured(table_of("aabb", "aabb"))
+    assert seen.macro_f1.value == 1
+    absent = seen.per_class[2]
+    assert (absent.support, absent.recall) == (0, Interval(0, 0, 1))
+    assert absent.precision == Interval(0, 0, 1)
+
+
+def test_a_class_that_is_only_predicted_counts_with_an_f1_of_zero() -> None:
+    """F1 of a is 2 / (2 + 1), of b 1, of c 0."""
+    seen = measured(table_of("aabb", "acbb"))
+    assert seen.macro_f1.value == pytest.approx((2 / 3 + 1 + 0) / 3)
+
+
+def test_a_label_that_the_model_does_not_know_is_wrong_at_the_greatest_loss() -> None:
+    seen = measured(table_of("aaz", "aab"))
+    assert seen.labels == ("a", "b", "c", "z")
+    assert seen.confusion[3] == (0, 1, 0, 0)
+    assert seen.accuracy.value == pytest.approx(2 / 3)
+    expected = (-2 * math.log(0.8) - math.log(LOSS_FLOOR)) / 3
+    assert seen.average_loss.value == pytest.approx(expected)
+
+
+def test_labels_come_in_the_order_of_the_vocabulary_whatever_the_models_order() -> None:
+    table = table_of("abc", "abc", classes="cab")
+    assert measured(table, "abc").confusion == ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+
+
+def test_a_probability_of_zero_has_a_finite_loss() -> None:
+    seen = measured(table_of("ab", "aa", sure=1.0))
+    assert seen.average_loss.value == pytest.approx(-math.log(LOSS_FLOOR) / 2)
+
+
+def test_ece_of_one_bin_is_the_gap_between_confidence_and_accuracy() -> None:
+    assert measured(table_of("aabb", "abba", sure=0.9)).ece.value == pytest.approx(0.4)
+
+
+def test_ece_is_the_mean_over_the_bins_by_their_counts() -> None:
+    """Three examples at 0.9, all right: gap 0.1; one at 0.5, wrong: gap 0.5."""
+    rows = np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.5, 0.5]])
+    table = PredictionTable(("1", "2", "3", "4"), ("a", "a", "a", "b"), ("a", "b"), rows)
+    assert measured(table).ece.value == pytest.approx((3 * 0.1 + 0.5) / 4)
+
+
+def test_gaps_in_opposite_directions_cancel_only_within_a_bin() -> None:
+    rows = np.array([[0.6, 0.4], [0.6, 0.4], [0.95, 0.05], [0.95, 0.05]])
+    labels = ("a", "a", "a", "b")
+    table = PredictionTable(("1", "2", "3", "4"), labels, ("a", "b"), rows)
+    assert measured(table).ece.value == pytest.approx((0.8 + 0.9) / 4)
+
+
+@given(TABLES)
+@settings(max_examples=20, deadline=None)
+def test_the_bins_of_the_diagram_give_the_calibration_error(table: PredictionTable) -> None:
+    bins = calibration(table)
+    assert sum(each.count for each in bins) == len(table)
+    error = sum(each.count * abs(each.accuracy - each.confidence) for each in bins) / len(table)
+    assert measured(table).ece.value == pytest.approx(error)
+    for each in bins:
+        slack = 1e-12
+        assert not each.count or each.low - slack <= each.confidence <= each.high + slack
+
+
+def test_a_model_that_has_diverged_has_metrics_that_are_not_numbers() -> None:
+    table = table_of("aabb", "aabb")
+    probabilities = table.probabilities.copy()
+    probabilities[1] = np.nan
+    seen = measured(dataclasses.replace(table, probabilities=probabilities))
+    assert math.isnan(seen.average_loss.value)
+    assert math.isnan(seen.ece.value)
+    assert seen.accuracy.value == 0.75
+    assert seen.confusion[0] == (1, 0, 0)
+    assert (seen.per_class[0].recall.value, seen.per_class[0].support) == (0.5, 2)
+    assert calibration(dataclasses.replace(table, probabilities=probabilities))[11].count == 3
+
+
+def test_the_true_calibration_error_of_a_calibrated_model_is_near_its_interval() -> None:
+    """Labels are drawn from the probabilities, so that the truth is 0."""
+    draw = np.random.default_rng(5)
+    base = random_table(2000, 4, seed=6)
+    drawn = (base.probabilities.cumsum(axis=1) < draw.random((2000, 1))).sum(axis=1)
+    labels = tuple(base.classes[i] for i in drawn)
+    seen = measured(dataclasses.replace(base, labels=labels)).ece
+    assert seen.value < 0.03
+    assert seen.low < 0.01

@@ -1,0 +1,28 @@
+"""Where an export keeps what is not TensorFlow's."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from components.artifacts.schema import load_schema
+from components.export.saved_model import schema_directory, score_saved_model
+from tests.components.toy_export import FEATURES, LABELS, ToyExport
+
+pytest_plugins = ["tests.components.mlflow_fixtures"]
+
+
+def test_the_schema_goes_where_the_saved_model_goes(toy: ToyExport, tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(toy.saved_model, copy)
+    schema = load_schema(schema_directory(copy))
+    assert (schema.features, schema.labels) == (FEATURES, LABELS)
+
+
+def test_it_is_the_directory_that_tensorflow_passes_over(toy: ToyExport) -> None:
+    assert schema_directory(toy.saved_model).name == "assets.extra"
+    assert [path.name for path in schema_directory(toy.saved_model).iterdir()] == ["schema.json"]
+    _, probabilities = score_saved_model(toy.saved_model, toy.records, batch_size=2)
+    np.testing.assert_allclose(probabilities, toy.probabilities, atol=1e-6)

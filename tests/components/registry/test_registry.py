@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.artifacts.values import Decision
+from components.errors import NotFoundError, RegistryError
+from components.export.saved_model import score_saved_model
+from components.registry.registry import (
+    DIGEST_TAG,
+    find_champion,
+    list_versions,
+    promote,
+    register_model,
+    rollback,
+)
+from components.tracking.client import connect
+from components.tracking.tracker import Tracker
+from tests.components.mlflow_server import MlflowServer, free_port
+from tests.components.toy_export import ToyExport
+
+pytest_plugins = ["tests.components.mlflow_fixtures"]
+
+
+def promoted(champion: int | None = None) -> Decision:
+    return Decision(True, "every rule holds", (), champion)
+
+
+REFUSED = Decision(False, "accuracy 0.4 is below 0.5", (), None)
+
+
+@pytest.fixture
+def name(tmp_path: Path) -> str:
+    return tmp_path.name
+
+
+def test_a_model_without_versions_has_no_champion(store: str, name: str, tmp_path: Path) -> None:
+    assert find_champion(name, store, tmp_path) is None
+    assert list_versions(name, store) == ()
+
+
+def test_a_promoted_model_is_the_champion_and_its_copy_answers_the_same(
+    store: str, name: str, tmp_path: Path, toy: ToyExport
+) -> None:
+    version = register_model(
+        toy.export, promoted(), name=name, tracking_uri=store, run_id=None, tags={"team": "a"}
+    )
+    assert (version.version, version.aliases, version.reused) == (1, ("champion",), False)
+    champion = find_champion(name, store, tmp_path / "champions")
+    assert champion is not None
+    assert (champion.name, champion.version, champion.model_digest) == (name, 1, "toy-digest")
+    _, probabilities = score_saved_model(Path(champion.path), toy.records, 2)
+    np.testing.assert_allclose(probabilities, toy.probabilities, atol=1e-6)
+    (listed,) = list_versions(name, store)
+    assert listed.decision == "promoted"
+    assert listed.tags["team"] == "a"
+
+
+def test_a_champion_is_fetched_once(store: str, name: str, tmp_path: Path, toy: ToyExport) -> None:
+    register_model(toy.export, promoted(), name=name, tracking_uri=store, run_id=None)
+    first = find_champion(name, store, tmp_path)
+    assert first is not None
+    graph = Path(first.path) / "saved_model.pb"
+    before = graph.stat().st_mtime_ns
+    assert find_champion(name, store, tmp_path) == first
+    assert graph.stat().st_mtime_ns == before
+
+
+def test_a_refused_model_is_registered_without_an_alias_and_with_the_reason(
+    store: str, name: str, tmp_path: Path, toy: ToyExport
+) -> None:
+    version = register_model(toy.export, REFUSED, name=name, tracking_uri=store, run_id=None)
+    assert (version.version, version.aliases) == (1, ())
+    (listed,) = list_versions(name, store)
+    assert (listed.decision, listed.reason) == ("refused", "accuracy 0.4 is below 0.5")
+    assert find_champion(name, store, tmp_path) is None
+
+
+def test_the_same_model_gets_no_second_version_and_the_newest_decision(
+    store: str, name: str, toy: ToyExport
+) -> None:
+    register_model(toy.export, REFUSED, name=name, tracking_uri=store, run_id=None)
+    again = register_model(toy.export, promoted(), name=name, tracking_uri=store, run_id=None)
+    assert (again.version, again.aliases, again.reused) == (1, ("champion",), True)
+    (listed,) = list_versions(name, store)
+    assert listed.decision == "promoted"
+    # The champion itself, compared with itself, stays.
+    last = register_model(toy.export, promoted(1), name=name, tracking_uri=store, run_id=None)
+    assert (last.version, last.aliases, last.reused) == (1, ("champion",), True)
+
+
+def test_a_new_champion_leaves_previous_to_the_last_one_and_a_rollback_returns(
+    store: str, name: str, tmp_path: Path, toy: ToyExport
+) -> None:
+    other = dataclasses.replace(toy.export, digest="other-digest")
+    register_model(toy.export, promoted(), name=name, tracking_uri=store, run_id=None)
+    version = register_model(other, promoted(1), name=name, tracking_uri=store, run_id=None)
+    assert (version.version, version.aliases) == (2, ("champion",))
+    assert [one.aliases for one in list_versions(name, store)] == [("champion",), ("previous",)]
+    rollback(name, tracking_uri=store, reason="slow")
+    champion = find_champion(name, store, tmp_path)
+    assert champion is not None
+    assert champion.model_digest == "toy-digest"
+
+
+def test_a_model_that_was_compared_with_an_old_champion_is_registered_but_not_promoted(
+    store: str, name: str, toy: ToyExport
+) -> None:
+    register_model(toy.export, promoted(), name=name, tracking_uri=store, run_id=None)
+    other = dataclasses.replace(toy.export, digest="other-digest")
+    register_model(other, REFUSED, name=name, tracking_uri=store, run_id=None)
+    promote(name, 2, tracking_uri=store, reason="by hand, meanwhile")
+    third = dataclasses.replace(toy.export, digest="third-digest")
+    with pytest.raises(RegistryError, match="expected version 1 as the champion, found version 2"):
+        register_model(third, promoted(1), name=name, tracking_uri=store, run_id=None)
+    assert [one.aliases for one in list_versions(name, store)] == [(), ("champion",), ("previous",)]
+
+
+def test_a_version_belongs_to_the_run_that_made_it(
+    store: str, name: str, tmp_path: Path, toy: ToyExport
+) -> None:
+    tracker = Tracker(tmp_path / "runs" / "r" / "tracking.jsonl", store, name)
+    tracker.start_run("pipeline", "run", None, {})
+    run_id = tracker.run_id("pipeline")
+    register_model(toy.export, promoted(), name=name, tracking_uri=store, run_id=run_id)
+    (listed,) = list_versions(name, store)
+    assert listed.run_id == run_id
+    client = connect(store)
+    (output,) = client.get_run(run_id).outputs.model_outputs
+    logged = client.get_logged_model(output.model_id)
+    assert logged.tags[DIGEST_TAG] == "toy-digest"
+    assert str(logged.status) == "READY"
+
+
+def test_a_champion_of_somebody_else_is_not_found(store: str, name: str, tmp_path: Path) -> None:
+    client = connect(store)
+    client.create_registered_model(name)
+    client.create_model_version(name, source=str(tmp_path))
+    promote(name, 1, tracking_uri=store, reason="theirs")
+    with pytest.raises(NotFoundError, match="was not registered by rnnflow"):
+        find_champion(name, store, tmp_path)
+
+
+def test_everything_works_through_a_server(
+    server: MlflowServer, name: str, tmp_path: Path, toy: ToyExport
+) -> None:
+    version = register_model(
+        toy.export, promoted(), name=name, tracking_uri=server.uri, run_id=None
+    )
+    assert version.aliases == ("champion",)
+    again = register_model(toy.export, promoted(), name=name, tracking_uri=server.uri, run_id=None)
+    assert (again.version, again.reused) == (1, True)
+    champion = find_champion(name, server.uri, tmp_path)
+    assert champion is not None
+    _, probabilities = score_saved_model(Path(champion.path), toy.records, 2)
+    np.testing.assert_allclose(probabilities, toy.probabilities, atol=1e-6)
+    assert [one.aliases for one in list_versions(name, server.uri)] == [("champion",)]
+
+
+def test_an_absent_server_is_a_registry_error(tmp_path: Path, toy: ToyExport) -> None:
+    uri = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(RegistryError, match=r"cannot look up the champion of m: .*does not answer"):
+        find_champion("m", uri, tmp_path)
+    with pytest.raises(RegistryError, match=r"cannot register the model m: .*does not answer"):
+        register_model(toy.export, promoted(), name="m", tracking_uri=uri, run_id=None)
+    with pytest.raises(RegistryError, match=r"cannot list the versions of m: .*does not answer"):
+        list_versions("m", uri)

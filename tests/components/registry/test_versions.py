@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from components.registry.aliases import promote, rollback
+from components.registry.versions import (
+    DECISION_TAG,
+    DIGEST_TAG,
+    REASON_TAG,
+    aliases_by_version,
+    list_versions,
+    rolled_back_digests,
+    search_versions,
+)
+from components.tracking.client import connect
+
+pytest_plugins = ["tests.components.mlflow_fixtures"]
+
+
+def test_a_model_that_is_not_registered_has_no_versions(store: str) -> None:
+    assert list_versions("nowhere", store) == ()
+    assert aliases_by_version(connect(store), "nowhere") == {}
+
+
+def test_versions_are_listed_newest_first_with_all_that_is_known(
+    store: str, tmp_path: Path
+) -> None:
+    client = connect(store)
+    name = tmp_path.name
+    client.create_registered_model(name)
+    for number in range(12):
+        tags = {DECISION_TAG: "refused", REASON_TAG: f"reason {number}"}
+        client.create_model_version(name, source=str(tmp_path), tags=tags)
+    for alias in ("previous", "best"):
+        client.set_registered_model_alias(name, alias, "11")
+    found = list_versions(name, store)
+    assert [one.version for one in found] == list(range(12, 0, -1))
+    assert found[1].aliases == ("best", "previous")
+    assert (found[0].decision, found[0].reason, found[0].digest) == ("refused", "reason 11", "")
+    assert found[0].run_id is None
+    assert found[0].created_milliseconds >= found[-1].created_milliseconds > 0
+
+
+def test_a_name_with_a_quote_is_found(store: str) -> None:
+    client = connect(store)
+    client.create_registered_model("anna's")
+    client.create_model_version("anna's", source="/nowhere")
+    assert [one.version for one in list_versions("anna's", store)] == [1]
+    assert search_versions(client, 'name = "anna\'s"')
+
+
+def test_only_a_rollback_marks_a_model_as_not_wanted(store: str, tmp_path: Path) -> None:
+    client, name = connect(store), tmp_path.name
+    client.create_registered_model(name)
+    for digest in ("one", "two", "three"):
+        client.create_model_version(name, source=str(tmp_path), tags={DIGEST_TAG: digest})
+    for version in (1, 2, 3):
+        promote(name, version, tracking_uri=store, reason="better")
+    assert rolled_back_digests(client, name, 3) == ()
+    rollback(name, tracking_uri=store, reason="it is slow")
+    assert rolled_back_digests(client, name, 2) == ("three",)
+    promote(name, 3, tracking_uri=store, reason="it was not the model")
+    assert rolled_back_digests(client, name, 3) == ()

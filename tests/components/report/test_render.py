@@ -1,0 +1,284 @@
+"""The report: what a reader finds, and that it is one safe, self-contained page."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from components.artifacts.history import HistoryPoint
+from components.artifacts.predictions import PredictionTable
+from components.artifacts.values import ChampionMetrics, Interval, Rows, SourceFile
+from components.config import Bound, GateConfig, PerClassFloor
+from components.evaluation.gate import decide
+from components.evaluation.scoring import score
+from components.report.advice import advice
+from components.report.render import Command, Link, ReportInputs, render_report
+from components.report.tables import largest_confusions, side_by_side, surest_mistakes
+
+_VOID = {"meta", "br", "link", "img", "hr", "input", "use", "path"}
+LABELS = ("a", "b", "<script>alert(1)</script>")
+
+
+def predictions(classes: tuple[str, ...] = LABELS, examples: int = 60) -> PredictionTable:
+    random = np.random.default_rng(1)
+    true = np.arange(examples) % len(classes)
+    odds = np.exp(random.normal(size=(examples, len(classes))) + 2.5 * np.eye(len(classes))[true])
+    return PredictionTable(
+        ids=tuple(f"row-{i:03}" for i in range(examples)),
+        labels=tuple(classes[i] for i in true),
+        classes=classes,
+        probabilities=odds / odds.sum(axis=1, keepdims=True),
+    )
+
+
+TABLE = predictions()
+METRICS = score(TABLE, LABELS, predictions_path="p", digest="d")
+CHAMPION = ChampionMetrics(3, METRICS, 40, 6, 5, 9, same_model=False)
+STATISTICS = {
+    "rows": {"train": 1200, "validation": 20, "test": 60},
+    "lengths": {"train": {"min": 7, "median": 15.5, "max": 29}, "validation": {}, "test": {}},
+    "labels": {"train": dict.fromkeys(LABELS, 400), "validation": {"a": 20}, "test": {}},
+    "missing_values": {"pressure": 17, "none": 0},
+    "bad_rows": {
+        "count": 2,
+        "of": 1282,
+        "problems": [{"problem": "not JSON", "count": 2, "first": "train.jsonl:17"}],
+    },
+    "vocabulary_sizes": {"word": 1234},
+}
+STRICT = GateConfig(bounds={"accuracy": Bound(min=0.999)}, min_examples=10)
+
+
+def inputs(gate: GateConfig | None = None) -> ReportInputs:
+    return ReportInputs(
+        title="vowels & more",
+        run_id="run-7",
+        created_at="1 May 2030, 12:00 UTC",
+        data=Rows((SourceFile("data/train.jsonl", None, "a1" * 32, 1_234_567),), "d2" * 32),
+        statistics=STATISTICS,
+        config_yaml="name: vowels\nlabel: <none>\n",
+        metrics=METRICS,
+        champion_metrics=CHAMPION,
+        decision=decide(METRICS, CHAMPION, gate or GateConfig(min_examples=10)),
+        history=(HistoryPoint(10, 1, {"train/loss": 1.0, "validation/accuracy": 0.4}),),
+        best_step=10,
+        predictions=TABLE,
+        versions={"tensorflow": "2.21.0"},
+        commands=(Command("rnnflow compare", "compare the last runs"),),
+        links=(
+            Link("the tracker", "https://example.com/runs/7"),
+            Link("trap", "javascript:alert(1)"),
+        ),
+    )
+
+
+class _Page(HTMLParser):
+    """Collects the visible text, and checks that every tag is closed."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in _VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open and "svg" not in self.open:
+            self.words += data.split()
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+def shown(page: str) -> str:
+    return _Page(page).text
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render_report(inputs())
+
+
+@pytest.fixture(scope="module")
+def text(page: str) -> str:
+    return shown(page)
+
+
+def test_a_promoted_model_is_said_to_be_promoted(text: str) -> None:
+    assert "✓ Promoted" in text
+    assert "Refused" not in text
+    assert "What to do" not in text
+
+
+def test_a_refused_model_is_said_to_be_refused_with_reasons_and_what_to_do() -> None:
+    refused = inputs(STRICT)
+    text = shown(render_report(refused))
+    assert "✕ Refused 1 of 5 rules failed: Accuracy" in text
+    for rule in refused.decision.rules:
+        assert rule.reason[1:] in text
+        assert advice(rule) in text
+
+
+def test_every_rule_is_there_with_its_bound(text: str) -> None:
+    for rule in inputs().decision.rules:
+        assert rule.rule in text
+        assert rule.bound in text
+
+
+def test_the_data_is_there(text: str) -> None:
+    for part in (
+        "train 1,200 7 15.5 29",
+        "test 60 – – –",
+        "400 33.3%",
+        "2 of 1,282 rows were unusable",
+        "2: not JSON (first: train.jsonl:17 )",
+        "Missing values: pressure 17.",
+        "Vocabulary sizes: word 1,234.",
+        "data/train.jsonl by id 1.23 MB a1a1a1a1a1a1a1a1…",
+        "d2" * 32,
+    ):
+        assert part in text
+
+
+def test_config_versions_and_commands_are_there(text: str) -> None:
+    for part in ("label: <none>", "tensorflow 2.21.0", "Compare the last runs. rnnflow compare"):
+        assert part in text
+
+
+def test_the_champion_is_shown_as_a_table_of_four(text: str) -> None:
+    assert "Candidate right 40 6 Candidate wrong 5 9" in text
+
+
+@pytest.mark.parametrize(
+    ("champion", "sentence"),
+    [
+        (None, "There is no champion yet"),
+        (dataclasses.replace(CHAMPION, same_model=True), "is the champion itself (version 3)"),
+    ],
+)
+def test_without_another_champion_there_is_no_table(
+    champion: ChampionMetrics | None, sentence: str
+) -> None:
+    report = dataclasses.replace(inputs(), champion_metrics=champion, history=(), predictions=None)
+    text = shown(render_report(report))
+    assert sentence in text
+    assert "Candidate right" not in text
+
+
+def test_the_page_refers_to_nothing_outside_and_runs_nothing(page: str) -> None:
+    parsed = _Page(page)
+    assert not parsed.open
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in parsed.tags}
+    addresses = [
+        value
+        for _, attributes in parsed.tags
+        for name, value in attributes.items()
+        if name in ("src", "href", "xlink:href") and value
+    ]
+    outside = [value for value in addresses if not value.startswith(("#", "data:"))]
+    assert outside == ["https://example.com/runs/7"]
+    assert not re.search(r"@import|url\((?!#)", page)
+
+
+def test_what_comes_from_the_data_is_text_and_never_markup(page: str) -> None:
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "trap: javascript:alert(1)" in shown(page)
+
+
+def test_the_same_inputs_give_the_same_page_and_it_is_small(page: str) -> None:
+    assert page == render_report(inputs())
+    assert len(page) < 200_000
+
+
+def test_little_is_enough_for_a_page() -> None:
+    bare = dataclasses.replace(
+        inputs(),
+        statistics={},
+        champion_metrics=None,
+        history=(),
+        best_step=None,
+        predictions=None,
+        versions={},
+        commands=(),
+        links=(),
+    )
+    text = shown(render_report(bare))
+    assert "Promoted" in text
+    for absent in ("Splits", "Surest mistakes", "Learning curves", "Look further"):
+        assert absent not in text
+
+
+def test_a_model_that_has_diverged_can_be_shown() -> None:
+    metrics = dataclasses.replace(
+        METRICS, average_loss=Interval(math.nan, math.nan, math.nan), ece=Interval(*[math.nan] * 3)
+    )
+    decision = decide(metrics, None, GateConfig(min_examples=10))
+    text = shown(
+        render_report(dataclasses.replace(inputs(), metrics=metrics, decision=decision, history=()))
+    )
+    assert "Average loss not a number 95 %: not known" in text
+    assert "Training has diverged" in text
+
+
+def test_of_many_classes_the_worst_are_shown() -> None:
+    classes = tuple(f"class-{i:03}" for i in range(80))
+    table = predictions(classes, examples=240)
+    metrics = score(table, classes, predictions_path="p", digest="d")
+    gate = GateConfig(min_examples=10, per_class=PerClassFloor(min_support=0))
+    report = dataclasses.replace(
+        inputs(),
+        metrics=metrics,
+        predictions=None,
+        history=(),
+        champion_metrics=None,
+        decision=decide(metrics, None, gate),
+    )
+    text = shown(render_report(report))
+    assert "the 30 with the lowest recall" in text
+    worst = min(metrics.per_class, key=lambda each: each.recall.value)
+    assert f"{worst.label} {worst.support}" in text
+
+
+def test_confusions_come_largest_first_and_only_where_there_are_any() -> None:
+    metrics = dataclasses.replace(METRICS, confusion=((9, 1, 0), (4, 9, 2), (0, 0, 9)))
+    pairs = [(pair.label, pair.predicted, pair.count) for pair in largest_confusions(metrics)]
+    assert pairs == [("b", "a", 4), ("b", LABELS[2], 2), ("a", "b", 1)]
+
+
+def test_mistakes_come_surest_first() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8], [0.6, 0.4]])
+    table = PredictionTable(("1", "2", "3", "4"), ("a", "a", "z", "a"), ("a", "b"), probabilities)
+    seen = [(each.id, each.confidence, each.probability) for each in surest_mistakes(table)]
+    assert seen == [("3", 0.8, 0.0), ("2", 0.7, 0.3)]
+
+
+def test_a_smaller_loss_is_better_and_a_smaller_accuracy_worse() -> None:
+    theirs = dataclasses.replace(
+        METRICS, accuracy=Interval(0.999, 0.9, 1), average_loss=Interval(5.0, 4, 6)
+    )
+    rows = side_by_side(METRICS, dataclasses.replace(CHAMPION, metrics=theirs))
+    assert {row.name: row.better for row in rows} == {
+        "Accuracy": False,
+        "Macro-F1": None,
+        "Average loss": True,
+        "Calibration error": None,
+    }

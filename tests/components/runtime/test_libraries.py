@@ -1,0 +1,71 @@
+"""TensorFlow is loaded in silence, and nothing else is silenced."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+LOAD = """
+import os, sys
+from components.tensorflow_loading import load_tensorflow
+os.write(2, b"before\\n")
+try:
+    load_tensorflow()
+finally:
+    os.write(2, b"after\\n")
+load_tensorflow()
+print("tensorflow" in sys.modules)
+"""
+
+
+LOAD_MEANWHILE = """
+import gc, os, sys
+from components.tensorflow_loading import load_tensorflow, tensorflow_loading
+with tensorflow_loading():
+    print("free")
+os.write(2, b"after\\n")
+load_tensorflow()
+print("tensorflow" in sys.modules, gc.isenabled())
+"""
+
+
+def _load(*paths: Path, code: str = LOAD) -> subprocess.CompletedProcess[str]:
+    code = f"import sys; sys.path[:0] = {[str(path) for path in paths]}\n{code}"
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_loading_writes_nothing_and_gives_standard_error_back() -> None:
+    done = _load()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "True\n"
+    assert done.stderr == "before\nafter\n"
+
+
+def test_a_tensorflow_that_cannot_be_loaded_raises_as_usual(tmp_path: Path) -> None:
+    (tmp_path / "tensorflow.py").write_text(
+        "import os\nos.write(2, b'noise')\nraise ImportError('libcuda is broken')\n"
+    )
+    done = _load(tmp_path)
+    assert done.returncode == 1
+    assert "ImportError: libcuda is broken" in done.stderr
+    assert done.stderr.startswith("before\nafter\n")
+    assert "noise" not in done.stderr
+
+
+def test_a_thread_loads_it_meanwhile() -> None:
+    done = _load(code=LOAD_MEANWHILE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "free\nTrue True\n"
+    assert done.stderr == "after\n"
+
+
+def test_who_needs_a_tensorflow_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('libcuda is broken')\n")
+    done = _load(tmp_path, code=LOAD_MEANWHILE)
+    assert done.returncode == 1
+    assert done.stderr.startswith("after\n")
+    assert done.stderr.count("ImportError: libcuda is broken") == 1

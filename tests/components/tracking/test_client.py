@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.tracking.client import (
+    connect,
+    ensure_experiment,
+    find_experiment,
+    patient,
+    quoted,
+    sqlite_file,
+)
+
+pytest_plugins = ["tests.components.mlflow_fixtures"]
+
+FIRST_USE = """
+import sys
+from components.mlflow_client import connect, ensure_experiment
+client = connect(sys.argv[1])
+run = client.create_run(ensure_experiment(client, "quiet"))
+client.set_terminated(run.info.run_id)
+"""
+
+
+def test_the_first_use_of_a_store_says_nothing_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_USE, f"sqlite:///{tmp_path}/store/mlflow.db"],
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout + done.stderr == ""
+    assert list(here.iterdir()) == []
+    assert [path.name for path in tmp_path.glob("store/*.db")] == ["mlflow.db"]
+
+
+def test_artifacts_of_a_sqlite_store_lie_beside_its_file(store: str) -> None:
+    client = connect(store)
+    found = client.get_experiment(ensure_experiment(client, "beside"))
+    database = sqlite_file(store)
+    assert database is not None
+    assert found.artifact_location == (database.parent / "mlartifacts").as_uri()
+
+
+def test_an_experiment_is_made_once_and_taken_out_of_the_bin(store: str) -> None:
+    client = connect(store)
+    assert find_experiment(client, "binned") is None
+    made = ensure_experiment(client, "binned")
+    client.delete_experiment(made)
+    assert ensure_experiment(client, "binned") == made == find_experiment(client, "binned")
+    assert client.get_experiment(made).lifecycle_stage == "active"
+
+
+def test_patience_lasts_as_long_as_it_is_open() -> None:
+    before = os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]
+    with patient(77):
+        assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == before
+
+
+@pytest.mark.parametrize("text", ["plain", "it's", 'say "hi"'])
+def test_a_value_in_a_filter_is_found_again(store: str, text: str) -> None:
+    client = connect(store)
+    experiment = ensure_experiment(client, "quoted")
+    run = client.create_run(experiment, tags={"what": text})
+    found = client.search_runs([experiment], f"tags.what = {quoted(text)}")
+    assert [one.info.run_id for one in found] == [run.info.run_id]

@@ -1,0 +1,69 @@
+"""Raw and transformed examples are read back as they were encoded."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.artifacts.schema import Schema
+from components.data.row_parsing import Row, parse_row
+from components.data.sequence_examples import encode
+from components.training.example_parsing import parse_ids, parse_raw_examples, raw_feature_spec
+from tests.components.conftest import MIXED, mixed_row
+
+SCHEMA = Schema(MIXED, ("no", "yes"), {})
+
+
+def row(number: int) -> Row:
+    parsed = parse_row(json.dumps(mixed_row(number)).encode(), MIXED)
+    assert isinstance(parsed, Row)
+    return parsed
+
+
+def encoded(rows: list[Row], *, with_id: bool = True) -> tf.Tensor:
+    return tf.constant(
+        [
+            encode(
+                {name: row.values[name] for name in MIXED.context}
+                | ({"id": [row.id.encode()]} if with_id else {}),
+                {name: row.values[name] for name in MIXED.sequence},
+            )
+            for row in rows
+        ]
+    )
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(), min_size=1, max_size=4))
+def test_raw_values_come_back_row_by_row(numbers: list[int]) -> None:
+    rows = [row(number) for number in numbers]
+    parsed = parse_raw_examples(encoded(rows), SCHEMA)
+    assert set(parsed) == {*MIXED.sequence, *MIXED.context}
+    for index, one in enumerate(rows):
+        for name, value in one.values.items():
+            found = parsed[name][index].numpy()
+            np.testing.assert_array_equal(found, np.array(value))
+
+
+def test_neither_the_id_nor_the_label_is_needed_in_a_request() -> None:
+    context, sequence = raw_feature_spec(SCHEMA)
+    assert not {"id", "label"} & {*context, *sequence}
+    parsed = parse_raw_examples(encoded([row(1)], with_id=False), SCHEMA)
+    assert parsed["motion"].shape.as_list() == [1, None, 3]
+
+
+def test_parsing_works_inside_a_graph_of_any_batch_size() -> None:
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def steps(serialized: tf.Tensor) -> tf.Tensor:
+        return parse_raw_examples(serialized, SCHEMA)["event"].row_lengths()
+
+    rows = [row(number) for number in range(5)]
+    assert steps(encoded(rows)).numpy().tolist() == [one.steps for one in rows]
+
+
+def test_ids_are_read_alone() -> None:
+    assert parse_ids(encoded([row(3), row(4)])).numpy().tolist() == [b"row-3", b"row-4"]

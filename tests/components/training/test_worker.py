@@ -1,0 +1,114 @@
+"""One training worker as a process: what it writes, what it says, and its exit status.
+
+Several of them together are in ``tests/integration``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from components.artifacts.history import read_history
+from components.artifacts.values import Examples
+from components.config import LaunchConfig, ModelConfig, OptimizerConfig, TrainingConfig
+from components.runtime.subprocesses import child_environment
+from components.training.estimator import CHECKPOINTS
+from components.training.history_hook import HISTORY
+from components.training.job import TrainingJob, save_job, training_command
+from components.workers.cluster import TF_CONFIG, Cluster
+from components.workers.local_cluster import free_ports
+from components.workers.worker_process import ERROR, FINISHED, LOST_PEER
+from tests.components.conftest import Prepared
+
+TRAINING = TrainingConfig(batch_size=16, max_steps=4, evaluate_every_steps=2, log_every_steps=2)
+IMPATIENT = LaunchConfig(worker_wait_seconds=1.0)
+
+
+def _job(examples: Examples) -> TrainingJob:
+    return TrainingJob(examples, ModelConfig(units=(4,)), TRAINING, 7, IMPATIENT)
+
+
+def _run(
+    job: TrainingJob, directory: Path, environment: Mapping[str, str] = {}
+) -> subprocess.CompletedProcess[str]:
+    directory.mkdir()
+    return subprocess.run(
+        training_command(save_job(job, directory)),
+        env={**child_environment(), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _two(port: int) -> dict[str, str]:
+    """The place of the first of two workers, of which the other never comes."""
+    (absent,) = free_ports(1)
+    return {TF_CONFIG: Cluster((f"127.0.0.1:{port}", f"127.0.0.1:{absent}"), 0).tf_config}
+
+
+def test_a_worker_trains_where_its_job_is_and_says_that_it_has_finished(
+    mixed: Prepared, tmp_path: Path
+) -> None:
+    done = _run(_job(mixed.examples), tmp_path / "model")
+    lines = done.stdout.splitlines()
+    assert (done.returncode, lines[-1], done.stderr) == (0, FINISHED, "")
+    assert any(line.startswith("step 4: loss") for line in lines)
+    assert (tmp_path / "model" / CHECKPOINTS / "model.ckpt-4.index").is_file()
+    assert {point.step for point in read_history(tmp_path / "model" / HISTORY)} == {2, 4}
+
+
+def test_a_worker_that_waits_for_another_in_vain_has_lost_it(
+    mixed: Prepared, tmp_path: Path
+) -> None:
+    (port,) = free_ports(1)
+    done = _run(_job(mixed.examples), tmp_path / "model", _two(port))
+    assert done.returncode == LOST_PEER
+    error = done.stdout.splitlines()[-1]
+    assert error.startswith(ERROR)
+    assert "worker-1" in error
+
+
+def test_a_port_that_was_taken_in_the_meantime_may_be_mended_by_another_try(
+    mixed: Prepared, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = _run(_job(mixed.examples), tmp_path / "model", _two(taken.getsockname()[1]))
+    assert done.returncode == os.EX_TEMPFAIL
+    assert "cannot listen" in done.stdout.splitlines()[-1]
+
+
+def test_an_error_that_would_come_again_is_one_line_with_a_status_of_its_own(
+    mixed: Prepared, tmp_path: Path
+) -> None:
+    diverging = OptimizerConfig("sgd", learning_rate=3e38, clip_norm=None)
+    job = dataclasses.replace(
+        _job(mixed.examples), model=ModelConfig(units=(4,), optimizer=diverging)
+    )
+    done = _run(job, tmp_path / "model")
+    assert done.returncode == os.EX_SOFTWARE
+    assert "Lower the learning rate" in done.stdout.splitlines()[-1]
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_examples_that_this_machine_does_not_see_are_the_users_mistake(tmp_path: Path) -> None:
+    done = _run(_job(Examples(str(tmp_path / "none"), "d")), tmp_path / "model")
+    assert done.returncode == os.EX_USAGE
+    assert str(tmp_path / "none") in done.stdout.splitlines()[-1]
+
+
+def test_what_nobody_expected_is_shown_whole(tmp_path: Path) -> None:
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps({}))
+    command = [sys.executable, "-m", "components.training.worker", str(path)]
+    done = subprocess.run(
+        command, env=child_environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "ValidationError" in done.stderr

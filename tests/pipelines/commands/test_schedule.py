@@ -1,0 +1,218 @@
+"""Scheduled runs: served by ``rnnflow schedule``, or deployed to a work pool with prefect.yaml."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect import Flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound
+from prefect.schedules import Cron
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from components.errors import UserError
+from pipelines.commands.schedule import (
+    ONE_AT_A_TIME,
+    check_server,
+    deployment_parameters,
+    parse_schedule,
+)
+from pipelines.training import training_flow
+from tests.pipelines.conftest import write_small_project
+from tests.projects import ROOT, Project
+
+pytest_plugins = ["tests.components.mlflow_fixtures"]
+
+CRON = "0 3 1 1 *"
+NAME = "scheduled"
+
+
+@dataclass(frozen=True)
+class Served:
+    """What Prefect and the project hold after a deployment was served, run once and stopped."""
+
+    project: Project
+    deployment: DeploymentResponse
+    run: FlowRun
+    stopped: DeploymentResponse
+    exit_code: int
+    output: str
+
+
+def _wait(process: subprocess.Popen[str], found: Callable[[], Any]) -> Any:
+    """What ``found`` gives as soon as it gives something; the process must live on."""
+    while (value := found()) is None:
+        assert process.poll() is None, "the process that serves ended"
+        time.sleep(0.2)
+    return value
+
+
+def _deployment(client: SyncPrefectClient) -> DeploymentResponse | None:
+    try:
+        return client.read_deployment_by_name(f"rnnflow/{NAME}")
+    except ObjectNotFound:
+        return None
+
+
+def _ended(client: SyncPrefectClient, run: FlowRun) -> FlowRun | None:
+    found = client.read_flow_run(run.id)
+    return found if found.state is not None and found.state.is_final() else None
+
+
+@pytest.fixture(scope="module")
+def served(
+    tmp_path_factory: pytest.TempPathFactory, prefect_server: str, store: str
+) -> Iterator[Served]:
+    """A real ``rnnflow schedule``, asked for one run of the first stage, then stopped by Ctrl-C."""
+    project = write_small_project(tmp_path_factory.mktemp("served"), prefect_server, NAME)
+    command = ["schedule", "config.yaml", "--cron", CRON, "--timezone", "Europe/Berlin"]
+    with (
+        (project.root / "output").open("w+") as output,
+        get_client(sync_client=True) as client,
+        subprocess.Popen(
+            project.command(*command),
+            cwd=project.root, env={**project.environment, "MLFLOW_TRACKING_URI": store},
+            stdout=output, stderr=subprocess.STDOUT, text=True,
+            # A test run in the background ignores Ctrl-C, and its children would inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ) as process,
+    ):  # fmt: skip
+        try:
+            deployment = _wait(process, lambda: _deployment(client))
+            asked = client.create_flow_run_from_deployment(
+                deployment.id, parameters={"until": "rows"}
+            )
+            run = _wait(process, lambda: _ended(client, asked))
+            process.send_signal(signal.SIGINT)
+            exit_code = process.wait(timeout=120)
+        finally:
+            process.kill()
+        output.seek(0)
+        stopped = client.read_deployment(deployment.id)
+        yield Served(project, deployment, run, stopped, exit_code, output.read())
+
+
+def test_the_deployment_is_named_after_the_config_and_has_the_schedule(served: Served) -> None:
+    (schedule,) = served.deployment.schedules
+    assert schedule.active
+    assert schedule.schedule.model_dump() == {
+        "cron": CRON,
+        "timezone": "Europe/Berlin",
+        "day_or": True,
+    }
+    assert served.deployment.tags == ["rnnflow"]
+    assert not served.deployment.paused
+
+
+def test_one_run_at_a_time_and_a_second_one_is_cancelled(served: Served) -> None:
+    limit, options = (
+        served.deployment.global_concurrency_limit,
+        served.deployment.concurrency_options,
+    )
+    assert limit is not None
+    assert limit.limit == 1
+    assert options is not None
+    assert options.collision_strategy.value == "CANCEL_NEW"
+
+
+def test_a_served_run_finds_config_and_work_directory_wherever_it_starts(served: Served) -> None:
+    assert served.deployment.parameters == {
+        "config_path": str(served.project.config),
+        "work_dir": str(served.project.work.root),
+    }
+
+
+def test_a_run_of_the_deployment_really_runs(served: Served) -> None:
+    assert served.run.state is not None
+    assert served.run.state.is_completed(), served.output
+    (run_id,) = served.project.work.run_ids()
+    outcome = served.project.work.find_outcome(run_id)
+    assert outcome is not None
+    assert outcome.status == "done"
+
+
+def test_ctrl_c_ends_it_and_pauses_the_schedule(served: Served) -> None:
+    assert served.exit_code == 0
+    assert "Traceback" not in served.output
+    assert served.stopped.paused
+
+
+def test_parameters_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert deployment_parameters(Path("configs/demo.yaml"), Path(".rnnflow")) == {
+        "config_path": str(tmp_path / "configs" / "demo.yaml"),
+        "work_dir": str(tmp_path / ".rnnflow"),
+    }
+
+
+@pytest.mark.parametrize("cron", ["0 3 * * *", "*/15 8-17 * * mon-fri", "@daily"])
+def test_a_schedule_is_a_cron_expression_in_a_time_zone(cron: str) -> None:
+    found = parse_schedule(cron, "Europe/Berlin")
+    expected = Cron(cron, timezone="Europe/Berlin")
+    assert (found.cron, found.timezone) == (expected.cron, expected.timezone)
+
+
+@pytest.mark.parametrize(
+    ("cron", "timezone"),
+    [
+        ("99 3 * * *", "UTC"), ("every night", "UTC"), ("", "UTC"), ("0 3 * *", "UTC"),
+        ("0 3 * * *", "Nowhere/Land"), ("0 3 * * *", ""), ("0 3 * * *", "../../etc/passwd"),
+        ("0 3 * * *", "Europe"), ("0 3 * * *", "Europe/Berlin\0"),
+    ],
+)  # fmt: skip
+def test_a_schedule_that_cannot_be_is_told_with_what_was_given(cron: str, timezone: str) -> None:
+    with pytest.raises(UserError, match=r"expected a cron expression .* and a time zone") as caught:
+        parse_schedule(cron, timezone)
+    assert repr(cron) in str(caught.value)
+    assert repr(timezone) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def declared() -> dict[str, Any]:
+    """The one deployment of prefect.yaml."""
+    (deployment,) = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    assert isinstance(deployment, dict)
+    return deployment
+
+
+def test_prefect_yaml_names_the_flow(declared: dict[str, Any]) -> None:
+    path, _, name = declared["entrypoint"].partition(":")
+    assert (ROOT / path).is_file()
+    module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+    flow = getattr(module, name)
+    assert isinstance(flow, Flow)
+    assert flow is training_flow
+    assert set(declared["parameters"]) <= set(flow.parameters.properties)
+    assert (ROOT / declared["parameters"]["config_path"]).is_file()
+
+
+def test_prefect_yaml_has_the_same_limit_as_a_served_deployment(declared: dict[str, Any]) -> None:
+    served = ONE_AT_A_TIME.model_dump(mode="json")
+    assert declared["concurrency_limit"] == served
+    assert served["limit"] == 1
+    assert served["collision_strategy"] == "CANCEL_NEW"
+
+
+def test_prefect_yaml_has_a_schedule_that_can_be(declared: dict[str, Any]) -> None:
+    (schedule,) = declared["schedules"]
+    assert parse_schedule(schedule["cron"], schedule["timezone"]).cron == schedule["cron"]
+
+
+def test_a_schedule_without_a_server_is_refused_because_nothing_would_ever_run() -> None:
+    with (
+        temporary_settings(restore_defaults={PREFECT_API_URL}),
+        pytest.raises(UserError, match="prefect server start"),
+    ):
+        check_server()

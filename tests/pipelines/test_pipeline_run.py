@@ -1,0 +1,250 @@
+"""One run: every way to end leaves an outcome, a report and a lock that is free."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow, task
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from components.artifacts.values import Decision
+from components.errors import BusyError, ClusterError, DataError, NotFoundError
+from components.workers.cluster import Cluster
+from components.workers.rendezvous import Follower, Order
+from pipelines import tasks
+from pipelines.config import load_config
+from pipelines.pipeline_run import EXIT_CODES, PipelineRun
+from pipelines.work_directory import CONFIG, ERROR, REPORT, Outcome, StageOutcome, new_run_id
+from tests.pipelines.samples import PROMOTED, REFUSED
+from tests.projects import Project
+
+pytest_plugins = ["tests.components.mlflow_fixtures"]
+
+
+def _decided(decision: Decision, values: dict[str, Any], until: str | None = None) -> Any:
+    """A flow that does nothing but decide; ``values`` are what its earlier stages made."""
+
+    @task(name="decision", persist_result=False)
+    def decide() -> Decision:
+        return decision
+
+    @flow(name="deciding", persist_result=False)
+    def deciding(config: str, work_dir: str, run_id: str) -> State[Any]:
+        with PipelineRun(config, work_dir, run_id, until=until) as run:
+            run.values.update(values)
+            run.stage(decide)
+        return run.final_state()
+
+    return deciding
+
+
+def _failing(error: BaseException) -> Any:
+    @task(name="rows", persist_result=False)
+    def read() -> None:
+        raise error
+
+    @flow(name="failing", persist_result=False)
+    def failing(config: str, work_dir: str, run_id: str) -> State[Any]:
+        with PipelineRun(config, work_dir, run_id) as run:
+            run.stage(read)
+        return Completed()
+
+    return failing
+
+
+def _end(project: Project, a_flow: Any) -> tuple[State[Any], Outcome]:
+    run_id = new_run_id()
+    state = a_flow(str(project.config), str(project.work.root), run_id, return_state=True)
+    outcome = project.work.find_outcome(run_id)
+    assert outcome is not None
+    return state, outcome
+
+
+def _can_be_locked(project: Project) -> bool:
+    with project.work.lock("another"):
+        return True
+
+
+def test_a_run_that_stops_early_is_done_and_says_what_it_did(
+    small: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = small.run(until="rows")
+    assert (outcome.status, outcome.exit_code) == ("done", 0)
+    assert outcome.reason.startswith("Done up to rows")
+    (stage,) = outcome.stages
+    assert (stage.name, stage.reused, stage.artifact) == ("rows", False, None)
+    assert stage.summary.startswith("1 file,")
+    assert outcome.mlflow_run_id is not None
+    assert outcome.prefect_url is not None
+    assert outcome.unsent_events == 0
+    assert " rows " in capsys.readouterr().out
+    assert _can_be_locked(small)
+
+
+def test_the_config_of_a_run_is_kept_as_it_was_read(small: Project) -> None:
+    config = load_config(small.config)
+    outcome = small.run(until="rows")
+    small.edit(seed=99)
+    assert load_config(small.work.runs / outcome.run_id / CONFIG) == config
+
+
+def test_a_promoted_run_ends_completed(small: Project, values: dict[str, Any]) -> None:
+    state, outcome = _end(small, _decided(PROMOTED, values))
+    assert (state.type.value, state.name) == ("COMPLETED", "Promoted")
+    assert (outcome.status, outcome.exit_code) == ("promoted", 0)
+    assert outcome.reason == state.message == PROMOTED.reason
+
+
+def test_a_refused_run_is_neither_green_nor_red_and_has_an_exit_code_of_its_own(
+    small: Project, values: dict[str, Any]
+) -> None:
+    state, outcome = _end(small, _decided(REFUSED, values))
+    assert (state.type.value, state.name) == ("CANCELLED", "Refused")
+    assert state.message == REFUSED.reason
+    assert (outcome.status, outcome.exit_code) == ("refused", 3)
+    assert outcome.decision == REFUSED
+    assert outcome.metrics == values["metrics"]
+    assert (small.work.runs / outcome.run_id / REPORT).is_file()
+
+
+@pytest.mark.parametrize(
+    ("decision", "status", "exit_code"), [(PROMOTED, "done", 0), (REFUSED, "refused", 3)]
+)
+def test_a_run_up_to_the_gate_promotes_nothing_and_tells_a_refusal(
+    small: Project, values: dict[str, Any], decision: Decision, status: str, exit_code: int
+) -> None:
+    _, outcome = _end(small, _decided(decision, values, until="decision"))
+    assert (outcome.status, outcome.exit_code) == (status, exit_code)
+    assert outcome.version is None
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code", "reason"),
+    [
+        (DataError("no rows in train.jsonl"), 2, "no rows in train.jsonl"),
+        (RuntimeError("what nobody expected"), 1, "RuntimeError: what nobody expected"),
+        (RuntimeError(), 1, "RuntimeError: RuntimeError"),
+    ],
+)
+def test_a_failed_run_leaves_its_reason_its_trace_and_a_free_lock(
+    small: Project, error: Exception, exit_code: int, reason: str
+) -> None:
+    state, outcome = _end(small, _failing(error))
+    assert state.is_failed()
+    assert (outcome.status, outcome.exit_code, outcome.reason) == ("failed", exit_code, reason)
+    trace = (small.work.runs / outcome.run_id / ERROR).read_text()
+    assert trace.startswith("Traceback")
+    assert reason.partition(": ")[2] in trace
+    assert _can_be_locked(small)
+
+
+def test_a_run_is_refused_while_another_holds_the_work_directory(small: Project) -> None:
+    with small.work.lock("first"), pytest.raises(BusyError, match="run first"):
+        PipelineRun(str(small.config), str(small.work.root)).__enter__()
+    assert small.work.run_ids() == []
+
+
+def test_a_start_that_fails_frees_the_lock(small: Project) -> None:
+    small.work.root.mkdir()
+    (small.work.root / "runs").write_text("a file where a directory belongs")
+    with pytest.raises(OSError, match="runs"):
+        PipelineRun(str(small.config), str(small.work.root)).__enter__()
+    assert _can_be_locked(small)
+
+
+def test_a_config_that_is_missing_is_found_out_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        PipelineRun(str(tmp_path / "none.yaml"), str(tmp_path / "work"))
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_stage_can_be_made_to_run_again(small: Project) -> None:
+    """On the one cached stage that needs neither Beam nor TensorFlow: there is no champion."""
+
+    @flow(name="comparing", persist_result=False)
+    def comparing(run_id: str, rerun: str | None) -> None:
+        with PipelineRun(str(small.config), str(small.work.root), run_id, rerun=rerun) as run:
+            run.stage(tasks.measure_champion, None, None, None, None)
+
+    stages: list[StageOutcome] = []
+    for rerun in (None, None, "champion_metrics"):
+        run_id = new_run_id()
+        comparing(run_id, rerun)
+        outcome = small.work.find_outcome(run_id)
+        assert outcome is not None
+        stages.extend(outcome.stages)
+    assert [stage.reused for stage in stages] == [False, True, False]
+    artifact = Path(str(stages[-1].artifact))
+    assert artifact.parent == small.work.artifacts / "champion_metrics"
+    assert artifact.is_dir()
+
+
+def _on_cluster(
+    project: Project, monkeypatch: pytest.MonkeyPatch, run: Callable[[], Any]
+) -> list[Order]:
+    """Runs as worker 0 of three; gives what the other two are told, one of whom comes late."""
+    cluster = Cluster(("a:1", "b:2", "c:3"), 0)
+    monkeypatch.setenv("TF_CONFIG", cluster.tf_config)
+    directory = project.work.cluster / cluster.key
+    with ThreadPoolExecutor() as threads:
+
+        def follow(index: int) -> Order:
+            follower = Follower(directory, Cluster(cluster.addresses, index))
+            return follower.next_order(60.0)
+
+        early = threads.submit(follow, 1)
+        while not (directory / "worker-1.json").exists():
+            assert not early.done()
+        ran = threads.submit(run)
+        late = threads.submit(follow, 2)
+        ran.result()
+        return [early.result(), late.result()]
+
+
+def test_a_run_that_trains_nothing_lets_the_followers_of_its_cluster_go(
+    small: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run() -> None:
+        assert small.run(until="rows").status == "done"
+
+    orders = _on_cluster(small, monkeypatch, run)
+    assert [order.status for order in orders] == ["done", "done"]
+    assert "TF_CONFIG" in os.environ
+
+
+def test_a_run_that_fails_tells_its_followers_why(
+    small: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = DataError("no rows in train.jsonl")
+    cluster = Cluster(("a:1", "b:2"), 0)
+    monkeypatch.setenv("TF_CONFIG", cluster.tf_config)
+    follower = Follower(small.work.cluster / cluster.key, Cluster(cluster.addresses, 1))
+    with ThreadPoolExecutor() as threads:
+        order = threads.submit(follower.next_order, 60.0)
+        _end(small, _failing(error))
+        assert (order.result().status, order.result().reason) == ("failed", str(error))
+
+
+def test_the_config_of_a_run_on_a_cluster_has_its_number_of_workers(
+    small: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_CONFIG", Cluster(("a:1", "b:2", "c:3"), 0).tf_config)
+    run = PipelineRun(str(small.config), str(small.work.root))
+    assert run.config.training.workers == 3
+    assert PipelineRun(str(small.config), str(small.work.root), workers=3).config == run.config
+
+
+def test_only_worker_0_runs_the_pipeline(small: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_CONFIG", Cluster(("a:1", "b:2"), 1).tf_config)
+    with pytest.raises(ClusterError, match="expected to be worker 0"):
+        PipelineRun(str(small.config), str(small.work.root))
+
+
+def test_every_status_that_a_run_can_end_with_has_an_exit_code() -> None:
+    assert EXIT_CODES == {"promoted": 0, "done": 0, "refused": 3, "failed": 1}

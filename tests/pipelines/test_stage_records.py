@@ -1,0 +1,165 @@
+"""What is said and what is tracked of each stage."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from components.artifacts.values import (
+    Champion,
+    ChampionMetrics,
+    Examples,
+    Export,
+    Model,
+    Rows,
+    SourceFile,
+    Version,
+)
+from pipelines.stage_records import interval_text, metric_values, record_stage
+from tests.pipelines.samples import METRICS, PROMOTED, REFUSED, config, interval
+
+
+def _touch(path: Path, content: str = "x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def test_an_interval_is_read_as_value_and_ends() -> None:
+    assert interval_text(interval(0.978)) == "0.978 [0.958, 0.988]"
+
+
+def test_every_number_of_the_test_split_has_a_name_and_its_ends() -> None:
+    values = metric_values(METRICS)
+    assert values["test/examples"] == 1234
+    assert values["test/accuracy"] == 0.978
+    assert values["test/accuracy/low"] == METRICS.accuracy.low
+    assert values["test/macro_f1/high"] == METRICS.macro_f1.high
+    assert values["test/recall/yes"] == 0.6
+    assert values["test/precision/no/low"] == METRICS.per_class[0].precision.low
+    assert values["test/support/yes"] == 34
+
+
+def test_rows_are_known_by_files_size_and_digest() -> None:
+    files = (
+        SourceFile("train.jsonl", None, "a", 1_500_000),
+        SourceFile("test.jsonl", "test", "b", 500_000),
+    )
+    record = record_stage("rows", Rows(files, "0123456789abcdef"), config())
+    assert record.summary == "2 files, 2.0 MB, digest 0123456789ab"
+    assert record.parameters["data.digest"] == "0123456789abcdef"
+    assert record.parameters["data.train"] == "rows.jsonl"
+
+
+def test_examples_are_counted_a_split_and_their_files_are_kept(tmp_path: Path) -> None:
+    statistics = {
+        "rows": {"train": 2700, "validation": 30, "test": 70},
+        "bad_rows": {"count": 1},
+    }
+    _touch(tmp_path / "statistics.json", json.dumps(statistics))
+    record = record_stage("examples", Examples(str(tmp_path), "d"), config())
+    assert record.summary == "2,700 train, 30 validation, 70 test; 1 unusable rows"
+    assert record.metrics == {
+        "examples/train": 2700.0,
+        "examples/validation": 30.0,
+        "examples/test": 70.0,
+        "examples/bad_rows": 1.0,
+    }
+    assert record.parameters["features.sequence.x.kind"] == "numeric"
+    assert record.parameters["preprocessing.shards"] == 2
+    names = {path.name for path in record.artifacts}
+    assert {"statistics.json", "dead_letters.jsonl", "transform"} <= names
+
+
+def test_a_model_comes_with_its_curve_its_events_and_only_its_best_checkpoint(
+    tmp_path: Path,
+) -> None:
+    best = tmp_path / "checkpoints" / "export" / "best" / "model.ckpt-1200"
+    for end in ("index", "data-00000-of-00001"):
+        _touch(best.with_name(f"{best.name}.{end}"))
+    _touch(tmp_path / "checkpoints" / "model.ckpt-1250.index")
+    events = _touch(tmp_path / "checkpoints" / "eval" / "events.out.tfevents.1")
+    record = record_stage("model", Model(str(tmp_path), str(best), 1200, "d"), config())
+    assert record.summary == "gru [64], best checkpoint at step 1,200"
+    assert record.history == tmp_path / "history.jsonl"
+    assert record.metrics == {"best_step": 1200.0}
+    assert record.parameters["seed"] == 7
+    assert record.parameters["model.optimizer.name"] == "adam"
+    assert record.parameters["training.batch_size"] == 32
+    assert events in record.artifacts
+    kept = {path.name for path in record.artifacts if path.name.startswith("model.ckpt")}
+    assert kept == {"model.ckpt-1200.index", "model.ckpt-1200.data-00000-of-00001"}
+
+
+def test_a_model_that_workers_trained_comes_with_a_log_a_worker(tmp_path: Path) -> None:
+    logs = [_touch(tmp_path / "logs" / f"worker-{index}.log") for index in range(2)]
+    record = record_stage("model", Model(str(tmp_path), str(tmp_path / "best"), 7, "d"), config())
+    assert [path for path in record.artifacts if path.suffix == ".log"] == logs
+    assert record.parameters["training.workers"] == 1
+
+
+def test_metrics_are_said_with_intervals_and_kept_with_their_pictures(tmp_path: Path) -> None:
+    for name in ("predictions.parquet", "metrics.json", "confusion_matrix.png", "_SUCCESS"):
+        _touch(tmp_path / name)
+    metrics = dataclasses.replace(METRICS, predictions_path=str(tmp_path / "predictions.parquet"))
+    record = record_stage("metrics", metrics, config())
+    assert record.summary.startswith("accuracy 0.978 [0.958, 0.988], macro-F1 0.970")
+    assert record.summary.endswith("on 1,234 test rows")
+    assert record.metrics == metric_values(metrics)
+    assert [path.name for path in record.artifacts] == [
+        "confusion_matrix.png", "metrics.json", "predictions.parquet",
+    ]  # fmt: skip
+
+
+def test_no_champion_is_said_in_both_of_its_stages() -> None:
+    first = record_stage("champion", None, config())
+    assert first.summary == "demo has no champion yet"
+    assert first.parameters == {"champion.version": "none"}
+    assert record_stage("champion_metrics", None, config()).summary == "nothing to compare with"
+
+
+def test_the_champion_is_named_and_paired_with_the_candidate() -> None:
+    champion = record_stage("champion", Champion("demo", 3, "/path", "d"), config())
+    assert champion.summary == "version 3 serves now"
+    compared = ChampionMetrics(3, METRICS, 1190, 11, 7, 26, same_model=False)
+    record = record_stage("champion_metrics", compared, config())
+    assert record.summary == (
+        "version 3: accuracy 0.978 [0.958, 0.988]; "
+        "11 rows only the candidate gets right, 7 only the champion"
+    )
+    assert record.metrics["champion/accuracy"] == 0.978
+    assert record.metrics["champion/only_champion_correct"] == 7.0
+    assert record.parameters == {"champion.version": 3}
+
+
+@pytest.mark.parametrize(
+    ("decision", "summary", "promoted"),
+    [(PROMOTED, "passed: 1 of 1 rules hold", 1.0), (REFUSED, "refused: 1 of 2 rules hold", 0.0)],
+)
+def test_a_decision_is_counted_rule_by_rule(
+    decision: object, summary: str, promoted: float
+) -> None:
+    record = record_stage("decision", decision, config())
+    assert record.summary == summary
+    assert record.metrics["gate/promoted"] == promoted
+    assert record.metrics["gate/accuracy"] == 1.0
+    assert record.parameters["gate.min_examples"] == 100
+
+
+def test_an_export_says_how_closely_the_fresh_process_agreed(tmp_path: Path) -> None:
+    record = record_stage("export", Export(str(tmp_path), "d", 2.5e-7, 100), config())
+    assert "on 100 rows" in record.summary
+    assert "2.5e-07" in record.summary
+    assert record.metrics == {"export/largest_difference": 2.5e-7}
+    assert record.artifacts == (tmp_path / "check.json",)
+
+
+def test_a_version_says_what_it_is_and_whether_it_was_there_before() -> None:
+    first = record_stage("version", Version("demo", 4, ("champion",), False), config())
+    assert first.summary == "registered as demo version 4 (champion)"
+    assert first.parameters == {"version": 4, "aliases": "champion"}
+    again = record_stage("version", Version("demo", 4, (), True), config())
+    assert again.summary == "registered before as demo version 4 (no alias)"

@@ -1,0 +1,90 @@
+"""What is asked of a cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import pytest
+import tensorflow as tf
+
+from rnn_core import ArgumentError
+from rnn_core.models import cell_protocol
+from tests.rnn_core.cells import DenseCell, PlainCell
+
+
+class Least:
+    """``call`` and ``state_size``, and nothing else."""
+
+    state_size = 3
+
+    def call(self, inputs: Any, states: Any) -> Any:
+        return inputs[:, :1] + states[0], states
+
+
+class Module(tf.Module):
+    """Keeps its weight as a ``tf.Module`` does."""
+
+    state_size = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = tf.Variable(2.0, name="gain", trainable=False)
+
+    def call(self, inputs: Any, states: Any) -> Any:
+        return inputs[:, :1] * self.gain, states
+
+
+@pytest.mark.parametrize("cell", [object(), type("Half", (), {"call": None})()])
+def test_what_has_no_call_or_no_state_size_is_named(cell: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"without .*state_size"):
+        cell_protocol.check_cell(cell)
+
+
+@pytest.mark.parametrize(
+    ("cell", "width"), [(keras.layers.LSTMCell(4), 4), (PlainCell(2), 2), (Least(), 3)]
+)
+def test_the_width_of_the_output_is_seen(cell: Any, width: int) -> None:
+    assert cell_protocol.build(cell, 5) == width
+
+
+def test_first_states_are_those_of_the_cell_or_zeros() -> None:
+    total, count = cell_protocol.initial_states(PlainCell(2), tf.constant(4))
+    assert total.numpy().tolist() == [[1, 1]] * 4
+    assert count.numpy().tolist() == [[0]] * 4
+    (zeros,) = cell_protocol.initial_states(Least(), tf.constant(2))
+    assert zeros.numpy().tolist() == [[0, 0, 0]] * 2
+
+
+def test_states_keep_their_structure() -> None:
+    cell = PlainCell(1)
+    states = cell_protocol.initial_states(cell, tf.constant(1))
+    output, after = cell_protocol.call(cell, tf.constant([[2.0, 4.0]]), states, False)
+    assert output.numpy().tolist() == [[4]]
+    assert [one.numpy().tolist() for one in after] == [[[4]], [[1]]]
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        (keras.layers.GRUCell(2), {"kernel", "recurrent_kernel", "bias"}),
+        (PlainCell(2), {"scale"}),
+        (Module(), {"gain"}),
+        (Least(), set()),
+    ],
+)
+def test_weights_are_found_in_cells_of_any_make(cell: Any, names: set[str]) -> None:
+    cell_protocol.build(cell, 3)
+    weights = list(cell_protocol.weights(cell))
+    assert {weight.name for weight in weights} == names
+    assert all(weight.trainable != isinstance(cell, Module) for weight in weights)
+
+
+def test_a_cell_with_dropout_has_a_seed_and_forgets_its_masks() -> None:
+    cell = keras.layers.LSTMCell(2, dropout=0.5)
+    assert len(cell_protocol.seed_states(cell)) == 1
+    assert cell_protocol.seed_states(DenseCell(2)) == []
+    mask = cell.get_dropout_mask(tf.ones([1, 2]))
+    assert cell.get_dropout_mask(tf.ones([1, 2])) is mask
+    cell_protocol.forget_dropout(cell)
+    assert cell.get_dropout_mask(tf.ones([1, 2])) is not mask

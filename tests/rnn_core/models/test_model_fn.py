@@ -1,0 +1,51 @@
+"""What a model function may take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+from rnn_core import EstimatorSpec, ModeKeys, ModelFnError, RunConfig
+from rnn_core.models.model_fn import call_model_fn, check_model_fn
+
+CONFIG = RunConfig()
+SPEC = EstimatorSpec(ModeKeys.EVAL, loss=tf.constant(1.0))
+
+
+@pytest.mark.parametrize(
+    ("model_fn", "params", "message"),
+    [
+        ("model", None, "expected a function"),
+        (lambda labels, mode: SPEC, None, "expected features"),
+        (lambda features, labels, extra: SPEC, None, "got extra, features, labels"),
+        (lambda features: SPEC, {"rate": 1}, "params are given"),
+    ],
+)
+def test_a_function_that_cannot_be_called_is_named(
+    model_fn: Any, params: Any, message: str
+) -> None:
+    with pytest.raises(ModelFnError, match=message):
+        check_model_fn(model_fn, params)
+
+
+def test_a_function_gets_the_arguments_that_it_names() -> None:
+    seen: dict[str, Any] = {}
+
+    def model_fn(features: Any, mode: str, params: Any, config: Any) -> EstimatorSpec:
+        seen.update(features=features, mode=mode, params=params, config=config)
+        return SPEC
+
+    assert call_model_fn(model_fn, 1, None, ModeKeys.EVAL, {"a": 2}, CONFIG) is SPEC
+    assert seen == {"features": 1, "mode": "eval", "params": {"a": 2}, "config": CONFIG}
+
+
+def test_labels_that_nobody_takes_are_named() -> None:
+    with pytest.raises(ModelFnError, match="takes no labels"):
+        call_model_fn(lambda features: SPEC, 1, 2, ModeKeys.EVAL, {}, CONFIG)
+
+
+def test_a_result_of_another_kind_is_refused() -> None:
+    with pytest.raises(ModelFnError, match="expected an EstimatorSpec"):
+        call_model_fn(lambda features: 3, 1, None, ModeKeys.EVAL, {}, CONFIG)  # type: ignore[arg-type,return-value]
