@@ -1,8 +1,9 @@
 """What identifies a stage's work: its inputs, its settings, its code.
 
 A stage is skipped only if its fingerprint was seen before. The fingerprint covers the content of
-the data (never its modification time), the settings of that stage alone, and the code that the
-stage can reach by import, so that an edit elsewhere in the tree reruns nothing.
+the data (never its modification time), the settings of that stage alone, and the code that decides
+what the stage makes: what it can reach by import, less what only reports or serves. An edit
+elsewhere in the tree reruns nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import functools
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_jsonable_python
 
@@ -23,14 +25,32 @@ FIRST_PARTY = ("components", "rnn_core")
 LIBRARIES = ("tensorflow", "keras", "apache-beam", "tensorflow-transform", "numpy")
 """A new version of one of these may change what a stage makes."""
 
+# An estimator can export and report, so its imports reach code that a weight never depends on.
+# The longest prefix of a module's name decides: False leaves the module, and what only it imports,
+# out. The exporter of the best checkpoint counts, because it chooses the weights.
+_DECIDES_WEIGHTS: Final[Mapping[str, bool]] = {
+    "rnn_core.export": False,
+    "rnn_core.export.exporters.best_checkpoint": True,
+    "rnn_core.hooks.logging_hooks": False,
+    "rnn_core.storage.summaries": False,
+}
+_DECIDES: Final[Mapping[str, Mapping[str, bool]]] = {
+    "components.training.train": _DECIDES_WEIGHTS,
+    "components.evaluation.measure": _DECIDES_WEIGHTS,
+}
+"""By a stage's module; every module that another stage reaches counts."""
+
+_NATIVE_PACKAGE: Final = "rnn_core.kernels"
+"""Its C++ sources and its build flags decide numbers, and no import names them."""
+
 
 def fingerprint(module: str, inputs: tuple[object, ...], root: Path = ROOT) -> str:
     """Identifies one stage's work, as 16 hexadecimal digits.
 
     Args:
-      module: dotted name of the stage's module, such as ``components.data.examples``.
-      inputs: what the stage is called with; a value with a ``digest`` counts by that alone.
-      root: the folder that holds the packages.
+        module: dotted name of the stage's module, such as ``components.data.examples``.
+        inputs: what the stage is called with; a value with a ``digest`` counts by that alone.
+        root: the folder that holds the packages.
     """
     described = [_describe(value) for value in inputs]
     text = json.dumps([module, described, code_digest(module, root), _versions()], sort_keys=True)
@@ -39,27 +59,66 @@ def fingerprint(module: str, inputs: tuple[object, ...], root: Path = ROOT) -> s
 
 @functools.cache
 def code_digest(module: str, root: Path = ROOT) -> str:
-    """SHA-256 over the syntax trees of a module and of all that it imports from this project.
+    """SHA-256 over the syntax trees of a module and of all that decides with it what it makes.
 
-    Comments, blank lines and docstrings do not count.
+    Comments, blank lines and docstrings do not count, in C++ sources neither.
     """
     digest = hashlib.sha256()
-    for name in sorted(reachable_modules(module, root)):
+    modules = reachable_modules(module, root)
+    for name in sorted(modules):
         digest.update(name.encode())
         digest.update(_source(name, root).normalized.encode())
+    if any(_is_below(name, _NATIVE_PACKAGE) for name in modules):
+        for text in _native_sources(root):
+            digest.update(text.encode())
     return digest.hexdigest()
 
 
 def reachable_modules(module: str, root: Path = ROOT) -> frozenset[str]:
-    """The project's own modules that ``module`` imports, directly or not, itself included."""
+    """The project's own modules that ``module`` imports, directly or not, itself included.
+
+    A package's ``__init__`` that only gives names on is passed through: a name that is imported
+    from it leads to the module that defines the name, and to no other.
+    """
+    decides = _DECIDES.get(module, {})
     found: set[str] = set()
-    waiting = [module]
+    waiting = list(_resolve(module, root))
     while waiting:
         name = waiting.pop()
-        if name not in found and _source_file(name, root) is not None:
-            found.add(name)
-            waiting.extend(_imports(name, root))
+        if name in found or _source_file(name, root) is None or not _counts(name, decides):
+            continue
+        found.add(name)
+        source = _source(name, root)
+        if not source.is_facade:
+            for imported in source.imports:
+                waiting.extend(_resolve(imported, root))
     return frozenset(found)
+
+
+def _counts(name: str, decides: Mapping[str, bool]) -> bool:
+    prefixes = [prefix for prefix in decides if _is_below(name, prefix)]
+    return decides[max(prefixes, key=len)] if prefixes else True
+
+
+def _is_below(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def _resolve(dotted: str, root: Path) -> Iterator[str]:
+    """The modules behind ``package.name``: each package on the way, and where the name is from."""
+    name, _, rest = dotted.partition(".")
+    while True:
+        yield name
+        part, _, rest = rest.partition(".")
+        if not part:
+            return
+        if _source_file(f"{name}.{part}", root) is not None:
+            name = f"{name}.{part}"
+            continue
+        origin = _source(name, root).names.get(part)
+        if origin is not None:
+            yield from _resolve(origin, root)
+        return
 
 
 def _describe(value: object) -> Any:
@@ -67,47 +126,55 @@ def _describe(value: object) -> Any:
     return digest if digest is not None else to_jsonable_python(value)
 
 
-def _imports(name: str, root: Path) -> Iterator[str]:
-    yield from _parents(name)
-    for imported in _source(name, root).imports:
-        yield imported
-        yield from _parents(imported)
-
-
 class _Source(NamedTuple):
     """What counts of a module's source."""
 
     imports: tuple[str, ...]
-    """The modules of this project that it names."""
+    """What it imports of this project: modules, and names in them, dotted."""
+    names: Mapping[str, str]
+    """For a package that gives names on: each with the dotted name behind it."""
+    is_facade: bool
+    """Whether it is a package's ``__init__``."""
     normalized: str
-    """The syntax tree without docstrings."""
+    """The syntax tree without docstrings; of an ``__init__`` also without imports."""
 
 
 def _source(name: str, root: Path) -> _Source:
-    return _parsed(_read(_source_file(name, root)))
+    path = _source_file(name, root)
+    if path is None:
+        return _Source((), {}, False, "")
+    return _parsed(path.read_text(encoding="utf-8"), path.name == "__init__.py")
 
 
 @functools.lru_cache(maxsize=1024)
-def _parsed(text: str) -> _Source:
+def _parsed(text: str, is_facade: bool) -> _Source:
     """Stages share most of what they import, so that each module is parsed once."""
     tree = ast.parse(text)
-    named = (name for node in ast.walk(tree) for name in _imported_names(node))
-    imports = tuple(name for name in named if name.split(".")[0] in FIRST_PARTY)
-    return _Source(imports, _normalized(tree))
+    imports = tuple(
+        name
+        for node in ast.walk(tree)
+        for name in _imported_names(node)
+        if name.split(".")[0] in FIRST_PARTY
+    )
+    names = {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if is_facade and isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    return _Source(imports, names, is_facade, _normalized(tree, is_facade))
 
 
 def _imported_names(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Import):
+        # The names that are used of a package come with its attributes, below.
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-        yield node.module
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _parents(name: str) -> Iterator[str]:
-    while "." in name:
-        name = name.rpartition(".")[0]
-        yield name
+    elif isinstance(node, ast.Attribute):
+        dotted = ast.unparse(node)
+        if re.fullmatch(r"[\w.]+", dotted):
+            yield dotted
 
 
 def _source_file(name: str, root: Path) -> Path | None:
@@ -116,16 +183,27 @@ def _source_file(name: str, root: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _read(path: Path | None) -> str:
-    return path.read_text(encoding="utf-8") if path else ""
+def _native_sources(root: Path) -> Iterator[str]:
+    folder = root.joinpath(*_NATIVE_PACKAGE.split("."))
+    for path in sorted([*folder.glob("*.cc"), *folder.glob("*.h")]):
+        code = re.sub(r"//[^\n]*|/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        yield path.name + " ".join(code.split())
+    yield _source(f"{_NATIVE_PACKAGE}.build", root).normalized
 
 
-def _normalized(tree: ast.Module) -> str:
+def _normalized(tree: ast.Module, is_facade: bool) -> str:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [line for line in body if not _is_docstring(line)]  # type: ignore[attr-defined]
+    if is_facade:
+        tree.body = [line for line in tree.body if not _gives_names_on(line)]
     return ast.dump(tree)
+
+
+def _gives_names_on(node: ast.AST) -> bool:
+    is_all = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    return is_all or isinstance(node, ast.Import | ast.ImportFrom)
 
 
 def _is_docstring(node: ast.AST) -> bool:

@@ -162,8 +162,8 @@ def test_a_run_that_is_killed_leaves_only_the_partial_directory(
 import sys
 from pathlib import Path
 from components.config import DataConfig, FeaturesConfig, NumericFeature, PreprocessingConfig
-from components.examples import write_examples
-from components.rows import read_rows
+from components.data.examples import write_examples
+from components.data.sources import read_rows
 data = DataConfig(train=sys.argv[1], test=sys.argv[2])
 features = FeaturesConfig({"coefficients": NumericFeature(kind="numeric", width=12)})
 write_examples(read_rows(data), data, features, PreprocessingConfig(), Path(sys.argv[3]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,98 @@ def test_training_does_not_depend_on_what_only_the_gate_uses() -> None:
             "components.registry.registry",
         }
     )
+
+
+def test_a_name_of_a_package_leads_to_its_own_module_only(tree: Path) -> None:
+    package = tree / "components"
+    (package / "__init__.py").write_text(
+        "from components.bystander import Z\nfrom components.helper import Y\n"
+    )
+    (package / "stage.py").write_text("import components\n\nX = components.Y\n")
+    code_digest.cache_clear()
+    assert reachable_modules("components.stage", tree) == {
+        "components", "components.helper", "components.stage",
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the packages, to be edited."""
+    root = tmp_path_factory.mktemp("copy")
+    for package in ("components", "rnn_core"):
+        shutil.copytree(
+            ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__", "*.so")
+        )
+    return root
+
+
+def _changes(copy: Path, module: str, file: str, added: str) -> bool:
+    """Whether ``added`` at the end of ``file`` changes what identifies a stage's code."""
+    path = copy / file
+    text = path.read_text()
+    code_digest.cache_clear()
+    before = code_digest(module, copy)
+    path.write_text(text + added)
+    code_digest.cache_clear()
+    try:
+        return code_digest(module, copy) != before
+    finally:
+        path.write_text(text)
+
+
+_MODEL = "components.training.train"
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "components/training/fit.py",
+        "components/training/datasets.py",
+        "rnn_core/estimators/classifier.py",
+        "rnn_core/export/exporters/best_checkpoint.py",
+        "rnn_core/graph/initializers.py",
+        "rnn_core/heads/multi_class.py",
+        "rnn_core/kernels/build.py",
+        "rnn_core/loops/training.py",
+        "rnn_core/models/cells.py",
+        "rnn_core/optimizers/update_rules.py",
+    ],
+)
+def test_code_that_decides_weights_trains_again(copy: Path, file: str) -> None:
+    assert _changes(copy, _MODEL, file, "\nADDED = 1\n")
+
+
+@pytest.mark.parametrize("name", ["recurrence.cc", "recurrence.h", "exchange.h", "layout.h"])
+def test_the_native_sources_decide_weights_and_their_comments_do_not(copy: Path, name: str) -> None:
+    file = f"rnn_core/kernels/{name}"
+    assert _changes(copy, _MODEL, file, "\nstatic const int added = 1;\n")
+    assert not _changes(copy, _MODEL, file, "\n// added\n/* and\nadded */\n")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "components/evaluation/gate.py",
+        "components/export/export.py",
+        "components/report/render.py",
+        "rnn_core/export/exporters/saved_models.py",
+        "rnn_core/export/saved_model.py",
+        "rnn_core/hooks/logging_hooks.py",
+        "rnn_core/storage/summaries.py",
+    ],
+)
+def test_code_that_only_reports_or_serves_does_not_train_again(copy: Path, file: str) -> None:
+    assert not _changes(copy, _MODEL, file, "\nADDED = 1\n")
+
+
+def test_another_name_in_the_public_list_trains_nothing_again(copy: Path) -> None:
+    assert not _changes(copy, _MODEL, "rnn_core/__init__.py", "\nimport json\n")
+
+
+def test_what_writes_a_saved_model_exports_again(copy: Path) -> None:
+    assert _changes(copy, "components.export.export", "rnn_core/export/predictor.py", "\nA = 1\n")
+    assert _changes(copy, "components.export.export", "rnn_core/heads/classes.py", "\nA = 1\n")
+
+
+def test_examples_depend_on_nothing_of_the_estimator(copy: Path) -> None:
+    assert not _changes(copy, "components.data.examples", "rnn_core/models/cells.py", "\nA = 1\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 LOAD = """
 import os, sys
-from components.tensorflow_loading import load_tensorflow
+from components.runtime.libraries import load_tensorflow
 os.write(2, b"before\\n")
 try:
     load_tensorflow()
@@ -22,7 +22,7 @@ print("tensorflow" in sys.modules)
 
 LOAD_MEANWHILE = """
 import gc, os, sys
-from components.tensorflow_loading import load_tensorflow, tensorflow_loading
+from components.runtime.libraries import load_tensorflow, tensorflow_loading
 with tensorflow_loading():
     print("free")
 os.write(2, b"after\\n")

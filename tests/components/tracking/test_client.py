@@ -20,7 +20,7 @@ pytest_plugins = ["tests.components.mlflow_fixtures"]
 
 FIRST_USE = """
 import sys
-from components.mlflow_client import connect, ensure_experiment
+from components.tracking.client import connect, ensure_experiment
 client = connect(sys.argv[1])
 run = client.create_run(ensure_experiment(client, "quiet"))
 client.set_terminated(run.info.run_id)

@@ -21,10 +21,10 @@ FOLLOWING = """
 import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from components.cluster import Cluster
+from components.workers.cluster import Cluster
 from components.config import LaunchConfig
 from components.errors import RnnflowError
-from components.following import follow
+from components.training.follower import follow
 launch = LaunchConfig(chief_wait_seconds={wait}, exit_seconds=60.0)
 command = lambda job: (sys.executable, str(job))
 try:

@@ -212,7 +212,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {root!r})
 from pathlib import Path
 from components.config import LaunchConfig
-from components.supervisor import supervise
+from components.workers.supervisor import supervise
 from tests.components.worker_commands import worker
 folder = Path({folder!r})
 commands = lambda: [worker(folder, {text!r}, index) for index in range(2)]

@@ -167,7 +167,7 @@ def test_a_worker_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
 import sys, time
 sys.path.insert(0, {str(Path.cwd())!r})
 from pathlib import Path
-from components.worker_process import WorkerProcess
+from components.workers.worker_process import WorkerProcess
 from tests.components.worker_commands import SLEEP, IGNORE_SIGTERM, worker
 one = WorkerProcess(worker(Path({str(tmp_path)!r}), IGNORE_SIGTERM + SLEEP))
 time.sleep(600)

@@ -10,7 +10,7 @@ from rnn_core.distribution import watchdog
 
 _PROGRAM = """
 import time
-from rnn_core.config import RunConfig
+from rnn_core.config.run_config import RunConfig
 from rnn_core.distribution import watchdog
 watchdog._GRACE_SECONDS = 0.0
 with watchdog.Watchdog(RunConfig(worker_timeout_secs=0.2)).entered() as dog:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rnn_core import ArgumentError, Exporter, FinalExporter, LatestExporter
-from tests.rnn_core.exporters.samples import RecordingEstimator, names, receiver
+from tests.rnn_core.export.exporters.samples import RecordingEstimator, names, receiver
 
 
 def export(exporter: Exporter, estimator: Any, directory: Path, final: bool = False) -> Any:
