@@ -73,7 +73,7 @@ lock:
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet uv
 	@$(VENV)-lock/bin/uv pip compile pyproject.toml --extra server --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
-	@$(VENV)-lock/bin/uv pip compile pyproject.toml --extra server --extra dev --constraint requirements.lock \
+	@$(VENV)-lock/bin/uv pip compile pyproject.toml --extra server --extra dev --extra docs --constraint requirements.lock \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
 	  --output-file requirements-dev.lock
 	@rm -rf $(VENV)-lock
