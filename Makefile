@@ -24,6 +24,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m deptry pipelines components rnn_core
 
 types: $(VENV)/.dev
 	@$(BIN)/mypy
