@@ -16,7 +16,7 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     python -m venv --without-pip /opt/rnnflow \
     && python -m pip --python /opt/rnnflow/bin/python install \
         --no-cache-dir --no-deps --require-hashes -r requirements.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY rnn_core ./rnn_core
 COPY components ./components
 COPY pipelines ./pipelines

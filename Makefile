@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 CONFIG ?= pipelines/configs/japanese_vowels.yaml
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: run test lint types benchmark bench bench-peers bench-workers sanitize goldens drill-training image-test lock clean
+.PHONY: run test lint types benchmark bench bench-peers bench-workers sanitize goldens drill-training image-test wheel lock clean
 
 run: $(VENV)/.kernel
 	@$(BIN)/rnnflow run $(CONFIG)
@@ -69,6 +69,10 @@ drill-training: $(VENV)/.dev
 image-test:
 	@infra/image_test.sh
 
+# rnn-core by itself, and rnnflow that depends on it, in dist/.
+wheel: $(VENV)/.runtime
+	@$(BIN)/python wheels/build.py --output dist
+
 # The versions that pyproject.toml admits, each pinned with its hashes; no index address is written.
 lock:
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet uv
@@ -80,7 +84,7 @@ lock:
 	@rm -rf $(VENV)-lock
 
 clean:
-	@rm -rf .rnnflow .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	@rm -rf .rnnflow .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 
 $(VENV)-tensorflow-2.15/.installed:
 	@$(PYTHON) -m venv $(@D)

@@ -12,6 +12,7 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from typing import Any, Final, NamedTuple
 from pydantic_core import to_jsonable_python
 
 ROOT = Path(__file__).resolve().parents[2]
+"""The folder of ``components``, and in a checkout of ``rnn_core`` too."""
 FIRST_PARTY = ("components", "rnn_core")
 LIBRARIES = ("tensorflow", "keras", "apache-beam", "tensorflow-transform", "numpy")
 """A new version of one of these may change what a stage makes."""
@@ -178,13 +180,27 @@ def _imported_names(node: ast.AST) -> Iterator[str]:
 
 
 def _source_file(name: str, root: Path) -> Path | None:
-    base = root.joinpath(*name.split("."))
+    base = _base(name, root)
     candidates = (base.with_suffix(".py"), base / "__init__.py")
     return next((path for path in candidates if path.is_file()), None)
 
 
+def _base(name: str, root: Path) -> Path:
+    """The path of a module without its suffix, or of a package."""
+    if root == ROOT and name.partition(".")[0] == "rnn_core":
+        root = _rnn_core_root()
+    return root.joinpath(*name.split("."))
+
+
+@functools.cache
+def _rnn_core_root() -> Path:
+    """Installed as wheels, ``rnn_core`` does not lie beside ``components``; Python finds it."""
+    spec = importlib.util.find_spec("rnn_core")
+    return Path(spec.origin).resolve().parents[1] if spec and spec.origin else ROOT
+
+
 def _native_sources(root: Path) -> Iterator[str]:
-    folder = root.joinpath(*_NATIVE_PACKAGE.split("."))
+    folder = _base(_NATIVE_PACKAGE, root)
     for path in sorted([*folder.glob("*.cc"), *folder.glob("*.h")]):
         code = re.sub(r"//[^\n]*|/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
         yield path.name + " ".join(code.split())
