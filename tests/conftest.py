@@ -66,5 +66,25 @@ def first_run(vowels: Project) -> Outcome:
     return vowels.run()
 
 
+# What a test is made of follows from its place and its fixtures, so that none has to say it.
+# Fixtures that start a server, or run Beam, a training or a whole pipeline.
+_HEAVY = {"first_run", "mixed", "prefect_server", "server", "small_model", "store", "toy", "vowels"}
+_CLUSTERS = ("tests/rnn_core/distribution/", "tests/components/workers/")
+_WHOLE = ("tests/integration/", "tests/parity/", "tests/benchmarks/", "tests/examples/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks each test as ``unit``, ``integration`` or ``cluster``; ``slow`` is written by hand."""
+    for item in items:
+        place = item.path.relative_to(ROOT).as_posix()
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if place.startswith(_CLUSTERS):
+            item.add_marker(pytest.mark.cluster)
+        elif place.startswith(_WHOLE) or fixtures & _HEAVY:
+            item.add_marker(pytest.mark.integration)
+        elif item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.unit)
+
+
 def pytest_sessionfinish() -> None:
     _HOME.cleanup()
