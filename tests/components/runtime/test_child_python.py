@@ -17,7 +17,7 @@ def test_a_child_finds_this_project_wherever_it_is_started(tmp_path: Path) -> No
         [sys.executable, "-c", text],
         cwd=tmp_path, env=child_environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert Path(done.stdout.strip()).parents[2] == Path(__file__).resolve().parents[3]
+    assert Path(done.stdout.strip()).parents[1] == Path(__file__).resolve().parents[3]
 
 
 def test_what_the_user_set_is_kept_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
