@@ -21,7 +21,7 @@ _DRAWS_A_STEP: Final = 1024
 """More than the random numbers that cells ask for in one step of training."""
 
 
-class ForeignLayers:
+class CustomCellLayers:
     """Cells on top of each other.
 
     Args:

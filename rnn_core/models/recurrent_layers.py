@@ -17,14 +17,10 @@ from rnn_core.graph.variable_store import VariableStore
 from rnn_core.models import cell_protocol, cells
 from rnn_core.models.cell_protocol import UniqueNames, name_of
 from rnn_core.models.cells import KINDS, CellKind
-from rnn_core.models.custom_cells import ForeignLayers, seeded
+from rnn_core.models.custom_cells import CustomCellLayers, seeded
 from rnn_core.models.layer_choice import run_layers
 
-KERAS_CELLS: Final = {
-    keras.layers.SimpleRNNCell: KINDS["simple_rnn"],
-    keras.layers.LSTMCell: KINDS["lstm"],
-    keras.layers.GRUCell: KINDS["gru"],
-}
+KERAS_CELLS: Final = {kind.keras_class: kind for kind in KINDS.values()}
 """The classes that are built-in kinds if they have their defaults."""
 
 _STACK: Final = "stacked_rnn_cells"
@@ -39,7 +35,7 @@ class BuiltInCell(NamedTuple):
 
 
 CellMaker: TypeAlias = Callable[[], Any]
-"""Makes a cell, a list of cells, or ``keras.layers.StackedRNNCells``; called once a model."""
+"""Makes a cell, a list of cells, or ``keras.layers.StackedRNNCells``; called once per model."""
 
 
 class RecurrentLayers(Protocol):
@@ -116,7 +112,7 @@ def create_layers(
         built_in = [_built_in(cell) for cell in made]
         known = [cell for cell in built_in if cell is not None]
         if len(known) < len(made):
-            return ForeignLayers(made, _scope(stack), width, store.adopt)
+            return CustomCellLayers(made, _scope(stack), width, store.adopt)
     names = UniqueNames()
     return BuiltInLayers(
         known, [f"{_scope(stack)}/{names(name_of(cell))}" for cell in made], width, store
