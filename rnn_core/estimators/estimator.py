@@ -75,7 +75,7 @@ class Estimator(ExportMethods):
         self._predictions_running = 0
 
     def new_model(self, mode: str) -> Model:
-        """A model with first values, for ``ModeKeys.TRAIN``, ``EVAL`` or ``PREDICT``."""
+        """A model with initial values, for ``ModeKeys.TRAIN``, ``EVAL`` or ``PREDICT``."""
         return FunctionModel(self._model_fn, mode, self.params, self._config)
 
     @property
@@ -160,7 +160,7 @@ class Estimator(ExportMethods):
         checkpoint_path: str | None = None,
         name: str | None = None,
     ) -> dict[str, float]:
-        """Metrics of the newest checkpoint (or ``checkpoint_path``, or first values) by name.
+        """Metrics of the newest checkpoint (or ``checkpoint_path``, or initial values) by name.
 
         Raises:
             ArgumentError: ``steps`` is not positive.

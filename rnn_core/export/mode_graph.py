@@ -122,7 +122,7 @@ def _message(
 
 
 def _initialization(graph: tf.Graph, stored: Mapping[str, tf.Variable]) -> tf.Operation:
-    """What a loader runs: first values for what no checkpoint holds, such as sums of a metric."""
+    """What a loader runs: initial values for what no checkpoint holds, such as sums of a metric."""
     known = {variable.ref() for variable in stored.values()}
     kinds = (_Keys.GLOBAL_VARIABLES, _Keys.LOCAL_VARIABLES)
     made = [variable for kind in kinds for variable in graph.get_collection(kind)]
@@ -162,7 +162,7 @@ class ModelSource(Protocol):
         """Prefix of the newest checkpoint, None if there is none."""
 
     def new_model(self, mode: str) -> Model:
-        """A model with first values, for ``ModeKeys.TRAIN``, ``EVAL`` or ``PREDICT``."""
+        """A model with initial values, for ``ModeKeys.TRAIN``, ``EVAL`` or ``PREDICT``."""
 
 
 def checkpoint_to_export(source: ModelSource, checkpoint_path: str | None) -> str:

@@ -45,8 +45,8 @@ class ColumnState:
         """Makes the column's variable ``name``."""
         del dtype, use_resource
         full_name = self._name(feature_column, name)
-        first_values = initializers.from_column(initializer)
-        variable = self._create(full_name, tuple(shape), first_values, trainable=trainable)
+        initial_values = initializers.from_column(initializer)
+        variable = self._create(full_name, tuple(shape), initial_values, trainable=trainable)
         self._variables[full_name] = variable
         return variable
 

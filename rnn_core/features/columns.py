@@ -1,4 +1,4 @@
-"""Feature columns as an estimator takes them: checked, in order, with their first values."""
+"""Feature columns as an estimator takes them: checked, in order, with their initial values."""
 
 from __future__ import annotations
 
@@ -61,19 +61,19 @@ def _checked(column: Any, argument: str) -> Any:
 def _prepared(column: Any) -> Any:
     if hasattr(column, "shared_embedding_column_creator"):
         column = SharedEmbedding(column)
-        column.lookup = _with_first_values(column.lookup)
+        column.lookup = _with_initial_values(column.lookup)
         return column
-    return _with_first_values(column)
+    return _with_initial_values(column)
 
 
-def _with_first_values(column: Any) -> Any:
+def _with_initial_values(column: Any) -> Any:
     """The column with the checkpoint it names, if any, as its initializer."""
     checkpoint = getattr(column, "ckpt_to_load_from", None)
     if checkpoint is None:
         return column
-    first_values = FromCheckpoint(checkpoint, column.tensor_name_in_ckpt)
+    initial_values = FromCheckpoint(checkpoint, column.tensor_name_in_ckpt)
     return column._replace(
-        initializer=first_values, ckpt_to_load_from=None, tensor_name_in_ckpt=None
+        initializer=initial_values, ckpt_to_load_from=None, tensor_name_in_ckpt=None
     )
 
 

@@ -1,7 +1,7 @@
-"""First values of variables: the same for one seed and one variable name, on any run.
+"""Initial values of variables: the same for one seed and one variable name, on any run.
 
 The random numbers of a variable come from a generator of its own, seeded by the run's seed and the
-variable's name, so that adding a layer does not change the first values of the others.
+variable's name, so that adding a layer does not change the initial values of the others.
 """
 
 from __future__ import annotations
@@ -55,10 +55,11 @@ def from_column(initializer: Any) -> Initializer:
     def initialize(shape: Sequence[int], random: np.random.Generator) -> Any:
         seeded = _with_seed(initializer, int(random.integers(2**31)))
 
-        # An eager random operation goes on where its last call ended; a new function starts anew.
+        # An eager random operation goes on where its last call ended; a new function starts at the
+        # seed.
         @tf.function(autograph=False)
         def draw() -> tf.Tensor:
-            # Else the global seed of the process would be mixed in.
+            # Otherwise the global seed of the process would be mixed in.
             tf.constant(0).graph.seed = None
             return seeded(shape, dtype=tf.float32)
 

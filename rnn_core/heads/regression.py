@@ -30,9 +30,9 @@ class RegressionHead(BaseHead):
         weight_column: name of a feature, or a numeric column, that weighs examples.
         loss_reduction: ``sum_over_batch_size`` (also ``auto``; the batch has B * L losses) or
             ``sum``.
-        loss_fn: of ``labels`` and ``logits`` [B, L], and ``features`` if it likes, to [B, L].
+        loss_fn: of ``labels`` and ``logits`` [B, L], and optionally ``features``, to [B, L].
         inverse_link_fn: logits to predictions; the loss is of the logits all the same.
-        name: put behind the names of the metrics, as in ``label/mean/name``.
+        name: appended to the names of the metrics, as in ``label/mean/name``.
 
     Raises:
         ArgumentError: one of them is not legal.
@@ -65,7 +65,7 @@ class RegressionHead(BaseHead):
         return tf.cast(columns, tf.float32)
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """Squared difference."""
+        """(logit - label)^2, without the factor 1/2."""
         return tf.math.squared_difference(logits, labels)
 
     def predictions(self, logits: tf.Tensor) -> Predictions:
@@ -84,7 +84,7 @@ class RegressionHead(BaseHead):
         }
 
     def own_sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
-        """float64 sums over the batch."""
+        """``labels`` and ``predictions``, float64 scalars: their weighted sums."""
         predicted = self.predictions(logits)["predictions"]
         return {
             "labels": confusion.weighted_sum(losses.labels, losses.weights),

@@ -1,7 +1,7 @@
-"""One cell of any maker: Keras's, or whatever has ``call`` and ``state_size``; and its names.
+"""The protocol of a cell, Keras's or any object with ``call`` and ``state_size``; and its names.
 
 Keras numbers unnamed cells through the whole process (``lstm_cell_7``). In a checkpoint the numbers
-start again in each model, as in each graph of ``tf.estimator``: ``lstm_cell``, ``lstm_cell_1``.
+start from 0 in each model, as in each graph of ``tf.estimator``: ``lstm_cell``, ``lstm_cell_1``.
 """
 
 from __future__ import annotations
@@ -43,15 +43,18 @@ def check_cell(cell: Any) -> None:
 
 
 def build(cell: Any, width: int) -> int:
-    """Lets the cell make its weights for inputs [B, width]; gives the width of its output.
+    """Makes the weights of the cell for inputs [B, width]; gives the width of its output.
 
     Raises:
         ArgumentError: the cell cannot be called with such an input.
     """
     if hasattr(cell, "build") and not getattr(cell, "built", False):
         cell.build((None, width))
+        # Otherwise the first __call__ of a Keras layer would build it a second time.
         if isinstance(cell, keras.layers.Layer):
             cell.built = True
+    # A call tells the width of the output, which not every cell has as output_size, and lets cells
+    # that create their weights in call() do so.
     try:
         output, _ = call(cell, tf.zeros([1, width]), initial_states(cell, tf.constant(1)), False)
     except (TypeError, ValueError, AttributeError, tf.errors.OpError) as error:
@@ -143,7 +146,7 @@ def name_of(thing: Any) -> str:
 
 
 def below(path: str, names: UniqueNames, known: dict[str, str]) -> str:
-    """The path of a weight below its cell, with the numbers of each layer on it started anew.
+    """The path of a weight below its cell, with the numbers of the layers on it counted from 0.
 
     Args:
         path: such as ``my_cell_3/dense_7/kernel``.

@@ -1,4 +1,4 @@
-"""What an estimator trains, evaluates and predicts with: one interface, whatever is behind it."""
+"""What an estimator trains, evaluates and predicts with: one interface for all kinds of models."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Model(Protocol):
     def gradient_sums(self, features: Features, labels: Any, draw: tf.Tensor) -> tf.Tensor:
         """What adds up over the batches of many replicas; float32 [S], the first number 1.
 
-        ``draw`` is the int64 number that random numbers are drawn by. A batch may have no rows.
+        ``draw`` is an int64 scalar that the random numbers of the batch are derived from. A batch
+        may have no rows.
         """
 
     def apply_sums(self, sums: tf.Tensor, global_step: tf.Variable) -> tf.Tensor:
@@ -56,10 +57,10 @@ class Model(Protocol):
         """What ``predictions``, those of the last call, answer with, by signature name."""
 
     def supervised(self, features: Features, labels: Any, global_step: tf.Variable) -> Supervised:
-        """All of a batch, for a graph that is exported; only what is in it updates anything."""
+        """Loss, predictions, metrics and ``train_op`` of a batch, for a graph that is exported."""
 
     def hooks(self) -> Sequence[Any] | None:
-        """Hooks that the model brings; None if only a trace will tell."""
+        """Hooks that the model brings; None while they are not known, before the first trace."""
 
     def resources(self) -> list[Any]:
         """Lookup tables that were made so far."""

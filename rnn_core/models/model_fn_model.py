@@ -35,7 +35,7 @@ class FunctionModel:
         )
         self._variables = TracedVariables(config.tf_random_seed)
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._first_local: dict[str, Array] = {}
+        self._initial_local: dict[str, Array] = {}
         self._results: dict[str, tf.Variable] = {}
         self._checkpoint: str | None = None
         self._spec: EstimatorSpec | None = None
@@ -66,6 +66,7 @@ class FunctionModel:
 
     def train_step(self, features: Any, labels: Any, global_step: tf.Variable) -> tf.Tensor:
         """Runs ``train_op``; gives the loss."""
+        # Read before the trace, so that the operation comes before those of train_op.
         before = global_step.read_value()
         spec = self._trace(features, labels, global_step)
         loss = tf.cast(spec.loss, tf.float32)
@@ -95,7 +96,7 @@ class FunctionModel:
         )
 
     def apply_sums(self, sums: tf.Tensor, global_step: tf.Variable) -> tf.Tensor:
-        """Never called, as there are no sums."""
+        """Never called, as ``gradient_sums`` always raises."""
         raise NotImplementedError
 
     def keep_summaries(self) -> None:
@@ -115,8 +116,8 @@ class FunctionModel:
         return made
 
     def reset_metrics(self) -> None:
-        """Starts the sums of the metrics anew."""
-        for name, value in self._first_local.items():
+        """Sets the variables of metrics to their initial values."""
+        for name, value in self._initial_local.items():
             self._variables.by_name[name].assign(value)
 
     def evaluate(self, features: Any, labels: Any) -> dict[str, tf.Tensor]:
@@ -129,6 +130,7 @@ class FunctionModel:
         return {"loss": tf.cast(spec.loss, tf.float64), "batches": tf.constant(1.0, tf.float64)}
 
     def _keep_result(self, name: str, value: tf.Tensor) -> None:
+        # In a variable, so that nothing is copied to the host after each batch.
         if name not in self._results:
             with tf.init_scope():
                 self._results[name] = tf.Variable(tf.zeros(value.shape, value.dtype))
@@ -157,7 +159,7 @@ class FunctionModel:
         return Supervised(spec.loss, spec.predictions, pairs, spec.train_op)
 
     def hooks(self) -> Sequence[Any] | None:
-        """Those of the spec for its mode; None before the first trace."""
+        """The spec's hooks for its mode; None before the first trace."""
         spec = self._spec
         if spec is None:
             return None
@@ -174,21 +176,27 @@ class FunctionModel:
 
     def _trace(self, features: Any, labels: Any, step: tf.Variable) -> EstimatorSpec:
         def call() -> EstimatorSpec:
+            # get_global_step() looks in this collection: the step must be the loop's variable, not
+            # one of an earlier trace. Collections of global variables are shared by all graphs of a
+            # process.
             graph = tf.compat.v1.get_default_graph()
             graph.clear_collection(tf.compat.v1.GraphKeys.GLOBAL_STEP)
             graph.add_to_collection(tf.compat.v1.GraphKeys.GLOBAL_STEP, step)
             with warnings.catch_warnings():
-                # Summaries of TensorFlow 1 miss a writer of TensorFlow 2 here. They have another.
+                # Summaries of TensorFlow 1 warn that TensorFlow 2 has no writer for them; the
+                # training loop writes them.
                 warnings.filterwarnings("ignore", "Cannot activate TF2 compatibility support")
                 return self._call(features, labels)
 
         self._spec = self._variables.trace(call)
         self._separate_local(self._spec)
+        # Only now are all variables known, so only now can one be missing in the checkpoint.
         if self._checkpoint is not None:
             checkpoints.check(self.variables, self._variables.values, self._checkpoint)
         return self._spec
 
     def _separate_local(self, spec: EstimatorSpec) -> None:
+        """Finds the variables of metrics, which no checkpoint holds, and their initial values."""
         metrics = (spec.eval_metric_ops or {}).values()
         used = [
             variable.value
@@ -197,14 +205,16 @@ class FunctionModel:
             for variable in metric.variables
         ]
         traced = self._variables
+        # Keras metrics hold the traced variables themselves, so identity tells their state from the
+        # model's; names do not, since a metric may have any. == would compare values.
         for name, variable in traced.by_name.items():
             if any(variable is one for one in used):
                 traced.local.add(name)
         with tf.init_scope():
-            # A graph that is exported initializes them itself.
-            fresh = traced.local - set(self._first_local) if tf.executing_eagerly() else ()
+            # A graph that is exported has no values to read: it holds their initialization itself.
+            fresh = traced.local - set(self._initial_local) if tf.executing_eagerly() else ()
             for name in fresh:
-                self._first_local[name] = traced.by_name[name].numpy()
+                self._initial_local[name] = traced.by_name[name].numpy()
 
 
 def _value(metric: Any) -> Any:
