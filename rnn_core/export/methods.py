@@ -18,7 +18,7 @@ class ExportMethods(ModelSource):
     def export_saved_model(
         self,
         export_dir_base: str | os.PathLike[str],
-        serving_input_receiver_fn: ReceiverFn,
+        serving_input_receiver_fn: ReceiverFn | None,
         assets_extra: Assets | None = None,
         as_text: bool = False,
         checkpoint_path: str | None = None,

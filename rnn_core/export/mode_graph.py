@@ -18,7 +18,7 @@ from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 from rnn_core.errors import ArgumentError, CheckpointError
 from rnn_core.export.receiver_fns import ReceiverFn
-from rnn_core.export.signatures import signature_defs
+from rnn_core.export.signatures import Output, signature_defs
 from rnn_core.export.supervised import EvalOutput, TrainOutput
 from rnn_core.models.layer_choice import stock_operations
 from rnn_core.models.model import Model
@@ -85,6 +85,7 @@ def build(
 
 
 def _checked_receiver(receiver: Any, mode: str) -> Any:
+    # Any object with these attributes will do, as in 2.15.
     needed = ["features", "receiver_tensors", *(["labels"] if mode != ModeKeys.PREDICT else [])]
     missing = [name for name in needed if not hasattr(receiver, name)]
     if missing:
@@ -94,7 +95,9 @@ def _checked_receiver(receiver: Any, mode: str) -> Any:
     return receiver
 
 
-def _outputs(model: Model, receiver: Any, mode: str, global_step: tf.Variable) -> Mapping[str, Any]:
+def _outputs(
+    model: Model, receiver: Any, mode: str, global_step: tf.Variable
+) -> Mapping[str, Output]:
     """What each signature answers with, by its name."""
     if mode == ModeKeys.PREDICT:
         outputs = model.export_outputs(model.predictions(receiver.features))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
 from rnn_core.export.mode_graph import ModelSource, checkpoint_to_export
 from rnn_core.models.layer_choice import stock_operations
 from rnn_core.models.model import Model
-from rnn_core.types import Features, ModeKeys, Predictions
+from rnn_core.types import Features, ModeKeys, Predictions, Table
 
 
 class Predictor(tf.Module):
@@ -23,9 +22,9 @@ class Predictor(tf.Module):
         super().__init__(name="predictor")
         # Bound methods, so that tf.Module does not look into the columns.
         self._predictions: Callable[[Features], Predictions] = model.predictions
-        self._resources: Callable[[], list[Any]] = model.resources
+        self._resources: Callable[[], list[Table]] = model.resources
         self.weights = list(model.variables.values())
-        self.tables: list[Any] = []
+        self.tables: list[Table] = []
 
     def __call__(self, features: Features) -> Predictions:
         """Predictions by name; sequence features [B, T, F] ragged, sparse or dense."""

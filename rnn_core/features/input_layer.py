@@ -8,7 +8,7 @@ own: it takes that of the other columns, or of the mask in the features, or all 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -24,7 +24,7 @@ from rnn_core.features.numeric_features import (
 )
 from rnn_core.features.sequence_mask import steps_mask
 from rnn_core.graph.runtime_checks import checked
-from rnn_core.types import Features
+from rnn_core.types import FeatureColumn, Features
 
 
 class SequenceInput(NamedTuple):
@@ -45,7 +45,9 @@ class _Sequence(NamedTuple):
     """int64 [B]; None for a dense sequence."""
 
 
-def context_input(columns: Sequence[Any], features: Features, state: ColumnState) -> tf.Tensor:
+def context_input(
+    columns: Sequence[FeatureColumn], features: Features, state: ColumnState
+) -> tf.Tensor:
     """float32 [B, C]: all context columns side by side, by name.
 
     Raises:
@@ -56,7 +58,7 @@ def context_input(columns: Sequence[Any], features: Features, state: ColumnState
     return tf.concat([_context_row(column, cache, state) for column in columns], axis=1)
 
 
-def _context_row(column: Any, cache: FeatureCache, state: ColumnState) -> tf.Tensor:
+def _context_row(column: FeatureColumn, cache: FeatureCache, state: ColumnState) -> tf.Tensor:
     values, size = column.get_dense_tensor(cache, state), width([column])
     found = values.shape[1:].num_elements() if values.shape.rank else None
     if found not in (size, None):
@@ -83,7 +85,7 @@ def checked_rows(context: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
 
 
 def sequence_input(
-    columns: Sequence[Any], features: Features, state: ColumnState, mask_key: str
+    columns: Sequence[FeatureColumn], features: Features, state: ColumnState, mask_key: str
 ) -> SequenceInput:
     """All sequence columns side by side, by name, padded to the longest row.
 
@@ -140,7 +142,9 @@ def _common_lengths(read: dict[str, _Sequence]) -> tf.Tensor | None:
     return first
 
 
-def _read(column: Any, features: Features, cache: FeatureCache, state: ColumnState) -> _Sequence:
+def _read(
+    column: FeatureColumn, features: Features, cache: FeatureCache, state: ColumnState
+) -> _Sequence:
     if not hasattr(column, "normalizer_fn"):
         return _by_column(column, cache, state)
     feature = get_feature(features, column.key)
@@ -155,7 +159,7 @@ def _read(column: Any, features: Features, cache: FeatureCache, state: ColumnSta
     return _Sequence(flat_steps(normalized(column, feature), column), None)
 
 
-def _by_column(column: Any, cache: FeatureCache, state: ColumnState) -> _Sequence:
+def _by_column(column: FeatureColumn, cache: FeatureCache, state: ColumnState) -> _Sequence:
     try:
         pair = column.get_sequence_dense_tensor(cache, state)
     except (TypeError, ValueError) as error:

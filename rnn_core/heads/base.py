@@ -8,10 +8,11 @@ in any way. All of it is made of TensorFlow's operations, so that an exported gr
 from __future__ import annotations
 
 import abc
+import enum
 import inspect
 from collections.abc import Callable, Mapping
 from numbers import Integral
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import tensorflow as tf
 
@@ -19,7 +20,7 @@ from rnn_core.errors import ArgumentError
 from rnn_core.heads import weights
 from rnn_core.heads.confusion import ratio, weighted_sum
 from rnn_core.heads.export_outputs import ExportOutput
-from rnn_core.types import Features, Predictions
+from rnn_core.types import FeatureColumn, Features, Labels, Predictions
 
 SUM_OVER_BATCH_SIZE: Final = "sum_over_batch_size"
 SUM: Final = "sum"
@@ -50,7 +51,7 @@ class Head(Protocol):
     def logits_dimension(self) -> int:
         """L: the number of logits of an example."""
 
-    def losses(self, features: Features, labels: Any, logits: tf.Tensor) -> Losses:
+    def losses(self, features: Features, labels: Labels, logits: tf.Tensor) -> Losses:
         """The losses of a batch. Raises LabelError, or an assertion while running."""
 
     def predictions(self, logits: tf.Tensor) -> Predictions:
@@ -89,8 +90,8 @@ class BaseHead(abc.ABC):
     def __init__(
         self,
         logits_dimension: int,
-        weight_column: Any,
-        loss_reduction: Any,
+        weight_column: str | FeatureColumn | None,
+        loss_reduction: str | enum.Enum,
         loss_fn: Callable[..., tf.Tensor] | None,
         name: str | None,
     ) -> None:
@@ -100,7 +101,7 @@ class BaseHead(abc.ABC):
         self._weight_column = weights.check_weight_column(weight_column)
         self._loss_fn = None if loss_fn is None else check_loss_fn(loss_fn)
 
-    def losses(self, features: Features, labels: Any, logits: tf.Tensor) -> Losses:
+    def losses(self, features: Features, labels: Labels, logits: tf.Tensor) -> Losses:
         """The losses of a batch with logits [B, L].
 
         Raises:
@@ -153,7 +154,7 @@ class BaseHead(abc.ABC):
         }
 
     @abc.abstractmethod
-    def read_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
+    def read_labels(self, labels: Labels, logits: tf.Tensor) -> tf.Tensor:
         """Labels as the loss takes them."""
 
     @abc.abstractmethod
@@ -177,7 +178,7 @@ class BaseHead(abc.ABC):
         """float64 scalars: metrics besides the losses, without the head's name."""
 
 
-def check_count(value: Any, least: int, what: str) -> int:
+def check_count(value: object, least: int, what: str) -> int:
     """``value`` as an int.
 
     Raises:
@@ -188,7 +189,7 @@ def check_count(value: Any, least: int, what: str) -> int:
     return int(value)
 
 
-def check_reduction(loss_reduction: Any) -> str:
+def check_reduction(loss_reduction: str | enum.Enum) -> str:
     """The reduction's name in lower case; ``auto`` is ``sum_over_batch_size``.
 
     Raises:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import tensorflow as tf
 
@@ -11,7 +11,7 @@ from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
 from rnn_core.heads.export_outputs import REGRESSION, ExportOutput, RegressionOutput
-from rnn_core.types import Predictions
+from rnn_core.types import FeatureColumn, Labels, Predictions
 
 
 class BinaryClassHead(BaseHead):
@@ -31,10 +31,10 @@ class BinaryClassHead(BaseHead):
 
     def __init__(
         self,
-        weight_column: Any = None,
+        weight_column: str | FeatureColumn | None = None,
         thresholds: Sequence[float] | None = None,
         label_vocabulary: Sequence[str] | None = None,
-        loss_reduction: Any = base.SUM_OVER_BATCH_SIZE,
+        loss_reduction: str | enum.Enum = base.SUM_OVER_BATCH_SIZE,
         loss_fn: Callable[..., tf.Tensor] | None = None,
         name: str | None = None,
     ) -> None:
@@ -42,7 +42,7 @@ class BinaryClassHead(BaseHead):
         self._thresholds = confusion.check_thresholds(thresholds)
         self._vocabulary = label_input.vocabulary(label_vocabulary, 2)
 
-    def read_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
+    def read_labels(self, labels: Labels, logits: tf.Tensor) -> tf.Tensor:
         """float32 [B, 1]."""
         column = label_input.dense(labels, logits)
         if self._vocabulary is not None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
+from rnn_core.types import TensorLike
 
 SERVING_DEFAULT: Final = "serving_default"
 CLASSIFICATION: Final = "classification"
@@ -31,7 +32,7 @@ class PredictOutput:
         ArgumentError: a name is not a string, or a value is not a tensor.
     """
 
-    outputs: Any
+    outputs: TensorLike | Mapping[str, TensorLike]
     """Always a dict, once constructed."""
 
     def __post_init__(self) -> None:
@@ -89,21 +90,21 @@ class Supervised(NamedTuple):
     """All that a model makes of a batch with labels."""
 
     loss: tf.Tensor
-    predictions: Any
+    predictions: tf.Tensor | Mapping[str, tf.Tensor]
     """By name, or one tensor."""
-    metrics: Mapping[str, tuple[tf.Tensor, Any]]
+    metrics: Mapping[str, tuple[tf.Tensor, tf.Tensor | tf.Operation]]
     """By name, the value and what adds the batch to it."""
-    train_op: Any
+    train_op: tf.Operation | tf.Tensor | None
     """What updates the variables and the global step; None but for training."""
 
 
 ExportOutput: TypeAlias = PredictOutput | ClassificationOutput | RegressionOutput
 
 
-def _is_tensor_of(value: Any, dtype: str) -> bool:
+def _is_tensor_of(value: tf.Tensor, dtype: str) -> bool:
     return bool(tf.is_tensor(value) and value.dtype.name == dtype)
 
 
-def _require_floats(value: Any, what: str) -> None:
+def _require_floats(value: tf.Tensor, what: str) -> None:
     if not (tf.is_tensor(value) and value.dtype.is_floating):
         raise ArgumentError(f"{what}: expected a tensor of floats, got {value!r}.")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import tensorflow as tf
 
@@ -11,7 +11,7 @@ from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
 from rnn_core.heads.export_outputs import ExportOutput
-from rnn_core.types import Predictions
+from rnn_core.types import FeatureColumn, Labels, Predictions
 
 
 class MultiClassHead(BaseHead):
@@ -33,9 +33,9 @@ class MultiClassHead(BaseHead):
     def __init__(
         self,
         n_classes: int,
-        weight_column: Any = None,
+        weight_column: str | FeatureColumn | None = None,
         label_vocabulary: Sequence[str] | None = None,
-        loss_reduction: Any = base.SUM_OVER_BATCH_SIZE,
+        loss_reduction: str | enum.Enum = base.SUM_OVER_BATCH_SIZE,
         loss_fn: Callable[..., tf.Tensor] | None = None,
         name: str | None = None,
     ) -> None:
@@ -43,7 +43,7 @@ class MultiClassHead(BaseHead):
         super().__init__(count, weight_column, loss_reduction, loss_fn, name)
         self._vocabulary = label_input.vocabulary(label_vocabulary, count)
 
-    def read_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
+    def read_labels(self, labels: Labels, logits: tf.Tensor) -> tf.Tensor:
         """Ids [B, 1], of the labels' own type of integer."""
         column = label_input.dense(labels, logits)
         return label_input.class_ids(column, self.logits_dimension, self._vocabulary)

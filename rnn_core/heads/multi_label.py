@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import tensorflow as tf
 
@@ -12,7 +12,7 @@ from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
 from rnn_core.heads.export_outputs import ExportOutput
-from rnn_core.types import Predictions
+from rnn_core.types import FeatureColumn, Labels, Predictions
 
 
 class MultiLabelHead(BaseHead):
@@ -38,10 +38,10 @@ class MultiLabelHead(BaseHead):
     def __init__(
         self,
         n_classes: int,
-        weight_column: Any = None,
+        weight_column: str | FeatureColumn | None = None,
         thresholds: Sequence[float] | None = None,
         label_vocabulary: Sequence[str] | None = None,
-        loss_reduction: Any = base.SUM_OVER_BATCH_SIZE,
+        loss_reduction: str | enum.Enum = base.SUM_OVER_BATCH_SIZE,
         loss_fn: Callable[..., tf.Tensor] | None = None,
         classes_for_class_based_metrics: Sequence[int | str] | None = None,
         name: str | None = None,
@@ -65,7 +65,7 @@ class MultiLabelHead(BaseHead):
             f"[0, {self.logits_dimension}), got {one!r}."
         )
 
-    def read_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
+    def read_labels(self, labels: Labels, logits: tf.Tensor) -> tf.Tensor:
         """[B, K]: 1 where an example has the class; int64, if labels are not dense."""
         if isinstance(labels, tf.RaggedTensor):
             labels = labels.to_sparse()

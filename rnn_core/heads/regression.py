@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import tensorflow as tf
 
@@ -19,7 +19,7 @@ from rnn_core.heads.export_outputs import (
     PredictOutput,
     RegressionOutput,
 )
-from rnn_core.types import Predictions
+from rnn_core.types import FeatureColumn, Labels, Predictions
 
 
 class RegressionHead(BaseHead):
@@ -41,8 +41,8 @@ class RegressionHead(BaseHead):
     def __init__(
         self,
         label_dimension: int = 1,
-        weight_column: Any = None,
-        loss_reduction: Any = base.SUM_OVER_BATCH_SIZE,
+        weight_column: str | FeatureColumn | None = None,
+        loss_reduction: str | enum.Enum = base.SUM_OVER_BATCH_SIZE,
         loss_fn: Callable[..., tf.Tensor] | None = None,
         inverse_link_fn: Callable[[tf.Tensor], tf.Tensor] | None = None,
         name: str | None = None,
@@ -53,7 +53,7 @@ class RegressionHead(BaseHead):
         self.weight_widths = tuple(sorted({1, count}))
         self._inverse_link_fn = inverse_link_fn
 
-    def read_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
+    def read_labels(self, labels: Labels, logits: tf.Tensor) -> tf.Tensor:
         """float32 [B, L].
 
         Raises:

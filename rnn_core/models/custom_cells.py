@@ -10,12 +10,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 import tensorflow as tf
 
 from rnn_core.models import cell_protocol
-from rnn_core.models.cell_protocol import UniqueNames, name_of
+from rnn_core.models.cell_protocol import Cell, CellStates, UniqueNames, name_of
 
 _DRAWS_PER_STEP: Final = 1024
 """Added to the counters of random numbers per training step; more than a step draws."""
@@ -36,7 +36,7 @@ class CustomCellLayers:
 
     def __init__(
         self,
-        cells: Sequence[Any],
+        cells: Sequence[Cell],
         scope: str,
         width: int,
         adopt: Callable[[str, tf.Variable, bool], None],
@@ -78,7 +78,9 @@ class CustomCellLayers:
             cell_protocol.forget_dropout(cell)
         return tf.transpose(outputs, [1, 0, 2]) if sequences else outputs[-1]
 
-    def _step(self, x: Any, states: list[Any], training: bool) -> tuple[Any, list[Any]]:
+    def _step(
+        self, x: tf.Tensor, states: CellStates, training: bool
+    ) -> tuple[tf.Tensor, CellStates]:
         after = []
         for cell, before in zip(self._cells, states, strict=True):
             x, new = cell_protocol.call(cell, x, before, training)
@@ -92,13 +94,19 @@ class CustomCellLayers:
 
 
 def _scan(
-    step: Callable[[Any, Any], Any], steps: Any, real: Any, output_like: Any, states: Any
+    step: Callable[[tf.Tensor, CellStates], tuple[tf.Tensor, CellStates]],
+    steps: tf.Tensor,
+    real: tf.Tensor,
+    output_like: tf.Tensor,
+    states: CellStates,
 ) -> tf.Tensor:
     """float32 [T, B, H]: ``step`` over [T, B, F], with ``real`` bool [T, B, 1]."""
     time = tf.shape(steps)[0]
     array = tf.TensorArray(tf.float32, time, element_shape=output_like.shape)
 
-    def body(t: Any, last: Any, before: Any, array: Any) -> tuple[Any, ...]:
+    def body(
+        t: tf.Tensor, last: tf.Tensor, before: CellStates, array: tf.TensorArray
+    ) -> tuple[tf.Tensor, tf.Tensor, CellStates, tf.TensorArray]:
         keep = tf.gather(real, t)
         found = step(tf.gather(steps, t), before)
         output, after = tf.nest.map_structure(

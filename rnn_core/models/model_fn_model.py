@@ -17,11 +17,11 @@ from rnn_core.graph.runtime_checks import require
 from rnn_core.graph.step_loop import LastValue
 from rnn_core.graph.traced_variables import TracedVariables
 from rnn_core.heads.export_outputs import ExportOutput, Supervised
-from rnn_core.models.estimator_spec import EstimatorSpec
+from rnn_core.models.estimator_spec import AnyHook, EstimatorSpec, EvalMetric
 from rnn_core.models.model_fn import ModelFn, call_model_fn
 from rnn_core.storage import checkpoints, summaries
 from rnn_core.storage.summaries import Summary
-from rnn_core.types import Array, ModeKeys
+from rnn_core.types import Array, Features, Labels, ModeKeys, Table, TensorLike
 
 
 class FunctionModel:
@@ -64,7 +64,9 @@ class FunctionModel:
         self._variables.restore(values)
         self._step.assign(values["global_step"])
 
-    def train_step(self, features: Any, labels: Any, global_step: tf.Variable) -> tf.Tensor:
+    def train_step(
+        self, features: Features | TensorLike, labels: Labels, global_step: tf.Variable
+    ) -> tf.Tensor:
         """Runs ``train_op``; gives the loss."""
         # Read before the trace, so that the operation comes before those of train_op.
         before = global_step.read_value()
@@ -87,7 +89,9 @@ class FunctionModel:
         with tf.control_dependencies([moved, finite]):
             return tf.identity(loss)
 
-    def gradient_sums(self, features: Any, labels: Any, draw: tf.Tensor) -> tf.Tensor:
+    def gradient_sums(
+        self, features: Features | TensorLike, labels: Labels, draw: tf.Tensor
+    ) -> tf.Tensor:
         """Raises UnsupportedError: a ``train_op`` moves the variables itself."""
         raise UnsupportedError(
             "Estimator with a model_fn is not trained on many replicas: its train_op would move "
@@ -120,7 +124,7 @@ class FunctionModel:
         for name, value in self._initial_local.items():
             self._variables.by_name[name].assign(value)
 
-    def evaluate(self, features: Any, labels: Any) -> dict[str, tf.Tensor]:
+    def evaluate(self, features: Features | TensorLike, labels: Labels) -> dict[str, tf.Tensor]:
         """The loss of the batch; the metrics are kept in variables."""
         spec = self._trace(features, labels, self._step)
         for name, metric in (spec.eval_metric_ops or {}).items():
@@ -142,7 +146,7 @@ class FunctionModel:
         numbers = {name: float(v) if np.ndim(v) == 0 else v for name, v in results.items()}
         return {**numbers, "loss": float(sums["loss"] / sums["batches"])}
 
-    def predictions(self, features: Any) -> Any:
+    def predictions(self, features: Features | TensorLike) -> Any:
         """Predictions of the batch by name, or one tensor."""
         return self._trace(features, None, self._step).predictions
 
@@ -151,14 +155,16 @@ class FunctionModel:
         del predictions
         return {} if self._spec is None else dict(self._spec.export_outputs or {})
 
-    def supervised(self, features: Any, labels: Any, global_step: tf.Variable) -> Supervised:
+    def supervised(
+        self, features: Features | TensorLike, labels: Labels, global_step: tf.Variable
+    ) -> Supervised:
         """What ``model_fn`` returns; of its metrics the pairs, whose update is known."""
         spec = self._trace(features, labels, global_step)
         metrics = spec.eval_metric_ops or {}
         pairs = {name: metric for name, metric in metrics.items() if isinstance(metric, tuple)}
         return Supervised(spec.loss, spec.predictions, pairs, spec.train_op)
 
-    def hooks(self) -> Sequence[Any] | None:
+    def hooks(self) -> Sequence[AnyHook] | None:
         """The spec's hooks for its mode; None before the first trace."""
         spec = self._spec
         if spec is None:
@@ -170,11 +176,13 @@ class FunctionModel:
         }
         return tuple(by_mode[spec.mode] or ())
 
-    def resources(self) -> list[Any]:
+    def resources(self) -> list[Table]:
         """None: tables that ``model_fn`` makes belong to its graph."""
         return []
 
-    def _trace(self, features: Any, labels: Any, step: tf.Variable) -> EstimatorSpec:
+    def _trace(
+        self, features: Features | TensorLike, labels: Labels, step: tf.Variable
+    ) -> EstimatorSpec:
         def call() -> EstimatorSpec:
             # get_global_step() looks in this collection: the step must be the loop's variable, not
             # one of an earlier trace. Collections of global variables are shared by all graphs of a
@@ -217,7 +225,7 @@ class FunctionModel:
                 self._initial_local[name] = traced.by_name[name].numpy()
 
 
-def _value(metric: Any) -> Any:
+def _value(metric: EvalMetric) -> Any:
     """The metric with this batch: a pair's update operation gives the updated value."""
     if isinstance(metric, keras.metrics.Metric):
         return metric.result()

@@ -9,7 +9,7 @@ layers, or ``rnn_model/gru/gru_cell/kernel`` if ``units`` is a number; and
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -20,15 +20,15 @@ from rnn_core.features.sequence_mask import fit_mask, given_mask, with_steps
 from rnn_core.graph import initializers
 from rnn_core.graph.variable_store import VariableStore
 from rnn_core.models.recurrent_layers import BuiltInCell, CellMaker, create_layers
-from rnn_core.types import Features
+from rnn_core.types import FeatureColumn, Features, Table
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkSpec:
     """What a network is made of; checked by the estimator."""
 
-    sequence_columns: tuple[Any, ...]
-    context_columns: tuple[Any, ...]
+    sequence_columns: tuple[FeatureColumn, ...]
+    context_columns: tuple[FeatureColumn, ...]
     layers: tuple[BuiltInCell, ...] | CellMaker
     fused: bool
     """``units`` was given as a number, which changes the names of the layer's variables."""
@@ -71,7 +71,7 @@ class Network:
         """Those of ``variables`` that training changes."""
 
     @property
-    def resources(self) -> list[Any]:
+    def resources(self) -> list[Table]:
         """Lookup tables of the columns that were made so far."""
         return self._sequence_state.resources + self._context_state.resources
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from rnn_core.errors import ArgumentError
 from rnn_core.graph.variable_store import VariableStore
 from rnn_core.models import cell_protocol, cells
-from rnn_core.models.cell_protocol import UniqueNames, name_of
+from rnn_core.models.cell_protocol import Cell, UniqueNames, name_of
 from rnn_core.models.cells import KINDS, CellKind
 from rnn_core.models.custom_cells import CustomCellLayers, seeded
 from rnn_core.models.layer_choice import run_layers
@@ -34,7 +34,7 @@ class BuiltInCell(NamedTuple):
     """H."""
 
 
-CellMaker: TypeAlias = Callable[[], Any]
+CellMaker: TypeAlias = Callable[[], Cell | Sequence[Cell]]
 """Makes a cell, a list of cells, or ``keras.layers.StackedRNNCells``; called once per model."""
 
 
@@ -123,7 +123,7 @@ def _scope(stack: str | None) -> str:
     return f"rnn_model/rnn/{stack}" if stack else "rnn_model/rnn"
 
 
-def _unstacked(made: Any) -> tuple[list[Any], str | None]:
+def _unstacked(made: Cell) -> tuple[list[Cell], str | None]:
     """The single cells, and the name of their stack if they are one."""
     stack = None
     if type(made) is keras.layers.StackedRNNCells:
@@ -138,7 +138,7 @@ def _unstacked(made: Any) -> tuple[list[Any], str | None]:
     return found, stack
 
 
-def _built_in(cell: Any) -> BuiltInCell | None:
+def _built_in(cell: Cell) -> BuiltInCell | None:
     """The built-in layer that ``cell`` is, if it is one of Keras's with nothing but units set."""
     kind = KERAS_CELLS.get(type(cell))
     if kind is None or cell.built or _settings(cell) != _settings(type(cell)(cell.units)):
@@ -146,5 +146,5 @@ def _built_in(cell: Any) -> BuiltInCell | None:
     return BuiltInCell(kind, cell.units)
 
 
-def _settings(cell: Any) -> dict[str, Any]:
+def _settings(cell: Cell) -> dict[str, Any]:
     return {k: v for k, v in cell.get_config().items() if k not in ("name", "seed")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import tensorflow as tf
 
@@ -25,7 +25,7 @@ from rnn_core.optimizers.gradients import Gradient
 from rnn_core.optimizers.optimizers import OptimizerSpec
 from rnn_core.storage import checkpoints, summaries
 from rnn_core.storage.summaries import Summary
-from rnn_core.types import Array, Features, Predictions
+from rnn_core.types import Array, Features, Labels, Predictions, Table
 
 logger = logging.getLogger("rnn_core")
 
@@ -82,7 +82,7 @@ class RecurrentModel:
         missing = [names for names in slots if names and not names & values.keys()]
         return set().union(*missing) if len(missing) < sum(map(bool, slots)) else set()
 
-    def train_step(self, features: Features, labels: Any, global_step: tf.Variable) -> tf.Tensor:
+    def train_step(self, features: Features, labels: Labels, global_step: tf.Variable) -> tf.Tensor:
         """One step of the optimizer along the gradient of the loss; gives the loss."""
         losses, tape = self._watched_losses(features, labels, global_step)
         gradients = tape.gradient(losses.reduced, self._trainable)
@@ -90,7 +90,7 @@ class RecurrentModel:
         self._move(gradients, losses.reduced, rows, weighted, global_step)
         return losses.reduced
 
-    def gradient_sums(self, features: Features, labels: Any, draw: tf.Tensor) -> tf.Tensor:
+    def gradient_sums(self, features: Features, labels: Labels, draw: tf.Tensor) -> tf.Tensor:
         """What adds up over the batches of several replicas, one float32 buffer.
 
         1 for the batch, its examples, those with a weight, their loss, and then all gradients.
@@ -121,7 +121,7 @@ class RecurrentModel:
         return getattr(self._head, "loss_reduction", SUM_OVER_BATCH_SIZE) != SUM
 
     def _watched_losses(
-        self, features: Features, labels: Any, draw: tf.Tensor
+        self, features: Features, labels: Labels, draw: tf.Tensor
     ) -> tuple[Losses, tf.GradientTape]:
         named = named_features(features)
         # Only the trainable variables are watched: a user's cell may read others, such as counters.
@@ -154,8 +154,8 @@ class RecurrentModel:
             global_step.assign_add(1)
 
     def _examples(
-        self, features: Features, labels: Any, output: Output
-    ) -> tuple[Features, Any, tf.Tensor]:
+        self, features: Features, labels: Labels, output: Output
+    ) -> tuple[Features, Labels, tf.Tensor]:
         """Features, labels and logits for the head; those of the real steps if each has a label."""
         if self._sequential is None or output.mask is None:
             return features, labels, output.logits
@@ -191,7 +191,7 @@ class RecurrentModel:
     def reset_metrics(self) -> None:
         """Does nothing: ``evaluate`` returns its sums and keeps none."""
 
-    def evaluate(self, features: Features, labels: Any) -> dict[str, tf.Tensor]:
+    def evaluate(self, features: Features, labels: Labels) -> dict[str, tf.Tensor]:
         """The head's sums over the batch, float64."""
         named = named_features(features)
         examples = self._examples(named, labels, self._network(named))
@@ -214,7 +214,9 @@ class RecurrentModel:
         """The head's signatures."""
         return (self._sequential or self._head).export_outputs(predictions)
 
-    def supervised(self, features: Features, labels: Any, global_step: tf.Variable) -> Supervised:
+    def supervised(
+        self, features: Features, labels: Labels, global_step: tf.Variable
+    ) -> Supervised:
         """The head's loss and predictions; with an optimizer the step, without one the metrics."""
         named = named_features(features)
         output = self._network(named)
@@ -233,7 +235,7 @@ class RecurrentModel:
         """A recurrent model brings no hooks."""
         return ()
 
-    def resources(self) -> list[Any]:
+    def resources(self) -> list[Table]:
         """Lookup tables of the columns that were made so far."""
         return self._network.resources
 

@@ -130,7 +130,9 @@ def _backward(
     count, _, batch = tf.unstack(tf.shape(upstream)[:3])
     units, width = recurrent.shape
 
-    def iteration(t: tf.Tensor, d_states: States, sums: Any, arrays: Kept) -> tuple[Any, ...]:
+    def iteration(
+        t: tf.Tensor, d_states: States, sums: Sequence[tf.Tensor], arrays: Kept
+    ) -> tuple[Any, ...]:
         found = [one.read(t) for one in kept]
         states, others = found[: kind.states], found[kind.states :]
         before, after = ([state[some] for state in states] for some in (_BEFORE, _AFTER))

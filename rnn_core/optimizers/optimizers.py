@@ -46,7 +46,9 @@ KINDS: Final[Mapping[str, OptimizerKind]] = {
 # What tf.estimator's RNNClassifier of 2.15 took for an optimizer that was given by its name.
 _NAMED_LEARNING_RATE: Final = 0.05
 _NAMED_CLIP_NORM: Final = 5.0
-OptimizerArgument: TypeAlias = "str | keras.optimizers.Optimizer | Callable[[], Any]"
+OptimizerArgument: TypeAlias = (
+    "str | keras.optimizers.Optimizer | Callable[[], keras.optimizers.Optimizer]"
+)
 """An optimizer's name, an optimizer of Keras 3, or a function of no arguments that returns one."""
 
 _NEUTRAL: Final = {

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from rnn_core.errors import ArgumentError
-from rnn_core.export.exporters.saved_models import Metrics, ReceiverFn, SavedModelExporter, exports
+from rnn_core.export.exporters.base import Metrics
+from rnn_core.export.exporters.saved_models import SavedModelExporter, exports
+from rnn_core.export.methods import ExportMethods
+from rnn_core.export.receiver_fns import ReceiverFn
 from rnn_core.storage.summaries import read_events
 
 CompareFn: TypeAlias = Callable[..., bool]
@@ -63,7 +66,7 @@ class BestExporter(SavedModelExporter):
 
     def export(
         self,
-        estimator: Any,
+        estimator: ExportMethods,
         export_path: str,
         checkpoint_path: str,
         eval_result: Metrics,
@@ -95,7 +98,7 @@ class BestExporter(SavedModelExporter):
         return self._best
 
 
-def _checked_compare_fn(compare_fn: Any) -> CompareFn:
+def _checked_compare_fn(compare_fn: CompareFn) -> CompareFn:
     expected = {"best_eval_result", "current_eval_result"}
     taken = set(inspect.signature(compare_fn).parameters) if callable(compare_fn) else None
     if taken != expected:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rnn_core.errors import ArgumentError
-from rnn_core.export.exporters.base import Exporter
+from rnn_core.export.exporters.base import Exporter, Metrics
+from rnn_core.export.methods import ExportMethods
 from rnn_core.storage import checkpoints
 from rnn_core.storage.files import read_json, storage_errors, with_prefix, write_text
 
@@ -40,10 +39,10 @@ class BestCheckpointExporter(Exporter):
 
     def export(
         self,
-        estimator: Any,
+        estimator: ExportMethods,
         export_path: str,
         checkpoint_path: str,
-        eval_result: Mapping[str, Any],
+        eval_result: Metrics,
         is_the_final_export: bool,
     ) -> str | None:
         """Copies the checkpoint if it is better; gives its path there, else None.
