@@ -20,7 +20,7 @@ class Predictor(tf.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__(name="predictor")
-        # Bound methods, so that tf.Module does not look into the columns.
+        # Bound methods: tf.Module tracks its attributes, and cannot those of feature columns.
         self._predictions: Callable[[Features], Predictions] = model.predictions
         self._resources: Callable[[], list[Table]] = model.resources
         self.weights = list(model.variables.values())
@@ -30,6 +30,7 @@ class Predictor(tf.Module):
         """Predictions by name; sequence features [B, T, F] ragged, sparse or dense."""
         with stock_operations():
             predictions: Predictions = self._predictions(features)
+        # A table is made when a column is first applied; only an attribute of a module is saved.
         for table in self._resources():
             if not any(table is known for known in self.tables):
                 self.tables.append(table)

@@ -1,4 +1,4 @@
-"""What an exported graph for evaluation or training answers with."""
+"""The outputs of a graph that is exported for evaluation or training."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ class SupervisedOutput:
 
 
 class EvalOutput(SupervisedOutput):
-    """What a graph for ``ModeKeys.EVAL`` answers with."""
+    """The outputs of a graph for ``ModeKeys.EVAL``."""
 
 
 class TrainOutput(SupervisedOutput):
-    """What a graph for ``ModeKeys.TRAIN`` answers with."""
+    """The outputs of a graph for ``ModeKeys.TRAIN``."""
 
 
 def _as_tensor(update: tf.Tensor | tf.Operation) -> tf.Tensor:
-    """A signature holds tensors only: for an operation, an empty one that runs it."""
+    """The tensor, or for an operation an empty one that runs it: a signature holds tensors only."""
     if not isinstance(update, tf.Operation):
         return update
     with tf.control_dependencies([update]):

@@ -29,7 +29,7 @@ class ColumnState:
         self._resources: dict[tuple[str, str], Table] = {}
 
     def name_variables_of(self, feature_column: FeatureColumn, name: str) -> None:
-        """Lets the one variable of the column be called ``name``, whatever the scope."""
+        """Names the only variable of the column ``name``, without the scope."""
         self._names[feature_column] = name
 
     def create_variable(
@@ -43,6 +43,7 @@ class ColumnState:
         initializer: tf.initializers.Initializer | None = None,
     ) -> tf.Variable:
         """Makes the column's variable ``name``."""
+        # Every variable of this package is a float32 resource variable; columns ask for no other.
         del dtype, use_resource
         full_name = self._name(feature_column, name)
         initial_values = initializers.from_column(initializer)

@@ -111,7 +111,7 @@ def width(columns: Iterable[FeatureColumn]) -> int:
 
 
 def create_state(columns: Iterable[FeatureColumn], state: ColumnState) -> None:
-    """Makes the variables of all columns that have some."""
+    """Creates the variables of all columns that have any."""
     for column in columns:
         if hasattr(column, "create_state"):
             column.create_state(state)

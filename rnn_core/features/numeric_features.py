@@ -55,9 +55,9 @@ def padded_sparse_numbers(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """float32 [B, T, F] and int64 lengths [B] of a sparse sequence of rank 2 or 3.
 
-    As ``get_sequence_dense_tensor`` of the column gives them, in less time: the last index of a row
-    says how long it is. Both come to nothing if the indices are out of order, which is checked.
+    As ``get_sequence_dense_tensor`` of the column gives them, in less time.
     """
+    # The last index of a row says how long it is, if indices are in order: to_dense checks that.
     size = width([column])
     default = tf.cast(column.default_value, feature.dtype)
     padded = flat_steps(tf.sparse.to_dense(feature, default), column)
@@ -74,7 +74,7 @@ def padded_sparse_numbers(
 
 
 def flat_steps(values: tf.Tensor, column: FeatureColumn) -> tf.Tensor:
-    """[B, T, ...] as float32 [B, T, F]; [B, T * F] is cut into steps.
+    """[B, T, ...] as float32 [B, T, F]; [B, T * F] is split into steps.
 
     Raises:
         FeatureError: it has another rank or width.
@@ -100,7 +100,7 @@ def _fits(shape: tf.TensorShape, size: int) -> bool:
 def dense_context_numbers(
     columns: Iterable[FeatureColumn], features: Features
 ) -> dict[str, TensorLike]:
-    """The features, those of numeric columns dense; what a row lacks is the column's default or 0.
+    """The features, numeric ones dense; missing numbers are the column's default value, or 0.
 
     Raises:
         MissingFeatureError: a column's feature is not in the input.

@@ -19,7 +19,7 @@ class SharedEmbedding:
     """
 
     def __init__(self, column: FeatureColumn) -> None:
-        # Only the dimension is public; what else was asked for has no other way out.
+        # The creator has the settings of the embedding, of which only the dimension is public.
         creator = vars(column.shared_embedding_column_creator)
         self.name: str = column.name
         self.categorical_column = column.categorical_column

@@ -1,4 +1,4 @@
-"""What an exported model answers with: one class for each kind of signature.
+"""The outputs of an exported model: one class for each kind of signature.
 
 Nothing of the package but its errors is imported here, so that heads and exports both can use it.
 """
@@ -87,13 +87,13 @@ class RegressionOutput:
 
 
 class Supervised(NamedTuple):
-    """All that a model makes of a batch with labels."""
+    """What a model computes of a batch with labels, for a graph that is exported."""
 
     loss: tf.Tensor
     predictions: tf.Tensor | Mapping[str, tf.Tensor]
     """By name, or one tensor."""
     metrics: Mapping[str, tuple[tf.Tensor, tf.Tensor | tf.Operation]]
-    """By name, the value and what adds the batch to it."""
+    """By name, the value and the operation that adds the batch to it."""
     train_op: tf.Operation | tf.Tensor | None
     """What updates the variables and the global step; None but for training."""
 

@@ -21,7 +21,7 @@ class Vocabulary:
     def __init__(self, words: Sequence[str], classes: int) -> None:
         if isinstance(words, str) or len(words) != classes or len(set(words)) != classes:
             raise ArgumentError(
-                f"label_vocabulary: expected {classes} different strings, one a class, got "
+                f"label_vocabulary: expected {classes} different strings, one per class, got "
                 f"{words!r}."
             )
         self.words = [tf.compat.as_str(word) for word in words]
@@ -36,7 +36,9 @@ class Vocabulary:
         )
 
     def _table_here(self) -> tf.lookup.StaticHashTable:
-        """A graph that is made to be exported, outside of a function, needs a table of its own."""
+        """The table, or a new one in a graph that is built for an export."""
+        # init_scope leaves the graphs of functions. What is left then is either eager, as is the
+        # table, or a plain graph, which cannot use a table of outside.
         with tf.init_scope():
             return self._table if tf.executing_eagerly() else self._new_table()
 

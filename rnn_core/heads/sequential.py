@@ -50,17 +50,17 @@ class SequentialHeadWrapper:
 
     @property
     def logits_dimension(self) -> int:
-        """L."""
+        """L: the number of logits of a step."""
         return self.static_head.logits_dimension
 
     @property
     def loss_reduction(self) -> str | None:
-        """The wrapped head's."""
+        """The reduction of the wrapped head."""
         return getattr(self.static_head, "loss_reduction", None)
 
     @property
     def name(self) -> str | None:
-        """The wrapped head's with ``_sequential``."""
+        """The name of the wrapped head with ``_sequential`` after it."""
         name = getattr(self.static_head, "name", None)
         return f"{name}_sequential" if name else None
 
@@ -109,6 +109,7 @@ class SequentialHeadWrapper:
 
     def predictions(self, logits: tf.Tensor) -> Predictions:
         """Of each step, [B, T, ...]; what is the same for all steps (``all_*``) is [B, K]."""
+        # Padded steps are predicted too: the mask beside says which are real.
         rows = tf.shape(logits)[:2]
         flat = self.static_head.predictions(tf.reshape(logits, [-1, self.logits_dimension]))
         split = {name: _split(value, rows) for name, value in flat.items()}
@@ -149,7 +150,7 @@ def _split(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
 
 
 def flat_steps(values: TensorLike, mask: tf.Tensor, what: str) -> tf.Tensor:
-    """[N, 1], or [N, ...] if there is more than one value a step: those of the real steps.
+    """Values of the real steps: [N, 1], or [N, ...] where each step has several.
 
     Args:
         values: dense, sparse or ragged [B, T] or [B, T, ...]; dense ones may have more steps than
@@ -190,6 +191,8 @@ def _flat_dense(values: tf.Tensor, mask: tf.Tensor, what: str) -> tf.Tensor:
 def _flat_listed(
     values: tf.SparseTensor | tf.RaggedTensor, mask: tf.Tensor, what: str
 ) -> tf.Tensor:
+    # Sparse and ragged values hold the real steps only, so that they are flat already; but each row
+    # must have as many as the mask, or labels would be compared with the logits of other steps.
     lengths, flat = _listed(values)
     wanted = tf.reduce_sum(tf.cast(mask, tf.int64), 1)
     rows = tf.minimum(tf.minimum(tf.size(lengths), tf.size(wanted)), 5)

@@ -1,4 +1,4 @@
-"""What each example weighs."""
+"""The weights of examples."""
 
 from __future__ import annotations
 

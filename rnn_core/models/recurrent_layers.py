@@ -31,7 +31,7 @@ class BuiltInCell(NamedTuple):
 
     kind: CellKind
     units: int
-    """H."""
+    """H: the size of its hidden state."""
 
 
 CellMaker: TypeAlias = Callable[[], Cell | Sequence[Cell]]

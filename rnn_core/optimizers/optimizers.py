@@ -57,7 +57,7 @@ _NEUTRAL: Final = {
     "loss_scale_factor": (None,),
     "gradient_accumulation_steps": (None,),
 }
-"""Settings of Keras optimizers that have no counterpart in 2.15, with their neutral values."""
+"""Settings that 2.15 did not have, each with the values that mean it is not used."""
 
 
 class Optimizer(Protocol):

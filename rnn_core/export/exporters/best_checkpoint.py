@@ -21,7 +21,7 @@ _RECORD = "best.json"
 class BestCheckpointExporter(Exporter):
     """Keeps the checkpoint of the best evaluation, across restarts.
 
-    It lies in ``<model_dir>/export/<name>`` as ``model.ckpt-N.*`` with a ``checkpoint`` file;
+    It is in ``<model_dir>/export/<name>`` as ``model.ckpt-N.*`` with a ``checkpoint`` file;
     ``best.json`` remembers the value. Of two equal evaluations the earlier one is kept.
     """
 
@@ -69,6 +69,7 @@ class BestCheckpointExporter(Exporter):
         return path
 
     def _is_better(self, value: float, best: float | None) -> bool:
+        # best != best: NaN, which every number is better than.
         if best is None or best != best:
             return True
         return value > best if self._higher_is_better else value < best
@@ -86,6 +87,7 @@ def _keep(checkpoint: str, directory: str) -> str:
     for source in with_prefix(checkpoint):
         kind = source.name.removeprefix(f"{Path(checkpoint).name}.")
         if kind == "index" or kind.startswith("data-"):
+            # Renamed when it is whole: a process that dies here leaves no half a checkpoint.
             temporary = target / f"{source.name}.tmp"
             shutil.copyfile(source, temporary)
             temporary.replace(target / source.name)

@@ -63,7 +63,7 @@ class LatestExporter(SavedModelExporter):
     Args:
         name: name of the directory below ``<model_dir>/export``.
         serving_input_receiver_fn: takes nothing; returns a ``rnn_core.export`` input receiver.
-        assets_extra: source files by their place below ``assets.extra``.
+        assets_extra: source files by their path below ``assets.extra``.
         as_text: whether to write ``saved_model.pbtxt``.
         exports_to_keep: how many; None for all.
 
