@@ -119,12 +119,9 @@ def _numeric_columns(columns: Iterable[FeatureColumn]) -> Iterator[FeatureColumn
     for column in columns:
         if hasattr(column, "normalizer_fn"):
             yield column
-        yield from _numeric_columns(_parents(column))
-
-
-def _parents(column: FeatureColumn) -> list[FeatureColumn]:
-    found = getattr(getattr(column, "lookup", column), "parents", ())
-    return [parent for parent in found if not isinstance(parent, str)]
+        # The parents of a column are columns, and the names of features.
+        parents = getattr(getattr(column, "lookup", column), "parents", ())
+        yield from _numeric_columns(one for one in parents if not isinstance(one, str))
 
 
 def _dense_rows(column: FeatureColumn, feature: tf.SparseTensor) -> tf.Tensor:

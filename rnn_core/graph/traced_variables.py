@@ -77,7 +77,11 @@ class TracedVariables:
     def _create(
         self, graph: tf.Graph, next_creator: Callable[..., tf.Variable], **settings: Any
     ) -> tf.Variable:
-        name = self._unique(_scoped((settings.get("name") or "Variable").rstrip("/")))
+        name = _scoped((settings.get("name") or "Variable").rstrip("/"))
+        # As a graph does, from the second use on: a, a_1, a_2.
+        count = self._in_this_trace.get(name, 0)
+        self._in_this_trace[name] = count + 1
+        name = f"{name}_{count}" if count else name
         if name not in self.by_name:
             self.by_name[name] = self._new(name, next_creator, settings)
         if tf.compat.v1.GraphKeys.LOCAL_VARIABLES in (settings.get("collections") or ()):
@@ -88,11 +92,6 @@ class TracedVariables:
         if variable.trainable:
             graph.add_to_collection(tf.compat.v1.GraphKeys.TRAINABLE_VARIABLES, variable)
         return variable
-
-    def _unique(self, name: str) -> str:
-        count = self._in_this_trace.get(name, 0)
-        self._in_this_trace[name] = count + 1
-        return f"{name}_{count}" if count else name
 
     def _new(
         self, name: str, next_creator: Callable[..., tf.Variable], settings: Mapping[str, Any]

@@ -64,7 +64,9 @@ class ClassificationOutput:
             raise ArgumentError("ClassificationOutput: expected scores or classes, got neither.")
         if self.scores is not None:
             _require_floats(self.scores, "ClassificationOutput: scores")
-        if self.classes is not None and not _is_tensor_of(self.classes, "string"):
+        if self.classes is not None and not (
+            tf.is_tensor(self.classes) and self.classes.dtype == tf.string
+        ):
             raise ArgumentError(
                 f"ClassificationOutput: classes: expected a tensor of strings, got "
                 f"{self.classes!r}; tf.strings.as_string turns class ids into strings."
@@ -99,10 +101,6 @@ class Supervised(NamedTuple):
 
 
 ExportOutput: TypeAlias = PredictOutput | ClassificationOutput | RegressionOutput
-
-
-def _is_tensor_of(value: tf.Tensor, dtype: str) -> bool:
-    return bool(tf.is_tensor(value) and value.dtype.name == dtype)
 
 
 def _require_floats(value: tf.Tensor, what: str) -> None:

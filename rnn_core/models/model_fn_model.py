@@ -85,7 +85,9 @@ class FunctionModel:
             "The loss is not a finite number; the last checkpoint is still good. The loss",
             loss,
         )
-        self._leave_summaries()
+        made = summaries.collected()
+        if self._summaries is not None and made is not None:
+            self._summaries.put(made)
         with tf.control_dependencies([moved, finite]):
             return tf.identity(loss)
 
@@ -104,13 +106,8 @@ class FunctionModel:
         raise NotImplementedError
 
     def keep_summaries(self) -> None:
-        """Each step leaves what ``model_fn`` made with ``tf.compat.v1.summary``."""
+        """Makes each step keep what ``model_fn`` gave to ``tf.compat.v1.summary``."""
         self._summaries = LastValue(tf.string, [])
-
-    def _leave_summaries(self) -> None:
-        made = summaries.collected()
-        if self._summaries is not None and made is not None:
-            self._summaries.put(made)
 
     def summary(self, loss: float) -> Summary:
         """What ``model_fn`` made, and the loss unless it is among that."""

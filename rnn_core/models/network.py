@@ -99,12 +99,11 @@ class Network:
             return Output(logits, None, lengths)
         product = tf.tensordot(hidden, self._kernel, 1)
         logits = tf.ensure_shape(product + self._bias, [None, None, self._spec.logits_dimension])
-        return Output(logits, self._counting(features, sequence.mask, logits), lengths)
-
-    def _counting(self, features: Features, real: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        # A mask in the features says which steps are labelled; without one, all real steps are.
         key = self._spec.sequence_mask
         given = given_mask(features, key)
-        return real if given is None else fit_mask(given, logits, key)
+        counted = sequence.mask if given is None else fit_mask(given, logits, key)
+        return Output(logits, counted, lengths)
 
     def _with_context(self, values: tf.Tensor, features: Features) -> tf.Tensor:
         if not self._spec.context_columns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shutil
 from pathlib import Path
 
@@ -58,26 +59,23 @@ class BestCheckpointExporter(Exporter):
                 f"{', '.join(sorted(eval_result))}, got {self._metric!r}."
             )
         value = float(eval_result[self._metric])
-        if not self._is_better(value, _remembered(export_path)):
+        record = read_json(Path(export_path) / _RECORD)
+        if record is not None and not self._is_better(value, float(record["value"])):
             return None
         with storage_errors(export_path):
             path = _keep(checkpoint_path, export_path)
             record = {"metric": self._metric, "value": value, "path": Path(path).name}
             write_text(Path(export_path) / _RECORD, json.dumps(record))
-            _delete_others(path)
+            for index in list(Path(export_path).glob("model.ckpt-*.index")):
+                if index.stem != Path(path).name:
+                    checkpoints.delete(str(index.with_suffix("")))
         logger.info("%s: %s %.6g is the best so far (%s)", self._name, self._metric, value, path)
         return path
 
-    def _is_better(self, value: float, best: float | None) -> bool:
-        # best != best: NaN, which every number is better than.
-        if best is None or best != best:
+    def _is_better(self, value: float, best: float) -> bool:
+        if math.isnan(best):
             return True
         return value > best if self._higher_is_better else value < best
-
-
-def _remembered(directory: str) -> float | None:
-    record = read_json(Path(directory) / _RECORD)
-    return None if record is None else float(record["value"])
 
 
 def _keep(checkpoint: str, directory: str) -> str:
@@ -94,9 +92,3 @@ def _keep(checkpoint: str, directory: str) -> str:
     name = Path(checkpoint).name
     checkpoints.write_state(directory, [name])
     return str(target / name)
-
-
-def _delete_others(kept: str) -> None:
-    for index in list(Path(kept).parent.glob("model.ckpt-*.index")):
-        if index.stem != Path(kept).name:
-            checkpoints.delete(str(index.with_suffix("")))
