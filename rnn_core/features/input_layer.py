@@ -37,7 +37,7 @@ class SequenceInput(NamedTuple):
 
 
 class _Sequence(NamedTuple):
-    """One column's part."""
+    """What one column reads; T' may differ from the T of the batch."""
 
     values: tf.Tensor
     """float32 [B, T', F']."""
@@ -63,7 +63,8 @@ def _context_row(column: FeatureColumn, cache: FeatureCache, state: ColumnState)
     found = values.shape[1:].num_elements() if values.shape.rank else None
     if found not in (size, None):
         raise FeatureError(
-            f"Context feature {column.name!r}: expected {size} numbers a row, got {values.shape}. "
+            f"Context feature {column.name!r}: expected {size} numbers per row, got "
+            f"{values.shape}. "
             "What has steps belongs to sequence_feature_columns."
         )
     return tf.reshape(values, [tf.shape(values)[0], size])
@@ -112,6 +113,8 @@ def _fit(name: str, sequence: _Sequence, mask: tf.Tensor) -> tf.Tensor:
     fitted.set_shape([None, None, values.shape[-1]])
     if sequence.lengths is not None:
         return fitted
+    # A dense sequence may be longer than the lengths or the mask say, as its padding is cut off. It
+    # must not be shorter: the zeros that were padded above would count as real steps.
     real_steps = tf.reduce_max(tf.reduce_sum(tf.cast(mask, tf.int32), 1, keepdims=True))
     return checked(
         fitted,
@@ -132,7 +135,7 @@ def _common_lengths(read: dict[str, _Sequence]) -> tf.Tensor | None:
         rows = tf.minimum(tf.minimum(tf.size(first), tf.size(lengths)), 5)
         first = checked(
             first,
-            # False if the numbers of rows differ.
+            # False, not an error of shapes, if the numbers of rows differ.
             tf.reduce_all(tf.raw_ops.Equal(x=first, y=lengths, incompatible_shape_error=False)),
             FeatureError,
             f"Sequence features {first_name!r} and {name!r} have different lengths; give the same "
@@ -152,6 +155,7 @@ def _read(
         feature = normalized(column, feature)
         if feature.shape.rank in (2, 3) and (feature.dtype.is_floating or feature.dtype.is_integer):
             return _Sequence(*padded_sparse_numbers(column, feature))
+        # The feature is normalized already, so the column must not do it again.
         plain = column._replace(normalizer_fn=None)
         return _by_column(plain, FeatureCache({column.key: feature}), state)
     if isinstance(feature, tf.RaggedTensor):

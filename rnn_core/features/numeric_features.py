@@ -134,7 +134,7 @@ def _dense_rows(column: FeatureColumn, feature: tf.SparseTensor) -> tf.Tensor:
         flat.indices,
         fits,
         FeatureError,
-        f"Context feature {column.name!r}: expected at most {size} numbers a row, got the shape",
+        f"Context feature {column.name!r}: expected at most {size} numbers per row, got the shape",
         feature.dense_shape,
     )
     resized = tf.SparseTensor(indices, flat.values, tf.stack([rows, size]))

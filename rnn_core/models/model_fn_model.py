@@ -24,7 +24,7 @@ from rnn_core.storage.summaries import Summary
 from rnn_core.types import Array, Features, Labels, ModeKeys, Table, TensorLike
 
 
-class FunctionModel:
+class ModelFnModel:
     """Traces a ``model_fn`` for one mode; its variables are made by the first trace."""
 
     def __init__(
