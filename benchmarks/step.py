@@ -52,7 +52,7 @@ def _measure(native: Run, stock: Run) -> list[tuple[float, float]]:
 
 
 def _trainer(work: Work, directory: str, switch: str) -> Run:
-    """A traced training from first values, all steps of a run in one graph."""
+    """A traced training from initial values, all steps of a run in one graph."""
     os.environ[library.SWITCH] = switch
     model = _estimator(work, directory).new_model(rnn_core.ModeKeys.TRAIN)
     global_step = tf.Variable(0, dtype=tf.int64)

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from rnn_core.names import CellType, OptimizerName
+
 _STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 Fraction: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -147,7 +149,7 @@ class PreprocessingConfig:
 class OptimizerConfig:
     """The optimizer and its step."""
 
-    name: Literal["adagrad", "adam", "ftrl", "rmsprop", "sgd"] = "adam"
+    name: OptimizerName = "adam"
     learning_rate: PositiveFloat = 0.003
     clip_norm: PositiveFloat | None = 5.0
     """Each gradient is scaled down to this L2 norm."""
@@ -157,7 +159,7 @@ class OptimizerConfig:
 class ModelConfig:
     """The network."""
 
-    cell_type: Literal["simple_rnn", "lstm", "gru"] = "gru"
+    cell_type: CellType = "gru"
     units: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (64,)
     """Hidden units (H) of each layer."""
     optimizer: OptimizerConfig = OptimizerConfig()

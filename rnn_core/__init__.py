@@ -1,131 +1,30 @@
 """rnn_core: recurrent classifiers with the estimator's interface, native to TensorFlow 2.21.
 
 What was ``tf.estimator.X`` or ``tf.estimator.experimental.X`` is ``rnn_core.X``.
+
+The first use of such a name loads TensorFlow (some 9 s). ``import rnn_core`` alone does not, so
+that a program can read ``rnn_core.names``, or build ``rnn_core.kernels``, without it.
 """
 
 from __future__ import annotations
 
-from rnn_core import export
-from rnn_core.config.run_config import RunConfig
-from rnn_core.distribution import multi_worker_strategy
-from rnn_core.errors import (
-    ArchitectureError,
-    ArgumentError,
-    ArgumentTypeError,
-    CheckpointError,
-    EmptyInputError,
-    FeatureError,
-    InputPositionError,
-    LabelError,
-    MissingFeatureError,
-    ModelFnError,
-    NanLossDuringTrainingError,
-    RnnCoreError,
-    StorageError,
-    UnsupportedError,
-    WorkerLostError,
-)
-from rnn_core.estimators.classifier import RNNClassifier
-from rnn_core.estimators.early_stopping import (
-    make_early_stopping_hook,
-    stop_if_higher_hook,
-    stop_if_lower_hook,
-    stop_if_no_decrease_hook,
-    stop_if_no_increase_hook,
-)
-from rnn_core.estimators.estimator import Estimator
-from rnn_core.estimators.rnn_estimator import RNNEstimator
-from rnn_core.estimators.specs import EvalSpec, TrainSpec
-from rnn_core.estimators.train_and_evaluate import train_and_evaluate
-from rnn_core.export import Predictor, load_predictor
-from rnn_core.export.exporters import (
-    BestCheckpointExporter,
-    BestExporter,
-    Exporter,
-    FinalExporter,
-    LatestExporter,
-)
-from rnn_core.export.receiver_fns import build_raw_supervised_input_receiver_fn
-from rnn_core.heads import (
-    BinaryClassHead,
-    Head,
-    MultiClassHead,
-    MultiLabelHead,
-    RegressionHead,
-    SequentialHeadWrapper,
-)
-from rnn_core.hooks import (
-    CheckpointSaverHook,
-    FinalOpsHook,
-    Hook,
-    HookContext,
-    LoggingTensorHook,
-    NanTensorHook,
-    ProfilerHook,
-    StepCounterHook,
-    StopAtStepHook,
-    SummarySaverHook,
-)
-from rnn_core.models.estimator_spec import EstimatorSpec
-from rnn_core.storage.warm_start import VocabInfo, WarmStartSettings
-from rnn_core.types import ModeKeys
+import importlib
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "ArchitectureError",
-    "ArgumentError",
-    "ArgumentTypeError",
-    "BestCheckpointExporter",
-    "BestExporter",
-    "BinaryClassHead",
-    "CheckpointError",
-    "CheckpointSaverHook",
-    "EmptyInputError",
-    "Estimator",
-    "EstimatorSpec",
-    "EvalSpec",
-    "Exporter",
-    "FeatureError",
-    "FinalExporter",
-    "FinalOpsHook",
-    "Head",
-    "Hook",
-    "HookContext",
-    "InputPositionError",
-    "LabelError",
-    "LatestExporter",
-    "LoggingTensorHook",
-    "MissingFeatureError",
-    "ModeKeys",
-    "ModelFnError",
-    "MultiClassHead",
-    "MultiLabelHead",
-    "NanLossDuringTrainingError",
-    "NanTensorHook",
-    "Predictor",
-    "ProfilerHook",
-    "RNNClassifier",
-    "RNNEstimator",
-    "RegressionHead",
-    "RnnCoreError",
-    "RunConfig",
-    "SequentialHeadWrapper",
-    "StepCounterHook",
-    "StopAtStepHook",
-    "StorageError",
-    "SummarySaverHook",
-    "TrainSpec",
-    "UnsupportedError",
-    "VocabInfo",
-    "WarmStartSettings",
-    "WorkerLostError",
-    "build_raw_supervised_input_receiver_fn",
-    "export",
-    "load_predictor",
-    "make_early_stopping_hook",
-    "multi_worker_strategy",
-    "stop_if_higher_hook",
-    "stop_if_lower_hook",
-    "stop_if_no_decrease_hook",
-    "stop_if_no_increase_hook",
-    "train_and_evaluate",
-]
+if TYPE_CHECKING:
+    from rnn_core.public import *  # noqa: F403
+else:
+
+    def __getattr__(name: str) -> object:
+        # PEP 562: called for a name that is not in the module yet. Names with an underscore are
+        # what the import system and introspection probe for: none of them may load TensorFlow.
+        if name == "__all__" or not name.startswith("_"):
+            public = importlib.import_module("rnn_core.public")
+            globals().update({one: getattr(public, one) for one in public.__all__})
+            globals()["__all__"] = public.__all__
+            if name in globals():
+                return globals()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__getattr__("__all__")})

@@ -12,8 +12,19 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-Features: TypeAlias = Mapping[str, Any]
-"""Name to ``tf.Tensor``, ``tf.SparseTensor`` or ``tf.RaggedTensor``."""
+TensorLike: TypeAlias = tf.Tensor | tf.SparseTensor | tf.RaggedTensor
+
+Features: TypeAlias = Mapping[str, TensorLike]
+"""By name, with the batch as the first dimension: [B, ...]."""
+
+Labels: TypeAlias = TensorLike | Mapping[str, TensorLike] | None
+"""What ``input_fn`` returns beside the features; each head and ``model_fn`` says what it takes."""
+
+FeatureColumn: TypeAlias = Any
+"""A column of ``tf.feature_column``, whose classes have no public names."""
+
+Table: TypeAlias = tf.saved_model.experimental.TrackableResource
+"""A lookup table, such as that of a vocabulary."""
 
 InputFn: TypeAlias = Callable[..., Any]
 """Returns a ``tf.data.Dataset`` of ``(features, labels)`` or of ``features``, or one such value."""

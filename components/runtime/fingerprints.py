@@ -79,8 +79,8 @@ def code_digest(module: str, root: Path = ROOT) -> str:
 def reachable_modules(module: str, root: Path = ROOT) -> frozenset[str]:
     """The project's own modules that ``module`` imports, directly or not, itself included.
 
-    A package's ``__init__`` that only gives names on is passed through: a name that is imported
-    from it leads to the module that defines the name, and to no other.
+    A package's ``__init__``, and a module, that only gives names on is passed through: a name that
+    is imported from it leads to the module that defines the name, and to no other.
     """
     decides = _DECIDES.get(module, {})
     found: set[str] = set()
@@ -117,8 +117,8 @@ def _resolve(dotted: str, root: Path) -> Iterator[str]:
         if _source_file(f"{name}.{part}", root) is not None:
             name = f"{name}.{part}"
             continue
-        origin = _source(name, root).names.get(part)
-        if origin is not None:
+        names = _source(name, root).names
+        if origin := names.get(part) or names.get("*", "").replace("*", part):
             yield from _resolve(origin, root)
         return
 
@@ -134,11 +134,11 @@ class _Source(NamedTuple):
     imports: tuple[str, ...]
     """What it imports of this project: modules, and names in them, dotted."""
     names: Mapping[str, str]
-    """For a package that gives names on: each with the dotted name behind it."""
+    """For a facade: each name that it gives on, or ``*``, with the dotted name behind it."""
     is_facade: bool
-    """Whether it is a package's ``__init__``."""
+    """Whether it is a package's ``__init__``, or holds nothing but imports."""
     normalized: str
-    """The syntax tree without docstrings; of an ``__init__`` also without imports."""
+    """The syntax tree without docstrings; of a facade also without imports."""
 
 
 def _source(name: str, root: Path) -> _Source:
@@ -149,9 +149,10 @@ def _source(name: str, root: Path) -> _Source:
 
 
 @functools.lru_cache(maxsize=1024)
-def _parsed(text: str, is_facade: bool) -> _Source:
+def _parsed(text: str, is_init: bool) -> _Source:
     """Stages share most of what they import, so that each module is parsed once."""
     tree = ast.parse(text)
+    is_facade = is_init or all(_is_docstring(line) or _gives_names_on(line) for line in tree.body)
     imports = tuple(
         name
         for node in ast.walk(tree)

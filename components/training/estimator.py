@@ -18,6 +18,7 @@ from components.artifacts.values import Model
 from components.config import Feature, ModelConfig, NumericFeature, OptimizerConfig
 from components.errors import NotFoundError
 from components.runtime.libraries import quiet_libraries
+from rnn_core.optimizers.optimizers import KINDS as OPTIMIZERS
 
 CHECKPOINTS = "checkpoints"
 """Folder of a model directory that is the estimator's ``model_dir``."""
@@ -62,15 +63,9 @@ def load_estimator(model: Model) -> rnn_core.RNNClassifier:
     return build_estimator(load_schema(directory), settings, directory, rnn_core.RunConfig())
 
 
-def _optimizer(config: OptimizerConfig) -> Any:
-    kinds = {
-        "adagrad": keras.optimizers.Adagrad,
-        "adam": keras.optimizers.Adam,
-        "ftrl": keras.optimizers.Ftrl,
-        "rmsprop": keras.optimizers.RMSprop,
-        "sgd": keras.optimizers.SGD,
-    }
-    return kinds[config.name](learning_rate=config.learning_rate, clipnorm=config.clip_norm)
+def _optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
+    keras_class = OPTIMIZERS[config.name].keras_class
+    return keras_class(learning_rate=config.learning_rate, clipnorm=config.clip_norm)
 
 
 def feature_columns(schema: Schema) -> tuple[list[Any], list[Any]]:

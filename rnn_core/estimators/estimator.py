@@ -28,7 +28,7 @@ from rnn_core.loops.training import Plan
 from rnn_core.models.estimator_spec import EstimatorSpec
 from rnn_core.models.model import Model
 from rnn_core.models.model_fn import ModelFn, call_model_fn, check_model_fn
-from rnn_core.models.model_fn_model import FunctionModel
+from rnn_core.models.model_fn_model import ModelFnModel
 from rnn_core.storage import checkpoints
 from rnn_core.storage.files import storage_errors
 from rnn_core.storage.warm_start import WarmStartSettings, warm_start_settings
@@ -75,8 +75,8 @@ class Estimator(ExportMethods):
         self._predictions_running = 0
 
     def new_model(self, mode: str) -> Model:
-        """A model with first values, for ``ModeKeys.TRAIN``, ``EVAL`` or ``PREDICT``."""
-        return FunctionModel(self._model_fn, mode, self.params, self._config)
+        """A model with initial values, for ``ModeKeys.TRAIN``, ``EVAL`` or ``PREDICT``."""
+        return ModelFnModel(self._model_fn, mode, self.params, self._config)
 
     @property
     def config(self) -> RunConfig:
@@ -160,7 +160,7 @@ class Estimator(ExportMethods):
         checkpoint_path: str | None = None,
         name: str | None = None,
     ) -> dict[str, float]:
-        """Metrics of the newest checkpoint (or ``checkpoint_path``, or first values) by name.
+        """Metrics of the newest checkpoint (or ``checkpoint_path``, or initial values) by name.
 
         Raises:
             ArgumentError: ``steps`` is not positive.

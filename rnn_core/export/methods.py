@@ -18,7 +18,7 @@ class ExportMethods(ModelSource):
     def export_saved_model(
         self,
         export_dir_base: str | os.PathLike[str],
-        serving_input_receiver_fn: ReceiverFn,
+        serving_input_receiver_fn: ReceiverFn | None,
         assets_extra: Assets | None = None,
         as_text: bool = False,
         checkpoint_path: str | None = None,
@@ -30,7 +30,7 @@ class ExportMethods(ModelSource):
             export_dir_base: the new directory in it is named by the time in seconds.
             serving_input_receiver_fn: takes nothing; returns a ``ServingInputReceiver`` or
                 ``TensorServingInputReceiver``; see ``rnn_core.export``.
-            assets_extra: source files by their place below the export's ``assets.extra``.
+            assets_extra: source files by their path below the export's ``assets.extra``.
             as_text: whether to write ``saved_model.pbtxt`` in place of ``saved_model.pb``.
             checkpoint_path: prefix of the checkpoint; the newest by default.
             experimental_mode: one of ``ModeKeys``; but for ``PREDICT``, the receiver function
@@ -63,7 +63,7 @@ class ExportMethods(ModelSource):
             export_dir_base: the new directory in it is named by the time in seconds.
             input_receiver_fn_map: receiver functions by ``ModeKeys``; those for ``EVAL`` and
                 ``TRAIN`` return a ``SupervisedInputReceiver``.
-            assets_extra: source files by their place below the export's ``assets.extra``.
+            assets_extra: source files by their path below the export's ``assets.extra``.
             as_text: whether to write ``saved_model.pbtxt`` in place of ``saved_model.pb``.
             checkpoint_path: prefix of the checkpoint; the newest by default.
         """

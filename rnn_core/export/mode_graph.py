@@ -1,7 +1,7 @@
-"""The graph of a model for one mode, as the message that a SavedModel holds for it.
+"""The graph of a model for one mode, as the ``MetaGraphDef`` that a SavedModel holds for it.
 
-A graph is built anew, with variables that have no values in it: those come from the checkpoint.
-So nothing is run, and the names of the variables are those of the checkpoint.
+Each export builds a new graph, whose variables have no values in it: those come from the
+checkpoint. So nothing is run, and the names of the variables are those of the checkpoint.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 from rnn_core.errors import ArgumentError, CheckpointError
 from rnn_core.export.receiver_fns import ReceiverFn
-from rnn_core.export.signatures import signature_defs
+from rnn_core.export.signatures import Output, signature_defs
 from rnn_core.export.supervised import EvalOutput, TrainOutput
 from rnn_core.models.layer_choice import stock_operations
 from rnn_core.models.model import Model
@@ -54,7 +54,7 @@ class ModeGraph:
 def build(
     source: ModelSource, mode: str, receiver_fn: ReceiverFn, strip_default_attrs: bool
 ) -> ModeGraph:
-    """The graph from the receiver of ``receiver_fn`` to what the model answers in ``mode``.
+    """The graph from the tensors of the receiver to the outputs of the model in ``mode``.
 
     Raises:
         ArgumentError: ``receiver_fn`` is missing or gives no receiver, or nothing is exported.
@@ -65,6 +65,8 @@ def build(
             f"Expected a function that returns an input receiver for mode {mode!r}, got "
             f"{receiver_fn!r}; rnn_core.export builds some."
         )
+    # A graph of TensorFlow 1, as in a SavedModel of tf.estimator: several modes with one set of
+    # variables, a sparse tensor as one input, and signatures of any method.
     graph = tf.Graph()
     with graph.as_default(), _variables_without_values(), stock_operations():
         global_step = tf.compat.v1.train.get_or_create_global_step()
@@ -85,6 +87,7 @@ def build(
 
 
 def _checked_receiver(receiver: Any, mode: str) -> Any:
+    # Any object with these attributes will do, as in 2.15.
     needed = ["features", "receiver_tensors", *(["labels"] if mode != ModeKeys.PREDICT else [])]
     missing = [name for name in needed if not hasattr(receiver, name)]
     if missing:
@@ -94,8 +97,10 @@ def _checked_receiver(receiver: Any, mode: str) -> Any:
     return receiver
 
 
-def _outputs(model: Model, receiver: Any, mode: str, global_step: tf.Variable) -> Mapping[str, Any]:
-    """What each signature answers with, by its name."""
+def _outputs(
+    model: Model, receiver: Any, mode: str, global_step: tf.Variable
+) -> Mapping[str, Output]:
+    """The outputs of each signature, by its name."""
     if mode == ModeKeys.PREDICT:
         outputs = model.export_outputs(model.predictions(receiver.features))
         if not outputs:
@@ -122,7 +127,8 @@ def _message(
 
 
 def _initialization(graph: tf.Graph, stored: Mapping[str, tf.Variable]) -> tf.Operation:
-    """What a loader runs: first values for what no checkpoint holds, such as sums of a metric."""
+    """What a loader runs: initial values for what no checkpoint holds, such as sums of a metric."""
+    # By reference: a variable is not hashable, and == compares values.
     known = {variable.ref() for variable in stored.values()}
     kinds = (_Keys.GLOBAL_VARIABLES, _Keys.LOCAL_VARIABLES)
     made = [variable for kind in kinds for variable in graph.get_collection(kind)]
@@ -137,7 +143,7 @@ def _assets(graph: tf.Graph) -> dict[str, Path]:
 
 @contextmanager
 def _variables_without_values() -> Iterator[None]:
-    """The values of a checkpoint replace the first ones: these need not swell the graph."""
+    """Makes variables start with zeros: a graph would hold initial values that are never used."""
 
     def create(next_creator: Callable[..., tf.Variable], **settings: Any) -> tf.Variable:
         value = settings.get("initial_value")
@@ -162,7 +168,7 @@ class ModelSource(Protocol):
         """Prefix of the newest checkpoint, None if there is none."""
 
     def new_model(self, mode: str) -> Model:
-        """A model with first values, for ``ModeKeys.TRAIN``, ``EVAL`` or ``PREDICT``."""
+        """A model with initial values, for ``ModeKeys.TRAIN``, ``EVAL`` or ``PREDICT``."""
 
 
 def checkpoint_to_export(source: ModelSource, checkpoint_path: str | None) -> str:

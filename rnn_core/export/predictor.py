@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
 from rnn_core.export.mode_graph import ModelSource, checkpoint_to_export
 from rnn_core.models.layer_choice import stock_operations
 from rnn_core.models.model import Model
-from rnn_core.types import Features, ModeKeys, Predictions
+from rnn_core.types import Features, ModeKeys, Predictions, Table
 
 
 class Predictor(tf.Module):
@@ -21,16 +20,17 @@ class Predictor(tf.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__(name="predictor")
-        # Bound methods, so that tf.Module does not look into the columns.
+        # Bound methods: tf.Module tracks its attributes, and cannot those of feature columns.
         self._predictions: Callable[[Features], Predictions] = model.predictions
-        self._resources: Callable[[], list[Any]] = model.resources
+        self._resources: Callable[[], list[Table]] = model.resources
         self.weights = list(model.variables.values())
-        self.tables: list[Any] = []
+        self.tables: list[Table] = []
 
     def __call__(self, features: Features) -> Predictions:
         """Predictions by name; sequence features [B, T, F] ragged, sparse or dense."""
         with stock_operations():
             predictions: Predictions = self._predictions(features)
+        # A table is made when a column is first applied; only an attribute of a module is saved.
         for table in self._resources():
             if not any(table is known for known in self.tables):
                 self.tables.append(table)

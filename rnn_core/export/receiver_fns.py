@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
 from rnn_core.export.receivers import ServingInputReceiver, SupervisedInputReceiver
+from rnn_core.types import TensorLike
 
-ReceiverFn: TypeAlias = Callable[[], Any]
+FeatureSpec: TypeAlias = tf.io.FixedLenFeature | tf.io.VarLenFeature | tf.io.RaggedFeature
+"""How ``tf.io.parse_example`` reads one feature; ``tf.io`` has some more."""
+Placeholders: TypeAlias = TensorLike | tf.TypeSpec | Mapping[str, TensorLike | tf.TypeSpec]
+"""What a request will feed: one input, or several by name."""
+Receiver: TypeAlias = ServingInputReceiver | SupervisedInputReceiver
+ReceiverFn: TypeAlias = Callable[[], Receiver]
 """Takes nothing; returns a receiver whose tensors are in the default graph."""
 
 
 def build_parsing_serving_input_receiver_fn(
-    feature_spec: Mapping[str, Any], default_batch_size: int | None = None
+    feature_spec: Mapping[str, FeatureSpec], default_batch_size: int | None = None
 ) -> ReceiverFn:
     """A receiver of serialized ``tf.train.Example``, string [B], as the input ``examples``.
 
@@ -36,7 +42,7 @@ def build_parsing_serving_input_receiver_fn(
 
 
 def build_raw_serving_input_receiver_fn(
-    features: Mapping[str, Any], default_batch_size: int | None = None
+    features: Mapping[str, TensorLike | tf.TypeSpec], default_batch_size: int | None = None
 ) -> ReceiverFn:
     """A receiver that takes each feature as an input of its own.
 
@@ -55,7 +61,7 @@ def build_raw_serving_input_receiver_fn(
 
 
 def build_raw_supervised_input_receiver_fn(
-    features: Any, labels: Any, default_batch_size: int | None = None
+    features: Placeholders, labels: Placeholders, default_batch_size: int | None = None
 ) -> ReceiverFn:
     """A receiver for ``ModeKeys.EVAL`` and ``TRAIN``: features and labels as inputs of their own.
 
@@ -87,12 +93,14 @@ def build_raw_supervised_input_receiver_fn(
     return supervised_input_receiver_fn
 
 
-def _placeholders(values: Any, batch: int | None, only: str = "input") -> dict[str, Any]:
+def _placeholders(
+    values: Placeholders, batch: int | None, only: str = "input"
+) -> dict[str, TensorLike]:
     named = values if isinstance(values, Mapping) else {only: values}
     return {name: _placeholder(value, batch) for name, value in named.items()}
 
 
-def _placeholder(value: Any, batch: int | None) -> Any:
+def _placeholder(value: TensorLike | tf.TypeSpec, batch: int | None) -> TensorLike:
     spec = value if isinstance(value, tf.TypeSpec) else tf.type_spec_from_value(value)
     if isinstance(spec, tf.RaggedTensorSpec):
         inner = spec.shape[spec.ragged_rank + 1 :]

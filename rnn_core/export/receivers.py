@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
+from rnn_core.types import Features, Labels, TensorLike
 
 _ONLY_FEATURE: Final = "feature"
 _ONLY_RECEIVER: Final = "input"
@@ -26,12 +27,12 @@ class ServingInputReceiver:
         ArgumentError: something is missing, is no tensor, or has a name that is not a string.
     """
 
-    features: Any
+    features: Features | TensorLike
     """Always a dict, once constructed."""
-    receiver_tensors: Any
+    receiver_tensors: Features | TensorLike
     """What a request feeds, by the name of the input; often one placeholder of serialized
     ``tf.train.Example``. Always a dict, once constructed."""
-    receiver_tensors_alternatives: Any = None
+    receiver_tensors_alternatives: Mapping[str, Features | TensorLike] | None = None
     """More such dicts by name, each of which makes signatures ``name:signature``; tensors on the
     way from the receiver tensors to the features."""
 
@@ -41,7 +42,7 @@ class ServingInputReceiver:
         object.__setattr__(self, "receiver_tensors", _receivers(self.receiver_tensors))
         object.__setattr__(self, "receiver_tensors_alternatives", self._alternatives())
 
-    def _alternatives(self) -> dict[str, dict[str, Any]] | None:
+    def _alternatives(self) -> dict[str, dict[str, TensorLike]] | None:
         given = self.receiver_tensors_alternatives
         if given is None:
             return None
@@ -76,9 +77,9 @@ class SupervisedInputReceiver:
         ArgumentError: something is missing, is no tensor, or has a name that is not a string.
     """
 
-    features: Any
-    labels: Any
-    receiver_tensors: Any
+    features: Features | TensorLike
+    labels: Labels
+    receiver_tensors: Features | TensorLike
     """Always a dict, once constructed."""
 
     def __post_init__(self) -> None:
@@ -87,11 +88,13 @@ class SupervisedInputReceiver:
         object.__setattr__(self, "receiver_tensors", _receivers(self.receiver_tensors))
 
 
-def _receivers(tensors: Any) -> dict[str, Any]:
+def _receivers(tensors: Features | TensorLike) -> dict[str, TensorLike]:
     return _named(tensors, _ONLY_RECEIVER, "receiver_tensors", (str,))
 
 
-def _named(tensors: Any, only: str, what: str, name_types: tuple[type, ...]) -> dict[Any, Any]:
+def _named(
+    tensors: Features | TensorLike, only: str, what: str, name_types: tuple[type, ...]
+) -> dict[str, TensorLike]:
     named = dict(tensors) if isinstance(tensors, Mapping) else {only: tensors}
     for name, tensor in named.items():
         if not isinstance(name, name_types):
@@ -100,7 +103,7 @@ def _named(tensors: Any, only: str, what: str, name_types: tuple[type, ...]) -> 
     return named
 
 
-def _check_tensor(value: Any, what: str) -> None:
+def _check_tensor(value: object, what: str) -> None:
     if not tf.is_tensor(value):
         raise ArgumentError(
             f"{what}: expected a tensor, a sparse tensor or a ragged tensor, got {value!r}."

@@ -33,7 +33,7 @@ _MODES: Final = (ModeKeys.TRAIN, ModeKeys.EVAL, ModeKeys.PREDICT)
 _SCHEMA_VERSION: Final = 1
 
 Assets = Mapping[str, str | os.PathLike[str]]
-"""Source files by their place below ``assets.extra``."""
+"""Source files by their path below ``assets.extra``."""
 
 
 @eagerly
@@ -136,9 +136,9 @@ def _write_graphs(graphs: Sequence[ModeGraph], directory: Path, as_text: bool) -
 
 @contextmanager
 def _new_directory(base: Path) -> Iterator[Path]:
-    """A directory for a while; what is still in it at the end is deleted.
+    """A temporary directory, deleted at the end unless it was renamed.
 
-    TensorFlow Serving, which looks for numbers, does not see it.
+    TensorFlow Serving loads directories whose names are numbers, and so ignores it.
     """
     directory = base / f"temp-{uuid.uuid4().hex}"
     directory.mkdir(parents=True)
@@ -154,6 +154,7 @@ def _publish(directory: Path) -> Path:
     Later exports have larger numbers, also several in one second and by several processes.
     """
     base = directory.parent
+    # Another process may take the number in between: rename() then fails, and the next is tried.
     newest = max((int(path.name) for path in base.iterdir() if path.name.isdigit()), default=0)
     number = max(int(time.time()), newest + 1)
     while True:

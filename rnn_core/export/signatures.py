@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 
 from rnn_core.export.supervised import EvalOutput, SupervisedOutput, TrainOutput
-from rnn_core.heads.export_outputs import ClassificationOutput, PredictOutput, RegressionOutput
+from rnn_core.heads.export_outputs import (
+    ClassificationOutput,
+    ExportOutput,
+    PredictOutput,
+    RegressionOutput,
+)
+from rnn_core.types import Features, TensorLike
 
+Output: TypeAlias = ExportOutput | SupervisedOutput
 logger = logging.getLogger("rnn_core")
 
 _METHODS: Final[dict[type, str]] = {
@@ -28,9 +35,9 @@ _METHODS: Final[dict[type, str]] = {
 
 
 def signature_defs(
-    outputs: Mapping[str, Any],
-    receivers: Mapping[str, Any],
-    alternatives: Mapping[str, Mapping[str, Any]] | None = None,
+    outputs: Mapping[str, Output],
+    receivers: Features,
+    alternatives: Mapping[str, Features] | None = None,
 ) -> dict[str, SignatureDef]:
     """Signatures by name; those that cannot be served are left out, and logged.
 
@@ -50,7 +57,7 @@ def signature_defs(
     return signatures
 
 
-def _signature(output: Any, fed: Mapping[str, Any]) -> SignatureDef:
+def _signature(output: Output, fed: Features) -> SignatureDef:
     if isinstance(output, (ClassificationOutput, RegressionOutput)):
         (examples,) = fed.values()
         fed = {"inputs": examples}
@@ -61,7 +68,7 @@ def _signature(output: Any, fed: Mapping[str, Any]) -> SignatureDef:
     )
 
 
-def tensor_info(tensor: Any) -> TensorInfo:
+def tensor_info(tensor: TensorLike) -> TensorInfo:
     """Where in the graph a tensor (dense, sparse or ragged) is, with its dtype and shape."""
     if isinstance(tensor, tf.RaggedTensor):
         return TensorInfo(
@@ -83,7 +90,7 @@ def tensor_info(tensor: Any) -> TensorInfo:
     return TensorInfo(coo_sparse=parts, **kind)
 
 
-def _outputs(output: Any) -> dict[str, Any]:
+def _outputs(output: Output) -> dict[str, TensorLike]:
     if isinstance(output, ClassificationOutput):
         both = {"classes": output.classes, "scores": output.scores}
         return {name: value for name, value in both.items() if value is not None}
@@ -94,7 +101,7 @@ def _outputs(output: Any) -> dict[str, Any]:
     return dict(output.outputs)
 
 
-def _obstacle(output: Any, fed: Mapping[str, Any]) -> str | None:
+def _obstacle(output: Output, fed: Features) -> str | None:
     """Why the output cannot be served from what is fed; None if it can."""
     if isinstance(output, (ClassificationOutput, RegressionOutput)):
         if [getattr(value, "dtype", None) for value in fed.values()] != [tf.string]:
@@ -105,7 +112,7 @@ def _obstacle(output: Any, fed: Mapping[str, Any]) -> str | None:
     return f"it needs {', '.join(unfed)}, which it is not fed" if unfed else None
 
 
-def _unfed_placeholders(outputs: Iterable[Any], fed: Iterable[Any]) -> list[str]:
+def _unfed_placeholders(outputs: Iterable[TensorLike], fed: Iterable[TensorLike]) -> list[str]:
     """Names of the placeholders that ``outputs`` are made from without passing ``fed``."""
     known = {tensor.ref() for tensor in tf.nest.flatten(list(fed), expand_composites=True)}
     tensors = tf.nest.flatten(list(outputs), expand_composites=True)

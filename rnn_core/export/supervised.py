@@ -1,4 +1,4 @@
-"""What an exported graph for evaluation or training answers with."""
+"""The outputs of a graph that is exported for evaluation or training."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class SupervisedOutput:
         ArgumentError: a name is not a string, or a value is not a tensor.
     """
 
-    loss: Any = None
+    loss: tf.Tensor | Mapping[str, tf.Tensor] | None = None
     """A tensor or a dict of them."""
-    predictions: Any = None
+    predictions: tf.Tensor | Mapping[str, tf.Tensor] | None = None
     """A tensor or a dict of them."""
-    metrics: Mapping[str, tuple[tf.Tensor, Any]] | None = None
+    metrics: Mapping[str, tuple[tf.Tensor, tf.Tensor | tf.Operation]] | None = None
     """By name, the value and the operation that adds a batch to it."""
 
     def __post_init__(self) -> None:
@@ -35,7 +35,7 @@ class SupervisedOutput:
                 )
 
     @functools.cached_property
-    def outputs(self) -> dict[str, Any]:
+    def outputs(self) -> dict[str, tf.Tensor]:
         """All tensors, by the name of the output: ``loss``, ``predictions/NAME``,
         ``metrics/NAME/value``, ``metrics/NAME/update_op``."""
         values = _named(self.loss, "loss") | _named(self.predictions, "predictions")
@@ -45,15 +45,15 @@ class SupervisedOutput:
 
 
 class EvalOutput(SupervisedOutput):
-    """What a graph for ``ModeKeys.EVAL`` answers with."""
+    """The outputs of a graph for ``ModeKeys.EVAL``."""
 
 
 class TrainOutput(SupervisedOutput):
-    """What a graph for ``ModeKeys.TRAIN`` answers with."""
+    """The outputs of a graph for ``ModeKeys.TRAIN``."""
 
 
-def _as_tensor(update: Any) -> Any:
-    """A signature holds tensors only: for an operation, an empty one that runs it."""
+def _as_tensor(update: tf.Tensor | tf.Operation) -> tf.Tensor:
+    """The tensor, or for an operation an empty one that runs it: a signature holds tensors only."""
     if not isinstance(update, tf.Operation):
         return update
     with tf.control_dependencies([update]):

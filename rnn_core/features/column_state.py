@@ -7,13 +7,13 @@ columns call.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import tensorflow as tf
 
 from rnn_core.errors import FeatureError, MissingFeatureError
 from rnn_core.graph import initializers
-from rnn_core.types import Features
+from rnn_core.types import FeatureColumn, Features, Table, TensorLike
 
 CreateVariable: TypeAlias = Callable[..., tf.Variable]
 
@@ -24,54 +24,55 @@ class ColumnState:
     def __init__(self, scope: str, create: CreateVariable) -> None:
         self._scope = scope
         self._create = create
-        self._names: dict[Any, str] = {}
+        self._names: dict[FeatureColumn, str] = {}
         self._variables: dict[str, tf.Variable] = {}
-        self._resources: dict[tuple[str, str], Any] = {}
+        self._resources: dict[tuple[str, str], Table] = {}
 
-    def name_variables_of(self, feature_column: Any, name: str) -> None:
-        """Lets the one variable of the column be called ``name``, whatever the scope."""
+    def name_variables_of(self, feature_column: FeatureColumn, name: str) -> None:
+        """Names the only variable of the column ``name``, without the scope."""
         self._names[feature_column] = name
 
     def create_variable(
         self,
-        feature_column: Any,
+        feature_column: FeatureColumn,
         name: str,
         shape: Sequence[int],
         dtype: tf.DType | None = None,
         trainable: bool = True,
         use_resource: bool = True,
-        initializer: Any = None,
+        initializer: tf.initializers.Initializer | None = None,
     ) -> tf.Variable:
         """Makes the column's variable ``name``."""
+        # Every variable of this package is a float32 resource variable; columns ask for no other.
         del dtype, use_resource
         full_name = self._name(feature_column, name)
-        first_values = initializers.from_column(initializer)
-        variable = self._create(full_name, tuple(shape), first_values, trainable=trainable)
+        initial_values = initializers.from_column(initializer)
+        variable = self._create(full_name, tuple(shape), initial_values, trainable=trainable)
         self._variables[full_name] = variable
         return variable
 
-    def get_variable(self, feature_column: Any, name: str) -> tf.Variable:
+    def get_variable(self, feature_column: FeatureColumn, name: str) -> tf.Variable:
         """The variable that ``create_variable`` made."""
         return self._variables[self._name(feature_column, name)]
 
-    def _name(self, feature_column: Any, name: str) -> str:
+    def _name(self, feature_column: FeatureColumn, name: str) -> str:
         named = self._names.get(feature_column)
         return named or f"{self._scope}/{feature_column.name}/{name}"
 
-    def add_resource(self, feature_column: Any, name: str, resource: Any) -> None:
+    def add_resource(self, feature_column: FeatureColumn, name: str, resource: Table) -> None:
         """Keeps a lookup table."""
         self._resources[feature_column.name, name] = resource
 
-    def has_resource(self, feature_column: Any, name: str) -> bool:
+    def has_resource(self, feature_column: FeatureColumn, name: str) -> bool:
         """Whether ``add_resource`` was called for it."""
         return (feature_column.name, name) in self._resources
 
-    def get_resource(self, feature_column: Any, name: str) -> Any:
+    def get_resource(self, feature_column: FeatureColumn, name: str) -> Table:
         """The lookup table that ``add_resource`` kept."""
         return self._resources[feature_column.name, name]
 
     @property
-    def resources(self) -> list[Any]:
+    def resources(self) -> list[Table]:
         """All lookup tables."""
         return list(self._resources.values())
 
@@ -81,9 +82,14 @@ class FeatureCache:
 
     def __init__(self, features: Features) -> None:
         self._features = features
-        self._made: dict[Any, Any] = {}
+        self._made: dict[str | FeatureColumn, TensorLike] = {}
 
-    def get(self, key: Any, state_manager: Any, training: bool | None = None) -> Any:
+    def get(
+        self,
+        key: str | FeatureColumn,
+        state_manager: ColumnState,
+        training: bool | None = None,
+    ) -> TensorLike:
         """The raw feature of that name, or the column's transformed feature.
 
         Raises:
@@ -99,7 +105,7 @@ class FeatureCache:
             )
         return self._made[key]
 
-    def _raw(self, key: str) -> Any:
+    def _raw(self, key: str) -> TensorLike:
         feature = sparse_if_ragged(get_feature(self._features, key))
         if feature.shape.rank == 0:
             raise FeatureError(f"Feature {key!r}: expected a batch of values, got a scalar.")
@@ -110,7 +116,7 @@ class FeatureCache:
         return feature[:, tf.newaxis]
 
 
-def get_feature(features: Features, key: str) -> Any:
+def get_feature(features: Features, key: str) -> TensorLike:
     """The feature ``key`` as a tensor (dense, sparse or ragged).
 
     Raises:
@@ -127,6 +133,6 @@ def get_feature(features: Features, key: str) -> Any:
     return tf.convert_to_tensor(feature)
 
 
-def sparse_if_ragged(feature: Any) -> Any:
+def sparse_if_ragged(feature: TensorLike) -> tf.Tensor | tf.SparseTensor:
     """A ragged tensor as a sparse one; others as they are."""
     return feature.to_sparse() if isinstance(feature, tf.RaggedTensor) else feature

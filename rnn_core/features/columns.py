@@ -1,16 +1,17 @@
-"""Feature columns as an estimator takes them: checked, in order, with their first values."""
+"""Feature columns as an estimator takes them: checked, in order, with their initial values."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
 from rnn_core.features.column_state import ColumnState
 from rnn_core.features.shared_embeddings import SharedEmbedding
+from rnn_core.types import FeatureColumn
 
 SEQUENCE: Final = "sequence_feature_columns"
 CONTEXT: Final = "context_feature_columns"
@@ -24,7 +25,7 @@ _WANTED: Final = {
 }
 
 
-def sorted_columns(columns: Iterable[Any], argument: str) -> tuple[Any, ...]:
+def sorted_columns(columns: Iterable[FeatureColumn], argument: str) -> tuple[FeatureColumn, ...]:
     """The columns by name, as they are concatenated.
 
     Args:
@@ -43,7 +44,7 @@ def sorted_columns(columns: Iterable[Any], argument: str) -> tuple[Any, ...]:
     return tuple(ordered)
 
 
-def _checked(column: Any, argument: str) -> Any:
+def _checked(column: FeatureColumn, argument: str) -> FeatureColumn:
     fits = hasattr(column, _METHODS[argument])
     categories = getattr(column, "categorical_column", None)
     if categories is not None:
@@ -58,22 +59,22 @@ def _checked(column: Any, argument: str) -> Any:
     return column
 
 
-def _prepared(column: Any) -> Any:
+def _prepared(column: FeatureColumn) -> FeatureColumn:
     if hasattr(column, "shared_embedding_column_creator"):
         column = SharedEmbedding(column)
-        column.lookup = _with_first_values(column.lookup)
+        column.lookup = _with_initial_values(column.lookup)
         return column
-    return _with_first_values(column)
+    return _with_initial_values(column)
 
 
-def _with_first_values(column: Any) -> Any:
+def _with_initial_values(column: FeatureColumn) -> FeatureColumn:
     """The column with the checkpoint it names, if any, as its initializer."""
     checkpoint = getattr(column, "ckpt_to_load_from", None)
     if checkpoint is None:
         return column
-    first_values = FromCheckpoint(checkpoint, column.tensor_name_in_ckpt)
+    initial_values = FromCheckpoint(checkpoint, column.tensor_name_in_ckpt)
     return column._replace(
-        initializer=first_values, ckpt_to_load_from=None, tensor_name_in_ckpt=None
+        initializer=initial_values, ckpt_to_load_from=None, tensor_name_in_ckpt=None
     )
 
 
@@ -104,13 +105,13 @@ class FromCheckpoint:
         return tf.constant(value, dtype)
 
 
-def width(columns: Iterable[Any]) -> int:
+def width(columns: Iterable[FeatureColumn]) -> int:
     """F, or C: how many numbers the columns give together."""
     return sum(int(column.variable_shape.num_elements()) for column in columns)
 
 
-def create_state(columns: Iterable[Any], state: ColumnState) -> None:
-    """Makes the variables of all columns that have some."""
+def create_state(columns: Iterable[FeatureColumn], state: ColumnState) -> None:
+    """Creates the variables of all columns that have any."""
     for column in columns:
         if hasattr(column, "create_state"):
             column.create_state(state)

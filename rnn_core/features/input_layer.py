@@ -8,7 +8,7 @@ own: it takes that of the other columns, or of the mask in the features, or all 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -24,7 +24,7 @@ from rnn_core.features.numeric_features import (
 )
 from rnn_core.features.sequence_mask import steps_mask
 from rnn_core.graph.runtime_checks import checked
-from rnn_core.types import Features
+from rnn_core.types import FeatureColumn, Features
 
 
 class SequenceInput(NamedTuple):
@@ -37,7 +37,7 @@ class SequenceInput(NamedTuple):
 
 
 class _Sequence(NamedTuple):
-    """One column's part."""
+    """What one column reads; T' may differ from the T of the batch."""
 
     values: tf.Tensor
     """float32 [B, T', F']."""
@@ -45,7 +45,9 @@ class _Sequence(NamedTuple):
     """int64 [B]; None for a dense sequence."""
 
 
-def context_input(columns: Sequence[Any], features: Features, state: ColumnState) -> tf.Tensor:
+def context_input(
+    columns: Sequence[FeatureColumn], features: Features, state: ColumnState
+) -> tf.Tensor:
     """float32 [B, C]: all context columns side by side, by name.
 
     Raises:
@@ -56,12 +58,13 @@ def context_input(columns: Sequence[Any], features: Features, state: ColumnState
     return tf.concat([_context_row(column, cache, state) for column in columns], axis=1)
 
 
-def _context_row(column: Any, cache: FeatureCache, state: ColumnState) -> tf.Tensor:
+def _context_row(column: FeatureColumn, cache: FeatureCache, state: ColumnState) -> tf.Tensor:
     values, size = column.get_dense_tensor(cache, state), width([column])
     found = values.shape[1:].num_elements() if values.shape.rank else None
     if found not in (size, None):
         raise FeatureError(
-            f"Context feature {column.name!r}: expected {size} numbers a row, got {values.shape}. "
+            f"Context feature {column.name!r}: expected {size} numbers per row, got "
+            f"{values.shape}. "
             "What has steps belongs to sequence_feature_columns."
         )
     return tf.reshape(values, [tf.shape(values)[0], size])
@@ -83,7 +86,7 @@ def checked_rows(context: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
 
 
 def sequence_input(
-    columns: Sequence[Any], features: Features, state: ColumnState, mask_key: str
+    columns: Sequence[FeatureColumn], features: Features, state: ColumnState, mask_key: str
 ) -> SequenceInput:
     """All sequence columns side by side, by name, padded to the longest row.
 
@@ -110,6 +113,8 @@ def _fit(name: str, sequence: _Sequence, mask: tf.Tensor) -> tf.Tensor:
     fitted.set_shape([None, None, values.shape[-1]])
     if sequence.lengths is not None:
         return fitted
+    # A dense sequence may be longer than the lengths or the mask say, as its padding is cut off. It
+    # must not be shorter: the zeros that were padded above would count as real steps.
     real_steps = tf.reduce_max(tf.reduce_sum(tf.cast(mask, tf.int32), 1, keepdims=True))
     return checked(
         fitted,
@@ -130,7 +135,7 @@ def _common_lengths(read: dict[str, _Sequence]) -> tf.Tensor | None:
         rows = tf.minimum(tf.minimum(tf.size(first), tf.size(lengths)), 5)
         first = checked(
             first,
-            # False if the numbers of rows differ.
+            # False, not an error of shapes, if the numbers of rows differ.
             tf.reduce_all(tf.raw_ops.Equal(x=first, y=lengths, incompatible_shape_error=False)),
             FeatureError,
             f"Sequence features {first_name!r} and {name!r} have different lengths; give the same "
@@ -140,7 +145,9 @@ def _common_lengths(read: dict[str, _Sequence]) -> tf.Tensor | None:
     return first
 
 
-def _read(column: Any, features: Features, cache: FeatureCache, state: ColumnState) -> _Sequence:
+def _read(
+    column: FeatureColumn, features: Features, cache: FeatureCache, state: ColumnState
+) -> _Sequence:
     if not hasattr(column, "normalizer_fn"):
         return _by_column(column, cache, state)
     feature = get_feature(features, column.key)
@@ -148,6 +155,7 @@ def _read(column: Any, features: Features, cache: FeatureCache, state: ColumnSta
         feature = normalized(column, feature)
         if feature.shape.rank in (2, 3) and (feature.dtype.is_floating or feature.dtype.is_integer):
             return _Sequence(*padded_sparse_numbers(column, feature))
+        # The feature is normalized already, so the column must not do it again.
         plain = column._replace(normalizer_fn=None)
         return _by_column(plain, FeatureCache({column.key: feature}), state)
     if isinstance(feature, tf.RaggedTensor):
@@ -155,7 +163,7 @@ def _read(column: Any, features: Features, cache: FeatureCache, state: ColumnSta
     return _Sequence(flat_steps(normalized(column, feature), column), None)
 
 
-def _by_column(column: Any, cache: FeatureCache, state: ColumnState) -> _Sequence:
+def _by_column(column: FeatureColumn, cache: FeatureCache, state: ColumnState) -> _Sequence:
     try:
         pair = column.get_sequence_dense_tensor(cache, state)
     except (TypeError, ValueError) as error:

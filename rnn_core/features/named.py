@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from rnn_core.errors import FeatureError
+from rnn_core.types import Features, TensorLike
 
 
-def named_features(features: Any) -> dict[str, Any]:
+def named_features(features: Features | TensorLike) -> dict[str, TensorLike]:
     """Features by name.
 
     Raises:

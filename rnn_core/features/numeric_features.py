@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import tensorflow as tf
 
@@ -11,10 +10,10 @@ from rnn_core.errors import FeatureError
 from rnn_core.features.column_state import get_feature, sparse_if_ragged
 from rnn_core.features.columns import width
 from rnn_core.graph.runtime_checks import checked
-from rnn_core.types import Features
+from rnn_core.types import FeatureColumn, Features, TensorLike
 
 
-def normalized(column: Any, feature: Any) -> Any:
+def normalized(column: FeatureColumn, feature: TensorLike) -> TensorLike:
     """The feature after the column's ``normalizer_fn``, which padding never meets.
 
     A sparse tensor is given as it is, as under TensorFlow 2.15; if the function cannot take it, it
@@ -38,7 +37,7 @@ def normalized(column: Any, feature: Any) -> Any:
     )
 
 
-def padded_numbers(column: Any, feature: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
+def padded_numbers(column: FeatureColumn, feature: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
     """float32 [B, T, F] and int64 lengths [B] of a ragged sequence."""
     size = width([column])
     padded = normalized(column, feature).to_tensor(tf.cast(column.default_value, feature.dtype))
@@ -51,12 +50,14 @@ def padded_numbers(column: Any, feature: tf.RaggedTensor) -> tuple[tf.Tensor, tf
     return flat_steps(padded, column), lengths
 
 
-def padded_sparse_numbers(column: Any, feature: tf.SparseTensor) -> tuple[tf.Tensor, tf.Tensor]:
+def padded_sparse_numbers(
+    column: FeatureColumn, feature: tf.SparseTensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """float32 [B, T, F] and int64 lengths [B] of a sparse sequence of rank 2 or 3.
 
-    As ``get_sequence_dense_tensor`` of the column gives them, in less time: the last index of a row
-    says how long it is. Both come to nothing if the indices are out of order, which is checked.
+    As ``get_sequence_dense_tensor`` of the column gives them, in less time.
     """
+    # The last index of a row says how long it is, if indices are in order: to_dense checks that.
     size = width([column])
     default = tf.cast(column.default_value, feature.dtype)
     padded = flat_steps(tf.sparse.to_dense(feature, default), column)
@@ -72,8 +73,8 @@ def padded_sparse_numbers(column: Any, feature: tf.SparseTensor) -> tuple[tf.Ten
     return padded, (lengths + size - 1) // size if feature.shape.rank == 2 else lengths
 
 
-def flat_steps(values: tf.Tensor, column: Any) -> tf.Tensor:
-    """[B, T, ...] as float32 [B, T, F]; [B, T * F] is cut into steps.
+def flat_steps(values: tf.Tensor, column: FeatureColumn) -> tf.Tensor:
+    """[B, T, ...] as float32 [B, T, F]; [B, T * F] is split into steps.
 
     Raises:
         FeatureError: it has another rank or width.
@@ -96,8 +97,10 @@ def _fits(shape: tf.TensorShape, size: int) -> bool:
     return last is None or last == size
 
 
-def dense_context_numbers(columns: Iterable[Any], features: Features) -> dict[str, Any]:
-    """The features, those of numeric columns dense; what a row lacks is the column's default or 0.
+def dense_context_numbers(
+    columns: Iterable[FeatureColumn], features: Features
+) -> dict[str, TensorLike]:
+    """The features, numeric ones dense; missing numbers are the column's default value, or 0.
 
     Raises:
         MissingFeatureError: a column's feature is not in the input.
@@ -111,20 +114,17 @@ def dense_context_numbers(columns: Iterable[Any], features: Features) -> dict[st
     return dense
 
 
-def _numeric_columns(columns: Iterable[Any]) -> Iterator[Any]:
+def _numeric_columns(columns: Iterable[FeatureColumn]) -> Iterator[FeatureColumn]:
     """The numeric ones among the columns and all that they are made of."""
     for column in columns:
         if hasattr(column, "normalizer_fn"):
             yield column
-        yield from _numeric_columns(_parents(column))
+        # The parents of a column are columns, and the names of features.
+        parents = getattr(getattr(column, "lookup", column), "parents", ())
+        yield from _numeric_columns(one for one in parents if not isinstance(one, str))
 
 
-def _parents(column: Any) -> list[Any]:
-    found = getattr(getattr(column, "lookup", column), "parents", ())
-    return [parent for parent in found if not isinstance(parent, str)]
-
-
-def _dense_rows(column: Any, feature: tf.SparseTensor) -> tf.Tensor:
+def _dense_rows(column: FeatureColumn, feature: tf.SparseTensor) -> tf.Tensor:
     size = width([column])
     default = (column.default_value or (0,))[0]
     rows = feature.dense_shape[0]
@@ -134,7 +134,7 @@ def _dense_rows(column: Any, feature: tf.SparseTensor) -> tf.Tensor:
         flat.indices,
         fits,
         FeatureError,
-        f"Context feature {column.name!r}: expected at most {size} numbers a row, got the shape",
+        f"Context feature {column.name!r}: expected at most {size} numbers per row, got the shape",
         feature.dense_shape,
     )
     resized = tf.SparseTensor(indices, flat.values, tf.stack([rows, size]))

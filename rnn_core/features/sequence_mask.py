@@ -7,7 +7,7 @@ decides both.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import tensorflow as tf
 
@@ -40,7 +40,9 @@ def given_mask(features: Features, key: str) -> tf.Tensor | None:
     return tf.ensure_shape(tf.cast(mask, tf.bool), [None, None])
 
 
-def steps_mask(features: Features, key: str, lengths: Any, values: tf.Tensor) -> tf.Tensor:
+def steps_mask(
+    features: Features, key: str, lengths: tf.Tensor | None, values: tf.Tensor
+) -> tf.Tensor:
     """bool [B, T], T >= 1: the steps that the recurrent layers read.
 
     Args:

@@ -6,11 +6,10 @@ here the variable belongs to the model like any other, and the lookup is that of
 
 from __future__ import annotations
 
-from typing import Any
-
 import tensorflow as tf
 
 from rnn_core.features.column_state import ColumnState, FeatureCache
+from rnn_core.types import FeatureColumn
 
 
 class SharedEmbedding:
@@ -19,8 +18,8 @@ class SharedEmbedding:
     Its variable is created by whichever of the columns comes first.
     """
 
-    def __init__(self, column: Any) -> None:
-        # Only the dimension is public; what else was asked for has no other way out.
+    def __init__(self, column: FeatureColumn) -> None:
+        # The creator has the settings of the embedding, of which only the dimension is public.
         creator = vars(column.shared_embedding_column_creator)
         self.name: str = column.name
         self.categorical_column = column.categorical_column
@@ -47,6 +46,8 @@ class SharedEmbedding:
         """float32 [B, dimension]."""
         return self.lookup.get_dense_tensor(cache, state)
 
-    def get_sequence_dense_tensor(self, cache: FeatureCache, state: ColumnState) -> Any:
+    def get_sequence_dense_tensor(
+        self, cache: FeatureCache, state: ColumnState
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """float32 [B, T, dimension] with int64 lengths [B]."""
         return self.lookup.get_sequence_dense_tensor(cache, state)

@@ -1,10 +1,11 @@
-"""Out of a graph that somebody else has made the default one."""
+"""Leaves a graph that other code has made the default one."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from contextlib import AbstractContextManager
+from typing import ParamSpec, TypeVar
 
 import tensorflow as tf
 
@@ -12,13 +13,17 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-def eager_mode() -> Any:
-    """A context in which operations run at once; ``tf.init_scope`` leaves no plain graph."""
-    return tf.__internal__.eager_context.eager_mode()
+def eager_mode() -> AbstractContextManager[None]:
+    """A context in which operations run at once.
+
+    ``tf.init_scope`` is not enough: it leaves a function's graph, but not a plain ``tf.Graph``.
+    """
+    mode: AbstractContextManager[None] = tf.__internal__.eager_context.eager_mode()
+    return mode
 
 
 def eagerly(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """``function``, which a session hook may call while its graph is the default one."""
+    """``function``, run eagerly even if a hook calls it inside of the graph of a session."""
 
     @functools.wraps(function)
     def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:

@@ -1,22 +1,23 @@
-"""First values of variables: the same for one seed and one variable name, on any run.
+"""Initial values of variables: the same for one seed and one variable name, on any run.
 
 The random numbers of a variable come from a generator of its own, seeded by the run's seed and the
-variable's name, so that adding a layer does not change the first values of the others.
+variable's name, so that adding a layer does not change the initial values of the others.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from rnn_core.graph.eager import eager_mode
 from rnn_core.types import Array
 
-Initializer: TypeAlias = Callable[[Sequence[int], np.random.Generator], Any]
+Initializer: TypeAlias = Callable[[Sequence[int], np.random.Generator], Array]
 """From a shape and the variable's generator to float32 values."""
 
 
@@ -49,16 +50,17 @@ def orthogonal(shape: Sequence[int], random: np.random.Generator) -> Array:
     return (q.T if rows < columns else q).astype(np.float32)
 
 
-def from_column(initializer: Any) -> Initializer:
+def from_column(initializer: keras.initializers.Initializer) -> Initializer:
     """The initializer of a feature column, with its own seed if it has one, else with ours."""
 
-    def initialize(shape: Sequence[int], random: np.random.Generator) -> Any:
+    def initialize(shape: Sequence[int], random: np.random.Generator) -> Array:
         seeded = _with_seed(initializer, int(random.integers(2**31)))
 
-        # An eager random operation goes on where its last call ended; a new function starts anew.
+        # An eager random operation goes on where its last call ended; a new function starts at the
+        # seed.
         @tf.function(autograph=False)
         def draw() -> tf.Tensor:
-            # Else the global seed of the process would be mixed in.
+            # Otherwise the global seed of the process would be mixed in.
             tf.constant(0).graph.seed = None
             return seeded(shape, dtype=tf.float32)
 
@@ -69,7 +71,9 @@ def from_column(initializer: Any) -> Initializer:
     return initialize
 
 
-def _with_seed(initializer: Any, seed: int) -> Any:
+def _with_seed(
+    initializer: keras.initializers.Initializer, seed: int
+) -> keras.initializers.Initializer:
     config = initializer.get_config() if hasattr(initializer, "get_config") else {}
     if "seed" not in config or isinstance(config["seed"], int):
         return initializer

@@ -1,4 +1,8 @@
-"""Checks of values that are known only while a graph runs, and the errors that they stand for."""
+"""Checks of values that are known only while a graph runs, and the errors that they stand for.
+
+An operation cannot raise a class of this package: the name of the class stands before the message
+of an assertion, and is read from it where the graph was called.
+"""
 
 from __future__ import annotations
 

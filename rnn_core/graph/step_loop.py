@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import tensorflow as tf
@@ -17,7 +17,7 @@ def run_steps(step: Step, count: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any]
     Args:
         step: traced once.
         count: int32.
-        state: the first one.
+        state: the initial one.
 
     Returns:
         How many steps had a batch, int32, and the last state.
@@ -37,7 +37,7 @@ def run_steps(step: Step, count: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any]
 
 
 def with_next(
-    iterator: Any, function: Callable[[Any], Any], otherwise: Any
+    iterator: tf.data.Iterator, function: Callable[[Any], Any], otherwise: Any
 ) -> tuple[tf.Tensor, Any]:
     """Whether there was a next batch, and ``function`` of it, or else ``otherwise``."""
     element = iterator.get_next_as_optional()
@@ -49,13 +49,14 @@ def with_next(
     return found
 
 
-_FIRST: Final[dict[str, Any]] = {tf.int64.name: 0, tf.string.name: b""}
+_EMPTY: Final[Mapping[str, int | bytes]] = {tf.int64.name: 0, tf.string.name: b""}
+"""What fills a variable before its first value, by dtype."""
 
 
 class LastValue:
     """A variable that no checkpoint holds; with many replicas it is the value of the first.
 
-    To put a tensor there costs a step about a microsecond, whatever is made of it later.
+    Storing a tensor in it costs a step about a microsecond, whether or not it is read later.
 
     Args:
         dtype: int64 or string.
@@ -65,9 +66,10 @@ class LastValue:
     def __init__(self, dtype: tf.DType, shape: Sequence[int | None]) -> None:
         first = [0 if size is None else size for size in shape]
         self._variable = tf.Variable(
-            tf.fill(first, tf.constant(_FIRST[dtype.name], dtype)),
+            tf.fill(first, tf.constant(_EMPTY[dtype.name], dtype)),
             trainable=False,
             shape=tf.TensorShape(shape),
+            # Each replica has its own, and no step waits to bring them together.
             synchronization=tf.VariableSynchronization.ON_READ,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )

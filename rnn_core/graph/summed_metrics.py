@@ -6,7 +6,7 @@ A ``model_fn`` reports them as one Keras metric; a graph that is exported has pa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import keras
 import tensorflow as tf
@@ -37,7 +37,7 @@ class SummedMetrics(keras.metrics.Metric):
         for name, value in sums.items():
             self._totals[name].assign_add(value)
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> dict[str, tf.Tensor]:
         """float64 scalars by name."""
         totals = self._totals.items()
         return dict(self._measure({k: tf.convert_to_tensor(v.value) for k, v in totals}))
@@ -46,7 +46,7 @@ class SummedMetrics(keras.metrics.Metric):
 def streamed(
     sums: Mapping[str, tf.Tensor], measure: Measure
 ) -> dict[str, tuple[tf.Tensor, tf.Operation]]:
-    """Metrics of a graph that is run batch by batch in a session, or as a signature.
+    """Metrics of a graph that a session or a signature runs once per batch.
 
     Args:
         sums: float64 sums of the batch by name.
@@ -57,6 +57,8 @@ def streamed(
         the batch. They share their sums: the operation of one adds the batch for all.
     """
     totals = {name: _local(value.shape) for name, value in sums.items()}
+    # The value is read before the batch is added, as 2.15's pair of (value, update operation) does
+    # when both are run at once: a value counts the batches of earlier runs.
     earlier = {name: total.read_value() for name, total in totals.items()}
     with tf.control_dependencies(list(earlier.values())):
         add = tf.group(*(totals[name].assign_add(value) for name, value in sums.items()))
@@ -64,7 +66,7 @@ def streamed(
 
 
 def _local(shape: tf.TensorShape) -> tf.Variable:
-    """Zeros that no checkpoint holds. Without a name: those of sums may hold any word."""
+    """Zeros that no checkpoint holds. All get one name: that of a sum may have any characters."""
     return tf.compat.v1.Variable(
         tf.zeros(shape, tf.float64),
         trainable=False,

@@ -1,7 +1,7 @@
 """The variables that a function creates while it is traced: each made once, kept by its name.
 
-A ``model_fn`` creates its variables anew at every call, as it did when each call built a graph.
-Here the first trace makes them, outside of the graph, and a later trace gets them again.
+A ``model_fn`` creates its variables at every call, as when each call built a graph of its own.
+Here the first trace makes them, outside of the graph, and a later trace gets the same ones.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class TracedVariables:
         """Names of those that no checkpoint holds, such as the sums of a metric."""
         self._seed = seed
         self._in_this_trace: dict[str, int] = {}
+        """How often each name was asked for."""
         self.values: Mapping[str, Array] = {}
-        """Of a checkpoint, for variables that are made later."""
+        """Of a checkpoint, by name; a variable that is made later starts with its value."""
 
     def restore(self, values: Mapping[str, Array]) -> None:
         """Assigns ``values`` to variables; those that are made later start with them."""
@@ -52,8 +53,8 @@ class TracedVariables:
     def trace(self, function: Callable[[], _Result]) -> _Result:
         """Calls ``function``, inside of a graph, with its variables kept here.
 
-        In a thread of its own: Keras counts the names that it gives to layers for each thread, and
-        so starts anew at every trace.
+        Variables that are created by their names must get the same names in every trace, and so
+        everything that counts names starts from zero here.
         """
         graph = tf.compat.v1.get_default_graph()
         self._in_this_trace = {}
@@ -61,31 +62,36 @@ class TracedVariables:
         def call() -> _Result:
             create = functools.partial(self._create, graph)
             with graph.as_default(), tf.variable_creator_scope(create):
+                # get_variable() and scopes look here, where an earlier trace of the same process
+                # has left its variables: they would be reused, or names would get a number.
                 for name in _V1_STORES:
                     graph.clear_collection(name)
                 with _seeded(self._seed):
                     return function()
 
+        # Keras counts the names of layers per thread: in a new thread it starts from zero. The
+        # context is copied because a thread does not inherit it.
         with ThreadPoolExecutor(1) as executor:
             return executor.submit(contextvars.copy_context().run, call).result()
 
     def _create(
-        self, graph: Any, next_creator: Callable[..., tf.Variable], **settings: Any
+        self, graph: tf.Graph, next_creator: Callable[..., tf.Variable], **settings: Any
     ) -> tf.Variable:
-        name = self._unique(_scoped((settings.get("name") or "Variable").rstrip("/")))
+        name = _scoped((settings.get("name") or "Variable").rstrip("/"))
+        # As a graph does, from the second use on: a, a_1, a_2.
+        count = self._in_this_trace.get(name, 0)
+        self._in_this_trace[name] = count + 1
+        name = f"{name}_{count}" if count else name
         if name not in self.by_name:
             self.by_name[name] = self._new(name, next_creator, settings)
         if tf.compat.v1.GraphKeys.LOCAL_VARIABLES in (settings.get("collections") or ()):
             self.local.add(name)
         variable = self.by_name[name]
+        # The creator below makes the variable outside of the graph, so the collection that
+        # tf.compat.v1.trainable_variables() reads has to be filled by hand.
         if variable.trainable:
             graph.add_to_collection(tf.compat.v1.GraphKeys.TRAINABLE_VARIABLES, variable)
         return variable
-
-    def _unique(self, name: str) -> str:
-        count = self._in_this_trace.get(name, 0)
-        self._in_this_trace[name] = count + 1
-        return f"{name}_{count}" if count else name
 
     def _new(
         self, name: str, next_creator: Callable[..., tf.Variable], settings: Mapping[str, Any]
@@ -93,6 +99,7 @@ class TracedVariables:
         value = self.values.get(name)
         if value is None:
             value = _initial_value(name, settings["initial_value"], self._seed)
+        # Outside of the graph of this trace, which the variable outlives.
         with tf.init_scope():
             return next_creator(**{**settings, "initial_value": value, "collections": None})
 
@@ -111,6 +118,8 @@ def _initial_value(name: str, given: Any, seed: int | None) -> Any:
 
 
 def _drawn(given: Callable[[], Any], seed: int) -> tf.Tensor:
+    # The seed of the function's graph, not the process's: an initializer without a seed of its own
+    # then draws the same values for one variable name, whatever was drawn before.
     @tf.function(autograph=False)
     def draw() -> tf.Tensor:
         tf.constant(0).graph.seed = seed
@@ -120,13 +129,14 @@ def _drawn(given: Callable[[], Any], seed: int) -> tf.Tensor:
 
 
 def _constant(name: str, given: Any) -> Any:
+    # A tensor of the traced graph cannot be read outside of it, where the variable is made.
     if not tf.is_tensor(given) or not hasattr(given, "graph"):
         return given
     value = tf.get_static_value(given)
     if value is None:
         raise ModelFnError(
-            f"Variable {name!r}: its first value depends on a tensor of the batch. Give a constant "
-            "or an initializer."
+            f"Variable {name!r}: its initial value depends on a tensor of the batch. Give a "
+            "constant or an initializer."
         )
     return value
 

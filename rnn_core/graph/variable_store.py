@@ -10,7 +10,7 @@ from rnn_core.graph import initializers
 
 
 class VariableStore:
-    """Makes variables by name, each with first values from the seed and its name."""
+    """Makes variables by name, each with initial values from the seed and its name."""
 
     def __init__(self, seed: int | None) -> None:
         self.seed = seed

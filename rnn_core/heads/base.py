@@ -1,17 +1,18 @@
-"""What every head has, and what the heads share.
+"""The interface of a head, and the base class of those of single examples.
 
-Metrics are sums: a head turns a batch into a dict of sums, sums of batches are added, and the head
-turns the total into metrics. So an evaluation may be cut into parts in any way. All of it is made
-of TensorFlow's operations, so that an exported graph can do the same.
+Metrics are computed from sums: a head computes a dict of sums for each batch, the sums of batches
+are added, and the head computes the metrics from the total. So an evaluation may be cut into parts
+in any way. All of it is made of TensorFlow's operations, so that an exported graph can do the same.
 """
 
 from __future__ import annotations
 
 import abc
+import enum
 import inspect
 from collections.abc import Callable, Mapping
 from numbers import Integral
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import tensorflow as tf
 
@@ -19,7 +20,7 @@ from rnn_core.errors import ArgumentError
 from rnn_core.heads import weights
 from rnn_core.heads.confusion import ratio, weighted_sum
 from rnn_core.heads.export_outputs import ExportOutput
-from rnn_core.types import Features, Predictions
+from rnn_core.types import FeatureColumn, Features, Labels, Predictions
 
 SUM_OVER_BATCH_SIZE: Final = "sum_over_batch_size"
 SUM: Final = "sum"
@@ -40,7 +41,7 @@ class Losses(NamedTuple):
     labels: tf.Tensor
     """[B, 1], [B, K] or [B, W], as the head reads them."""
     reduced: tf.Tensor
-    """float32 scalar: what training minimizes."""
+    """float32 scalar, which training minimizes."""
 
 
 class Head(Protocol):
@@ -48,49 +49,49 @@ class Head(Protocol):
 
     @property
     def logits_dimension(self) -> int:
-        """L."""
+        """L: the number of logits of an example."""
 
-    def losses(self, features: Features, labels: Any, logits: tf.Tensor) -> Losses:
+    def losses(self, features: Features, labels: Labels, logits: tf.Tensor) -> Losses:
         """The losses of a batch. Raises LabelError, or an assertion while running."""
 
     def predictions(self, logits: tf.Tensor) -> Predictions:
         """All predictions of a batch."""
 
     def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
-        """What each signature of an exported model answers with, by the signature's name."""
+        """The outputs of each signature of an exported model, by the signature's name."""
 
     def sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """float64 sums over the batch."""
 
     def metrics(self, sums: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Metrics of everything that was summed, float64 scalars."""
+        """Metrics of all batches whose sums were added, float64 scalars."""
 
 
 class BaseHead(abc.ABC):
-    """The frame of a head: weights, the reduction, a loss function of the user, and the name.
+    """What heads share: weights, the reduction, a loss function of the user, and the name.
 
     Args:
         logits_dimension: L.
         weight_column: name of a feature, or a numeric column, that weighs examples; None: all 1.
         loss_reduction: ``sum_over_batch_size`` (also ``auto``) or ``sum``.
-        loss_fn: takes ``labels``, ``logits`` and, if it likes, ``features``; gives float32 [B, W]
+        loss_fn: takes ``labels``, ``logits`` and optionally ``features``; returns float32 [B, W]
             in place of the loss of the head.
-        name: put behind the names of the metrics, as in ``accuracy/name``.
+        name: appended to the names of the metrics, as in ``accuracy/name``.
 
     Raises:
         ArgumentError: one of them is not legal.
     """
 
     loss_width = 1
-    """W."""
+    """W: the number of losses of an example."""
     weight_widths: tuple[int, ...] = (1,)
-    """How many weights an example may have."""
+    """The numbers of weights that an example may have."""
 
     def __init__(
         self,
         logits_dimension: int,
-        weight_column: Any,
-        loss_reduction: Any,
+        weight_column: str | FeatureColumn | None,
+        loss_reduction: str | enum.Enum,
         loss_fn: Callable[..., tf.Tensor] | None,
         name: str | None,
     ) -> None:
@@ -100,7 +101,7 @@ class BaseHead(abc.ABC):
         self._weight_column = weights.check_weight_column(weight_column)
         self._loss_fn = None if loss_fn is None else check_loss_fn(loss_fn)
 
-    def losses(self, features: Features, labels: Any, logits: tf.Tensor) -> Losses:
+    def losses(self, features: Features, labels: Labels, logits: tf.Tensor) -> Losses:
         """The losses of a batch with logits [B, L].
 
         Raises:
@@ -130,6 +131,7 @@ class BaseHead(abc.ABC):
 
     def sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """float64 sums over the batch."""
+        # float64: single precision would lose digits over the examples of a long evaluation.
         return {
             "batches": tf.constant(1.0, tf.float64),
             "batch_losses": tf.cast(losses.reduced, tf.float64),
@@ -141,6 +143,8 @@ class BaseHead(abc.ABC):
     def metrics(self, sums: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """float64 scalars: the metrics of the head with ``average_loss``, the weighted mean over
         examples, and ``loss``, the mean over batches, which never bears the head's name."""
+        # average_loss = sum(w * loss) / sum(w) over all examples. As in 2.15, loss is the mean over
+        # batches of what training minimizes; all batches count the same, whatever their sizes.
         average = ratio(sums["losses"], sums["weights"])
         named = {"average_loss": average, **self.own_metrics(sums)}
         suffix = f"/{self.name}" if self.name else ""
@@ -150,7 +154,7 @@ class BaseHead(abc.ABC):
         }
 
     @abc.abstractmethod
-    def read_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
+    def read_labels(self, labels: Labels, logits: tf.Tensor) -> tf.Tensor:
         """Labels as the loss takes them."""
 
     @abc.abstractmethod
@@ -163,7 +167,7 @@ class BaseHead(abc.ABC):
 
     @abc.abstractmethod
     def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
-        """What each signature answers with."""
+        """The outputs of each signature, by its name."""
 
     @abc.abstractmethod
     def own_sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -174,7 +178,7 @@ class BaseHead(abc.ABC):
         """float64 scalars: metrics besides the losses, without the head's name."""
 
 
-def check_count(value: Any, least: int, what: str) -> int:
+def check_count(value: object, least: int, what: str) -> int:
     """``value`` as an int.
 
     Raises:
@@ -185,7 +189,7 @@ def check_count(value: Any, least: int, what: str) -> int:
     return int(value)
 
 
-def check_reduction(loss_reduction: Any) -> str:
+def check_reduction(loss_reduction: str | enum.Enum) -> str:
     """The reduction's name in lower case; ``auto`` is ``sum_over_batch_size``.
 
     Raises:
@@ -216,7 +220,9 @@ def check_loss_fn(loss_fn: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]
 
 
 def reduce_losses(per_example: tf.Tensor, weights: tf.Tensor, reduction: str) -> tf.Tensor:
-    """Weighted sum, divided by the number of losses (not by the weights) unless SUM."""
+    """float32 scalar: sum(w * loss), divided by the number of losses unless ``SUM``."""
+    # sum_over_batch_size of 2.15 divides by the number of losses, not by the sum of the weights:
+    # an example of weight 0 still makes the loss of its batch smaller.
     total = tf.reduce_sum(per_example * weights)
     if reduction == SUM:
         return total

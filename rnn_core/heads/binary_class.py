@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import tensorflow as tf
 
@@ -11,7 +11,7 @@ from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
 from rnn_core.heads.export_outputs import REGRESSION, ExportOutput, RegressionOutput
-from rnn_core.types import Predictions
+from rnn_core.types import FeatureColumn, Labels, Predictions
 
 
 class BinaryClassHead(BaseHead):
@@ -22,8 +22,8 @@ class BinaryClassHead(BaseHead):
         thresholds: numbers in (0, 1); accuracy, precision and recall are also given for each.
         label_vocabulary: two strings, if labels are strings.
         loss_reduction: ``sum_over_batch_size`` (also ``auto``) or ``sum``.
-        loss_fn: of ``labels`` and ``logits`` [B, 1], and ``features`` if it likes, to [B, 1].
-        name: put behind the names of the metrics, as in ``accuracy/name``.
+        loss_fn: of ``labels`` and ``logits`` [B, 1], and optionally ``features``, to [B, 1].
+        name: appended to the names of the metrics, as in ``accuracy/name``.
 
     Raises:
         ArgumentError: one of them is not legal.
@@ -31,10 +31,10 @@ class BinaryClassHead(BaseHead):
 
     def __init__(
         self,
-        weight_column: Any = None,
+        weight_column: str | FeatureColumn | None = None,
         thresholds: Sequence[float] | None = None,
         label_vocabulary: Sequence[str] | None = None,
-        loss_reduction: Any = base.SUM_OVER_BATCH_SIZE,
+        loss_reduction: str | enum.Enum = base.SUM_OVER_BATCH_SIZE,
         loss_fn: Callable[..., tf.Tensor] | None = None,
         name: str | None = None,
     ) -> None:
@@ -42,7 +42,7 @@ class BinaryClassHead(BaseHead):
         self._thresholds = confusion.check_thresholds(thresholds)
         self._vocabulary = label_input.vocabulary(label_vocabulary, 2)
 
-    def read_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
+    def read_labels(self, labels: Labels, logits: tf.Tensor) -> tf.Tensor:
         """float32 [B, 1]."""
         column = label_input.dense(labels, logits)
         if self._vocabulary is not None:
@@ -50,11 +50,12 @@ class BinaryClassHead(BaseHead):
         return tf.cast(label_input.in_unit_interval(column), tf.float32)
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """Sigmoid cross entropy."""
+        """Sigmoid cross entropy: -y log p - (1 - y) log(1 - p) with p = sigmoid(logit)."""
         return tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
 
     def predictions(self, logits: tf.Tensor) -> Predictions:
         """``logits`` and ``logistic`` [B, 1], ``probabilities`` [B, 2], and the classes."""
+        # The softmax of (0, logit) is (1 - sigmoid(logit), sigmoid(logit)).
         two_logits = tf.concat([tf.zeros_like(logits), logits], 1)
         class_ids = tf.argmax(two_logits, axis=1)[:, tf.newaxis]
         return {
@@ -65,7 +66,7 @@ class BinaryClassHead(BaseHead):
         }
 
     def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
-        """A classifier's, and ``regression``: the logistic."""
+        """The signatures of every classifier, and ``regression``: the logistic."""
         return {
             **classes.classifier_outputs(predictions, predictions["all_classes"]),
             REGRESSION: RegressionOutput(predictions["logistic"]),
@@ -77,14 +78,16 @@ class BinaryClassHead(BaseHead):
         return {
             "labels": confusion.weighted_sum(labels, weights),
             "scores": confusion.weighted_sum(scores, weights),
+            # logit > 0 is p > 0.5; a logit of 0 is class 0, as in the argmax of (0, logit).
             **confusion.decision_sums(logits > 0, labels, weights, ""),
             **confusion.threshold_sums(self._thresholds, scores, labels, weights),
             **confusion.curve_sums(scores, labels, weights),
         }
 
     def own_metrics(self, sums: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Those of ``tf.estimator.BinaryClassHead``."""
+        """The metrics of ``tf.estimator.BinaryClassHead``."""
         labels, weights = sums["labels"], sums["weights"]
+        # accuracy_baseline: the accuracy of always predicting the more frequent class.
         return {
             "accuracy_baseline": confusion.ratio(tf.maximum(labels, weights - labels), weights),
             "label/mean": confusion.ratio(labels, weights),

@@ -1,4 +1,4 @@
-"""What the heads of classes have in common: the names of classes, and signatures."""
+"""What heads with classes share: the names of classes, and signatures."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Metrics of scores in [0, 1] against labels: at one threshold, and along the two curves.
 
-All are made of sums over the batch, so that they may be added up over any parts of an evaluation.
-A label above 0 counts as positive.
+All are computed from sums over a batch, so that an evaluation may be cut into parts in any way.
+Each example counts by its weight. As in TensorFlow 2.15, a label above 0 counts as positive.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
 
-_BUCKETS: Final = 199
-"""The curves are sampled at 200 evenly spaced thresholds, the ends of which lie outside."""
+_LAST_BUCKET: Final = 199
+"""``tf.keras.metrics.AUC`` of 2.15 samples both curves at 200 thresholds: k / 199, where the first
+is moved to just below 0 and the last to just above 1. So at the first everything is predicted
+positive, also a score of 0, and at the last nothing is."""
 
 
 def weighted_sum(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -41,24 +43,34 @@ def check_thresholds(thresholds: Sequence[float] | None) -> tuple[float, ...]:
 def decision_sums(
     decisions: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, prefix: str
 ) -> dict[str, tf.Tensor]:
-    """The sums behind ``decision_metrics``, for bool ``decisions`` of the labels' shape."""
-    right = tf.equal(tf.cast(decisions, tf.float32), tf.cast(labels, tf.float32))
+    """The sums behind ``decision_metrics``, float64 scalars.
+
+    Args:
+        decisions: bool, of the labels' shape: whether the class is predicted.
+        labels: 0, 1 or between.
+        weights: one per label, or one per row.
+        prefix: put before the names of the sums.
+    """
+    correct = tf.equal(tf.cast(decisions, tf.float32), tf.cast(labels, tf.float32))
     positive = tf.cast(labels, tf.float32) > 0
     return {
-        f"{prefix}hits": weighted_sum(right, weights),
-        f"{prefix}decided": weighted_sum(decisions, weights),
-        f"{prefix}found": weighted_sum(decisions & positive, weights),
-        f"{prefix}positives": weighted_sum(positive, weights),
-        f"{prefix}all": weighted_sum(tf.ones_like(right, tf.float64), weights),
+        f"{prefix}correct": weighted_sum(correct, weights),
+        f"{prefix}predicted": weighted_sum(decisions, weights),
+        f"{prefix}true_positives": weighted_sum(decisions & positive, weights),
+        f"{prefix}support": weighted_sum(positive, weights),
+        f"{prefix}all": weighted_sum(tf.ones_like(correct, tf.float64), weights),
     }
 
 
 def decision_metrics(sums: Mapping[str, tf.Tensor], prefix: str) -> dict[str, tf.Tensor]:
-    """``accuracy``, ``precision`` and ``recall``; a label between 0 and 1 is never hit."""
+    """``accuracy``, ``precision`` and ``recall``, float64 scalars."""
+    # A decision is 0 or 1, so that for accuracy a label between the two is never correct, while for
+    # precision and recall it is positive: both as in 2.15.
+    true_positives = sums[f"{prefix}true_positives"]
     return {
-        "accuracy": ratio(sums[f"{prefix}hits"], sums[f"{prefix}all"]),
-        "precision": ratio(sums[f"{prefix}found"], sums[f"{prefix}decided"]),
-        "recall": ratio(sums[f"{prefix}found"], sums[f"{prefix}positives"]),
+        "accuracy": ratio(sums[f"{prefix}correct"], sums[f"{prefix}all"]),
+        "precision": ratio(true_positives, sums[f"{prefix}predicted"]),
+        "recall": ratio(true_positives, sums[f"{prefix}support"]),
     }
 
 
@@ -86,14 +98,19 @@ def threshold_metrics(
 def curve_sums(
     scores: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, prefix: str = ""
 ) -> dict[str, tf.Tensor]:
-    """float64 [200]: what lies between two thresholds, a score that equals one in the lower."""
-    buckets = tf.nn.relu(tf.math.ceil(tf.reshape(scores, [-1]) * _BUCKETS) - 1)
+    """float64 [200] each: the weights of the positives, and of all, by their scores.
+
+    Bucket k holds what is predicted positive at threshold k, but not at threshold k + 1.
+    """
+    # A score is predicted positive if it is more than the threshold k / 199, so that one which
+    # equals it belongs to the bucket below; a score of 0 belongs to the first (see _LAST_BUCKET).
+    buckets = tf.nn.relu(tf.math.ceil(tf.reshape(scores, [-1]) * _LAST_BUCKET) - 1)
     spread = tf.cast(tf.broadcast_to(weights, tf.shape(scores)), tf.float64)
     positive = tf.cast(tf.cast(labels, tf.float32) > 0, tf.float64)
 
     def by_bucket(values: tf.Tensor) -> tf.Tensor:
         flat, index = tf.reshape(values, [-1]), tf.cast(buckets, tf.int32)
-        return tf.math.unsorted_segment_sum(flat, index, _BUCKETS + 1)
+        return tf.math.unsorted_segment_sum(flat, index, _LAST_BUCKET + 1)
 
     return {
         f"{prefix}curve_true": by_bucket(positive * spread),
@@ -102,19 +119,18 @@ def curve_sums(
 
 
 def curve_metrics(sums: Mapping[str, tf.Tensor], prefix: str = "") -> dict[str, tf.Tensor]:
-    """``auc`` and ``auc_precision_recall``."""
-    true = _above(sums[f"{prefix}curve_true"])
-    predicted = _above(sums[f"{prefix}curve_all"])
-    return {"auc": _area(true, predicted), "auc_precision_recall": _area_pr(true, predicted)}
+    """``auc`` and ``auc_precision_recall``, float64 scalars."""
+    # At each threshold the true positives, and all that are predicted positive: what is in its
+    # bucket and in those above.
+    true = tf.cumsum(sums[f"{prefix}curve_true"], reverse=True)
+    predicted = tf.cumsum(sums[f"{prefix}curve_all"], reverse=True)
+    return {"auc": _area_roc(true, predicted), "auc_precision_recall": _area_pr(true, predicted)}
 
 
-def _above(by_bucket: tf.Tensor) -> tf.Tensor:
-    """Sums above each threshold."""
-    return tf.cumsum(by_bucket, reverse=True)
-
-
-def _area(true: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
-    """Area under the ROC curve by trapezoids."""
+def _area_roc(true: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
+    """Area under the ROC curve, the true positive rate over the false positive rate."""
+    # By trapezoids. At the first threshold all are predicted positive: true[0] and false[0] are the
+    # numbers of positives and negatives.
     false = predicted - true
     true_rate, false_rate = ratio(true, true[0]), ratio(false, false[0])
     heights = (true_rate[:-1] + true_rate[1:]) / 2
@@ -122,8 +138,11 @@ def _area(true: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
 
 
 def _area_pr(true: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
-    """Area under the precision-recall curve; between two thresholds the true positives are linear
-    in the predicted positives: Davis and Goadrich 2006."""
+    """Area under the precision-recall curve."""
+    # Davis and Goadrich 2006: between two thresholds the precision is not linear in the recall, but
+    # the true positives TP are in the predicted positives P. With TP = intercept + slope * P,
+    #   integral of TP / P dTP = slope * (delta TP + intercept * log(P_lower / P_upper)),
+    # in units of all positives. The integral has no logarithm where nothing is predicted any more.
     d_true, d_predicted = true[:-1] - true[1:], predicted[:-1] - predicted[1:]
     slope = ratio(d_true, tf.maximum(d_predicted, 0))
     intercept = true[1:] - slope * predicted[1:]

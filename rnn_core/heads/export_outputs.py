@@ -1,4 +1,4 @@
-"""What an exported model answers with: one class for each kind of signature.
+"""The outputs of an exported model: one class for each kind of signature.
 
 Nothing of the package but its errors is imported here, so that heads and exports both can use it.
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
+from rnn_core.types import TensorLike
 
 SERVING_DEFAULT: Final = "serving_default"
 CLASSIFICATION: Final = "classification"
@@ -31,7 +32,7 @@ class PredictOutput:
         ArgumentError: a name is not a string, or a value is not a tensor.
     """
 
-    outputs: Any
+    outputs: TensorLike | Mapping[str, TensorLike]
     """Always a dict, once constructed."""
 
     def __post_init__(self) -> None:
@@ -63,7 +64,9 @@ class ClassificationOutput:
             raise ArgumentError("ClassificationOutput: expected scores or classes, got neither.")
         if self.scores is not None:
             _require_floats(self.scores, "ClassificationOutput: scores")
-        if self.classes is not None and not _is_tensor_of(self.classes, "string"):
+        if self.classes is not None and not (
+            tf.is_tensor(self.classes) and self.classes.dtype == tf.string
+        ):
             raise ArgumentError(
                 f"ClassificationOutput: classes: expected a tensor of strings, got "
                 f"{self.classes!r}; tf.strings.as_string turns class ids into strings."
@@ -86,24 +89,20 @@ class RegressionOutput:
 
 
 class Supervised(NamedTuple):
-    """All that a model makes of a batch with labels."""
+    """What a model computes of a batch with labels, for a graph that is exported."""
 
     loss: tf.Tensor
-    predictions: Any
+    predictions: tf.Tensor | Mapping[str, tf.Tensor]
     """By name, or one tensor."""
-    metrics: Mapping[str, tuple[tf.Tensor, Any]]
-    """By name, the value and what adds the batch to it."""
-    train_op: Any
+    metrics: Mapping[str, tuple[tf.Tensor, tf.Tensor | tf.Operation]]
+    """By name, the value and the operation that adds the batch to it."""
+    train_op: tf.Operation | tf.Tensor | None
     """What updates the variables and the global step; None but for training."""
 
 
 ExportOutput: TypeAlias = PredictOutput | ClassificationOutput | RegressionOutput
 
 
-def _is_tensor_of(value: Any, dtype: str) -> bool:
-    return bool(tf.is_tensor(value) and value.dtype.name == dtype)
-
-
-def _require_floats(value: Any, what: str) -> None:
+def _require_floats(value: tf.Tensor, what: str) -> None:
     if not (tf.is_tensor(value) and value.dtype.is_floating):
         raise ArgumentError(f"{what}: expected a tensor of floats, got {value!r}.")

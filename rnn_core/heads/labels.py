@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError, LabelError
 from rnn_core.graph.runtime_checks import checked
+from rnn_core.types import Labels
 
 
 class Vocabulary:
@@ -21,13 +21,13 @@ class Vocabulary:
     def __init__(self, words: Sequence[str], classes: int) -> None:
         if isinstance(words, str) or len(words) != classes or len(set(words)) != classes:
             raise ArgumentError(
-                f"label_vocabulary: expected {classes} different strings, one a class, got "
+                f"label_vocabulary: expected {classes} different strings, one per class, got "
                 f"{words!r}."
             )
         self.words = [tf.compat.as_str(word) for word in words]
         self._table = self._new_table()
 
-    def _new_table(self) -> Any:
+    def _new_table(self) -> tf.lookup.StaticHashTable:
         return tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
                 tf.constant(self.words), tf.range(len(self.words), dtype=tf.int64)
@@ -35,8 +35,10 @@ class Vocabulary:
             default_value=-1,
         )
 
-    def _table_here(self) -> Any:
-        """A graph that is made to be exported, outside of a function, needs a table of its own."""
+    def _table_here(self) -> tf.lookup.StaticHashTable:
+        """The table, or a new one in a graph that is built for an export."""
+        # init_scope leaves the graphs of functions. What is left then is either eager, as is the
+        # table, or a plain graph, which cannot use a table of outside.
         with tf.init_scope():
             return self._table if tf.executing_eagerly() else self._new_table()
 
@@ -99,7 +101,7 @@ def in_unit_interval(labels: tf.Tensor) -> tf.Tensor:
     return checked(labels, tf.equal(tf.size(outside), 0), LabelError, message, outside[:5])
 
 
-def dense(labels: Any, logits: tf.Tensor, width: int = 1) -> tf.Tensor:
+def dense(labels: Labels, logits: tf.Tensor, width: int = 1) -> tf.Tensor:
     """Labels [B, width] or, if the width is 1, [B], as [B, width].
 
     Raises:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import tensorflow as tf
 
@@ -11,7 +11,7 @@ from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
 from rnn_core.heads.export_outputs import ExportOutput
-from rnn_core.types import Predictions
+from rnn_core.types import FeatureColumn, Labels, Predictions
 
 
 class MultiClassHead(BaseHead):
@@ -22,9 +22,9 @@ class MultiClassHead(BaseHead):
         weight_column: name of a feature, or a numeric column, that weighs examples.
         label_vocabulary: K strings, if labels are strings.
         loss_reduction: ``sum_over_batch_size`` (also ``auto``) or ``sum``.
-        loss_fn: of ``labels`` [B, 1] (ids) and ``logits`` [B, K], and ``features`` if it likes,
+        loss_fn: of ``labels`` [B, 1] (ids) and ``logits`` [B, K], and optionally ``features``,
             to [B, 1].
-        name: put behind the names of the metrics, as in ``accuracy/name``.
+        name: appended to the names of the metrics, as in ``accuracy/name``.
 
     Raises:
         ArgumentError: one of them is not legal.
@@ -33,9 +33,9 @@ class MultiClassHead(BaseHead):
     def __init__(
         self,
         n_classes: int,
-        weight_column: Any = None,
+        weight_column: str | FeatureColumn | None = None,
         label_vocabulary: Sequence[str] | None = None,
-        loss_reduction: Any = base.SUM_OVER_BATCH_SIZE,
+        loss_reduction: str | enum.Enum = base.SUM_OVER_BATCH_SIZE,
         loss_fn: Callable[..., tf.Tensor] | None = None,
         name: str | None = None,
     ) -> None:
@@ -43,13 +43,13 @@ class MultiClassHead(BaseHead):
         super().__init__(count, weight_column, loss_reduction, loss_fn, name)
         self._vocabulary = label_input.vocabulary(label_vocabulary, count)
 
-    def read_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
+    def read_labels(self, labels: Labels, logits: tf.Tensor) -> tf.Tensor:
         """Ids [B, 1], of the labels' own type of integer."""
         column = label_input.dense(labels, logits)
         return label_input.class_ids(column, self.logits_dimension, self._vocabulary)
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """Softmax cross entropy."""
+        """Softmax cross entropy: -log p_y with p = softmax(logits)."""
         ids = tf.cast(labels[:, 0], tf.int64)
         return tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)[:, tf.newaxis]
 
@@ -63,15 +63,15 @@ class MultiClassHead(BaseHead):
         }
 
     def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
-        """A classifier's."""
+        """The signatures ``serving_default``, ``classification`` and ``predict``."""
         return classes.classifier_outputs(predictions, predictions["all_classes"])
 
     def own_sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
-        """float64 sums over the batch."""
+        """``correct``, a float64 scalar: the weights of the examples whose class is predicted."""
         predicted = tf.argmax(logits, axis=1)[:, tf.newaxis]
-        hits = tf.equal(predicted, tf.cast(losses.labels, tf.int64))
-        return {"hits": confusion.weighted_sum(hits, losses.weights)}
+        correct = tf.equal(predicted, tf.cast(losses.labels, tf.int64))
+        return {"correct": confusion.weighted_sum(correct, losses.weights)}
 
     def own_metrics(self, sums: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """``accuracy``."""
-        return {"accuracy": confusion.ratio(sums["hits"], sums["weights"])}
+        return {"accuracy": confusion.ratio(sums["correct"], sums["weights"])}

@@ -1,9 +1,9 @@
-"""Any number of K classes at once: one logit each, sigmoid cross entropy."""
+"""Any number of the K classes per example: a logit for each class, sigmoid cross entropy."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import tensorflow as tf
 
@@ -12,7 +12,7 @@ from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
 from rnn_core.heads.export_outputs import ExportOutput
-from rnn_core.types import Predictions
+from rnn_core.types import FeatureColumn, Labels, Predictions
 
 
 class MultiLabelHead(BaseHead):
@@ -27,9 +27,9 @@ class MultiLabelHead(BaseHead):
         thresholds: numbers in (0, 1); accuracy, precision and recall are given for each.
         label_vocabulary: K strings, if labels are strings.
         loss_reduction: ``sum_over_batch_size`` (also ``auto``) or ``sum``.
-        loss_fn: of ``labels`` and ``logits`` [B, K], and ``features`` if it likes, to [B, 1].
+        loss_fn: of ``labels`` and ``logits`` [B, K], and optionally ``features``, to [B, 1].
         classes_for_class_based_metrics: ids or strings of classes that get metrics of their own.
-        name: put behind the names of the metrics, as in ``auc/name``.
+        name: appended to the names of the metrics, as in ``auc/name``.
 
     Raises:
         ArgumentError: one of them is not legal.
@@ -38,10 +38,10 @@ class MultiLabelHead(BaseHead):
     def __init__(
         self,
         n_classes: int,
-        weight_column: Any = None,
+        weight_column: str | FeatureColumn | None = None,
         thresholds: Sequence[float] | None = None,
         label_vocabulary: Sequence[str] | None = None,
-        loss_reduction: Any = base.SUM_OVER_BATCH_SIZE,
+        loss_reduction: str | enum.Enum = base.SUM_OVER_BATCH_SIZE,
         loss_fn: Callable[..., tf.Tensor] | None = None,
         classes_for_class_based_metrics: Sequence[int | str] | None = None,
         name: str | None = None,
@@ -65,7 +65,7 @@ class MultiLabelHead(BaseHead):
             f"[0, {self.logits_dimension}), got {one!r}."
         )
 
-    def read_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
+    def read_labels(self, labels: Labels, logits: tf.Tensor) -> tf.Tensor:
         """[B, K]: 1 where an example has the class; int64, if labels are not dense."""
         if isinstance(labels, tf.RaggedTensor):
             labels = labels.to_sparse()
@@ -79,13 +79,14 @@ class MultiLabelHead(BaseHead):
         if labels.shape.rank != 2:
             raise LabelError(f"Expected sparse labels [B, ?], got the shape {labels.shape}.")
         ids = label_input.class_ids(labels.values, self.logits_dimension, self._vocabulary)
-        places = tf.stack([labels.indices[:, 0], tf.cast(ids, tf.int64)], 1)
+        positions = tf.stack([labels.indices[:, 0], tf.cast(ids, tf.int64)], 1)
         size = tf.stack([labels.dense_shape[0], self.logits_dimension])
-        counts = tf.scatter_nd(places, tf.ones_like(ids, tf.int64), tf.cast(size, tf.int64))
+        counts = tf.scatter_nd(positions, tf.ones_like(ids, tf.int64), tf.cast(size, tf.int64))
+        # A class that a row names twice is still 1.
         return tf.ensure_shape(tf.minimum(counts, 1), [labels.shape[0], self.logits_dimension])
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """Sigmoid cross entropy, the mean over the classes."""
+        """Sigmoid cross entropy of each class (see ``BinaryClassHead``), the mean over classes."""
         each = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(labels, tf.float32), logits)
         return tf.reduce_mean(each, axis=1, keepdims=True)
 
@@ -98,7 +99,7 @@ class MultiLabelHead(BaseHead):
         }
 
     def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
-        """A classifier's."""
+        """The signatures ``serving_default``, ``classification`` and ``predict``."""
         return classes.classifier_outputs(predictions, predictions["classes"])
 
     def own_sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -115,7 +116,7 @@ class MultiLabelHead(BaseHead):
         return sums
 
     def own_metrics(self, sums: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Those of ``tf.estimator.MultiLabelHead``."""
+        """The metrics of ``tf.estimator.MultiLabelHead``."""
         metrics = {
             **confusion.curve_metrics(sums),
             **confusion.threshold_metrics(self._thresholds, sums),

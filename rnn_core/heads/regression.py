@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import tensorflow as tf
 
@@ -19,7 +19,7 @@ from rnn_core.heads.export_outputs import (
     PredictOutput,
     RegressionOutput,
 )
-from rnn_core.types import Predictions
+from rnn_core.types import FeatureColumn, Labels, Predictions
 
 
 class RegressionHead(BaseHead):
@@ -30,9 +30,9 @@ class RegressionHead(BaseHead):
         weight_column: name of a feature, or a numeric column, that weighs examples.
         loss_reduction: ``sum_over_batch_size`` (also ``auto``; the batch has B * L losses) or
             ``sum``.
-        loss_fn: of ``labels`` and ``logits`` [B, L], and ``features`` if it likes, to [B, L].
+        loss_fn: of ``labels`` and ``logits`` [B, L], and optionally ``features``, to [B, L].
         inverse_link_fn: logits to predictions; the loss is of the logits all the same.
-        name: put behind the names of the metrics, as in ``label/mean/name``.
+        name: appended to the names of the metrics, as in ``label/mean/name``.
 
     Raises:
         ArgumentError: one of them is not legal.
@@ -41,8 +41,8 @@ class RegressionHead(BaseHead):
     def __init__(
         self,
         label_dimension: int = 1,
-        weight_column: Any = None,
-        loss_reduction: Any = base.SUM_OVER_BATCH_SIZE,
+        weight_column: str | FeatureColumn | None = None,
+        loss_reduction: str | enum.Enum = base.SUM_OVER_BATCH_SIZE,
         loss_fn: Callable[..., tf.Tensor] | None = None,
         inverse_link_fn: Callable[[tf.Tensor], tf.Tensor] | None = None,
         name: str | None = None,
@@ -53,7 +53,7 @@ class RegressionHead(BaseHead):
         self.weight_widths = tuple(sorted({1, count}))
         self._inverse_link_fn = inverse_link_fn
 
-    def read_labels(self, labels: Any, logits: tf.Tensor) -> tf.Tensor:
+    def read_labels(self, labels: Labels, logits: tf.Tensor) -> tf.Tensor:
         """float32 [B, L].
 
         Raises:
@@ -65,7 +65,7 @@ class RegressionHead(BaseHead):
         return tf.cast(columns, tf.float32)
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """Squared difference."""
+        """(logit - label)^2, without the factor 1/2."""
         return tf.math.squared_difference(logits, labels)
 
     def predictions(self, logits: tf.Tensor) -> Predictions:
@@ -84,7 +84,7 @@ class RegressionHead(BaseHead):
         }
 
     def own_sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
-        """float64 sums over the batch."""
+        """``labels`` and ``predictions``, float64 scalars: their weighted sums."""
         predicted = self.predictions(logits)["predictions"]
         return {
             "labels": confusion.weighted_sum(losses.labels, losses.weights),

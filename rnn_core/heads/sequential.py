@@ -7,7 +7,6 @@ them as a batch of N examples: losses are divided by N, metrics count steps.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import tensorflow as tf
 
@@ -17,7 +16,7 @@ from rnn_core.features.sequence_mask import fit_mask, given_mask
 from rnn_core.graph.runtime_checks import checked
 from rnn_core.heads.base import Head, Losses
 from rnn_core.heads.export_outputs import ExportOutput
-from rnn_core.types import Features, Predictions
+from rnn_core.types import Features, Labels, Predictions, TensorLike
 
 
 class SequentialHeadWrapper:
@@ -51,23 +50,23 @@ class SequentialHeadWrapper:
 
     @property
     def logits_dimension(self) -> int:
-        """L."""
+        """L: the number of logits of a step."""
         return self.static_head.logits_dimension
 
     @property
-    def loss_reduction(self) -> Any:
-        """The wrapped head's."""
+    def loss_reduction(self) -> str | None:
+        """The reduction of the wrapped head."""
         return getattr(self.static_head, "loss_reduction", None)
 
     @property
     def name(self) -> str | None:
-        """The wrapped head's with ``_sequential``."""
+        """The name of the wrapped head with ``_sequential`` after it."""
         name = getattr(self.static_head, "name", None)
         return f"{name}_sequential" if name else None
 
     def flatten(
-        self, features: Features, labels: Any, logits: tf.Tensor, mask: tf.Tensor
-    ) -> tuple[Features, Any, tf.Tensor]:
+        self, features: Features, labels: Labels, logits: tf.Tensor, mask: tf.Tensor
+    ) -> tuple[Features, Labels, tf.Tensor]:
         """What the wrapped head reads: features, labels [N, 1] and logits [N, L] of real steps.
 
         Args:
@@ -91,7 +90,7 @@ class SequentialHeadWrapper:
         }
         return flat, flat_steps(labels, mask, "Labels"), tf.boolean_mask(logits, mask)
 
-    def losses(self, features: Features, labels: Any, logits: tf.Tensor) -> Losses:
+    def losses(self, features: Features, labels: Labels, logits: tf.Tensor) -> Losses:
         """The losses of the real steps; the mask must be among the features.
 
         Raises:
@@ -110,6 +109,7 @@ class SequentialHeadWrapper:
 
     def predictions(self, logits: tf.Tensor) -> Predictions:
         """Of each step, [B, T, ...]; what is the same for all steps (``all_*``) is [B, K]."""
+        # Padded steps are predicted too: the mask beside says which are real.
         rows = tf.shape(logits)[:2]
         flat = self.static_head.predictions(tf.reshape(logits, [-1, self.logits_dimension]))
         split = {name: _split(value, rows) for name, value in flat.items()}
@@ -133,7 +133,7 @@ class SequentialHeadWrapper:
         return self.static_head.metrics(sums)
 
 
-def _names(feature_columns: Any) -> tuple[str, ...]:
+def _names(feature_columns: str | Iterable[str] | None) -> tuple[str, ...]:
     names = [feature_columns] if isinstance(feature_columns, str) else feature_columns or []
     if not isinstance(names, Iterable) or not all(isinstance(name, str) for name in list(names)):
         raise ArgumentError(
@@ -149,8 +149,8 @@ def _split(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(split, [None, None, *values.shape[1:]])
 
 
-def flat_steps(values: Any, mask: tf.Tensor, what: str) -> tf.Tensor:
-    """[N, 1], or [N, ...] if there is more than one value a step: those of the real steps.
+def flat_steps(values: TensorLike, mask: tf.Tensor, what: str) -> tf.Tensor:
+    """Values of the real steps: [N, 1], or [N, ...] where each step has several.
 
     Args:
         values: dense, sparse or ragged [B, T] or [B, T, ...]; dense ones may have more steps than
@@ -188,7 +188,11 @@ def _flat_dense(values: tf.Tensor, mask: tf.Tensor, what: str) -> tf.Tensor:
     return tf.gather_nd(known, tf.where(mask[:, :time]))
 
 
-def _flat_listed(values: Any, mask: tf.Tensor, what: str) -> tf.Tensor:
+def _flat_listed(
+    values: tf.SparseTensor | tf.RaggedTensor, mask: tf.Tensor, what: str
+) -> tf.Tensor:
+    # Sparse and ragged values hold the real steps only, so that they are flat already; but each row
+    # must have as many as the mask, or labels would be compared with the logits of other steps.
     lengths, flat = _listed(values)
     wanted = tf.reduce_sum(tf.cast(mask, tf.int64), 1)
     rows = tf.minimum(tf.minimum(tf.size(lengths), tf.size(wanted)), 5)
@@ -201,7 +205,7 @@ def _flat_listed(values: Any, mask: tf.Tensor, what: str) -> tf.Tensor:
     )
 
 
-def _listed(values: Any) -> tuple[tf.Tensor, tf.Tensor]:
+def _listed(values: tf.SparseTensor | tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
     """int64 [B] lengths of the rows, and the values of all steps, in order."""
     if isinstance(values, tf.RaggedTensor):
         inner = values.values

@@ -1,8 +1,6 @@
-"""What each example weighs."""
+"""The weights of examples."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import tensorflow as tf
 
@@ -10,10 +8,10 @@ from rnn_core.errors import ArgumentError, LabelError
 from rnn_core.features.column_state import get_feature, sparse_if_ragged
 from rnn_core.graph.runtime_checks import checked, require
 from rnn_core.heads import labels
-from rnn_core.types import Features
+from rnn_core.types import FeatureColumn, Features
 
 
-def check_weight_column(weight_column: Any) -> Any:
+def check_weight_column(weight_column: str | FeatureColumn | None) -> str | FeatureColumn | None:
     """The ``weight_column`` argument: None, a string, or a numeric column.
 
     Raises:
@@ -28,7 +26,10 @@ def check_weight_column(weight_column: Any) -> Any:
 
 
 def weights(
-    features: Features, weight_column: Any, logits: tf.Tensor, widths: tuple[int, ...] = (1,)
+    features: Features,
+    weight_column: str | FeatureColumn | None,
+    logits: tf.Tensor,
+    widths: tuple[int, ...] = (1,),
 ) -> tf.Tensor:
     """float32 [B, 1], or another of ``widths``: the weights, 1 without a weight column.
 

@@ -36,11 +36,11 @@ class InferenceModel:
 
     @property
     def checkpoint(self) -> str | None:
-        """The checkpoint whose values it has; None: first values."""
+        """The checkpoint whose values it has; None: initial values."""
         return None if self._loaded is None else self._loaded[0]
 
     def load(self, checkpoint: str | None) -> None:
-        """Takes the values of ``checkpoint``, unless it holds them already; None: first values.
+        """Takes the values of ``checkpoint``, unless it holds them already; None: initial values.
 
         Raises:
             CheckpointError: the checkpoint cannot be read or is of another model.

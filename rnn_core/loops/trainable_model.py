@@ -57,7 +57,7 @@ class TrainableModel:
         self.global_step.assign(checkpoints.step_of(checkpoint))
 
     def take_values_of_chief(self) -> None:
-        """Gives all workers the first values of the chief. Raises WorkerLostError."""
+        """Gives all workers the initial values of the chief. Raises WorkerLostError."""
         floats = [v for v in self.variables.values() if v.dtype.is_floating]
         own = tf.concat([tf.reshape(tf.cast(v, tf.float64), [-1]) for v in floats], 0).numpy()
         row = own if self.replicas.worker == 0 else own * 0

@@ -44,7 +44,7 @@ class Plan:
     last_step: int | None
     """The global step to end at; None: at the end of the input."""
     warm_start: WarmStartSettings | None = None
-    """Where first values come from, if there is no checkpoint."""
+    """Where initial values come from, if there is no checkpoint."""
 
 
 def train(

@@ -1,7 +1,7 @@
-"""One cell of any maker: Keras's, or whatever has ``call`` and ``state_size``; and its names.
+"""The protocol of a cell, Keras's or any object with ``call`` and ``state_size``; and its names.
 
 Keras numbers unnamed cells through the whole process (``lstm_cell_7``). In a checkpoint the numbers
-start again in each model, as in each graph of ``tf.estimator``: ``lstm_cell``, ``lstm_cell_1``.
+start from 0 in each model, as in each graph of ``tf.estimator``: ``lstm_cell``, ``lstm_cell_1``.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ import inspect
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
+
+Cell: TypeAlias = Any
+"""A Keras cell, or any object with the protocol that ``check_cell`` wants."""
+CellStates: TypeAlias = list[Any]
+"""Of each state a tensor [B, ...], or what ``tf.nest`` packs such tensors in."""
 
 
 class Weight(NamedTuple):
@@ -27,7 +32,7 @@ class Weight(NamedTuple):
     trainable: bool
 
 
-def check_cell(cell: Any) -> None:
+def check_cell(cell: Cell) -> None:
     """Checks that ``cell`` can be called and says how large its states are.
 
     Raises:
@@ -42,16 +47,19 @@ def check_cell(cell: Any) -> None:
         )
 
 
-def build(cell: Any, width: int) -> int:
-    """Lets the cell make its weights for inputs [B, width]; gives the width of its output.
+def build(cell: Cell, width: int) -> int:
+    """Makes the weights of the cell for inputs [B, width]; gives the width of its output.
 
     Raises:
         ArgumentError: the cell cannot be called with such an input.
     """
     if hasattr(cell, "build") and not getattr(cell, "built", False):
         cell.build((None, width))
+        # Otherwise the first __call__ of a Keras layer would build it a second time.
         if isinstance(cell, keras.layers.Layer):
             cell.built = True
+    # A call tells the width of the output, which not every cell has as output_size, and lets cells
+    # that create their weights in call() do so.
     try:
         output, _ = call(cell, tf.zeros([1, width]), initial_states(cell, tf.constant(1)), False)
     except (TypeError, ValueError, AttributeError, tf.errors.OpError) as error:
@@ -62,7 +70,9 @@ def build(cell: Any, width: int) -> int:
     return int(output.shape[-1])
 
 
-def call(cell: Any, inputs: tf.Tensor, states: list[Any], training: bool) -> tuple[Any, list[Any]]:
+def call(
+    cell: Cell, inputs: tf.Tensor, states: CellStates, training: bool
+) -> tuple[tf.Tensor, CellStates]:
     """One step: output [B, H] and the states after it, in the structure of those before."""
     more = {"training": training} if "training" in inspect.signature(cell.call).parameters else {}
     function = cell if callable(cell) else cell.call
@@ -70,7 +80,7 @@ def call(cell: Any, inputs: tf.Tensor, states: list[Any], training: bool) -> tup
     return output, tf.nest.pack_sequence_as(states, tf.nest.flatten(after))
 
 
-def initial_states(cell: Any, batch: tf.Tensor) -> list[Any]:
+def initial_states(cell: Cell, batch: tf.Tensor) -> CellStates:
     """The states before the first step, as a list."""
     first = getattr(cell, "get_initial_state", None)
     if first is None:
@@ -84,7 +94,7 @@ def initial_states(cell: Any, batch: tf.Tensor) -> list[Any]:
     return tf.nest.map_structure(tf.convert_to_tensor, states)
 
 
-def weights(cell: Any) -> Iterator[Weight]:
+def weights(cell: Cell) -> Iterator[Weight]:
     """All variables of the cell that hold what it learns or counts."""
     names, layers = UniqueNames(), dict[str, str]()
     if isinstance(cell, keras.layers.Layer):
@@ -101,13 +111,13 @@ def weights(cell: Any) -> Iterator[Weight]:
                 yield Weight(name, value, value.trainable)
 
 
-def seed_states(cell: Any) -> list[Any]:
+def seed_states(cell: Cell) -> list[keras.Variable]:
     """The Keras variables [2], a seed and a counter, from which the cell draws its dropout."""
     variables = getattr(cell, "variables", ())
     return [one for one in variables if one.name == "seed_generator_state"]
 
 
-def forget_dropout(cell: Any) -> None:
+def forget_dropout(cell: Cell) -> None:
     """Drops the dropout masks that a Keras cell keeps over the steps of a sequence."""
     for one in getattr(cell, "cells", [cell]):
         for name in ("reset_dropout_mask", "reset_recurrent_dropout_mask"):
@@ -133,7 +143,7 @@ def snake_case(name: str) -> str:
     return words.lower()
 
 
-def name_of(thing: Any) -> str:
+def name_of(thing: object) -> str:
     """The name that the user gave, or the class's without a number."""
     of_class = snake_case(type(thing).__name__)
     given = getattr(thing, "name", None)
@@ -143,7 +153,7 @@ def name_of(thing: Any) -> str:
 
 
 def below(path: str, names: UniqueNames, known: dict[str, str]) -> str:
-    """The path of a weight below its cell, with the numbers of each layer on it started anew.
+    """The path of a weight below its cell, with the numbers of the layers on it counted from 0.
 
     Args:
         path: such as ``my_cell_3/dense_7/kernel``.

@@ -4,16 +4,21 @@ Weights are laid out as in Keras 2: ``kernel`` [F, G], ``recurrent_kernel`` [H, 
 with G = H for ``simple_rnn``, 4H for ``lstm`` (gates i, f, c, o) and 3H for ``gru`` (gates z, r, h;
 bias [2, 3H]: one for the input, one for the recurrent product: Keras 2's ``reset_after=True``).
 
-The gradient of a step is linear in the gradients of its states, so it is written as factors that
-are made for many steps at once, and that each step back in time only multiplies with.
+The gradient of a step is linear in the gradients of its states. So its derivatives at the values
+of the forward pass, the ``LocalGradients``, are computed for many steps at once, and each step back
+in time only multiplies with them.
+
+In the comments x is the projected input, p the recurrent product, h the hidden state, m the memory,
+h' and m' those of the step before, s the sigmoid, and * acts on each element.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -26,24 +31,30 @@ Step: TypeAlias = tuple[States, tuple[tf.Tensor, ...]]
 """The states after a step, and what else its gradient needs, [B, H] each."""
 
 
-class Factors(NamedTuple):
-    """What the gradient multiplies with, for S steps; float32."""
+class LocalGradients(NamedTuple):
+    """Derivatives of S steps, float32; each gate's are of the state that the gate acts on.
 
-    gates: tf.Tensor
-    """[S, B, G / H, H]: state gradients to gradients of the recurrent product."""
-    inputs: tf.Tensor
-    """[S, B, G / H, H]: the same, to gradients of the projected input."""
+    That is the hidden state, but of an LSTM the memory for all gates except the output gate.
+    """
+
+    product: tf.Tensor
+    """[S, B, G / H, H]: of the state by the recurrent product of each gate."""
+    projected: tf.Tensor
+    """[S, B, G / H, H]: of the state by the projected input of each gate."""
     carry: tf.Tensor
-    """[S, B, H]: how much of the last state's gradient goes past the gates to the step before."""
-    inner: tf.Tensor
-    """[S, B, H]: from the hidden state's gradient to the memory's; empty without a memory."""
+    """[S, B, H]: of the last state by itself one step before, past the gates."""
+    memory: tf.Tensor
+    """[S, B, H]: of the hidden state by the memory; [S, B, 0] without a memory."""
 
 
 @dataclasses.dataclass(frozen=True)
 class CellKind:
-    """A kind of cell: its name in variable names, its weights, a step and its gradient."""
+    """What the word of a cell stands for: its weights, a step and its gradient."""
 
     name: str
+    """In the names of variables."""
+    keras_class: type[keras.layers.Layer]
+    """The same cell, where it has its default settings."""
     gates: int
     """G / H."""
     states: int
@@ -51,19 +62,21 @@ class CellKind:
     bias_rows: int
     """2 if the recurrent product has a bias of its own."""
     kept: int
-    """How many tensors besides its states the gradient of a step needs."""
+    """How many tensors besides the states a step keeps for its gradient."""
     step: Callable[..., Step]
     """Of the projected input [B, G], the states, the recurrent product [B, G], and with two rows of
-    bias the one [H] of the product's last H columns."""
-    factors: Callable[..., Factors]
-    """Of the states before and after some steps, and what else these kept, [S, B, H] each."""
+    bias that of the product's last H columns, [H]."""
+    local_gradients: Callable[..., LocalGradients]
+    """Of the states before and after S steps, and what else these kept, [S, B, H] each."""
+    unit_bias_gate: int | None = None
+    """The gate whose bias starts at 1."""
 
     def initial_bias(self, shape: Sequence[int], _: np.random.Generator) -> Array:
         """Zeros, but ones for the forget gate of an LSTM: Jozefowicz et al. 2015."""
         bias = np.zeros(shape, np.float32)
-        if self.name == "lstm_cell":
-            units = shape[0] // 4
-            bias[units : 2 * units] = 1.0
+        if self.unit_bias_gate is not None:
+            # A view: [..., G] as [..., G / H, H].
+            bias.reshape([*shape[:-1], self.gates, -1])[..., self.unit_bias_gate, :] = 1.0
         return bias
 
 
@@ -77,7 +90,7 @@ class CellWeights:
 
 
 Layer: TypeAlias = tuple[CellKind, CellWeights]
-"""What is needed to run a layer."""
+"""A layer to run."""
 
 
 def create_weights(
@@ -94,16 +107,21 @@ def create_weights(
 
 
 def _simple_step(x: tf.Tensor, _: States, product: tf.Tensor, *__: tf.Tensor) -> Step:
+    # h = tanh(x + p)
     return (tf.tanh(x + product),), ()
 
 
-def _simple_factors(_: States, after: States) -> Factors:
+def _simple_gradients(_: States, after: States) -> LocalGradients:
+    # dh/dx = dh/dp = 1 - h * h; h' acts through p alone, so that nothing is carried.
     gates = (1 - after[0] * after[0])[:, :, tf.newaxis]
     nothing = tf.zeros_like(after[0])
-    return Factors(gates, gates, nothing, nothing[:, :, :0])
+    return LocalGradients(gates, gates, nothing, nothing[:, :, :0])
 
 
 def _gru_step(x: tf.Tensor, before: States, product: tf.Tensor, inner_bias: tf.Tensor) -> Step:
+    # z = s(x_z + p_z), r = s(x_r + p_r)
+    # inner = p_c + b_c, c = tanh(x_c + r * inner): the reset gate acts on the product
+    # h = (1 - z) * c + z * h', written with one multiplication less
     units = before[0].shape[-1]
     x_gates, x_candidate = tf.split(x, [2 * units, units], 1)
     product_gates, product_candidate = tf.split(product, [2 * units, units], 1)
@@ -113,20 +131,25 @@ def _gru_step(x: tf.Tensor, before: States, product: tf.Tensor, inner_bias: tf.T
     return (candidate + z * (before[0] - candidate),), (z, r, candidate, inner)
 
 
-def _gru_factors(before: States, _: States, *kept: tf.Tensor) -> Factors:
+def _gru_gradients(before: States, _: States, *kept: tf.Tensor) -> LocalGradients:
     z, r, candidate, inner = kept
-    to_z = (before[0] - candidate) * z * (1 - z)
-    to_candidate = (1 - z) * (1 - candidate * candidate)
-    to_r = to_candidate * inner * r * (1 - r)
-    return Factors(
-        tf.stack([to_z, to_r, to_candidate * r], 2),
-        tf.stack([to_z, to_r, to_candidate], 2),
-        z,
+    # dh/dx_z = dh/dp_z = (h' - c) * z * (1 - z)
+    by_z = (before[0] - candidate) * z * (1 - z)
+    # dh/dx_c = (1 - z) * (1 - c * c), and dh/dp_c = dh/dx_c * r
+    by_candidate = (1 - z) * (1 - candidate * candidate)
+    # dh/dx_r = dh/dp_r = dh/dx_c * inner * r * (1 - r)
+    by_r = by_candidate * inner * r * (1 - r)
+    return LocalGradients(
+        tf.stack([by_z, by_r, by_candidate * r], 2),
+        tf.stack([by_z, by_r, by_candidate], 2),
+        z,  # dh/dh' past the gates
         z[:, :, :0],
     )
 
 
 def _lstm_step(x: tf.Tensor, before: States, product: tf.Tensor, *_: tf.Tensor) -> Step:
+    # i, f, o = s(x + p) of their gates, c = tanh(x_c + p_c)
+    # m = f * m' + i * c, h = o * tanh(m)
     in_i, in_f, in_candidate, in_o = tf.split(x + product, 4, 1)
     i, f, o = tf.sigmoid(in_i), tf.sigmoid(in_f), tf.sigmoid(in_o)
     candidate = tf.tanh(in_candidate)
@@ -135,23 +158,53 @@ def _lstm_step(x: tf.Tensor, before: States, product: tf.Tensor, *_: tf.Tensor) 
     return (o * squashed, memory), (i, f, candidate, o, squashed)
 
 
-def _lstm_factors(before: States, _: States, *kept: tf.Tensor) -> Factors:
+def _lstm_gradients(before: States, _: States, *kept: tf.Tensor) -> LocalGradients:
     i, f, candidate, o, squashed = kept
     gates = tf.stack(
         [
-            candidate * i * (1 - i),
-            before[1] * f * (1 - f),
-            i * (1 - candidate * candidate),
-            squashed * o * (1 - o),
+            candidate * i * (1 - i),  # dm/dp_i
+            before[1] * f * (1 - f),  # dm/dp_f
+            i * (1 - candidate * candidate),  # dm/dp_c
+            squashed * o * (1 - o),  # dh/dp_o
         ],
         2,
     )
-    return Factors(gates, gates, f, o * (1 - squashed * squashed))
+    # dm/dm' = f past the gates; dh/dm = o * (1 - tanh(m)^2)
+    return LocalGradients(gates, gates, f, o * (1 - squashed * squashed))
 
 
-KINDS: Final = {
-    "simple_rnn": CellKind("simple_rnn_cell", 1, 1, 1, 0, _simple_step, _simple_factors),
-    "lstm": CellKind("lstm_cell", 4, 2, 1, 5, _lstm_step, _lstm_factors),
-    "gru": CellKind("gru_cell", 3, 1, 2, 4, _gru_step, _gru_factors),
+KINDS: Final[Mapping[str, CellKind]] = {
+    "simple_rnn": CellKind(
+        name="simple_rnn_cell",
+        keras_class=keras.layers.SimpleRNNCell,
+        gates=1,
+        states=1,
+        bias_rows=1,
+        kept=0,
+        step=_simple_step,
+        local_gradients=_simple_gradients,
+    ),
+    "lstm": CellKind(
+        name="lstm_cell",
+        keras_class=keras.layers.LSTMCell,
+        gates=4,
+        states=2,
+        bias_rows=1,
+        kept=5,
+        step=_lstm_step,
+        local_gradients=_lstm_gradients,
+        unit_bias_gate=1,
+    ),
+    "gru": CellKind(
+        name="gru_cell",
+        keras_class=keras.layers.GRUCell,
+        gates=3,
+        states=1,
+        bias_rows=2,
+        kept=4,
+        step=_gru_step,
+        local_gradients=_gru_gradients,
+    ),
 }
-"""The built-in kinds, by the string of ``cell_type``."""
+"""The built-in kinds, by the words of ``rnn_core.names.CellType``, from which a config takes its
+choices. The native operations know them by ``name``."""

@@ -1,8 +1,8 @@
-"""Recurrent layers out of any cells, with gradients by automatic differentiation.
+"""Recurrent layers made of any cells, with gradients by automatic differentiation.
 
 At a padded step states and output are carried on, as in ``keras.layers.RNN``; before the first
-real step the output is zero. Dropout of Keras cells is drawn once a sequence, from the run's seed
-and the global step, so that a run that was interrupted goes on with the numbers it would have had.
+real step the output is zero. Dropout of Keras cells is drawn once per sequence, from the run's seed
+and the global step, so that a resumed run draws the numbers that an uninterrupted one would have.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 import tensorflow as tf
 
 from rnn_core.models import cell_protocol
-from rnn_core.models.cell_protocol import UniqueNames, name_of
+from rnn_core.models.cell_protocol import Cell, CellStates, UniqueNames, name_of
 
-_DRAWS_A_STEP: Final = 1024
-"""More than the random numbers that cells ask for in one step of training."""
+_DRAWS_PER_STEP: Final = 1024
+"""Added to the counters of random numbers per training step; more than a step draws."""
 
 
-class ForeignLayers:
+class CustomCellLayers:
     """Cells on top of each other.
 
     Args:
@@ -36,7 +36,7 @@ class ForeignLayers:
 
     def __init__(
         self,
-        cells: Sequence[Any],
+        cells: Sequence[Cell],
         scope: str,
         width: int,
         adopt: Callable[[str, tf.Variable, bool], None],
@@ -67,8 +67,9 @@ class ForeignLayers:
             self._seed(training_step)
         steps, real = tf.transpose(values, [1, 0, 2]), tf.transpose(mask)[:, :, tf.newaxis]
         states = [cell_protocol.initial_states(cell, tf.shape(steps)[1]) for cell in self._cells]
-        # This output is not used: the call draws the dropout masks, which must not happen inside
-        # of the loop, and says which shape an output has.
+        # Keras cells draw their dropout masks in the first call, which must not be inside of the
+        # loop: a tensor that is made there cannot be used outside of its iteration. Of the output
+        # only the shape is used.
         output, _ = self._step(steps[0], states, training)
         outputs = _scan(
             lambda x, before: self._step(x, before, training), steps, real, output, states
@@ -77,7 +78,9 @@ class ForeignLayers:
             cell_protocol.forget_dropout(cell)
         return tf.transpose(outputs, [1, 0, 2]) if sequences else outputs[-1]
 
-    def _step(self, x: Any, states: list[Any], training: bool) -> tuple[Any, list[Any]]:
+    def _step(
+        self, x: tf.Tensor, states: CellStates, training: bool
+    ) -> tuple[tf.Tensor, CellStates]:
         after = []
         for cell, before in zip(self._cells, states, strict=True):
             x, new = cell_protocol.call(cell, x, before, training)
@@ -85,19 +88,25 @@ class ForeignLayers:
         return tf.cast(x, tf.float32), after
 
     def _seed(self, training_step: tf.Tensor) -> None:
-        drawn = tf.cast(training_step, tf.int64) * _DRAWS_A_STEP
+        drawn = tf.cast(training_step, tf.int64) * _DRAWS_PER_STEP
         for state, seed in self._seeds:
             state.assign(tf.cast(tf.stack([tf.constant(seed, tf.int64), drawn]), state.dtype))
 
 
 def _scan(
-    step: Callable[[Any, Any], Any], steps: Any, real: Any, output_like: Any, states: Any
+    step: Callable[[tf.Tensor, CellStates], tuple[tf.Tensor, CellStates]],
+    steps: tf.Tensor,
+    real: tf.Tensor,
+    output_like: tf.Tensor,
+    states: CellStates,
 ) -> tf.Tensor:
     """float32 [T, B, H]: ``step`` over [T, B, F], with ``real`` bool [T, B, 1]."""
     time = tf.shape(steps)[0]
     array = tf.TensorArray(tf.float32, time, element_shape=output_like.shape)
 
-    def body(t: Any, last: Any, before: Any, array: Any) -> tuple[Any, ...]:
+    def body(
+        t: tf.Tensor, last: tf.Tensor, before: CellStates, array: tf.TensorArray
+    ) -> tuple[tf.Tensor, tf.Tensor, CellStates, tf.TensorArray]:
         keep = tf.gather(real, t)
         found = step(tf.gather(steps, t), before)
         output, after = tf.nest.map_structure(
@@ -118,10 +127,10 @@ def _choose(keep: tf.Tensor, new: tf.Tensor, old: tf.Tensor) -> tf.Tensor:
 
 @contextmanager
 def seeded(seed: int | None) -> Iterator[None]:
-    """Makes the first values of Keras layers that are made inside depend on ``seed`` alone.
+    """Makes the initial values of Keras layers that are created inside depend on ``seed`` alone.
 
-    Keras takes the seed of an initializer that has none from Python's own generator, which is as
-    it was afterwards.
+    Keras takes the seed of an initializer that has none from Python's own generator, whose state
+    is restored afterwards.
     """
     state = random.getstate()
     if seed is not None:

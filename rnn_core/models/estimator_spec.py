@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 import keras
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError, ModelFnError, UnsupportedError
 from rnn_core.heads.export_outputs import ExportOutput, PredictOutput
+from rnn_core.hooks import Hook
 from rnn_core.types import ModeKeys
 
 _DEFAULT_SIGNATURE: Final = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
+EvalMetric: TypeAlias = keras.metrics.Metric | tuple[tf.Tensor, tf.Tensor | tf.Operation]
+"""A Keras metric, or (value, update operation)."""
+AnyHook: TypeAlias = Hook | tf.compat.v1.train.SessionRunHook
+"""A hook of this package, or one that was written for ``tf.estimator``."""
+
 
 @dataclasses.dataclass(frozen=True)
 class EstimatorSpec:
-    """The tensors and operations of one mode; what a mode does not need may be given all the same.
+    """The tensors and operations of one mode; a mode ignores what it does not need.
 
     Args:
         mode: one of ``ModeKeys``.
@@ -41,16 +47,16 @@ class EstimatorSpec:
     """
 
     mode: str
-    predictions: Any = None
-    loss: Any = None
-    train_op: Any = None
-    eval_metric_ops: Mapping[str, Any] | None = None
+    predictions: tf.Tensor | Mapping[str, tf.Tensor] | None = None
+    loss: tf.Tensor | float | None = None
+    train_op: tf.Operation | tf.Tensor | None = None
+    eval_metric_ops: Mapping[str, EvalMetric] | None = None
     export_outputs: Mapping[str, ExportOutput] | None = None
-    training_chief_hooks: Iterable[Any] | None = None
-    training_hooks: Iterable[Any] | None = None
-    scaffold: Any = None
-    evaluation_hooks: Iterable[Any] | None = None
-    prediction_hooks: Iterable[Any] | None = None
+    training_chief_hooks: Iterable[AnyHook] | None = None
+    training_hooks: Iterable[AnyHook] | None = None
+    scaffold: tf.compat.v1.train.Scaffold | None = None
+    evaluation_hooks: Iterable[AnyHook] | None = None
+    prediction_hooks: Iterable[AnyHook] | None = None
 
     def __post_init__(self) -> None:
         if self.scaffold is not None:
@@ -90,7 +96,7 @@ class EstimatorSpec:
             )
 
 
-def _scalar(loss: Any) -> Any:
+def _scalar(loss: tf.Tensor | float | None) -> tf.Tensor | None:
     if loss is None:
         return None
     tensor = tf.convert_to_tensor(loss)
@@ -99,7 +105,7 @@ def _scalar(loss: Any) -> Any:
     return tf.reshape(tensor, [])
 
 
-def _checked_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _checked_metrics(metrics: Mapping[str, EvalMetric]) -> dict[str, EvalMetric]:
     for name, metric in metrics.items():
         pair = isinstance(metric, tuple) and len(metric) == 2
         if not (pair or isinstance(metric, keras.metrics.Metric)):
@@ -115,7 +121,7 @@ def _checked_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _checked_outputs(
-    outputs: Mapping[str, ExportOutput] | None, predictions: Any
+    outputs: Mapping[str, ExportOutput] | None, predictions: tf.Tensor | Mapping[str, tf.Tensor]
 ) -> dict[str, ExportOutput]:
     if not outputs:
         return {_DEFAULT_SIGNATURE: PredictOutput(predictions)}

@@ -34,12 +34,8 @@ def run_layers(
     layers: Sequence[Layer], values: tf.Tensor, mask: tf.Tensor, sequences: bool
 ) -> tf.Tensor:
     """As ``rnn_core.models.stock_layers.run_stock``, the fastest way that may be taken."""
-    if _native_may_run():
+    exporting = _EXPORTING.get()
+    on_gpu = bool(tf.config.get_visible_devices("GPU"))
+    if not exporting and not on_gpu and operations("layers") is not None:
         return native_layers.run_native(layers, values, mask, sequences)
-    return stock_layers.run_stock(layers, values, mask, sequences, is_exported=_EXPORTING.get())
-
-
-def _native_may_run() -> bool:
-    if _EXPORTING.get() or tf.config.get_visible_devices("GPU"):
-        return False
-    return operations("layers") is not None
+    return stock_layers.run_stock(layers, values, mask, sequences, is_exported=exporting)

@@ -1,15 +1,16 @@
-"""What an estimator trains, evaluates and predicts with: one interface, whatever is behind it."""
+"""What an estimator trains, evaluates and predicts with: one interface for all kinds of models."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import tensorflow as tf
 
 from rnn_core.heads.export_outputs import ExportOutput, Supervised
+from rnn_core.models.estimator_spec import AnyHook
 from rnn_core.storage.summaries import Summary
-from rnn_core.types import Array, Features, Predictions
+from rnn_core.types import Array, Features, Labels, Predictions, Table
 
 
 class Model(Protocol):
@@ -22,13 +23,14 @@ class Model(Protocol):
     def restore(self, checkpoint: str) -> None:
         """Takes the values of a checkpoint. Raises CheckpointError."""
 
-    def train_step(self, features: Features, labels: Any, global_step: tf.Variable) -> tf.Tensor:
+    def train_step(self, features: Features, labels: Labels, global_step: tf.Variable) -> tf.Tensor:
         """Updates the variables and the global step; the loss, a float32 scalar."""
 
-    def gradient_sums(self, features: Features, labels: Any, draw: tf.Tensor) -> tf.Tensor:
+    def gradient_sums(self, features: Features, labels: Labels, draw: tf.Tensor) -> tf.Tensor:
         """What adds up over the batches of many replicas; float32 [S], the first number 1.
 
-        ``draw`` is the int64 number that random numbers are drawn by. A batch may have no rows.
+        ``draw`` is an int64 scalar that the random numbers of the batch are derived from. A batch
+        may have no rows.
         """
 
     def apply_sums(self, sums: tf.Tensor, global_step: tf.Variable) -> tf.Tensor:
@@ -43,7 +45,7 @@ class Model(Protocol):
     def reset_metrics(self) -> None:
         """Called before the first batch of an evaluation."""
 
-    def evaluate(self, features: Features, labels: Any) -> dict[str, tf.Tensor]:
+    def evaluate(self, features: Features, labels: Labels) -> dict[str, tf.Tensor]:
         """Sums over the batch, by name."""
 
     def metrics(self, sums: Mapping[str, Array]) -> dict[str, float]:
@@ -55,11 +57,13 @@ class Model(Protocol):
     def export_outputs(self, predictions: Predictions) -> dict[str, ExportOutput]:
         """What ``predictions``, those of the last call, answer with, by signature name."""
 
-    def supervised(self, features: Features, labels: Any, global_step: tf.Variable) -> Supervised:
-        """All of a batch, for a graph that is exported; only what is in it updates anything."""
+    def supervised(
+        self, features: Features, labels: Labels, global_step: tf.Variable
+    ) -> Supervised:
+        """Loss, predictions, metrics and ``train_op`` of a batch, for a graph that is exported."""
 
-    def hooks(self) -> Sequence[Any] | None:
-        """Hooks that the model brings; None if only a trace will tell."""
+    def hooks(self) -> Sequence[AnyHook] | None:
+        """Hooks that the model brings; None while they are not known, before the first trace."""
 
-    def resources(self) -> list[Any]:
+    def resources(self) -> list[Table]:
         """Lookup tables that were made so far."""

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 from rnn_core.config.run_config import RunConfig
 from rnn_core.errors import ModelFnError
 from rnn_core.models.estimator_spec import EstimatorSpec
+from rnn_core.types import Features, Labels, TensorLike
 
 ModelFn: TypeAlias = Callable[..., EstimatorSpec]
 """Takes ``features`` and, if it names them, ``labels``, ``mode``, ``params`` and ``config``."""
@@ -16,7 +17,7 @@ ModelFn: TypeAlias = Callable[..., EstimatorSpec]
 _ARGUMENTS: Final = ("features", "labels", "mode", "params", "config")
 
 
-def check_model_fn(model_fn: Any, params: Mapping[str, Any] | None) -> None:
+def check_model_fn(model_fn: ModelFn, params: Mapping[str, Any] | None) -> None:
     """Checks what ``model_fn`` takes.
 
     Raises:
@@ -38,8 +39,8 @@ def check_model_fn(model_fn: Any, params: Mapping[str, Any] | None) -> None:
 
 def call_model_fn(
     model_fn: ModelFn,
-    features: Any,
-    labels: Any,
+    features: Features | TensorLike,
+    labels: Labels,
     mode: str,
     params: Mapping[str, Any],
     config: RunConfig,

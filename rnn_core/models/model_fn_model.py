@@ -17,14 +17,14 @@ from rnn_core.graph.runtime_checks import require
 from rnn_core.graph.step_loop import LastValue
 from rnn_core.graph.traced_variables import TracedVariables
 from rnn_core.heads.export_outputs import ExportOutput, Supervised
-from rnn_core.models.estimator_spec import EstimatorSpec
+from rnn_core.models.estimator_spec import AnyHook, EstimatorSpec, EvalMetric
 from rnn_core.models.model_fn import ModelFn, call_model_fn
 from rnn_core.storage import checkpoints, summaries
 from rnn_core.storage.summaries import Summary
-from rnn_core.types import Array, ModeKeys
+from rnn_core.types import Array, Features, Labels, ModeKeys, Table, TensorLike
 
 
-class FunctionModel:
+class ModelFnModel:
     """Traces a ``model_fn`` for one mode; its variables are made by the first trace."""
 
     def __init__(
@@ -35,7 +35,7 @@ class FunctionModel:
         )
         self._variables = TracedVariables(config.tf_random_seed)
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._first_local: dict[str, Array] = {}
+        self._initial_local: dict[str, Array] = {}
         self._results: dict[str, tf.Variable] = {}
         self._checkpoint: str | None = None
         self._spec: EstimatorSpec | None = None
@@ -64,8 +64,11 @@ class FunctionModel:
         self._variables.restore(values)
         self._step.assign(values["global_step"])
 
-    def train_step(self, features: Any, labels: Any, global_step: tf.Variable) -> tf.Tensor:
+    def train_step(
+        self, features: Features | TensorLike, labels: Labels, global_step: tf.Variable
+    ) -> tf.Tensor:
         """Runs ``train_op``; gives the loss."""
+        # Read before the trace, so that the operation comes before those of train_op.
         before = global_step.read_value()
         spec = self._trace(features, labels, global_step)
         loss = tf.cast(spec.loss, tf.float32)
@@ -82,11 +85,15 @@ class FunctionModel:
             "The loss is not a finite number; the last checkpoint is still good. The loss",
             loss,
         )
-        self._leave_summaries()
+        made = summaries.collected()
+        if self._summaries is not None and made is not None:
+            self._summaries.put(made)
         with tf.control_dependencies([moved, finite]):
             return tf.identity(loss)
 
-    def gradient_sums(self, features: Any, labels: Any, draw: tf.Tensor) -> tf.Tensor:
+    def gradient_sums(
+        self, features: Features | TensorLike, labels: Labels, draw: tf.Tensor
+    ) -> tf.Tensor:
         """Raises UnsupportedError: a ``train_op`` moves the variables itself."""
         raise UnsupportedError(
             "Estimator with a model_fn is not trained on many replicas: its train_op would move "
@@ -95,17 +102,12 @@ class FunctionModel:
         )
 
     def apply_sums(self, sums: tf.Tensor, global_step: tf.Variable) -> tf.Tensor:
-        """Never called, as there are no sums."""
+        """Never called, as ``gradient_sums`` always raises."""
         raise NotImplementedError
 
     def keep_summaries(self) -> None:
-        """Each step leaves what ``model_fn`` made with ``tf.compat.v1.summary``."""
+        """Makes each step keep what ``model_fn`` gave to ``tf.compat.v1.summary``."""
         self._summaries = LastValue(tf.string, [])
-
-    def _leave_summaries(self) -> None:
-        made = summaries.collected()
-        if self._summaries is not None and made is not None:
-            self._summaries.put(made)
 
     def summary(self, loss: float) -> Summary:
         """What ``model_fn`` made, and the loss unless it is among that."""
@@ -115,11 +117,11 @@ class FunctionModel:
         return made
 
     def reset_metrics(self) -> None:
-        """Starts the sums of the metrics anew."""
-        for name, value in self._first_local.items():
+        """Sets the variables of metrics to their initial values."""
+        for name, value in self._initial_local.items():
             self._variables.by_name[name].assign(value)
 
-    def evaluate(self, features: Any, labels: Any) -> dict[str, tf.Tensor]:
+    def evaluate(self, features: Features | TensorLike, labels: Labels) -> dict[str, tf.Tensor]:
         """The loss of the batch; the metrics are kept in variables."""
         spec = self._trace(features, labels, self._step)
         for name, metric in (spec.eval_metric_ops or {}).items():
@@ -129,6 +131,7 @@ class FunctionModel:
         return {"loss": tf.cast(spec.loss, tf.float64), "batches": tf.constant(1.0, tf.float64)}
 
     def _keep_result(self, name: str, value: tf.Tensor) -> None:
+        # In a variable, so that nothing is copied to the host after each batch.
         if name not in self._results:
             with tf.init_scope():
                 self._results[name] = tf.Variable(tf.zeros(value.shape, value.dtype))
@@ -140,7 +143,7 @@ class FunctionModel:
         numbers = {name: float(v) if np.ndim(v) == 0 else v for name, v in results.items()}
         return {**numbers, "loss": float(sums["loss"] / sums["batches"])}
 
-    def predictions(self, features: Any) -> Any:
+    def predictions(self, features: Features | TensorLike) -> Any:
         """Predictions of the batch by name, or one tensor."""
         return self._trace(features, None, self._step).predictions
 
@@ -149,15 +152,17 @@ class FunctionModel:
         del predictions
         return {} if self._spec is None else dict(self._spec.export_outputs or {})
 
-    def supervised(self, features: Any, labels: Any, global_step: tf.Variable) -> Supervised:
+    def supervised(
+        self, features: Features | TensorLike, labels: Labels, global_step: tf.Variable
+    ) -> Supervised:
         """What ``model_fn`` returns; of its metrics the pairs, whose update is known."""
         spec = self._trace(features, labels, global_step)
         metrics = spec.eval_metric_ops or {}
         pairs = {name: metric for name, metric in metrics.items() if isinstance(metric, tuple)}
         return Supervised(spec.loss, spec.predictions, pairs, spec.train_op)
 
-    def hooks(self) -> Sequence[Any] | None:
-        """Those of the spec for its mode; None before the first trace."""
+    def hooks(self) -> Sequence[AnyHook] | None:
+        """The spec's hooks for its mode; None before the first trace."""
         spec = self._spec
         if spec is None:
             return None
@@ -168,27 +173,35 @@ class FunctionModel:
         }
         return tuple(by_mode[spec.mode] or ())
 
-    def resources(self) -> list[Any]:
+    def resources(self) -> list[Table]:
         """None: tables that ``model_fn`` makes belong to its graph."""
         return []
 
-    def _trace(self, features: Any, labels: Any, step: tf.Variable) -> EstimatorSpec:
+    def _trace(
+        self, features: Features | TensorLike, labels: Labels, step: tf.Variable
+    ) -> EstimatorSpec:
         def call() -> EstimatorSpec:
+            # get_global_step() looks in this collection: the step must be the loop's variable, not
+            # one of an earlier trace. Collections of global variables are shared by all graphs of a
+            # process.
             graph = tf.compat.v1.get_default_graph()
             graph.clear_collection(tf.compat.v1.GraphKeys.GLOBAL_STEP)
             graph.add_to_collection(tf.compat.v1.GraphKeys.GLOBAL_STEP, step)
             with warnings.catch_warnings():
-                # Summaries of TensorFlow 1 miss a writer of TensorFlow 2 here. They have another.
+                # Summaries of TensorFlow 1 warn that TensorFlow 2 has no writer for them; the
+                # training loop writes them.
                 warnings.filterwarnings("ignore", "Cannot activate TF2 compatibility support")
                 return self._call(features, labels)
 
         self._spec = self._variables.trace(call)
         self._separate_local(self._spec)
+        # Only now are all variables known, so only now can one be missing in the checkpoint.
         if self._checkpoint is not None:
             checkpoints.check(self.variables, self._variables.values, self._checkpoint)
         return self._spec
 
     def _separate_local(self, spec: EstimatorSpec) -> None:
+        """Finds the variables of metrics, which no checkpoint holds, and their initial values."""
         metrics = (spec.eval_metric_ops or {}).values()
         used = [
             variable.value
@@ -197,17 +210,19 @@ class FunctionModel:
             for variable in metric.variables
         ]
         traced = self._variables
+        # Keras metrics hold the traced variables themselves, so identity tells their state from the
+        # model's; names do not, since a metric may have any. == would compare values.
         for name, variable in traced.by_name.items():
             if any(variable is one for one in used):
                 traced.local.add(name)
         with tf.init_scope():
-            # A graph that is exported initializes them itself.
-            fresh = traced.local - set(self._first_local) if tf.executing_eagerly() else ()
+            # A graph that is exported has no values to read: it holds their initialization itself.
+            fresh = traced.local - set(self._initial_local) if tf.executing_eagerly() else ()
             for name in fresh:
-                self._first_local[name] = traced.by_name[name].numpy()
+                self._initial_local[name] = traced.by_name[name].numpy()
 
 
-def _value(metric: Any) -> Any:
+def _value(metric: EvalMetric) -> Any:
     """The metric with this batch: a pair's update operation gives the updated value."""
     if isinstance(metric, keras.metrics.Metric):
         return metric.result()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
@@ -31,11 +30,11 @@ def run_native(
 
 
 @tf.RegisterGradient("RnnCoreLayer")
-def _gradient(op: Any, d_output: tf.Tensor, _: tf.Tensor) -> list[tf.Tensor | None]:
+def _gradient(op: tf.Operation, d_output: tf.Tensor, _: tf.Tensor) -> list[tf.Tensor | None]:
     native = operations("layers")
     assert native is not None
     _, mask, kernel, recurrent, _ = op.inputs
-    # A tape says which gradients nobody asked for: that of the first layer's inputs, mostly.
+    # A tape lists the gradients that are not needed: that of the first layer's inputs, mostly.
     of_inputs = 0 not in (getattr(op, "skip_input_indices", None) or ())
     d_inputs, *d_weights = native.rnn_core_layer_gradient(
         mask=mask,

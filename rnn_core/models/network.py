@@ -9,7 +9,7 @@ layers, or ``rnn_model/gru/gru_cell/kernel`` if ``units`` is a number; and
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -20,15 +20,15 @@ from rnn_core.features.sequence_mask import fit_mask, given_mask, with_steps
 from rnn_core.graph import initializers
 from rnn_core.graph.variable_store import VariableStore
 from rnn_core.models.recurrent_layers import BuiltInCell, CellMaker, create_layers
-from rnn_core.types import Features
+from rnn_core.types import FeatureColumn, Features, Table
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkSpec:
     """What a network is made of; checked by the estimator."""
 
-    sequence_columns: tuple[Any, ...]
-    context_columns: tuple[Any, ...]
+    sequence_columns: tuple[FeatureColumn, ...]
+    context_columns: tuple[FeatureColumn, ...]
     layers: tuple[BuiltInCell, ...] | CellMaker
     fused: bool
     """``units`` was given as a number, which changes the names of the layer's variables."""
@@ -71,7 +71,7 @@ class Network:
         """Those of ``variables`` that training changes."""
 
     @property
-    def resources(self) -> list[Any]:
+    def resources(self) -> list[Table]:
         """Lookup tables of the columns that were made so far."""
         return self._sequence_state.resources + self._context_state.resources
 
@@ -99,12 +99,11 @@ class Network:
             return Output(logits, None, lengths)
         product = tf.tensordot(hidden, self._kernel, 1)
         logits = tf.ensure_shape(product + self._bias, [None, None, self._spec.logits_dimension])
-        return Output(logits, self._counting(features, sequence.mask, logits), lengths)
-
-    def _counting(self, features: Features, real: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        # A mask in the features says which steps are labelled; without one, all real steps are.
         key = self._spec.sequence_mask
         given = given_mask(features, key)
-        return real if given is None else fit_mask(given, logits, key)
+        counted = sequence.mask if given is None else fit_mask(given, logits, key)
+        return Output(logits, counted, lengths)
 
     def _with_context(self, values: tf.Tensor, features: Features) -> tf.Tensor:
         if not self._spec.context_columns:

@@ -15,16 +15,12 @@ import tensorflow as tf
 from rnn_core.errors import ArgumentError
 from rnn_core.graph.variable_store import VariableStore
 from rnn_core.models import cell_protocol, cells
-from rnn_core.models.cell_protocol import UniqueNames, name_of
+from rnn_core.models.cell_protocol import Cell, UniqueNames, name_of
 from rnn_core.models.cells import KINDS, CellKind
-from rnn_core.models.custom_cells import ForeignLayers, seeded
+from rnn_core.models.custom_cells import CustomCellLayers, seeded
 from rnn_core.models.layer_choice import run_layers
 
-KERAS_CELLS: Final = {
-    keras.layers.SimpleRNNCell: KINDS["simple_rnn"],
-    keras.layers.LSTMCell: KINDS["lstm"],
-    keras.layers.GRUCell: KINDS["gru"],
-}
+KERAS_CELLS: Final = {kind.keras_class: kind for kind in KINDS.values()}
 """The classes that are built-in kinds if they have their defaults."""
 
 _STACK: Final = "stacked_rnn_cells"
@@ -35,11 +31,11 @@ class BuiltInCell(NamedTuple):
 
     kind: CellKind
     units: int
-    """H."""
+    """H: the size of its hidden state."""
 
 
-CellMaker: TypeAlias = Callable[[], Any]
-"""Makes a cell, a list of cells, or ``keras.layers.StackedRNNCells``; called once a model."""
+CellMaker: TypeAlias = Callable[[], Cell | Sequence[Cell]]
+"""Makes a cell, a list of cells, or ``keras.layers.StackedRNNCells``; called once per model."""
 
 
 class RecurrentLayers(Protocol):
@@ -116,7 +112,7 @@ def create_layers(
         built_in = [_built_in(cell) for cell in made]
         known = [cell for cell in built_in if cell is not None]
         if len(known) < len(made):
-            return ForeignLayers(made, _scope(stack), width, store.adopt)
+            return CustomCellLayers(made, _scope(stack), width, store.adopt)
     names = UniqueNames()
     return BuiltInLayers(
         known, [f"{_scope(stack)}/{names(name_of(cell))}" for cell in made], width, store
@@ -127,7 +123,7 @@ def _scope(stack: str | None) -> str:
     return f"rnn_model/rnn/{stack}" if stack else "rnn_model/rnn"
 
 
-def _unstacked(made: Any) -> tuple[list[Any], str | None]:
+def _unstacked(made: Cell) -> tuple[list[Cell], str | None]:
     """The single cells, and the name of their stack if they are one."""
     stack = None
     if type(made) is keras.layers.StackedRNNCells:
@@ -142,7 +138,7 @@ def _unstacked(made: Any) -> tuple[list[Any], str | None]:
     return found, stack
 
 
-def _built_in(cell: Any) -> BuiltInCell | None:
+def _built_in(cell: Cell) -> BuiltInCell | None:
     """The built-in layer that ``cell`` is, if it is one of Keras's with nothing but units set."""
     kind = KERAS_CELLS.get(type(cell))
     if kind is None or cell.built or _settings(cell) != _settings(type(cell)(cell.units)):
@@ -150,5 +146,5 @@ def _built_in(cell: Any) -> BuiltInCell | None:
     return BuiltInCell(kind, cell.units)
 
 
-def _settings(cell: Any) -> dict[str, Any]:
+def _settings(cell: Cell) -> dict[str, Any]:
     return {k: v for k, v in cell.get_config().items() if k not in ("name", "seed")}

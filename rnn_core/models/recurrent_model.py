@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import tensorflow as tf
 
@@ -21,10 +21,11 @@ from rnn_core.heads.export_outputs import ExportOutput, Supervised
 from rnn_core.heads.sequential import SequentialHeadWrapper
 from rnn_core.heads.weights import require_some_weight
 from rnn_core.models.network import Network, NetworkSpec, Output
+from rnn_core.optimizers.gradients import Gradient
 from rnn_core.optimizers.optimizers import OptimizerSpec
 from rnn_core.storage import checkpoints, summaries
 from rnn_core.storage.summaries import Summary
-from rnn_core.types import Array, Features, Predictions
+from rnn_core.types import Array, Features, Labels, Predictions, Table
 
 logger = logging.getLogger("rnn_core")
 
@@ -67,20 +68,21 @@ class RecurrentModel:
         """
         fresh = self._never_trained(checkpoints.read(checkpoint))
         if fresh:
-            logger.warning("Not in %s, and so with first values: %s", checkpoint, sorted(fresh))
+            logger.warning("Not in %s, and so with initial values: %s", checkpoint, sorted(fresh))
         kept = {name: value for name, value in self.variables.items() if name not in fresh}
         checkpoints.restore(kept, checkpoint)
         if self._optimizer is not None:
             self._optimizer.warn_of_changes()
 
     def _never_trained(self, values: Mapping[str, Array]) -> set[str]:
-        """Slots of variables that had none, while others had: 2.15 trained no shared embedding."""
+        """Slots that the checkpoint lacks though it has those of other variables."""
+        # 2.15 did not train shared embeddings: its checkpoints hold no slots for them.
         state = [] if self._optimizer is None else list(self._optimizer.variables)
         slots = [{name for name in state if f"/{one}/" in name} for one in self._network.trainable]
         missing = [names for names in slots if names and not names & values.keys()]
         return set().union(*missing) if len(missing) < sum(map(bool, slots)) else set()
 
-    def train_step(self, features: Features, labels: Any, global_step: tf.Variable) -> tf.Tensor:
+    def train_step(self, features: Features, labels: Labels, global_step: tf.Variable) -> tf.Tensor:
         """One step of the optimizer along the gradient of the loss; gives the loss."""
         losses, tape = self._watched_losses(features, labels, global_step)
         gradients = tape.gradient(losses.reduced, self._trainable)
@@ -88,10 +90,15 @@ class RecurrentModel:
         self._move(gradients, losses.reduced, rows, weighted, global_step)
         return losses.reduced
 
-    def gradient_sums(self, features: Features, labels: Any, draw: tf.Tensor) -> tf.Tensor:
-        """1 for the batch, its examples, those with a weight, their loss, and its gradients."""
+    def gradient_sums(self, features: Features, labels: Labels, draw: tf.Tensor) -> tf.Tensor:
+        """What adds up over the batches of several replicas, one float32 buffer.
+
+        1 for the batch, its examples, those with a weight, their loss, and then all gradients.
+        """
         losses, tape = self._watched_losses(features, labels, draw)
         examples = tf.cast(tf.size(losses.per_example), tf.float32)
+        # The mean over all parts of a batch is not the sum of their means: here are sums, which
+        # apply_sums divides by the number of all examples.
         factor = examples if self._is_mean else tf.ones([])
         gradients = tape.gradient(losses.reduced, self._trainable, output_gradients=factor)
         self._parts = gradient_buffer.layout(gradients, self._trainable)
@@ -114,9 +121,10 @@ class RecurrentModel:
         return getattr(self._head, "loss_reduction", SUM_OVER_BATCH_SIZE) != SUM
 
     def _watched_losses(
-        self, features: Features, labels: Any, draw: tf.Tensor
+        self, features: Features, labels: Labels, draw: tf.Tensor
     ) -> tuple[Losses, tf.GradientTape]:
         named = named_features(features)
+        # Only the trainable variables are watched: a user's cell may read others, such as counters.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._trainable)
             output = self._network(named, draw)
@@ -126,13 +134,13 @@ class RecurrentModel:
 
     def _move(
         self,
-        gradients: Sequence[Any],
+        gradients: Sequence[Gradient | None],
         loss: tf.Tensor,
         examples: tf.Tensor,
         weighted: tf.Tensor,
         global_step: tf.Variable,
     ) -> None:
-        """Checks what was found over the whole batch, and moves the variables."""
+        """Checks the loss, the rows and the weights of the whole batch, and moves the variables."""
         if self._optimizer is None:
             raise RuntimeError("A model without an optimizer cannot be trained.")
         checks = [
@@ -140,27 +148,29 @@ class RecurrentModel:
             require_some_weight(examples, weighted),
             _finite(loss, global_step),
         ]
+        # A batch that fails a check must not move anything: the last checkpoint stays good.
         with tf.control_dependencies(checks):
             self._optimizer.apply(gradients, global_step)
             global_step.assign_add(1)
 
     def _examples(
-        self, features: Features, labels: Any, output: Output
-    ) -> tuple[Features, Any, tf.Tensor]:
-        """What the head reads: features, labels and logits, of real steps if each is labelled."""
+        self, features: Features, labels: Labels, output: Output
+    ) -> tuple[Features, Labels, tf.Tensor]:
+        """Features, labels and logits for the head; those of the real steps if each has a label."""
         if self._sequential is None or output.mask is None:
             return features, labels, output.logits
         return self._sequential.flatten(features, labels, output.logits, output.mask)
 
     def keep_summaries(self) -> None:
-        """Each step leaves its lengths for ``summary``, and in no graph."""
+        """Makes each step keep its lengths for ``summary``, in place of a summary in the graph."""
         self._lengths = LastValue(tf.int64, [None])
 
     def _leave_summary(self, loss: tf.Tensor, lengths: tf.Tensor) -> None:
-        """Leaves it to the graph, as in 2.15, for a model function around this model."""
+        """Keeps the lengths for ``summary``, or puts a summary in the graph as 2.15 did."""
         if self._lengths is not None:
             self._lengths.put(lengths)
             return
+        # A model_fn around this model collects what is in its graph.
         summaries.collect_histogram(_LENGTHS_TAG, lengths)
         if self._named_loss is not None:
             summaries.collect_number(self._named_loss, loss)
@@ -179,9 +189,9 @@ class RecurrentModel:
         return made
 
     def reset_metrics(self) -> None:
-        """Does nothing: all that is summed is in what ``evaluate`` gives."""
+        """Does nothing: ``evaluate`` returns its sums and keeps none."""
 
-    def evaluate(self, features: Features, labels: Any) -> dict[str, tf.Tensor]:
+    def evaluate(self, features: Features, labels: Labels) -> dict[str, tf.Tensor]:
         """The head's sums over the batch, float64."""
         named = named_features(features)
         examples = self._examples(named, labels, self._network(named))
@@ -204,7 +214,9 @@ class RecurrentModel:
         """The head's signatures."""
         return (self._sequential or self._head).export_outputs(predictions)
 
-    def supervised(self, features: Features, labels: Any, global_step: tf.Variable) -> Supervised:
+    def supervised(
+        self, features: Features, labels: Labels, global_step: tf.Variable
+    ) -> Supervised:
         """The head's loss and predictions; with an optimizer the step, without one the metrics."""
         named = named_features(features)
         output = self._network(named)
@@ -219,11 +231,11 @@ class RecurrentModel:
         metrics.pop("loss", None)
         return Supervised(losses.reduced, predictions, metrics, None)
 
-    def hooks(self) -> Sequence[Any]:
-        """None."""
+    def hooks(self) -> tuple[()]:
+        """A recurrent model brings no hooks."""
         return ()
 
-    def resources(self) -> list[Any]:
+    def resources(self) -> list[Table]:
         """Lookup tables of the columns that were made so far."""
         return self._network.resources
 

@@ -1,7 +1,7 @@
 """Recurrent layers on stock TensorFlow operations, with their gradients written out.
 
 Real steps are moved to the front of each row, so that no mask is needed in the recurrence: what
-comes behind the last real step is computed too, but nobody reads it, and it gets no gradient.
+comes after the last real step is computed too, but it is not read and gets no gradient.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from rnn_core.models.cells import CellKind, CellWeights, Layer
 from rnn_core.models.time_loop import run_time_loop
 
 _MOST_BLOCK_UNITS: Final = 64
-"""Up to here the LSTM of TensorFlow, one operation that runs on one core, is faster than a loop.
+"""Largest H at which TensorFlow's LSTM, one operation on one core, is faster than the loop.
 
-For the few rows of a request it always is.
+For the few rows of a request to an exported model it is faster at any H.
 """
 
 
@@ -56,6 +56,8 @@ def run_stock(
 
 def _real_steps_first(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Each row's real steps in their order, and zeros behind them."""
+    # Mostly they are in front already: then the gather, and its gradient, are spared. A stable sort
+    # of the padded steps behind the real ones keeps the order of both.
     values = tf.where(mask[:, :, tf.newaxis], values, 0.0)
     return tf.cond(
         tf.reduce_all(mask[:, :-1] | ~mask[:, 1:]),
@@ -118,7 +120,7 @@ def _layer(
         found = tf.raw_ops.BlockLSTMGradV2(
             **given, **made._asdict(), h_grad=upstream, cs_grad=tf.zeros_like(upstream)
         )
-        # Without rows the operation leaves these as it found the memory.
+        # For a batch without rows the operation does not write these: they hold arbitrary memory.
         has_rows = tf.shape(inputs)[1] > 0
         d_weights, d_bias = (tf.where(has_rows, d, 0.0) for d in (found.w_grad, found.b_grad))
         return found.x_grad, d_weights[:features], d_weights[features:], d_bias

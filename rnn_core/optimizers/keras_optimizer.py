@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError, UnsupportedError
-from rnn_core.optimizers.gradients import CLIP_SETTINGS, clip, to_dense
+from rnn_core.optimizers.gradients import CLIP_SETTINGS, Gradient, clip, to_dense
 from rnn_core.optimizers.rule_optimizer import warn_of_change
 
 
@@ -22,7 +22,7 @@ from rnn_core.optimizers.rule_optimizer import warn_of_change
 class KerasSpec:
     """A kind of Keras optimizer, and its config without what clips gradients."""
 
-    kind: type[Any]
+    kind: type[keras.optimizers.Optimizer]
     config: Mapping[str, Any]
     clipping: Mapping[str, Any]
 
@@ -31,7 +31,7 @@ class KerasSpec:
         return KerasOptimizer(self, trainable)
 
 
-def keras_spec(optimizer: Any) -> KerasSpec:
+def keras_spec(optimizer: keras.optimizers.Optimizer) -> KerasSpec:
     """Reads a Keras optimizer, which itself is left as it is.
 
     Raises:
@@ -44,7 +44,7 @@ def keras_spec(optimizer: Any) -> KerasSpec:
     except NotImplementedError as error:
         raise ArgumentError(
             f"optimizer {kind.__name__}: expected it and its learning-rate schedule to have "
-            f"get_config(), so that it can be made anew for each training; got: {error}"
+            f"get_config(), so that each training can make one of its own; got: {error}"
         ) from None
     _refuse(optimizer, config)
     rate = optimizer._learning_rate  # the schedule itself; the public name gives its value
@@ -54,7 +54,7 @@ def keras_spec(optimizer: Any) -> KerasSpec:
     return KerasSpec(kind, config, clipping)
 
 
-def _refuse(optimizer: Any, config: Mapping[str, Any]) -> None:
+def _refuse(optimizer: keras.optimizers.Optimizer, config: Mapping[str, Any]) -> None:
     overwrites = bool(config.get("ema_overwrite_frequency"))
     excludes = any(
         getattr(optimizer, f"_exclude_from_weight_decay{kind}", None) for kind in ("", "_pattern")
@@ -99,7 +99,7 @@ class KerasOptimizer:
                 "variables, or lists of one for each variable of the model; it cannot be saved."
             )
 
-    def apply(self, gradients: Sequence[Any], step: tf.Tensor) -> None:
+    def apply(self, gradients: Sequence[Gradient | None], step: tf.Tensor) -> None:
         """Clips and applies gradients, in the order of ``trainable``; rows become dense.
 
         Args:
@@ -120,7 +120,9 @@ class KerasOptimizer:
             warn_of_change("learning_rate", self._keras._learning_rate.value, configured)
 
 
-def _named_state(optimizer: Any, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+def _named_state(
+    optimizer: keras.optimizers.Optimizer, names: Sequence[str]
+) -> Iterator[tuple[str, keras.Variable]]:
     """Each variable of the optimizer with its name: an attribute, or one for each of ``names``."""
     for attribute, value in vars(optimizer).items():
         plain = attribute.lstrip("_")

@@ -11,33 +11,53 @@ such as tensorflow-transform, sets ``TF_USE_LEGACY_KERAS``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import keras
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
+from rnn_core.optimizers import update_rules
+from rnn_core.optimizers.gradients import Gradient
 from rnn_core.optimizers.keras_optimizer import keras_spec
 from rnn_core.optimizers.rule_optimizer import RuleSpec
-from rnn_core.optimizers.update_rules import RULES
+from rnn_core.optimizers.update_rules import Rule
 
-_STRING_LEARNING_RATE: Final = 0.05
-_STRING_CLIP_NORM: Final = 5.0
-_STRINGS: Final = {
-    "adagrad": keras.optimizers.Adagrad,
-    "adam": keras.optimizers.Adam,
-    "ftrl": keras.optimizers.Ftrl,
-    "rmsprop": keras.optimizers.RMSprop,
-    "sgd": keras.optimizers.SGD,
+
+class OptimizerKind(NamedTuple):
+    """What the name of an optimizer stands for."""
+
+    keras_class: type[keras.optimizers.Optimizer]
+    """Has the settings, with their defaults."""
+    rule: Rule
+    """Moves the variables, as the class of that name in 2.15 did."""
+
+
+KINDS: Final[Mapping[str, OptimizerKind]] = {
+    "adagrad": OptimizerKind(keras.optimizers.Adagrad, update_rules.ADAGRAD),
+    "adam": OptimizerKind(keras.optimizers.Adam, update_rules.ADAM),
+    "ftrl": OptimizerKind(keras.optimizers.Ftrl, update_rules.FTRL),
+    "rmsprop": OptimizerKind(keras.optimizers.RMSprop, update_rules.RMSPROP),
+    "sgd": OptimizerKind(keras.optimizers.SGD, update_rules.SGD),
 }
+"""By the words of ``rnn_core.names.OptimizerName``, from which a config takes its choices."""
+
+# What tf.estimator's RNNClassifier of 2.15 took for an optimizer that was given by its name.
+_NAMED_LEARNING_RATE: Final = 0.05
+_NAMED_CLIP_NORM: Final = 5.0
+OptimizerArgument: TypeAlias = (
+    "str | keras.optimizers.Optimizer | Callable[[], keras.optimizers.Optimizer]"
+)
+"""An optimizer's name, an optimizer of Keras 3, or a function of no arguments that returns one."""
+
 _NEUTRAL: Final = {
     "weight_decay": (None, 0),
     "use_ema": (False,),
     "loss_scale_factor": (None,),
     "gradient_accumulation_steps": (None,),
 }
-"""Settings of Keras optimizers that have no counterpart in 2.15, with their neutral values."""
+"""Settings that 2.15 did not have, each with the values that mean it is not used."""
 
 
 class Optimizer(Protocol):
@@ -47,7 +67,7 @@ class Optimizer(Protocol):
     def variables(self) -> Mapping[str, tf.Variable]:
         """Each name in a checkpoint with a part of the optimizer's state."""
 
-    def apply(self, gradients: Sequence[Any], step: tf.Tensor) -> None:
+    def apply(self, gradients: Sequence[Gradient | None], step: tf.Tensor) -> None:
         """Clips and applies a gradient for each variable; ``step``: how many steps were before."""
 
     def warn_of_changes(self) -> None:
@@ -61,48 +81,44 @@ class OptimizerSpec(Protocol):
         """The optimizer of the variables, by their names in a checkpoint."""
 
 
-def optimizer_spec(optimizer: Any) -> OptimizerSpec:
+def optimizer_spec(optimizer: OptimizerArgument) -> OptimizerSpec:
     """Reads the ``optimizer`` argument: a string, a Keras 3 optimizer, or a callable giving one.
 
-    A string gives learning rate 0.05 and clips each gradient to the norm 5.0.
+    A string gives learning rate 0.05 and clips each gradient to the L2 norm 5.0.
 
     Raises:
         ArgumentError: the string is not known, or the value is something else.
         UnsupportedError: a setting of the optimizer is not supported.
     """
     if isinstance(optimizer, str):
-        return _from_keras(_from_string(optimizer))
+        return _from_keras(_from_name(optimizer))
     if isinstance(optimizer, keras.optimizers.Optimizer):
         return _from_keras(optimizer)
     if callable(optimizer):
         return optimizer_spec(optimizer())
     raise ArgumentError(
-        f"optimizer: expected a string ({', '.join(sorted(_STRINGS))}), a Keras 3 optimizer or a "
+        f"optimizer: expected a string ({', '.join(sorted(KINDS))}), a Keras 3 optimizer or a "
         f"callable that returns one, got {optimizer!r}."
     )
 
 
-def _from_string(name: str) -> Any:
-    if name.lower() not in _STRINGS:
-        raise ArgumentError(
-            f"optimizer: expected one of {', '.join(sorted(_STRINGS))}, got {name!r}."
-        )
-    kind = _STRINGS[name.lower()]
-    return kind(learning_rate=_STRING_LEARNING_RATE, clipnorm=_STRING_CLIP_NORM)
+def _from_name(name: str) -> keras.optimizers.Optimizer:
+    if name.lower() not in KINDS:
+        raise ArgumentError(f"optimizer: expected one of {', '.join(sorted(KINDS))}, got {name!r}.")
+    keras_class = KINDS[name.lower()].keras_class
+    return keras_class(learning_rate=_NAMED_LEARNING_RATE, clipnorm=_NAMED_CLIP_NORM)
 
 
-def _from_keras(optimizer: Any) -> OptimizerSpec:
-    name = type(optimizer).__name__
+def _from_keras(optimizer: keras.optimizers.Optimizer) -> OptimizerSpec:
+    # A subclass may move variables in its own way, so only the very classes have a rule.
+    rules = {kind.keras_class: kind.rule for kind in KINDS.values()}
+    rule = rules.get(type(optimizer))
     neutral = all(getattr(optimizer, key) in values for key, values in _NEUTRAL.items())
-    if type(optimizer) not in _STRINGS.values() or not neutral:
+    if rule is None or not neutral:
         return keras_spec(optimizer)
-    return RuleSpec(RULES[name], _settings(optimizer))
-
-
-def _settings(optimizer: Any) -> dict[str, Any]:
-    """The arguments that the optimizer was made with, which Keras keeps under their names."""
+    # Keras keeps the arguments that an optimizer was made with under their names.
     arguments = set(inspect.signature(type(optimizer)).parameters) - {"learning_rate", "kwargs"}
-    kept = {name: getattr(optimizer, name) for name in arguments}
+    settings: dict[str, Any] = {name: getattr(optimizer, name) for name in arguments}
     rate = optimizer._learning_rate  # the schedule itself; the public name gives its value
     constant = isinstance(rate, keras.Variable)
-    return {**kept, "learning_rate": float(rate.numpy()) if constant else rate}
+    return RuleSpec(rule, {**settings, "learning_rate": float(rate.numpy()) if constant else rate})

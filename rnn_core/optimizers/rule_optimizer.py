@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnn_core.optimizers.gradients import clip, sum_duplicates
+from rnn_core.optimizers.gradients import Gradient, clip, sum_duplicates
 from rnn_core.optimizers.update_rules import Rule
 
 logger = logging.getLogger("rnn_core")
@@ -64,7 +64,7 @@ class RuleOptimizer:
             for slot, variable in by_slot.items():
                 self.variables[f"{prefix}/{name}/{slot}"] = variable
 
-    def apply(self, gradients: Sequence[Any], step: tf.Tensor) -> None:
+    def apply(self, gradients: Sequence[Gradient | None], step: tf.Tensor) -> None:
         """Clips and applies gradients, in the order of ``trainable``.
 
         Args:

@@ -15,6 +15,8 @@ from typing import Any, Final, TypeAlias
 import tensorflow as tf
 
 Values: TypeAlias = Mapping[str, Any]
+"""By name the settings, floats and bools, and the hyper-parameters as float32 scalars, with
+``step``, the number of this step from 1 on."""
 Slots: TypeAlias = Mapping[str, tf.Variable]
 raw: Final = tf.raw_ops
 
@@ -24,10 +26,11 @@ class Rule:
     """One kind of optimizer."""
 
     name: str
+    """Of its Keras class, which is part of the names of its state in a checkpoint."""
     hypers: tuple[str, ...]
-    """Besides ``learning_rate`` and ``decay``."""
+    """Hyper-parameters that a checkpoint holds, besides ``learning_rate`` and ``decay``."""
     slots: Callable[[Values], dict[str, float]]
-    """Slot names with their first value, for the settings."""
+    """Slot names with their initial value, for the settings."""
     dense: Callable[[tf.Variable, Slots, tf.Tensor, Values], None]
     sparse: Callable[[tf.Variable, Slots, tf.Tensor, tf.Tensor, Values], None]
 
@@ -37,6 +40,7 @@ def _adagrad_slots(settings: Values) -> dict[str, float]:
 
 
 def _adagrad_dense(variable: tf.Variable, slots: Slots, gradient: tf.Tensor, at: Values) -> None:
+    # a += g^2; w -= lr * g / (sqrt(a) + epsilon)
     raw.ResourceApplyAdagradV2(
         var=variable.handle,
         accum=slots["accumulator"].handle,
@@ -65,6 +69,9 @@ def _adam_slots(settings: Values) -> dict[str, float]:
 
 
 def _adam_dense(variable: tf.Variable, slots: Slots, gradient: tf.Tensor, at: Values) -> None:
+    # m = b1 * m + (1 - b1) * g; v = b2 * v + (1 - b2) * g^2
+    # w -= lr * sqrt(1 - b2^step) / (1 - b1^step) * m / (sqrt(v) + epsilon)
+    # AMSGrad divides by the largest v so far, vhat, in place of v.
     arguments: dict[str, Any] = {
         "var": variable.handle,
         "m": slots["m"].handle,
@@ -86,7 +93,8 @@ def _adam_dense(variable: tf.Variable, slots: Slots, gradient: tf.Tensor, at: Va
 def _adam_sparse(
     variable: tf.Variable, slots: Slots, rows: tf.Tensor, indices: tf.Tensor, at: Values
 ) -> None:
-    """Rows without a gradient move too: their moments decay."""
+    # As _adam_dense, written out: no operation of TensorFlow takes rows. The moments of rows that
+    # have no gradient decay too, and so these rows move as well: 2.15 was not "lazy" either.
     beta_1, beta_2 = at["beta_1"], at["beta_2"]
     first = slots["m"].assign(slots["m"] * beta_1)
     first = slots["m"].scatter_add(tf.IndexedSlices(rows * (1 - beta_1), indices))
@@ -110,6 +118,8 @@ def _ftrl_arguments(variable: tf.Variable, slots: Slots, at: Values) -> dict[str
         "linear": slots["linear"].handle,
         "lr": at["learning_rate"],
         "l1": at["l1_regularization_strength"],
+        # beta is a constant in the denominator of the learning rate of each coordinate, which
+        # comes to the same as this much more of L2 (McMahan et al. 2013, algorithm 1).
         "l2": at["l2_regularization_strength"] + at["beta"] / (2 * at["learning_rate"]),
         "l2_shrinkage": at["l2_shrinkage_regularization_strength"],
         "lr_power": at["learning_rate_power"],
@@ -154,6 +164,9 @@ def _rmsprop_dense(variable: tf.Variable, slots: Slots, gradient: tf.Tensor, at:
         apply = raw.ResourceApplyCenteredRMSProp if "mg" in slots else raw.ResourceApplyRMSProp
         apply(grad=gradient, **_rmsprop_arguments(variable, slots, at))
         return
+    # ms = rho * ms + (1 - rho) * g^2; w -= lr * g / (sqrt(ms) + epsilon). Centered: mg, the same
+    # mean of g, and ms - mg^2, the variance, under the root. The operations that are taken with
+    # momentum have epsilon inside of the root, sqrt(ms + epsilon): 2.15 had this difference too.
     rho = at["rho"]
     squares = slots["rms"].assign(rho * slots["rms"] + (1 - rho) * gradient * gradient)
     if "mg" in slots:
@@ -176,6 +189,7 @@ def _rmsprop_sparse(
     if "mg" in slots:
         mean = _decayed(slots["mg"], rows, indices, at["rho"])
         squares = squares - mean * mean
+    # Unlike Adam's, rows without a gradient stay: only their means decay.
     change = -at["learning_rate"] * rows / (tf.sqrt(squares) + at["epsilon"])
     variable.scatter_add(tf.IndexedSlices(change, indices))
 
@@ -196,6 +210,7 @@ def _sgd_dense(variable: tf.Variable, slots: Slots, gradient: tf.Tensor, at: Val
             var=variable.handle, alpha=at["learning_rate"], delta=gradient
         )
         return
+    # v = momentum * v - lr * g; w += v, or with Nesterov w += momentum * v - lr * g
     raw.ResourceApplyKerasMomentum(
         var=variable.handle,
         accum=slots["momentum"].handle,
@@ -230,13 +245,10 @@ _FTRL_HYPERS: Final = (
     "beta",
 )
 
-RULES: Final = {
-    "Adagrad": Rule("Adagrad", (), _adagrad_slots, _adagrad_dense, _adagrad_sparse),
-    "Adam": Rule("Adam", ("beta_1", "beta_2"), _adam_slots, _adam_dense, _adam_sparse),
-    "Ftrl": Rule("Ftrl", _FTRL_HYPERS, _ftrl_slots, _ftrl_dense, _ftrl_sparse),
-    "RMSprop": Rule(
-        "RMSprop", ("rho", "momentum"), _rmsprop_slots, _rmsprop_dense, _rmsprop_sparse
-    ),
-    "SGD": Rule("SGD", ("momentum",), _sgd_slots, _sgd_dense, _sgd_sparse),
-}
-"""The kinds, by the name of their Keras class."""
+ADAGRAD: Final = Rule("Adagrad", (), _adagrad_slots, _adagrad_dense, _adagrad_sparse)
+ADAM: Final = Rule("Adam", ("beta_1", "beta_2"), _adam_slots, _adam_dense, _adam_sparse)
+FTRL: Final = Rule("Ftrl", _FTRL_HYPERS, _ftrl_slots, _ftrl_dense, _ftrl_sparse)
+RMSPROP: Final = Rule(
+    "RMSprop", ("rho", "momentum"), _rmsprop_slots, _rmsprop_dense, _rmsprop_sparse
+)
+SGD: Final = Rule("SGD", ("momentum",), _sgd_slots, _sgd_dense, _sgd_sparse)

@@ -44,6 +44,16 @@ def test_the_gate_loads_no_heavy_library() -> None:
     assert loaded.isdisjoint(HEAVY)
 
 
+@pytest.mark.parametrize("statement", ["import rnn_core", "import rnn_core.names"])
+def test_rnn_core_alone_loads_no_heavy_library(statement: str) -> None:
+    assert _modules_after(statement).isdisjoint(HEAVY)
+
+
+def test_a_name_that_rnn_core_lacks_loads_no_heavy_library_if_it_is_private() -> None:
+    loaded = _modules_after("import rnn_core; assert not hasattr(rnn_core, '__wrapped__')")
+    assert loaded.isdisjoint(HEAVY)
+
+
 @pytest.mark.parametrize("library", ["mlflow", "prefect", "apache_beam", "tensorflow_transform"])
 def test_rnn_core_can_be_lifted_out(library: str) -> None:
     assert library not in _rnn_core_modules()
@@ -59,5 +69,5 @@ _LOADED: set[str] = set()
 
 def _rnn_core_modules() -> set[str]:
     if not _LOADED:
-        _LOADED.update(_modules_after("import rnn_core"))
+        _LOADED.update(_modules_after("import rnn_core.public"))
     return _LOADED

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 import rnn_core
@@ -106,3 +109,24 @@ def test_the_names_for_exports_are_these() -> None:
 def test_every_public_name_exists_and_is_documented(module: object) -> None:
     for name in module.__all__:  # type: ignore[attr-defined]
         assert getattr(module, name).__doc__, name
+
+
+@pytest.mark.parametrize("name", ["RNNClassifier", "export", "heads", "train_and_evaluate"])
+def test_a_name_is_loaded_when_it_is_first_used(name: str) -> None:
+    code = f"import rnn_core; assert rnn_core.{name} is rnn_core.{name}"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_dir_lists_the_public_names() -> None:
+    assert set(rnn_core.__all__) <= set(dir(rnn_core))
+
+
+def test_star_gives_the_public_names() -> None:
+    names: dict[str, object] = {}
+    exec("from rnn_core import *", names)
+    assert set(rnn_core.__all__) <= names.keys()
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'rnn_core' has no attribute 'DNNClassifier'"):
+        rnn_core.DNNClassifier  # noqa: B018

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
+
+from rnn_core.export.methods import ExportMethods
+
+Metrics: TypeAlias = Mapping[str, Any]
+"""What ``Estimator.evaluate`` returns, by name: floats, or arrays where a ``model_fn`` has such."""
 
 
 class Exporter(abc.ABC):
@@ -18,13 +23,13 @@ class Exporter(abc.ABC):
     @abc.abstractmethod
     def export(
         self,
-        estimator: Any,
+        estimator: ExportMethods,
         export_path: str,
         checkpoint_path: str,
-        eval_result: Mapping[str, Any],
+        eval_result: Metrics,
         is_the_final_export: bool,
     ) -> str | None:
-        """Exports to ``export_path`` if it likes; gives the path of what it exported, else None.
+        """Exports to ``export_path``, or not; returns the path of what it exported, else None.
 
         Args:
             estimator: the ``Estimator``.

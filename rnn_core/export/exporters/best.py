@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from rnn_core.errors import ArgumentError
-from rnn_core.export.exporters.saved_models import Metrics, ReceiverFn, SavedModelExporter, exports
+from rnn_core.export.exporters.base import Metrics
+from rnn_core.export.exporters.saved_models import SavedModelExporter, exports
+from rnn_core.export.methods import ExportMethods
+from rnn_core.export.receiver_fns import ReceiverFn
 from rnn_core.storage.summaries import read_events
 
 CompareFn: TypeAlias = Callable[..., bool]
@@ -33,11 +36,11 @@ class BestExporter(SavedModelExporter):
     Args:
         name: name of the directory below ``<model_dir>/export``.
         serving_input_receiver_fn: takes nothing; returns a ``rnn_core.export`` input receiver.
-        event_file_pattern: the event files of the evaluation, below ``model_dir``: what is in them
-            was before this process. None: only this process counts.
+        event_file_pattern: the event files of the evaluation, below ``model_dir``: evaluations
+            of earlier processes. None: only those of this process count.
         compare_fn: takes ``best_eval_result`` and ``current_eval_result``, metrics by name; whether
             the current one is better. By default, whether its ``loss`` is smaller.
-        assets_extra: source files by their place below ``assets.extra``.
+        assets_extra: source files by their path below ``assets.extra``.
         as_text: whether to write ``saved_model.pbtxt``.
         exports_to_keep: how many; None for all.
 
@@ -63,7 +66,7 @@ class BestExporter(SavedModelExporter):
 
     def export(
         self,
-        estimator: Any,
+        estimator: ExportMethods,
         export_path: str,
         checkpoint_path: str,
         eval_result: Metrics,
@@ -84,7 +87,7 @@ class BestExporter(SavedModelExporter):
         return self._compare_fn(best_eval_result=self._best, current_eval_result=current)
 
     def _best_before(self, step: int) -> Metrics | None:
-        """The best evaluation in the event files, but for that of ``step``, judged just now."""
+        """The best evaluation in the event files, except that of ``step``, which is judged now."""
         self._best = None
         if self._event_file_pattern is None:
             return None
@@ -95,7 +98,7 @@ class BestExporter(SavedModelExporter):
         return self._best
 
 
-def _checked_compare_fn(compare_fn: Any) -> CompareFn:
+def _checked_compare_fn(compare_fn: CompareFn) -> CompareFn:
     expected = {"best_eval_result", "current_eval_result"}
     taken = set(inspect.signature(compare_fn).parameters) if callable(compare_fn) else None
     if taken != expected:

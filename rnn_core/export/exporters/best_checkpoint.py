@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rnn_core.errors import ArgumentError
-from rnn_core.export.exporters.base import Exporter
+from rnn_core.export.exporters.base import Exporter, Metrics
+from rnn_core.export.methods import ExportMethods
 from rnn_core.storage import checkpoints
 from rnn_core.storage.files import read_json, storage_errors, with_prefix, write_text
 
@@ -22,7 +22,7 @@ _RECORD = "best.json"
 class BestCheckpointExporter(Exporter):
     """Keeps the checkpoint of the best evaluation, across restarts.
 
-    It lies in ``<model_dir>/export/<name>`` as ``model.ckpt-N.*`` with a ``checkpoint`` file;
+    It is in ``<model_dir>/export/<name>`` as ``model.ckpt-N.*`` with a ``checkpoint`` file;
     ``best.json`` remembers the value. Of two equal evaluations the earlier one is kept.
     """
 
@@ -40,10 +40,10 @@ class BestCheckpointExporter(Exporter):
 
     def export(
         self,
-        estimator: Any,
+        estimator: ExportMethods,
         export_path: str,
         checkpoint_path: str,
-        eval_result: Mapping[str, Any],
+        eval_result: Metrics,
         is_the_final_export: bool,
     ) -> str | None:
         """Copies the checkpoint if it is better; gives its path there, else None.
@@ -59,25 +59,23 @@ class BestCheckpointExporter(Exporter):
                 f"{', '.join(sorted(eval_result))}, got {self._metric!r}."
             )
         value = float(eval_result[self._metric])
-        if not self._is_better(value, _remembered(export_path)):
+        record = read_json(Path(export_path) / _RECORD)
+        if record is not None and not self._is_better(value, float(record["value"])):
             return None
         with storage_errors(export_path):
             path = _keep(checkpoint_path, export_path)
             record = {"metric": self._metric, "value": value, "path": Path(path).name}
             write_text(Path(export_path) / _RECORD, json.dumps(record))
-            _delete_others(path)
+            for index in list(Path(export_path).glob("model.ckpt-*.index")):
+                if index.stem != Path(path).name:
+                    checkpoints.delete(str(index.with_suffix("")))
         logger.info("%s: %s %.6g is the best so far (%s)", self._name, self._metric, value, path)
         return path
 
-    def _is_better(self, value: float, best: float | None) -> bool:
-        if best is None or best != best:
+    def _is_better(self, value: float, best: float) -> bool:
+        if math.isnan(best):
             return True
         return value > best if self._higher_is_better else value < best
-
-
-def _remembered(directory: str) -> float | None:
-    record = read_json(Path(directory) / _RECORD)
-    return None if record is None else float(record["value"])
 
 
 def _keep(checkpoint: str, directory: str) -> str:
@@ -87,15 +85,10 @@ def _keep(checkpoint: str, directory: str) -> str:
     for source in with_prefix(checkpoint):
         kind = source.name.removeprefix(f"{Path(checkpoint).name}.")
         if kind == "index" or kind.startswith("data-"):
+            # Renamed when it is whole: a process that dies here leaves no half a checkpoint.
             temporary = target / f"{source.name}.tmp"
             shutil.copyfile(source, temporary)
             temporary.replace(target / source.name)
     name = Path(checkpoint).name
     checkpoints.write_state(directory, [name])
     return str(target / name)
-
-
-def _delete_others(kept: str) -> None:
-    for index in list(Path(kept).parent.glob("model.ckpt-*.index")):
-        if index.stem != Path(kept).name:
-            checkpoints.delete(str(index.with_suffix("")))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from rnn_core.errors import ArgumentError
-from rnn_core.export.exporters.base import Exporter
-
-Metrics: TypeAlias = Mapping[str, Any]
-ReceiverFn: TypeAlias = Callable[[], Any]
+from rnn_core.export.exporters.base import Exporter, Metrics
+from rnn_core.export.methods import ExportMethods
+from rnn_core.export.receiver_fns import ReceiverFn
 
 _DIGITS: Final = 10
 """Of a directory's name: seconds since 1970."""
@@ -44,7 +43,7 @@ class SavedModelExporter(Exporter):
         """Name of the directory below ``<model_dir>/export``."""
         return self._name
 
-    def _export(self, estimator: Any, export_path: str, checkpoint_path: str) -> str:
+    def _export(self, estimator: ExportMethods, export_path: str, checkpoint_path: str) -> str:
         exported: str = estimator.export_saved_model(
             export_path,
             self._serving_input_receiver_fn,
@@ -64,7 +63,7 @@ class LatestExporter(SavedModelExporter):
     Args:
         name: name of the directory below ``<model_dir>/export``.
         serving_input_receiver_fn: takes nothing; returns a ``rnn_core.export`` input receiver.
-        assets_extra: source files by their place below ``assets.extra``.
+        assets_extra: source files by their path below ``assets.extra``.
         as_text: whether to write ``saved_model.pbtxt``.
         exports_to_keep: how many; None for all.
 
@@ -84,7 +83,7 @@ class LatestExporter(SavedModelExporter):
 
     def export(
         self,
-        estimator: Any,
+        estimator: ExportMethods,
         export_path: str,
         checkpoint_path: str,
         eval_result: Metrics,
@@ -109,7 +108,7 @@ class FinalExporter(SavedModelExporter):
 
     def export(
         self,
-        estimator: Any,
+        estimator: ExportMethods,
         export_path: str,
         checkpoint_path: str,
         eval_result: Metrics,

@@ -131,6 +131,19 @@ def test_a_name_of_a_package_leads_to_its_own_module_only(tree: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_name_that_is_given_on_with_all_others_leads_to_its_own_module(tree: Path) -> None:
+    package = tree / "components"
+    (package / "__init__.py").write_text("if 1:\n    from components.public import *\n")
+    (package / "public.py").write_text(
+        "from components.bystander import Z\nfrom components.helper import Y\n"
+    )
+    (package / "stage.py").write_text("import components\n\nX = components.Y\n")
+    code_digest.cache_clear()
+    assert reachable_modules("components.stage", tree) == {
+        "components", "components.helper", "components.public", "components.stage",
+    }  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the packages, to be edited."""
@@ -201,8 +214,9 @@ def test_code_that_only_reports_or_serves_does_not_train_again(copy: Path, file:
     assert not _changes(copy, _MODEL, file, "\nADDED = 1\n")
 
 
-def test_another_name_in_the_public_list_trains_nothing_again(copy: Path) -> None:
-    assert not _changes(copy, _MODEL, "rnn_core/__init__.py", "\nimport json\n")
+@pytest.mark.parametrize("file", ["rnn_core/__init__.py", "rnn_core/public.py"])
+def test_another_name_in_the_public_list_trains_nothing_again(copy: Path, file: str) -> None:
+    assert not _changes(copy, _MODEL, file, "\nimport json\n")
 
 
 def test_what_writes_a_saved_model_exports_again(copy: Path) -> None:

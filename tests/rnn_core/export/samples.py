@@ -23,7 +23,7 @@ v1 = tf.compat.v1
 
 
 def untrained(model_dir: Path, **changes: Any) -> rnn_core.RNNClassifier:
-    """An estimator with a checkpoint of first values."""
+    """An estimator with a checkpoint of initial values."""
     model_dir.mkdir(parents=True)
     estimator = make_estimator(model_dir, **changes)
     model = estimator.new_model(rnn_core.ModeKeys.TRAIN)

@@ -81,7 +81,10 @@ def test_context_numbers_become_dense_with_what_lacks_filled() -> None:
 def test_a_context_row_with_too_many_numbers_is_named() -> None:
     column = fc.numeric_column("n", shape=(2,))
     dense = tf.function(lambda feature: dense_context_numbers([column], {"n": feature}))
-    with pytest.raises(FeatureError, match="'n': expected at most 2 numbers a row"), named_errors():
+    with (
+        pytest.raises(FeatureError, match="'n': expected at most 2 numbers per"),
+        named_errors(),
+    ):
         dense(RAGGED)
 
 

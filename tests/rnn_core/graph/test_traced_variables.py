@@ -72,5 +72,5 @@ def test_local_variables_are_known() -> None:
 
 
 def test_a_first_value_that_depends_on_the_batch_is_refused() -> None:
-    with pytest.raises(ModelFnError, match="'a': its first value depends"):
+    with pytest.raises(ModelFnError, match="'a': its initial value depends"):
         traced(TracedVariables(None), lambda x: tf.Variable(x, name="a") + 0, tf.ones([2]))

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from rnn_core import ArgumentError
 from rnn_core.graph.variable_store import VariableStore
-from rnn_core.models.custom_cells import ForeignLayers
+from rnn_core.models.custom_cells import CustomCellLayers
 from rnn_core.models.recurrent_layers import BuiltInLayers, create_layers
 from tests.rnn_core.cells import DenseCell, PlainCell
 
@@ -37,7 +37,7 @@ def run(made: Any, step: int | None = None) -> Any:
 def test_the_generic_loop_gives_the_numbers_and_gradients_of_the_fast_one(cell_type: Any) -> None:
     fast, fast_store = layers(lambda: [cell_type(H), cell_type(3)])
     store = VariableStore(4)
-    slow = ForeignLayers(
+    slow = CustomCellLayers(
         [cell_type(H), cell_type(3)], "rnn_model/rnn/stacked_rnn_cells", F, store.adopt
     )
     assert isinstance(fast, BuiltInLayers)
@@ -95,7 +95,7 @@ def test_dropout_is_drawn_in_training_only_and_again_the_same_for_the_same_step(
         return keras.layers.StackedRNNCells(cells)
 
     made, store = layers(make)
-    assert isinstance(made, ForeignLayers)
+    assert isinstance(made, CustomCellLayers)
     assert not any("seed" in name for name in store.variables)
     np.testing.assert_array_equal(run(made), run(made))
     first = run(made, 1)

@@ -8,7 +8,7 @@ import keras
 import pytest
 
 from rnn_core.graph.variable_store import VariableStore
-from rnn_core.models.custom_cells import ForeignLayers
+from rnn_core.models.custom_cells import CustomCellLayers
 from rnn_core.models.recurrent_layers import BuiltInLayers, create_layers
 
 LSTM, GRU, SIMPLE = keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell
@@ -46,5 +46,5 @@ def test_cells_of_keras_with_their_defaults_are_built_in(make: Any, scopes: list
 )
 def test_cells_with_other_settings_are_not(make: Any) -> None:
     store = VariableStore(1)
-    assert isinstance(create_layers(make, False, 2, store), ForeignLayers)
+    assert isinstance(create_layers(make, False, 2, store), CustomCellLayers)
     assert all(name.startswith("rnn_model/rnn/") for name in store.variables)

@@ -12,7 +12,7 @@ from rnn_core.models import time_loop
 from rnn_core.models.cells import KINDS, CellWeights
 
 B, F, H = 3, 2, 5
-A_TURN = time_loop.STEPS_A_TURN
+UNROLLED = time_loop.UNROLLED_STEPS
 
 
 def _layer(name: str, steps: int) -> list[Any]:
@@ -24,7 +24,7 @@ def _layer(name: str, steps: int) -> list[Any]:
     return [tf.constant(random.normal(size=shape), tf.float32) for shape in shapes]
 
 
-@pytest.mark.parametrize("steps", [1, A_TURN - 1, A_TURN, A_TURN + 1, 3 * A_TURN - 2])
+@pytest.mark.parametrize("steps", [1, UNROLLED - 1, UNROLLED, UNROLLED + 1, 3 * UNROLLED - 2])
 @pytest.mark.parametrize("name", sorted(KINDS))
 def test_states_and_gradients_are_those_of_single_steps(name: str, steps: int) -> None:
     kind, given = KINDS[name], _layer(name, steps)

@@ -1,0 +1,16 @@
+"""The words that arguments take, for programs that read a configuration without TensorFlow.
+
+Nothing is imported here. ``rnn_core.models.cells.KINDS`` and
+``rnn_core.optimizers.optimizers.KINDS`` hold what each word stands for, and a test holds that both
+have every word.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+CellType: TypeAlias = Literal["simple_rnn", "lstm", "gru"]
+"""The built-in recurrent cells, as ``cell_type``."""
+
+OptimizerName: TypeAlias = Literal["adagrad", "adam", "ftrl", "rmsprop", "sgd"]
+"""The optimizers that have a name, as ``optimizer``."""
