@@ -18,7 +18,7 @@ from rnn_core.estimators.arguments import check_steps
 from rnn_core.export.methods import ExportMethods
 from rnn_core.graph.eager import eagerly
 from rnn_core.hooks import adapt
-from rnn_core.hooks.batch_hooks import Onlookers
+from rnn_core.hooks.batch_hooks import BatchHooks
 from rnn_core.loops import evaluation, prediction, training
 from rnn_core.loops.inference_model import InferenceModel
 from rnn_core.loops.input_fn import call_input_fn
@@ -67,7 +67,7 @@ class Estimator(ExportMethods):
         self._model_fn = model_fn
         self._params = copy.deepcopy(dict(params or {}))
         self._warm_start = warm_start_settings(warm_start_from)
-        self._config, self._model_dir = _place(config, model_dir)
+        self._config, self._model_dir = _with_model_dir(config, model_dir)
         self._trainable: TrainableModel | None = None
         self._evaluated: InferenceModel | None = None
         self._predicted: InferenceModel | None = None
@@ -75,7 +75,7 @@ class Estimator(ExportMethods):
         self._predictions_running = 0
 
     def new_model(self, mode: str) -> Model:
-        """A model with first values, for ``ModeKeys.TRAIN``, ``EVAL`` or ``PREDICT``."""
+        """A model with initial values, for ``ModeKeys.TRAIN``, ``EVAL`` or ``PREDICT``."""
         return FunctionModel(self._model_fn, mode, self.params, self._config)
 
     @property
@@ -133,15 +133,15 @@ class Estimator(ExportMethods):
             Path(self._model_dir).mkdir(parents=True, exist_ok=True)
         if self._trainable is None or self.latest_checkpoint() is None:
             self._trainable = self._new_trainable()
-        looks = adapt(hooks, saving_listeners)
-        plan = Plan(self._config, self._model_dir, looks, last_step, self._warm_start)
+        adapted = adapt(hooks, saving_listeners)
+        plan = Plan(self._config, self._model_dir, adapted, last_step, self._warm_start)
         training.train(
-            self._trainable, lambda place: self._input(input_fn, ModeKeys.TRAIN, place), plan
+            self._trainable, lambda replicas: self._input(input_fn, ModeKeys.TRAIN, replicas), plan
         )
         return self
 
     def _new_trainable(self) -> TrainableModel:
-        """A model to train in the way of the config's strategy."""
+        """A model to train with the config's strategy."""
         config = self._config
         if is_served(config):
             servers = Servers(config)
@@ -160,26 +160,28 @@ class Estimator(ExportMethods):
         checkpoint_path: str | None = None,
         name: str | None = None,
     ) -> dict[str, float]:
-        """Metrics of the newest checkpoint (or ``checkpoint_path``, or first values) by name.
+        """Metrics of the newest checkpoint (or ``checkpoint_path``, or initial values) by name.
 
         Raises:
             ArgumentError: ``steps`` is not positive.
             LabelError, EmptyInputError, FeatureError, CheckpointError, StorageError.
         """
         check_steps(steps, None)
-        onlookers = Onlookers(hooks, ModeKeys.EVAL, self._model_dir)
+        batch_hooks = BatchHooks(hooks, ModeKeys.EVAL, self._model_dir)
         checkpoint = checkpoint_path or self._intact(self._evaluated)
         if self._evaluated is None or checkpoint is None:
             self._evaluated = InferenceModel(self.new_model(ModeKeys.EVAL))
         self._evaluated.load(checkpoint)
-        replicas = self.evaluating
+        replicas = self.evaluation_replicas
         dataset = self._input(input_fn, ModeKeys.EVAL, replicas)
         directory = self.eval_dir(name) if replicas.worker == 0 else None
-        return evaluation.evaluate(self._evaluated, dataset, steps, directory, onlookers, replicas)
+        return evaluation.evaluate(
+            self._evaluated, dataset, steps, directory, batch_hooks, replicas
+        )
 
     @property
-    def evaluating(self) -> Replicas:
-        """Those that share an evaluation: the workers of a training do."""
+    def evaluation_replicas(self) -> Replicas:
+        """Replicas that evaluate together: those of training unless ``eval_distribute`` differs."""
         if self._replicas is None:
             config = self._config
             alone = config.task_type == EVALUATOR
@@ -201,13 +203,13 @@ class Estimator(ExportMethods):
             ArgumentError: ``predict_keys`` names no prediction.
             FeatureError, CheckpointError.
         """
-        onlookers = Onlookers(hooks, ModeKeys.PREDICT, self._model_dir)
+        batch_hooks = BatchHooks(hooks, ModeKeys.PREDICT, self._model_dir)
         keys = [predict_keys] if isinstance(predict_keys, str) else predict_keys
         model = self._model_for_prediction(checkpoint_path or self._intact(self._predicted))
         dataset = self._input(input_fn, ModeKeys.PREDICT, OneReplica())
         self._predictions_running += 1
         try:
-            yield from prediction.predict(model, dataset, keys, yield_single_examples, onlookers)
+            yield from prediction.predict(model, dataset, keys, yield_single_examples, batch_hooks)
         finally:
             self._predictions_running -= 1
 
@@ -256,13 +258,13 @@ class Estimator(ExportMethods):
 
     def _global_step(self) -> int:
         checkpoint = checkpoints.newest_intact(self._model_dir)
-        return 0 if checkpoint is None else checkpoints.step_of(checkpoint)
+        return 0 if checkpoint is None else checkpoints.read_step(checkpoint)
 
     def _input(self, input_fn: InputFn, mode: str, replicas: Replicas) -> Any:
         return call_input_fn(input_fn, mode, self.params, self._config, replicas)
 
 
-def _place(
+def _with_model_dir(
     config: RunConfig | None, model_dir: str | os.PathLike[str] | None
 ) -> tuple[RunConfig, str]:
     config = config or RunConfig()
@@ -273,8 +275,8 @@ def _place(
         raise ArgumentError(
             f"model_dir: got {given} as argument and {config.model_dir} in the config; drop one."
         )
-    place = given or config.model_dir
-    if place is None:
-        place = tempfile.mkdtemp(prefix="rnn_core-")
-        logger.warning("No model_dir was given: using the temporary directory %s", place)
-    return config.replace(model_dir=place), place
+    directory = given or config.model_dir
+    if directory is None:
+        directory = tempfile.mkdtemp(prefix="rnn_core-")
+        logger.warning("No model_dir was given: using the temporary directory %s", directory)
+    return config.replace(model_dir=directory), directory

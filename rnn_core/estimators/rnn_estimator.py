@@ -68,12 +68,12 @@ class RNNEstimator(Estimator):
         self._optimizer = optimizer_spec(optimizer)
 
     def new_model(self, mode: str) -> Model:
-        """A network with first values; with an optimizer for ``ModeKeys.TRAIN``."""
+        """A network with initial values; with an optimizer for ``ModeKeys.TRAIN``."""
         optimizer = self._optimizer if mode == ModeKeys.TRAIN else None
         return RecurrentModel(self._spec, self._head, self._config.tf_random_seed, optimizer)
 
     def _spec_of(self, features: Any, labels: Any, mode: str) -> EstimatorSpec:
-        """What ``model_fn`` returns: a network with first values, applied to the batch."""
+        """What ``model_fn`` returns: a network with initial values, applied to the batch."""
         with tf.init_scope():
             model = self.new_model(mode)
         if mode == ModeKeys.PREDICT:

@@ -26,7 +26,7 @@ def build() -> Path:
     The compiler is ``CXX``, or g++.
 
     Raises:
-        BuildError: there is no compiler, it failed, or the place of the library is read-only.
+        BuildError: there is no compiler, it failed, or the library's directory is read-only.
     """
     library = library_path()
     if library.exists():

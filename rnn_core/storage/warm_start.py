@@ -1,4 +1,4 @@
-"""First values from the checkpoint of another model.
+"""Warm start: initial values from the checkpoint of another model.
 
 With a vocabulary for a variable, its rows are matched by word: a row of the new vocabulary that the
 old one had too keeps its value, wherever it stood.
@@ -26,10 +26,10 @@ logger = logging.getLogger("rnn_core")
 
 @dataclasses.dataclass(frozen=True)
 class VocabInfo:
-    """The vocabularies of a variable that has a row for each word, in files of one word a line.
+    """The vocabularies of a variable that has a row for each word, in files of one word per line.
 
     ``*_vocab_size`` limits a file to its first words (-1: all of the old one). The rows of
-    ``num_oov_buckets`` and of words that are new keep their first values, or get those of
+    ``num_oov_buckets`` and of words that are new keep their initial values, or get those of
     ``backup_initializer``. ``axis`` 1 says that the words are the columns.
     """
 
@@ -85,7 +85,7 @@ def warm_start_settings(given: Any) -> WarmStartSettings | None:
 
 
 def warm_start(variables: Mapping[str, tf.Variable], settings: WarmStartSettings) -> None:
-    """Assigns the values that ``settings`` names to ``variables``, which have first values.
+    """Assigns the values that ``settings`` names to ``variables``, which have initial values.
 
     Raises:
         CheckpointError: there is no such checkpoint, or it has not a variable that was asked for.
