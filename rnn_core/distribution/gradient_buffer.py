@@ -58,14 +58,11 @@ def pack(
             continue
         numbers.append(tf.reshape(to_dense(gradient, variable), [-1]))
         if isinstance(gradient, tf.IndexedSlices):
-            numbers.append(_touched(gradient, variable.shape[0]))
+            # float32 [rows]: how often each row is in the gradient.
+            ones = tf.ones(tf.shape(gradient.indices), tf.float32)
+            rows = variable.shape[0]
+            numbers.append(tf.math.unsorted_segment_sum(ones, gradient.indices, rows))
     return tf.concat(numbers, 0)
-
-
-def _touched(gradient: tf.IndexedSlices, rows: int) -> tf.Tensor:
-    """float32 [rows]: how often each row is in the gradient."""
-    ones = tf.ones(tf.shape(gradient.indices), tf.float32)
-    return tf.math.unsorted_segment_sum(ones, gradient.indices, rows)
 
 
 def split(total: tf.Tensor, counts: int, parts: Sequence[Part]) -> list[tf.Tensor]:

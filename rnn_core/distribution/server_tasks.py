@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, Final
+from typing import Final
 
 import tensorflow as tf
 
@@ -36,7 +36,21 @@ def serve(config: RunConfig, model_dir: str) -> None:
     # The watcher must exist before the server: the chief starts only once all servers answer, so
     # that no change of its heartbeat can be missed.
     watcher = HeartbeatWatcher(model_dir, f"{chief}-0")
-    server = _start_server(config)
+    try:
+        server = tf.distribute.Server(
+            config.cluster_spec,
+            job_name=config.task_type,
+            task_index=config.task_id,
+            protocol="grpc",
+            start=True,
+        )
+    except tf.errors.OpError as error:
+        address = config.cluster_spec.task_address(config.task_type, config.task_id)
+        raise ArgumentError(
+            f"TF_CONFIG: {config.task_type} {config.task_id} cannot serve at {address}: "
+            f"{str(error).splitlines()[0]}. End the process that has the port, or choose another."
+        ) from None
+    logger.info("%s %d serves the chief.", config.task_type, config.task_id)
     try:
         _wait_for_end(config, str(config.cluster_spec.task_address(chief, 0)), watcher)
     finally:
@@ -61,27 +75,8 @@ def _wait_for_end(config: RunConfig, address: str, watcher: HeartbeatWatcher) ->
         time.sleep(_POLL_SECONDS)
 
 
-def _start_server(config: RunConfig) -> Any:
-    try:
-        server = tf.distribute.Server(
-            config.cluster_spec,
-            job_name=config.task_type,
-            task_index=config.task_id,
-            protocol="grpc",
-            start=True,
-        )
-    except tf.errors.OpError as error:
-        address = config.cluster_spec.task_address(config.task_type, config.task_id)
-        raise ArgumentError(
-            f"TF_CONFIG: {config.task_type} {config.task_id} cannot serve at {address}: "
-            f"{str(error).splitlines()[0]}. End the process that has the port, or choose another."
-        ) from None
-    logger.info("%s %d serves the chief.", config.task_type, config.task_id)
-    return server
-
-
 def _refuse(config: RunConfig, what: str) -> None:
     raise WorkerLostError(
         f"{config.task_type} {config.task_id}: {what}. Start all tasks of the cluster again: they "
-        "go on from the newest checkpoint."
+        "continue from the newest checkpoint."
     )

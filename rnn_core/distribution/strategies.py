@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any, Final
 
 import tensorflow as tf
 
-from rnn_core.config.cluster import EVALUATOR, Cluster, read_cluster
+from rnn_core.config.cluster import EVALUATOR, read_cluster
 from rnn_core.distribution import addresses
 from rnn_core.errors import WorkerLostError
 
@@ -43,14 +41,8 @@ def multi_worker_strategy(timeout_secs: float = 7200) -> Any:
         return None
     deadline = time.monotonic() + timeout_secs
     addresses.wait_for_workers(cluster, deadline)
-    with _in_time(cluster, deadline):
-        return _made_in_thread(deadline)
-
-
-@contextlib.contextmanager
-def _in_time(cluster: Cluster, deadline: float) -> Iterator[None]:
     try:
-        yield
+        return _made_in_thread(deadline)
     except (queue.Empty, tf.errors.OpError) as error:
         reason = str(error).splitlines()[0] if str(error) else "no answer in time"
         raise WorkerLostError(

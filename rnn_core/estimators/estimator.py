@@ -116,7 +116,7 @@ class Estimator(ExportMethods):
         saving_listeners: Iterable[Any] | None = None,
     ) -> Self:
         """Trains for ``steps`` more steps, or up to the global step ``max_steps``, or to the end of
-        the input; goes on from the newest checkpoint.
+        the input; continues from the newest checkpoint.
 
         Raises:
             ArgumentError: both are given, or one is not positive.
@@ -124,7 +124,8 @@ class Estimator(ExportMethods):
             CheckpointError, StorageError: as ``training.train``.
         """
         check_steps(steps, max_steps)
-        start = self._global_step()
+        checkpoint = checkpoints.newest_intact(self._model_dir)
+        start = 0 if checkpoint is None else checkpoints.read_step(checkpoint)
         if max_steps is not None and start >= max_steps:
             logger.info("Not training: step %d of %d is reached already.", start, max_steps)
             return self
@@ -216,7 +217,8 @@ class Estimator(ExportMethods):
     def _model_for_prediction(self, checkpoint: str | None) -> InferenceModel:
         """The model of the last prediction, unless another one still runs with other values."""
         model = self._predicted
-        if model is None or not (model.holds(checkpoint) or self._may_reload(checkpoint)):
+        may_reload = checkpoint is not None and self._predictions_running == 0
+        if model is None or not (model.holds(checkpoint) or may_reload):
             model = self._predicted = InferenceModel(self.new_model(ModeKeys.PREDICT))
         model.load(checkpoint)
         return model
@@ -226,9 +228,6 @@ class Estimator(ExportMethods):
         latest = self.latest_checkpoint()
         holds = model is not None and latest is not None and model.holds(latest)
         return latest if holds else checkpoints.newest_intact(self._model_dir)
-
-    def _may_reload(self, checkpoint: str | None) -> bool:
-        return checkpoint is not None and self._predictions_running == 0
 
     def latest_checkpoint(self) -> str | None:
         """Prefix of the newest checkpoint, None if there is none."""
@@ -255,10 +254,6 @@ class Estimator(ExportMethods):
         if checkpoint is None:
             raise CheckpointError(f"No checkpoint in {self._model_dir}: train first.")
         return checkpoint
-
-    def _global_step(self) -> int:
-        checkpoint = checkpoints.newest_intact(self._model_dir)
-        return 0 if checkpoint is None else checkpoints.read_step(checkpoint)
 
     def _input(self, input_fn: InputFn, mode: str, replicas: Replicas) -> Any:
         return call_input_fn(input_fn, mode, self.params, self._config, replicas)

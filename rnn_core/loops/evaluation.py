@@ -40,29 +40,21 @@ def evaluate(
         EmptyInputError: no worker has a batch.
         LabelError: a label cannot be used.
         StorageError: ``directory`` cannot be written.
-        WorkerLostError: another worker is gone, or does not answer in time.
+        WorkerLostError: another worker is gone, or did not answer in time.
     """
     total = _total(model, dataset, steps, batch_hooks, replicas)
     metrics = dict(sorted(model.metrics(total).items()))
-    _write(metrics, model, directory)
-    text = ", ".join(f"{name} {value:.6g}" for name, value in _numbers(metrics).items())
-    logger.info("step %d: %s", model.global_step, text)
-    return {**metrics, "global_step": model.global_step}
-
-
-def _write(metrics: Mapping[str, Any], model: InferenceModel, directory: str | None) -> None:
+    numbers = {name: value for name, value in metrics.items() if np.ndim(value) == 0}
     events = EventWriter(directory)
-    numbers = _numbers(metrics)
     events.write(numbers, model.global_step)
     for name in metrics.keys() - numbers.keys():
         events.write_tensor(name, metrics[name], model.global_step)
     if model.checkpoint is not None:
         events.write_tensor("checkpoint_path", model.checkpoint, model.global_step)
     events.close()
-
-
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    return {name: value for name, value in metrics.items() if np.ndim(value) == 0}
+    text = ", ".join(f"{name} {value:.6g}" for name, value in numbers.items())
+    logger.info("step %d: %s", model.global_step, text)
+    return {**metrics, "global_step": model.global_step}
 
 
 def _total(
@@ -73,9 +65,11 @@ def _total(
     replicas: Replicas,
 ) -> dict[str, Array]:
     model.reset_metrics()
-    evaluate = model.prepare(batch_hooks, model.evaluate, dataset.element_spec)
+    evaluate: Any = model.prepare(batch_hooks, model.evaluate, dataset.element_spec)
     iterator = iter(dataset)
-    if batch_hooks or not _has_known_shapes(evaluate):
+    specs = evaluate.structured_outputs.values()
+    # A loop inside a graph can add up sums of known shapes only.
+    if batch_hooks or not all(spec.shape.is_fully_defined() for spec in specs):
         total = _batch_by_batch(model, evaluate, iterator, steps, batch_hooks)
     else:
         total = _many_per_call(model, evaluate, iterator, steps)
@@ -88,10 +82,6 @@ def _total(
         )
     batch_hooks.end()
     return total
-
-
-def _has_known_shapes(evaluate: Any) -> bool:
-    return all(sums.shape.is_fully_defined() for sums in evaluate.structured_outputs.values())
 
 
 def _batch_by_batch(

@@ -92,15 +92,13 @@ class InputPosition:
         """
         counted = read_json(self._count_file(checkpoint))
         if counted is not None:
-            self._skip(int(counted["batches"]))
+            self.batches = int(counted["batches"])
+            for _ in range(self.batches):
+                next(self.iterator, None)
             return True
         if not Path(f"{self._prefix(checkpoint)}.index").exists():
             self._warn_of_others(checkpoint)
             return False
-        self._restore_iterator(checkpoint)
-        return True
-
-    def _restore_iterator(self, checkpoint: str) -> None:
         batches = tf.Variable(0, dtype=tf.int64, trainable=False)
         state = tf.train.Checkpoint(iterator=self.iterator, batches=batches)
         try:
@@ -112,6 +110,7 @@ class InputPosition:
                 f"{self._prefix(checkpoint)}.* to read the input from its start."
             ) from None
         self.batches = int(batches.numpy())
+        return True
 
     def _warn_of_others(self, checkpoint: str) -> None:
         found = {path.name.split(".")[2] for path in with_prefix(checkpoint)}
@@ -138,11 +137,6 @@ class InputPosition:
 
     def _count_file(self, checkpoint: str) -> Path:
         return Path(f"{self._prefix(checkpoint)}.json")
-
-    def _skip(self, batches: int) -> None:
-        for _ in range(batches):
-            next(self.iterator, None)
-        self.batches = batches
 
 
 def has_exact_state(dataset: tf.data.Dataset) -> bool:

@@ -78,11 +78,12 @@ class TrainableModel:
 
     def _own_step(self, iterator: Any, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Trains on the next batch; returns whether there was one, and its loss or ``loss``."""
-        return with_next(iterator, self._train_step, loss)
 
-    def _train_step(self, element: Any) -> tf.Tensor:
-        features, labels = split(element)
-        return self.model.train_step(features, labels, self.global_step)
+        def train_step(element: Any) -> tf.Tensor:
+            features, labels = split(element)
+            return self.model.train_step(features, labels, self.global_step)
+
+        return with_next(iterator, train_step, loss)
 
     def _shared_step(self, iterator: Any, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Trains on a batch per replica; a replica whose input has ended contributes zeros."""

@@ -229,20 +229,16 @@ class _Loop:
         if first or is_due(step, config.save_summary_steps):
             self._events.write_summary(self._model.model.summary(self._context.loss), step)
         if is_due(step, config.log_step_count_steps):
-            self._log()
+            now, (from_step, since) = time.monotonic(), self._rate_from
+            rate = (step - from_step) / max(now - since, 1e-9)
+            self._rate_from = (step, now)
+            self._events.write({"global_step/sec": rate}, step)
+            logger.info("step %d: loss %.6g (%.1f steps/s)", step, self._context.loss, rate)
         if self._saving.is_due(step):
             self._saving.save()
         for hook in self._due:
             hook.after_steps(self._context)
         self._cost.judge(self._pace.seconds_per_step)
-
-    def _log(self) -> None:
-        step, now = self._context.global_step, time.monotonic()
-        from_step, since = self._rate_from
-        rate = (step - from_step) / max(now - since, 1e-9)
-        self._rate_from = (step, now)
-        self._events.write({"global_step/sec": rate}, step)
-        logger.info("step %d: loss %.6g (%.1f steps/s)", step, self._context.loss, rate)
 
     def _end(self) -> None:
         self._saving.save()

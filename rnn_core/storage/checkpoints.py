@@ -79,15 +79,13 @@ class Keeper:
             write_state(self.directory, kept)
         self._kept = kept if self.keep_max else self._kept
         for old in dropped:
-            self._delete(self.path(old))
+            try:
+                delete(self.path(old))
+            except OSError as error:
+                # No error: the new checkpoint is safe by now.
+                path = self.path(old)
+                logger.warning("The old checkpoint %s could not be deleted: %s", path, error)
         return self.path(name)
-
-    def _delete(self, prefix: str) -> None:
-        """Deletes an old checkpoint; a failure only logs, since the new one is safe by now."""
-        try:
-            delete(prefix)
-        except OSError as error:
-            logger.warning("The old checkpoint %s could not be deleted: %s", prefix, error)
 
     def _drop(self, kept: list[str]) -> list[str]:
         """Removes the oldest from ``kept``; returns those to delete, without one every
@@ -156,7 +154,7 @@ def latest(directory: str) -> str | None:
         file = (Path(directory) / "checkpoint").stat()
         prefix = _named(directory, file.st_ino, file.st_mtime_ns, file.st_size)
         if prefix is not None and exists(prefix):
-            return prefix
+            return str(prefix)
     path: str | None = tf.train.latest_checkpoint(directory)
     return path
 
@@ -176,8 +174,12 @@ def newest_intact(directory: str) -> str | None:
     Raises:
         CheckpointError: there are some, and all are damaged.
     """
+    state = tf.train.get_checkpoint_state(directory)
+    if state is None:
+        return None
+    older = [path for path in state.all_model_checkpoint_paths if exists(path)]
     damaged: list[CheckpointError] = []
-    for prefix in _newest_first(directory):
+    for prefix in dict.fromkeys([state.model_checkpoint_path, *reversed(older)]):
         try:
             read(prefix)
         except CheckpointError as error:
@@ -185,18 +187,8 @@ def newest_intact(directory: str) -> str | None:
         else:
             for each in damaged:
                 logger.warning("Going back to %s: %s", prefix, each)
-            return prefix
-    if damaged:
-        raise damaged[0]
-    return None
-
-
-def _newest_first(directory: str) -> list[str]:
-    state = tf.train.get_checkpoint_state(directory)
-    if state is None:
-        return []
-    older = [path for path in state.all_model_checkpoint_paths if exists(path)]
-    return list(dict.fromkeys([state.model_checkpoint_path, *reversed(older)]))
+            return str(prefix)
+    raise damaged[0]
 
 
 def read(prefix: str, names: Sequence[str] | None = None) -> dict[str, Array]:
