@@ -25,7 +25,7 @@ class Turn(rnn_core.Hook):
         for variable, value in zip(trained, weights(self._work), strict=True):
             variable.assign(value)
 
-    def next_look(self, step: int) -> int:
+    def next_step_due(self, step: int) -> int:
         return self._next
 
     def after_steps(self, context: rnn_core.HookContext) -> None:

@@ -34,7 +34,7 @@ def main(settings: dict[str, Any]) -> None:
             start = (tf.constant(0), tf.zeros([size]))
             return tf.while_loop(
                 lambda done, _: done < settings["repeats"],
-                lambda done, numbers: (done + 1, replicas.total(lambda replica: numbers)),
+                lambda done, numbers: (done + 1, replicas.all_reduce_sum(lambda replica: numbers)),
                 start,
                 parallel_iterations=1,
             )[1]
@@ -52,7 +52,7 @@ def main(settings: dict[str, Any]) -> None:
 
 def _timed(function: Callable[[], Any], replicas: Any) -> tuple[float, float]:
     """Seconds, and those of the processor."""
-    replicas.table([0.0])
+    replicas.all_gather([0.0])
     began = time.perf_counter(), time.process_time()
     function().numpy()
     return time.perf_counter() - began[0], time.process_time() - began[1]

@@ -15,9 +15,9 @@ import dataclasses
 import math
 from typing import Final
 
-_MOST_STEPS_BLIND: Final = 100
-_MOST_SECONDS_BLIND: Final = 1.0
-"""As ``rnn_core.loops.pace``: the workers agree anew after so many steps or seconds."""
+MAX_STEPS_PER_CALL: Final = 100
+MAX_SECONDS_PER_CALL: Final = 1.0
+"""As ``rnn_core.loops.pace``: the workers agree again after so many steps or seconds."""
 _AGREEMENT_BYTES: Final = 32
 """What a worker has to say then, for each worker."""
 
@@ -80,7 +80,7 @@ def step_seconds(workers: int, work: Work, costs: Costs, network: Network) -> fl
     """A step of all workers together."""
     own = work.step_seconds * wait_factor(workers, costs.spread)
     step = own + exchange_seconds(workers, work.buffer_bytes, costs, network)
-    steps = max(1.0, min(_MOST_STEPS_BLIND, _MOST_SECONDS_BLIND / step))
+    steps = max(1.0, min(MAX_STEPS_PER_CALL, MAX_SECONDS_PER_CALL / step))
     return step + exchange_seconds(workers, workers * _AGREEMENT_BYTES, costs, network) / steps
 
 

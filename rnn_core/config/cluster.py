@@ -1,4 +1,4 @@
-"""The place of this process in a cluster, as ``TF_CONFIG`` says it.
+"""The cluster and the task of this process, as ``TF_CONFIG`` describes them.
 
 The rules and the errors are those of ``tf.estimator.RunConfig`` on TensorFlow 2.15: a cluster has
 one ``chief``; with a strategy that keeps workers in step it may have ``worker`` tasks only, and the
@@ -188,12 +188,13 @@ def _count(spec: Any, job: str) -> int:
 
 
 def _address(spec: Any, task_type: str, task_id: int) -> str:
-    """Where this task answers; a cluster of one needs no server."""
+    """The gRPC address of this task; a cluster of one task needs no server."""
     alone = sum(spec.num_tasks(job) for job in spec.jobs) == 1
     return "" if alone else f"grpc://{spec.task_address(task_type, task_id)}"
 
 
 def _global_id(spec: Any, chief: str, task_type: str, task_id: int) -> int:
+    """The index among all tasks: the chief, the other jobs by name, parameter servers last."""
     between = sorted(job for job in spec.jobs if job not in (chief, PS))
     before = 0
     for job in [chief, *between, PS]:

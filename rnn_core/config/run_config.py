@@ -1,4 +1,4 @@
-"""RunConfig: where a model lives and how often somebody looks at its training."""
+"""RunConfig: the model directory, when to log and save, the random seed, and the cluster."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ class _UseDefault:
 
 USE_DEFAULT: Final[Any] = _UseDefault()
 _DEFAULT_SAVE_SECONDS: Final = 600
+"""As in 2.15."""
 _NEVER_IF_ZERO: Final = (
     "save_summary_steps",
     "save_checkpoints_steps",
     "save_checkpoints_secs",
     "log_step_count_steps",
 )
-
+"""Periods of which 0 means the same as None."""
 
 _WITHOUT_EFFECT: Final = {
     "session_config": "there is no session; tf.config.threading sets the numbers of threads",
@@ -37,7 +38,7 @@ _WITHOUT_EFFECT: Final = {
     "protocol": "the strategy's cluster resolver chooses it",
     "experimental_max_worker_delay_secs": "workers start together",
 }
-"""Settings that are accepted and do nothing, with what does it instead."""
+"""Settings that are accepted and have no effect, with the reason or a replacement."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +56,8 @@ class RunConfig:
     ``MultiWorkerMirroredStrategy``) or a ``ParameterServerStrategy``; a cluster with parameter
     servers in ``TF_CONFIG`` needs none. Its workers share an evaluation too, unless
     ``eval_distribute`` is another. ``experimental_distribute`` is anything with these two as
-    attributes. What ``TF_CONFIG`` says of this process is in the attributes from ``cluster_spec``
-    on.
+    attributes. The attributes from ``cluster_spec`` on describe this process, from
+    ``TF_CONFIG``.
 
     ``session_config``, ``device_fn``, ``protocol`` and ``experimental_max_worker_delay_secs`` do
     nothing, with a warning; nor does ``checkpoint_save_graph_def``, as there is no graph to save.
@@ -84,7 +85,7 @@ class RunConfig:
     experimental_distribute: Any = None
     experimental_max_worker_delay_secs: int | None = None
     session_creation_timeout_secs: float = 7200
-    """How long parameter servers and workers are waited for at the start."""
+    """How long to wait for parameter servers and workers at the start."""
     checkpoint_save_graph_def: bool = True
     worker_timeout_secs: float = dataclasses.field(default=600, kw_only=True)
     """How long a worker waits for the others at a step; then the training ends with an error."""

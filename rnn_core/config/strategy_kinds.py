@@ -28,7 +28,7 @@ def check_strategy(strategy: Any, name: str) -> Any:
     """``strategy``, the value of ``name``.
 
     Raises:
-        UnsupportedError: it is of a kind that is not trained with.
+        UnsupportedError: it is of a kind that is not supported.
     """
     if strategy is None or is_in_step(strategy) or is_parameter_server(strategy):
         return strategy

@@ -1,8 +1,8 @@
-"""Many replicas and many workers: who they are, what they exchange, and how one is missed.
+"""Synchronous data-parallel training: replicas, all-reduce, heartbeats, failure detection.
 
-A worker is a process; a replica is a device of a worker. Each replica turns a batch of its own into
-sums, one buffer of numbers; the buffers of all replicas are added, once a step, and every worker
-moves its own copy of the variables along the total. So all copies stay equal to the bit.
+A worker is a process; a replica is a device of a worker. In each step every replica computes one
+buffer of sums from its own batch; the buffers are summed over all replicas (all-reduce), and every
+worker applies the total to its own copy of the variables. So all copies stay equal to the bit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The addresses of a cluster: who answers, and a meeting of all workers before they start."""
+"""Reachability of the tasks of a cluster, and a barrier of all workers before they start."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from rnn_core.errors import ArgumentError, WorkerLostError
 logger = logging.getLogger("rnn_core")
 
 _PROBE_SECONDS: Final = 2.0
+"""How long one attempt to connect may take."""
 _POLL_SECONDS: Final = 0.1
-_SAY_EVERY_SECONDS: Final = 30.0
+_LOG_SECONDS: Final = 30.0
 
 
-def others(cluster: Cluster) -> dict[str, str]:
-    """Addresses of the other tasks, such as ``{"worker-1": "10.0.0.2:2222"}``; no evaluator's."""
+def other_tasks(cluster: Cluster) -> dict[str, str]:
+    """Addresses by task, such as ``{"worker-1": "10.0.0.2:2222"}``, without this one's and the
+    evaluator's.
+    """
     found = {
         f"{job}-{index}": str(cluster.spec.task_address(job, index))
         for job in cluster.spec.jobs
@@ -32,14 +35,14 @@ def others(cluster: Cluster) -> dict[str, str]:
 
 
 def hosts(cluster: Cluster) -> list[str]:
-    """Names or addresses of the machines of all workers, in the order of the workers."""
+    """The host names or IP addresses of all workers, in the order of the workers."""
     tasks = [task.rpartition("-") for task in workers(cluster.spec)]
     found = [str(cluster.spec.task_address(job, int(index))) for job, _, index in tasks]
     return [address.rpartition(":")[0].strip("[]") for address in found]
 
 
-def fault(address: str) -> str | None:
-    """Why nobody answers at ``host:port``; None if somebody does."""
+def connection_error(address: str) -> str | None:
+    """Why a connection to ``host:port`` fails; None if it succeeds."""
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), _PROBE_SECONDS):
@@ -48,51 +51,51 @@ def fault(address: str) -> str | None:
         return str(error) or type(error).__name__
 
 
-def faults(cluster: Cluster) -> dict[str, str]:
-    """The other tasks that do not answer, each with its address and the reason."""
+def unreachable_tasks(cluster: Cluster) -> dict[str, str]:
+    """The unreachable other tasks by name, each with its address and the reason."""
     return {
         name: f"{name} ({address}): {found}"
-        for name, address in others(cluster).items()
-        if (found := fault(address))
+        for name, address in other_tasks(cluster).items()
+        if (found := connection_error(address))
     }
 
 
 def describe(cluster: Cluster) -> str:
-    """One sentence on who answers now."""
-    missing = faults(cluster)
+    """One sentence on which other tasks are reachable now."""
+    missing = unreachable_tasks(cluster)
     if not missing:
-        return "All other workers answer at their addresses now."
-    return f"Without an answer: {'; '.join(missing.values())}."
+        return "All other workers are reachable now."
+    return f"Unreachable: {'; '.join(missing.values())}."
 
 
-def meet(cluster: Cluster, deadline: float) -> None:
-    """Returns when every worker of the cluster has come here, too.
+def wait_for_workers(cluster: Cluster, deadline: float) -> None:
+    """A barrier: returns when every worker of the cluster has called this, too.
 
-    Each listens at its own address until it has seen all others do so.
+    Each listens at its own address until it has connected to all others once.
 
     Args:
-        cluster: the cluster, with the place of this process.
-        deadline: on the clock of ``time.monotonic``.
+        cluster: the cluster, with the task of this process.
+        deadline: in seconds on the clock of ``time.monotonic``.
 
     Raises:
         ArgumentError: this worker's port is taken, or its host name is of another machine.
-        WorkerLostError: some did not come in time.
+        WorkerLostError: some were not reachable before the deadline.
     """
     trained_by = workers(cluster.spec)
-    waiting = {name: at for name, at in others(cluster).items() if name in trained_by}
+    waiting = {name: at for name, at in other_tasks(cluster).items() if name in trained_by}
     with _listening(cluster):
-        say_at = time.monotonic() + _SAY_EVERY_SECONDS
-        while waiting := {name: at for name, at in waiting.items() if fault(at)}:
+        log_at = time.monotonic() + _LOG_SECONDS
+        while waiting := {name: at for name, at in waiting.items() if connection_error(at)}:
             now = time.monotonic()
             if now > deadline:
                 raise WorkerLostError(
-                    f"{cluster.task_type} {cluster.task_id} waited for the other workers in vain. "
-                    f"{describe(cluster)} Check that they were started, with the same TF_CONFIG "
-                    "but for the task, and that their ports are open."
+                    f"{cluster.task_type} {cluster.task_id} timed out waiting for the other "
+                    f"workers. {describe(cluster)} Check that they were started, with the same "
+                    "TF_CONFIG except for the task, and that their ports are open."
                 )
-            if now > say_at:
+            if now > log_at:
                 logger.info("Waiting for %s", ", ".join(waiting))
-                say_at = now + _SAY_EVERY_SECONDS
+                log_at = now + _LOG_SECONDS
             time.sleep(_POLL_SECONDS)
 
 
@@ -104,7 +107,7 @@ def _listening(cluster: Cluster) -> Iterator[None]:
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            # As TensorFlow's server will: at all addresses of this machine.
+            # On all interfaces, as TensorFlow's server will, which takes the port over afterwards.
             listener.bind(("", int(port)))
             listener.listen()
         except (OSError, ValueError) as error:

@@ -1,14 +1,14 @@
-"""The sum of the buffers of all workers, over one TCP connection between each two.
+"""All-reduce sum over one TCP connection between each two workers.
 
 TensorFlow's all-reduce on CPUs passes pieces around a ring of gRPC calls: among W workers,
 2 (W - 1) messages wait for each other, and each wakes a dozen threads of a process that computes.
-Here all workers write to all others at once, from the thread that needs the sum. Two of them swap
-their buffers. More do it in two rounds: each gets the same piece of every buffer, adds these up,
-and gives the sum to all. As many bytes travel as in a ring.
+Here all workers write to all others at once, from the thread that needs the sum. Two workers send
+each other their whole buffers. More run a reduce-scatter and an all-gather: each receives one piece
+of every buffer, adds these up, and sends the sum to all. As many bytes travel as in a ring.
 
 Buffers are added in the order of the workers, so that all get the same sum to the bit. In a graph
-a native operation does the same, where it is built (``kernels/exchange.h``): Python takes longer
-than the bytes do. `python -m benchmarks workers` measures it.
+a native operation does the same if it is built (``kernels/exchange.h``), because a call of Python
+takes longer than the transfer. `python -m benchmarks workers` measures it.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ import re
 import socket
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import tensorflow as tf
 
-from rnn_core.distribution.messages import AWAKE_SECONDS, ExchangeError, Message, finish
+from rnn_core.distribution.messages import SPIN_SECONDS, ExchangeError, Message, finish
 from rnn_core.kernels.library import operations
 from rnn_core.types import Array
 
-_NATIVE_FAULT: Final = re.compile(r"RnnCoreTotal: (.*)")
+_NATIVE_FAULT: Final = re.compile(r"RnnCoreAllReduceSum: (.*)")
 
 
 class Exchange:
     """This worker's end of the connections between all.
 
     Args:
-        worker: the place of this worker.
-        connections: those to all others, by their places.
-        timeout_seconds: how long an exchange may take.
-        names: what errors call the workers, in their order.
+        worker: the index of this worker.
+        connections: non-blocking sockets to all other workers, by the index of the worker.
+        timeout_seconds: how long one exchange may take.
+        names: the names of all workers for error texts, in their order.
     """
 
     def __init__(
@@ -54,48 +54,49 @@ class Exchange:
         self._number = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._fault: str | None = None
 
-    def traced_total(self, value: tf.Tensor) -> tf.Tensor:
-        """``total`` as an operation of a graph; its shape must be known."""
+    def traced_all_reduce_sum(self, value: tf.Tensor) -> tf.Tensor:
+        """``all_reduce_sum`` as an operation of a graph; the shape of ``value`` must be known."""
+        # A variable, so that the number also grows when the graph runs without Python.
         number = self._number.assign_add(1)
         native = operations("exchange")
         if native is not None:
-            return native.rnn_core_total(own=value, number=number, **self._attributes())
-        total = tf.numpy_function(self._numbered_total, [value, number], value.dtype)
+            peers = sorted(self._connections)
+            return native.rnn_core_all_reduce_sum(
+                own=value,
+                number=number,
+                worker=self._worker,
+                sockets=[self._connections[peer].fileno() for peer in peers],
+                names=[self._names[peer] for peer in peers],
+                timeout_seconds=self._timeout_seconds,
+                spin_seconds=SPIN_SECONDS,
+            )
+        total = tf.numpy_function(self._numbered_sum, [value, number], value.dtype)
         total.set_shape(value.shape)
         return total
 
-    def _attributes(self) -> dict[str, Any]:
-        """What the native operation must know."""
-        places = sorted(self._connections)
-        return {
-            "worker": self._worker,
-            "sockets": [self._connections[place].fileno() for place in places],
-            "names": [self._names[place] for place in places],
-            "timeout_seconds": self._timeout_seconds,
-            "awake_seconds": AWAKE_SECONDS,
-        }
-
-    def total(self, own: Array) -> Array:
-        """The sum of what all workers give at the same time, of one shape and dtype.
+    def all_reduce_sum(self, own: Array) -> Array:
+        """The sum over all workers, which must all call this with one shape and dtype.
 
         Raises:
-            ExchangeError: a worker is gone, or did not come in time, or gave something else.
+            ExchangeError: a worker is gone, did not answer in time, or sent another message.
         """
-        return self._numbered_total(own, int(self._number.assign_add(1)))
+        return self._numbered_sum(own, int(self._number.assign_add(1)))
 
     def fault(self, error: Exception) -> str | None:
-        """Why an exchange failed, if it is what ended in ``error``.
+        """Why an exchange failed, None if ``error`` has another cause.
 
-        None can follow then: what is on its way belongs to the failed one.
+        No other exchange can follow a failed one: parts of its messages may still be on the way.
         """
         native = _NATIVE_FAULT.search(str(error))
         if native:
             self._fault = native[1]
         return self._fault
 
-    def _numbered_total(self, own: Array, number: int) -> Array:
+    def _numbered_sum(self, own: Array, number: int) -> Array:
         if self._fault:
             raise ExchangeError(self._fault)
+        # An exchange takes up to two rounds, numbered 2n and 2n + 1, so that a message of another
+        # round or of another exchange is recognised.
         sum_of = self._sum_of_two if self._count == 2 else self._sum_of_many
         try:
             total = sum_of(np.ascontiguousarray(own).reshape(-1), 2 * int(number))
@@ -110,7 +111,7 @@ class Exchange:
         return np.add(own, taken, out=taken)
 
     def _sum_of_many(self, own: Array, number: int) -> Array:
-        bounds = [own.size * place // self._count for place in range(self._count + 1)]
+        bounds = [own.size * worker // self._count for worker in range(self._count + 1)]
         pieces = [slice(*ends) for ends in pairwise(bounds)]
         mine = pieces[self._worker]
         rows = np.empty([self._count, mine.stop - mine.start], own.dtype)
@@ -118,13 +119,14 @@ class Exchange:
         others = list(self._connections)
         self._swap(number, {at: own[pieces[at]] for at in others}, {at: rows[at] for at in others})
         total = np.empty_like(own)
+        # The rows are in the order of the workers on each of them: the sums are equal to the bit.
         total[mine] = np.add.reduce(rows, 0)
         summed = dict.fromkeys(others, total[mine])
         self._swap(number + 1, summed, {at: total[pieces[at]] for at in others})
         return total
 
     def _swap(self, number: int, given: Mapping[int, Array], taken: Mapping[int, Array]) -> None:
-        """Writes what is ``given`` to each worker, and fills what is ``taken`` from it."""
+        """Sends each array of ``given`` to its worker and receives into those of ``taken``."""
         messages = {
             connection.fileno(): Message(self._names[at], connection, number, given[at], taken[at])
             for at, connection in self._connections.items()

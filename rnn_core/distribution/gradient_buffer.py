@@ -1,4 +1,4 @@
-"""Gradients in one buffer, so that an exchange is one message.
+"""Packs gradients into one buffer, so that a step needs a single all-reduce.
 
 A gradient of rows (``tf.IndexedSlices``, of an embedding) travels as the dense sum of its rows,
 with how often each row was touched, because some optimizers leave the other rows alone. Its norm is
@@ -19,7 +19,7 @@ from rnn_core.optimizers.gradients import to_dense
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """The place of one variable's gradient in the buffer."""
+    """The shape and kind of one variable's gradient in the buffer."""
 
     shape: tuple[int, ...]
     kind: type[Any] | None
@@ -27,7 +27,7 @@ class Part:
 
     @property
     def size(self) -> int:
-        """How many numbers it takes."""
+        """The length of its piece of the buffer; a sparse one adds a counter per row."""
         dense = tf.TensorShape(self.shape).num_elements()
         if self.kind is None:
             return 0
@@ -35,7 +35,7 @@ class Part:
 
 
 def layout(gradients: Sequence[Any], variables: Sequence[tf.Variable]) -> tuple[Part, ...]:
-    """Where each gradient goes."""
+    """The part of each gradient, in the order of ``variables``."""
     return tuple(
         Part(tuple(variable.shape), _kind(gradient))
         for gradient, variable in zip(gradients, variables, strict=True)
@@ -51,25 +51,22 @@ def _kind(gradient: Any) -> type[Any] | None:
 def pack(
     counts: tf.Tensor, gradients: Sequence[Any], variables: Sequence[tf.Variable]
 ) -> tf.Tensor:
-    """float32 [C + P]: the counts [C], and the gradients one after the other."""
+    """float32 [C + P]: ``counts`` [C], then the P numbers of all gradients in order."""
     numbers = [counts]
     for gradient, variable in zip(gradients, variables, strict=True):
         if gradient is None:
             continue
         numbers.append(tf.reshape(to_dense(gradient, variable), [-1]))
         if isinstance(gradient, tf.IndexedSlices):
-            numbers.append(_touched(gradient, variable.shape[0]))
+            # float32 [rows]: how often each row is in the gradient.
+            ones = tf.ones(tf.shape(gradient.indices), tf.float32)
+            rows = variable.shape[0]
+            numbers.append(tf.math.unsorted_segment_sum(ones, gradient.indices, rows))
     return tf.concat(numbers, 0)
 
 
-def _touched(gradient: tf.IndexedSlices, rows: int) -> tf.Tensor:
-    """float32 [rows]: how often each row is in the gradient."""
-    ones = tf.ones(tf.shape(gradient.indices), tf.float32)
-    return tf.math.unsorted_segment_sum(ones, gradient.indices, rows)
-
-
 def split(total: tf.Tensor, counts: int, parts: Sequence[Part]) -> list[tf.Tensor]:
-    """A sum of buffers as its counts [``counts``] and a piece for each gradient, at once."""
+    """Splits a sum of buffers into its counts [``counts``] and one piece per gradient."""
     pieces: list[tf.Tensor] = tf.split(total, [counts, *(part.size for part in parts)])
     return pieces
 

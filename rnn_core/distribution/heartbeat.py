@@ -1,9 +1,9 @@
-"""What each worker says of itself, in small files that the others can read.
+"""Heartbeats: each task writes a small file that the other tasks read.
 
-``model_dir/workers/worker-1.json`` holds the state of a task, its step, and a count that goes up
+``model_dir/workers/worker-1.json`` holds the state of a task, its step, and a counter that grows
 while the process lives. So a chief knows when all others are done, an evaluator when the training
-has ended, and an error can say who stood still. The clocks of machines are never compared: a reader
-looks at what has changed.
+has ended, and an error can name the tasks that stalled. Clocks of different machines are never
+compared: a reader measures, on its own clock, how long a file has not changed.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ logger = logging.getLogger("rnn_core")
 State: TypeAlias = Literal["running", "done", "interrupted", "failed"]
 
 _DIRECTORY: Final = "workers"
-_EVERY_SECONDS: Final = 2.0
+_BEAT_SECONDS: Final = 2.0
+"""Between two writes of a file: a reader waits for twice as long before it calls a task stalled."""
 _POLL_SECONDS: Final = 0.05
 
 
-class Presence:
-    """Writes the file of one task from a thread, for as long as it is entered.
+class Heartbeat:
+    """Writes the heartbeat file of one task from a thread, for as long as it is entered.
 
-    A file that cannot be written is left alone: nothing but error texts and ends depend on it.
+    A failed write is ignored: the training itself does not depend on the file, only error texts and
+    the end of the run do.
     """
 
     def __init__(self, model_dir: str, task: str) -> None:
@@ -44,27 +46,27 @@ class Presence:
         self._ended = threading.Event()
 
     @contextlib.contextmanager
-    def entered(self) -> Iterator[Presence]:
-        """Running inside, then what ``leave_together`` said or done; failed after an error."""
-        thread = threading.Thread(target=self._repeat, daemon=True, name="rnn_core presence")
-        self._say("running")
+    def entered(self) -> Iterator[Heartbeat]:
+        """``running`` inside; after it the state of ``leave_together``, ``done`` or ``failed``."""
+        thread = threading.Thread(target=self._repeat, daemon=True, name="rnn_core heartbeat")
+        self._write("running")
         thread.start()
         try:
             yield self
             if self._state == "running":
-                self._say("done")
+                self._write("done")
         except BaseException:
-            self._say("failed")
+            self._write("failed")
             raise
         finally:
             self._ended.set()
             thread.join()
 
     def _repeat(self) -> None:
-        while not self._ended.wait(_EVERY_SECONDS):
-            self._say(self._state)
+        while not self._ended.wait(_BEAT_SECONDS):
+            self._write(self._state)
 
-    def _say(self, state: State) -> None:
+    def _write(self, state: State) -> None:
         with self._lock, contextlib.suppress(OSError):
             self._state = state
             self._count += 1
@@ -73,33 +75,37 @@ class Presence:
             write_text(self.directory / f"{self._task}.json", json.dumps(record))
 
     def leave_together(self, state: State, tasks: list[str], timeout_seconds: float) -> None:
-        """Says that this task has ended so, and returns when all ``tasks`` have, or after a time.
+        """Writes the final ``state``; returns when no task of ``tasks`` runs, or at the timeout.
 
-        Whoever leaves first takes along what the others may still be reading from it.
+        A process that exits early closes connections from which the others may still be reading.
         """
-        self._say(state)
+        self._write(state)
         deadline = time.monotonic() + timeout_seconds
-        while missing := [task for task in tasks if read(self.directory, task) == "running"]:
+        while running := [task for task in tasks if read_state(self.directory, task) == "running"]:
             if time.monotonic() > deadline:
-                logger.warning("Leaving before %s, after %g s.", missing, timeout_seconds)
+                logger.warning(
+                    "Exiting after %g s although %s still run.", timeout_seconds, ", ".join(running)
+                )
                 return
             time.sleep(_POLL_SECONDS)
 
 
-def read(directory: Path, task: str) -> str | None:
-    """The state of a task; None if it never said anything."""
+def read_state(directory: Path, task: str) -> str | None:
+    """The last state that a task wrote; None if it never wrote one."""
     record = _record(directory / f"{task}.json")
     return None if record is None else str(record["state"])
 
 
-def silent_tasks(model_dir: str, tasks: list[str]) -> list[str]:
-    """Those of ``tasks`` that write nothing while this waits for it, each with its last step."""
-    watches = {task: Watch(model_dir, task) for task in tasks}
-    deadline = time.monotonic() + 2 * _EVERY_SECONDS
-    while watches and time.monotonic() < deadline:
-        watches = {task: watch for task, watch in watches.items() if watch.look()[0] is None}
+def stalled_tasks(model_dir: str, tasks: list[str]) -> list[str]:
+    """The ``tasks`` that write nothing within two heartbeats, each with its last step. Blocks."""
+    watchers = {task: HeartbeatWatcher(model_dir, task) for task in tasks}
+    deadline = time.monotonic() + 2 * _BEAT_SECONDS
+    while watchers and time.monotonic() < deadline:
+        watchers = {
+            task: watcher for task, watcher in watchers.items() if watcher.poll()[0] is None
+        }
         time.sleep(_POLL_SECONDS)
-    return [f"{task} (at step {watch.step})" for task, watch in watches.items()]
+    return [f"{task} (at step {watcher.step})" for task, watcher in watchers.items()]
 
 
 def _record(path: Path) -> dict[str, Any] | None:
@@ -110,26 +116,31 @@ def _record(path: Path) -> dict[str, Any] | None:
     return found
 
 
-class Watch:
-    """Watches another task by its file; reading it takes no clock but the watcher's."""
+class HeartbeatWatcher:
+    """Watches the heartbeat file of another task, on the clock of the reader alone."""
 
     def __init__(self, model_dir: str, task: str) -> None:
         self._path = Path(model_dir) / _DIRECTORY / f"{task}.json"
         self._last = _record(self._path)
         self._seen_at = time.monotonic()
-        self._moved = False
+        self._has_changed = False
         self.first = None if self._last is None else str(self._last["state"])
-        """The state when the watch began, perhaps of an earlier run; None if there was none."""
+        """The state when the watcher was made, perhaps of an earlier run, or None."""
 
     @property
     def step(self) -> int:
-        """Where the task was last."""
+        """The last global step that the task wrote."""
         return 0 if self._last is None else int(self._last["step"])
 
-    def look(self) -> tuple[str | None, float]:
-        """The state, None if it is from before this watch; and for how long nothing changed."""
+    def poll(self) -> tuple[str | None, float]:
+        """Reads the file.
+
+        Returns:
+            The state, None as long as the file has not changed since this watcher was made (it may
+            be of an earlier run); and the seconds for which the file has not changed.
+        """
         record = _record(self._path)
         if record != self._last:
-            self._last, self._seen_at, self._moved = record, time.monotonic(), True
-        state = str(record["state"]) if record is not None and self._moved else None
+            self._last, self._seen_at, self._has_changed = record, time.monotonic(), True
+        state = str(record["state"]) if record is not None and self._has_changed else None
         return state, time.monotonic() - self._seen_at

@@ -1,4 +1,4 @@
-"""Buffers that workers send each other over connections, as far as they have gone and come."""
+"""Sends and receives buffers over non-blocking sockets, several peers at once."""
 
 from __future__ import annotations
 
@@ -12,18 +12,26 @@ from typing import Any, Final
 
 from rnn_core.types import Array
 
-AWAKE_SECONDS: Final = 0.003
-"""Who waits is awake for so long at first."""
+SPIN_SECONDS: Final = 0.003
+"""Busy-wait this long before blocking in poll(): a wake-up takes longer than most messages do."""
 _HEADER: Final = struct.Struct("!QQ")
-"""What begins a message: the number of the round, and the bytes that follow."""
+"""The header of a message: the number of the round, and the size of the payload in bytes."""
 
 
 class ExchangeError(RuntimeError):
-    """An exchange did not end; the message says which worker is missing."""
+    """An exchange failed; the message names the missing worker."""
 
 
 def finish(messages: Mapping[int, Message], limit_seconds: float) -> None:
-    """Until all, by their connections' numbers, have gone and come. Raises ExchangeError."""
+    """Returns when all messages have been sent and received.
+
+    Args:
+        messages: by the file descriptors of their sockets.
+        limit_seconds: for all of them together.
+
+    Raises:
+        ExchangeError: a peer closed its connection, sent something else, or was too slow.
+    """
     began = time.monotonic()
     waiting = {number: one for number, one in messages.items() if not one.advance()}
     while waiting:
@@ -35,16 +43,12 @@ def finish(messages: Mapping[int, Message], limit_seconds: float) -> None:
 def _ready(
     waiting: Mapping[int, Message], waited_seconds: float, limit_seconds: float
 ) -> list[int]:
-    """The connections that can go on; first without sleep, since to be woken takes longer than the
-    others usually do, but so that other threads get their turn on this core.
-
-    Raises:
-        ExchangeError: there was none in time.
-    """
+    """The file descriptors that are ready: polled at first, then blocking. Raises ExchangeError."""
     poll = select.poll()
     for number, one in waiting.items():
         poll.register(number, one.events)
-    if waited_seconds < AWAKE_SECONDS:
+    if waited_seconds < SPIN_SECONDS:
+        # While it busy-waits, other threads may run on this core.
         os.sched_yield()
         return [number for number, _ in poll.poll(0)]
     ready = poll.poll(max(0.0, 1000 * (limit_seconds - waited_seconds)))
@@ -55,7 +59,7 @@ def _ready(
 
 
 class Message:
-    """What goes to one worker and what comes from it, as far as they are."""
+    """One message to a peer and one from it, with what is left of both."""
 
     def __init__(
         self, name: str, connection: socket.socket, number: int, given: Array, taken: Array
@@ -63,17 +67,18 @@ class Message:
         self.name = name
         self._connection = connection
         self._expected = _HEADER.pack(number, taken.nbytes)
-        self._came = bytearray(_HEADER.size)
+        self._header = bytearray(_HEADER.size)
+        # Views of the memory that is still to be sent and to be filled; done parts are cut off.
         self._out = [memoryview(_HEADER.pack(number, given.nbytes)), *_bytes_of(given)]
-        self._into = [memoryview(self._came), *_bytes_of(taken)]
+        self._into = [memoryview(self._header), *_bytes_of(taken)]
 
     @property
     def events(self) -> int:
-        """What the connection must be ready for."""
+        """The poll() events that the socket is waited for."""
         return (select.POLLOUT if self._out else 0) | (select.POLLIN if self._into else 0)
 
     def advance(self) -> bool:
-        """Moves what can be moved now; True: both directions are done."""
+        """Sends and receives what is possible without blocking; True: both directions are done."""
         try:
             self._send()
             self._receive()
@@ -100,20 +105,21 @@ class Message:
             return
 
     def _check(self) -> None:
-        """The header that came must be that of the same exchange, once it is there."""
-        header_is_there = len(self._into) < 2 and not (
-            self._into and self._into[0].obj is self._came
-        )
-        if header_is_there and self._came != self._expected:
+        """Compares the header, once it is complete, with that of the same round."""
+        # The views are filled in order, so the header is complete once its own view is used up,
+        # that is, no longer the first one. The views of an array may compare equal, so identity of
+        # the underlying buffer decides.
+        header_is_complete = not self._into or self._into[0].obj is not self._header
+        if header_is_complete and self._header != self._expected:
             raise ExchangeError(
                 f"{self.name} is at another point of the training: it sent exchange "
-                f"{_HEADER.unpack(self._came)} (number, bytes), where this worker "
+                f"{_HEADER.unpack(self._header)} (number, bytes), where this worker "
                 f"expected {_HEADER.unpack(self._expected)}; do all run the same program?"
             )
 
 
 def _bytes_of(array: Array) -> list[Any]:
-    """Its memory as bytes; nothing if it is empty, which no socket could report as done."""
+    """The memory of ``array`` as bytes; no view if it is empty, since no call could consume it."""
     return [memoryview(array.data).cast("B")] if array.size else []
 
 

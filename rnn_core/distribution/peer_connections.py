@@ -1,4 +1,4 @@
-"""One TCP connection between each two workers.
+"""Opens one TCP connection between each two workers.
 
 Each worker listens at its own host of ``TF_CONFIG``, at a port that the system chooses, for as long
 as the others need to come. A secret that the chief draws for each training keeps others out.
@@ -19,44 +19,46 @@ from rnn_core.types import Array
 
 logger = logging.getLogger("rnn_core")
 
-Table = Callable[[Sequence[float]], Array]
-"""Gives all workers the rows of all."""
+AllGather = Callable[[Sequence[float]], Array]
+"""``Replicas.all_gather``: float64 [workers, len(row)], every worker's row."""
 
 _HELLO: Final = struct.Struct("!QQI")
-"""Two numbers of the secret, and the place of the worker that connects."""
+"""The two numbers of the secret, and the index of the worker that connects."""
 _SECRET_BITS: Final = 53
-"""A float64 holds so many exactly."""
+"""A float64, in which the secret is exchanged, holds integers of so many bits exactly."""
 _HELLO_SECONDS: Final = 5.0
+"""A stranger that connects and sends nothing blocks the workers for at most this long."""
 
 
 class _RefusedError(Exception):
-    """Who connected is not of this training."""
+    """A connection that is not from a worker of this training."""
 
 
 def connect(
-    worker: int, hosts: Sequence[str], table: Table, timeout_seconds: float
+    worker: int, hosts: Sequence[str], all_gather: AllGather, timeout_seconds: float
 ) -> dict[int, socket.socket] | None:
-    """This worker's connections to all others, by their places.
+    """This worker's non-blocking sockets to all others, by the index of the worker.
 
     Args:
-        worker: the place of this worker.
+        worker: the index of this worker.
         hosts: names or addresses of all workers, in their order.
-        table: called by all workers at the same time, twice.
-        timeout_seconds: how long the others are waited for.
+        all_gather: called by all workers at the same time, exactly twice, also after a failure.
+        timeout_seconds: how long to wait for the others.
 
     Returns:
-        None, on all workers, if some two of them could not connect.
+        None, on all workers, if any two of them could not connect: all must use one kind of
+        all-reduce.
     """
     with contextlib.ExitStack() as stack:
         listener = _listen(hosts[worker], len(hosts), stack)
         port = listener.getsockname()[1] if listener else 0
         own_secret = [secrets.randbits(_SECRET_BITS) for _ in range(2)]
-        rows = table([port, *own_secret]).astype("uint64").tolist()
+        rows = all_gather([port, *own_secret]).astype("uint64").tolist()
         secret, ports = tuple(rows[0][1:]), [row[0] for row in rows]
         found: dict[int, socket.socket] = {}
         if listener is not None and all(ports):
             found = _mesh(worker, hosts, ports, secret, listener, timeout_seconds)
-        if table([len(found) == len(hosts) - 1]).all():
+        if all_gather([len(found) == len(hosts) - 1]).all():
             return found
         for connection in found.values():
             connection.close()
@@ -81,18 +83,18 @@ def _mesh(
     listener: socket.socket,
     timeout_seconds: float,
 ) -> dict[int, socket.socket]:
-    """All connections that could be made: to the workers before this one, from those behind it."""
+    """The connections that could be made: to workers of a lower index, from all others."""
     found: dict[int, socket.socket] = {}
     deadline = time.monotonic() + timeout_seconds
     try:
-        for at in range(worker):
-            found[at] = socket.create_connection((hosts[at], ports[at]), timeout_seconds)
-            found[at].sendall(_HELLO.pack(*secret, worker))
+        for peer in range(worker):
+            found[peer] = socket.create_connection((hosts[peer], ports[peer]), timeout_seconds)
+            found[peer].sendall(_HELLO.pack(*secret, worker))
         while len(found) < len(hosts) - 1:
             listener.settimeout(max(0.0, deadline - time.monotonic()))
             with contextlib.suppress(_RefusedError):
-                at, connection = _accept(listener, secret)
-                found[at] = connection
+                peer, connection = _accept(listener, secret)
+                found[peer] = connection
     except OSError as error:
         logger.warning("No connection between worker %d and the others: %s", worker, error)
     for connection in found.values():
@@ -102,14 +104,14 @@ def _mesh(
 
 
 def _accept(listener: socket.socket, secret: tuple[Any, ...]) -> tuple[int, socket.socket]:
-    """Raises _RefusedError."""
+    """The index of the worker that connected, and its socket. Raises _RefusedError."""
     connection, address = listener.accept()
     try:
         connection.settimeout(_HELLO_SECONDS)
-        *said, at = _HELLO.unpack(connection.recv(_HELLO.size, socket.MSG_WAITALL))
-        if tuple(said) == secret:
-            return at, connection
+        *received, peer = _HELLO.unpack(connection.recv(_HELLO.size, socket.MSG_WAITALL))
+        if tuple(received) == secret:
+            return peer, connection
     except (OSError, struct.error) as error:
-        logger.warning("A connection from %s said nothing: %s", address, error)
+        logger.warning("A connection from %s sent no valid greeting: %s", address, error)
     connection.close()
     raise _RefusedError

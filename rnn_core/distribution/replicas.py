@@ -1,7 +1,7 @@
-"""The replicas of a training, and what they tell each other.
+"""The replicas of a training and their two collectives.
 
-Everything that is exchanged is a sum: of the buffers of all replicas once a step, and of a table
-with one row a worker whenever the workers must agree.
+``all_reduce_sum`` adds the buffers of all replicas once per step; ``all_gather`` gives every worker
+one row of each worker, whenever the workers must agree on something.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rnn_core.config.run_config import RunConfig
 from rnn_core.config.strategy_kinds import is_in_step
 from rnn_core.distribution import addresses
 from rnn_core.distribution.all_reduce import Exchange
-from rnn_core.distribution.heartbeat import silent_tasks
+from rnn_core.distribution.heartbeat import stalled_tasks
 from rnn_core.distribution.messages import ExchangeError
 from rnn_core.distribution.peer_connections import connect
 from rnn_core.errors import ArgumentError, WorkerLostError
@@ -30,7 +30,7 @@ from rnn_core.types import Array
 logger = logging.getLogger("rnn_core")
 
 _EXCHANGES: weakref.WeakKeyDictionary[Any, Exchange | None] = weakref.WeakKeyDictionary()
-"""Made once for a strategy; None: its workers cannot connect, and use TensorFlow's all-reduce."""
+"""One per strategy, reused by later trainings; None: workers that cannot connect to each other."""
 
 LOST = (
     tf.errors.UnavailableError,
@@ -41,7 +41,7 @@ LOST = (
     tf.errors.FailedPreconditionError,
     tf.errors.UnknownError,
 )
-"""What a collective raises when another worker is gone, stopped, cut off or started anew."""
+"""What a collective raises when another worker is gone, stopped, cut off or restarted."""
 
 
 class Replicas(Protocol):
@@ -52,11 +52,11 @@ class Replicas(Protocol):
     worker_count: int
     local_count: int
 
-    def total(self, function: Callable[[int], tf.Tensor]) -> tf.Tensor:
-        """In a graph: the sum over all replicas of ``function`` of the local index."""
+    def all_reduce_sum(self, function: Callable[[int], tf.Tensor]) -> tf.Tensor:
+        """In a graph: the sum of ``function(local index)`` over all replicas of all workers."""
 
-    def table(self, row: Sequence[float]) -> Array:
-        """float64 [workers, len(row)]: the rows of all workers, which must all call this."""
+    def all_gather(self, row: Sequence[float]) -> Array:
+        """float64 [workers, len(row)]: every worker's row. All workers must call this."""
 
     def errors(self) -> contextlib.AbstractContextManager[None]:
         """Turns the errors of an exchange into WorkerLostError."""
@@ -67,11 +67,11 @@ class OneReplica:
 
     worker, worker_count, local_count = 0, 1, 1
 
-    def total(self, function: Callable[[int], tf.Tensor]) -> tf.Tensor:
-        """What the only replica has."""
+    def all_reduce_sum(self, function: Callable[[int], tf.Tensor]) -> tf.Tensor:
+        """The value of the only replica."""
         return function(0)
 
-    def table(self, row: Sequence[float]) -> Array:
+    def all_gather(self, row: Sequence[float]) -> Array:
         """The row of the only worker."""
         return np.asarray([row], np.float64)
 
@@ -86,10 +86,11 @@ class ReplicasInStep:
 
     Args:
         strategy: the strategy.
-        config: names the worker of this process and how long others are waited for.
+        config: names the worker of this process and how long to wait for the others.
 
     Raises:
         ArgumentError: the strategy was made for another cluster than ``TF_CONFIG`` has now.
+        WorkerLostError: a worker is gone.
     """
 
     def __init__(self, strategy: Any, config: RunConfig) -> None:
@@ -109,7 +110,10 @@ class ReplicasInStep:
         self._cluster = Cluster(
             config.cluster_spec, config.task_type, config.task_id, config.is_chief
         )
-        self._summed_rows = tf.function(self._sum_rows, autograph=False)
+        self._reduce_rows = tf.function(
+            lambda rows: self.all_reduce_sum(lambda i: rows if i == 0 else tf.zeros_like(rows)),
+            autograph=False,
+        )
         self._exchange: Exchange | None = None
         if self.worker_count > 1 and self._on_cpus:
             if strategy not in _EXCHANGES:
@@ -121,42 +125,36 @@ class ReplicasInStep:
         limit_seconds = float(self._config.worker_timeout_secs)
         hosts = addresses.hosts(self._cluster)
         names = workers(self._cluster.spec)
-        found = connect(self.worker, hosts, self.table, limit_seconds)
+        found = connect(self.worker, hosts, self.all_gather, limit_seconds)
         if found is None:
             logger.warning(
-                "The workers cannot connect to each other at ports of their own, and use "
-                "TensorFlow's all-reduce, which is slower. Let them reach all ports of each other."
+                "The workers cannot connect to each other directly, and use TensorFlow's "
+                "all-reduce, which is slower. Open all ports between their machines."
             )
             return None
         return Exchange(self.worker, found, limit_seconds, names)
 
-    def _silent(self, tasks: list[str]) -> list[str]:
-        return silent_tasks(str(self._config.model_dir), tasks)
-
-    @property
-    def _own(self) -> str:
-        return f"{self._cluster.task_type}-{self._cluster.task_id}"
-
-    def total(self, function: Callable[[int], tf.Tensor]) -> tf.Tensor:
-        """Each replica calls ``function`` on its device; the sum of what they give."""
+    def all_reduce_sum(self, function: Callable[[int], tf.Tensor]) -> tf.Tensor:
+        """Each replica calls ``function`` on its device; returns the sum over all of them."""
         local = itertools.count()
 
         def on_replica() -> tf.Tensor:
             # The replicas of a process are traced one after the other; identity gives the value
             # the device of its replica, which an all-reduce asks for.
             value = tf.identity(function(next(local)))
-            return value if by_ourselves else self._all_reduce(value)
+            return value if uses_exchange else self._all_reduce(value)
 
-        by_ourselves = self._exchange is not None or (self._on_cpus and self.worker_count == 1)
+        uses_exchange = self._exchange is not None or (self._on_cpus and self.worker_count == 1)
         values = self._strategy.experimental_local_results(self._strategy.run(on_replica))
-        if not by_ourselves:
+        if not uses_exchange:
             return values[0]
         own = tf.add_n(values)
-        return own if self._exchange is None else self._exchange.traced_total(own)
+        return own if self._exchange is None else self._exchange.traced_all_reduce_sum(own)
 
     def _all_reduce(self, value: tf.Tensor) -> tf.Tensor:
-        # With a time limit, each leaves a thread behind that sleeps until the time is over: too
-        # many for the gradients of each step, which the watchdog limits.
+        # With a timeout, TensorFlow leaves a thread behind that sleeps until the timeout is over:
+        # too many for the gradients (float32) of each step, for which the watchdog is there. Only
+        # all_gather uses float64.
         limited = value.dtype == tf.float64 and self.worker_count > 1
         options = tf.distribute.experimental.CommunicationOptions(
             timeout_seconds=float(self._config.worker_timeout_secs) if limited else None
@@ -164,11 +162,11 @@ class ReplicasInStep:
         context = tf.distribute.get_replica_context()
         return context.all_reduce(tf.distribute.ReduceOp.SUM, value, options)
 
-    def table(self, row: Sequence[float]) -> Array:
-        """Each worker adds its row where the others have zeros.
+    def all_gather(self, row: Sequence[float]) -> Array:
+        """An all-reduce in which each worker adds its row where the others have zeros.
 
         Raises:
-            WorkerLostError: a worker is gone, or did not come in time.
+            WorkerLostError: a worker is gone, or did not answer in time.
         """
         if self.worker_count == 1:
             return np.asarray([row], np.float64)
@@ -176,16 +174,13 @@ class ReplicasInStep:
         rows[self.worker] = row
         with self.errors():
             if self._exchange is not None:
-                return self._exchange.total(rows)
-            found: Array = self._summed_rows(tf.constant(rows)).numpy()
+                return self._exchange.all_reduce_sum(rows)
+            found: Array = self._reduce_rows(tf.constant(rows)).numpy()
         return found
-
-    def _sum_rows(self, rows: tf.Tensor) -> tf.Tensor:
-        return self.total(lambda replica: rows if replica == 0 else tf.zeros_like(rows))
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Names the worker that is missing.
+        """Turns a failed exchange into an error that names the missing or stalled workers.
 
         Raises:
             WorkerLostError: an exchange failed.
@@ -195,26 +190,31 @@ class ReplicasInStep:
         except (*LOST, ExchangeError) as error:
             if self.worker_count == 1:
                 raise
+            fault = self._exchange and self._exchange.fault(error)
             raise WorkerLostError(
-                f"{self._cluster.task_type} {self._cluster.task_id} lost the others: "
-                f"{self._reason(error)} {self._missing()} Start all workers again: they go on from "
-                "the newest checkpoint."
+                f"{self._cluster.task_type} {self._cluster.task_id} lost the other workers: "
+                f"{fault or _reason(error)}. {self._missing()} Start all workers again: they "
+                "continue from the newest checkpoint."
             ) from None
 
-    def _reason(self, error: Exception) -> str:
-        fault = self._exchange and self._exchange.fault(error)
-        return f"{fault}." if fault else _reason(error)
-
     def _missing(self) -> str:
-        """Who does not answer; if all do, who stands still."""
-        others = [task for task in workers(self._cluster.spec) if task != self._own]
-        # A process that was killed may answer for a moment more: it is asked before and after.
-        silent = () if addresses.faults(self._cluster) else self._silent(others)
-        if addresses.faults(self._cluster):
-            return addresses.describe(self._cluster)
-        if silent:
-            return f"{', '.join(silent)} said nothing for some seconds, but can be reached."
-        return "All of them can be reached and say that they live: one may hang in its input."
+        """Names the unreachable workers; if there are none, those without a heartbeat."""
+        cluster = self._cluster
+        own = f"{cluster.task_type}-{cluster.task_id}"
+        others = [task for task in workers(cluster.spec) if task != own]
+        # A process that was just killed may still accept connections for a moment, so reachability
+        # is checked before and after the seconds in which heartbeats are watched.
+        stalled: list[str] = []
+        if not addresses.unreachable_tasks(cluster):
+            stalled = stalled_tasks(str(self._config.model_dir), others)
+        if addresses.unreachable_tasks(cluster):
+            return addresses.describe(cluster)
+        if stalled:
+            return f"{', '.join(stalled)} sent no heartbeat for some seconds, but can be reached."
+        return (
+            "All workers are reachable and send heartbeats; one may be blocked in its input "
+            "pipeline."
+        )
 
 
 def replicas_of(config: RunConfig, strategy: Any) -> Replicas:
@@ -223,8 +223,8 @@ def replicas_of(config: RunConfig, strategy: Any) -> Replicas:
 
 
 def _reason(error: Exception) -> str:
-    """The last sentence that says something; the lines before name the graph's operations."""
+    """The one useful sentence of a collective's error; the other lines list operations."""
     lines = [line.strip() for line in str(error).splitlines()]
     known = ("Collective ops is aborted by:", "Collective has timed out")
     found = next((line for line in lines if line.startswith(known)), type(error).__name__)
-    return f"{found.rstrip('.')}."
+    return found.rstrip(".")

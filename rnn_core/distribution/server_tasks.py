@@ -1,17 +1,17 @@
-"""Workers and parameter servers of a training that their chief leads: they serve, and then end."""
+"""Workers and parameter servers: they run a TensorFlow server until the chief's training ends."""
 
 from __future__ import annotations
 
 import logging
 import time
-from typing import Any, Final
+from typing import Final
 
 import tensorflow as tf
 
 from rnn_core.config.cluster import CHIEF, MASTER
 from rnn_core.config.run_config import RunConfig
-from rnn_core.distribution.addresses import fault
-from rnn_core.distribution.heartbeat import Watch
+from rnn_core.distribution.addresses import connection_error
+from rnn_core.distribution.heartbeat import HeartbeatWatcher
 from rnn_core.errors import ArgumentError, WorkerLostError
 from rnn_core.kernels.library import operations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger("rnn_core")
 
 _POLL_SECONDS: Final = 0.5
 _GONE_SECONDS: Final = 10.0
-"""For so long nobody answers at the chief's address before it counts as gone."""
+"""A chief that has been unreachable for this long counts as gone."""
 
 
 def serve(config: RunConfig, model_dir: str) -> None:
@@ -27,39 +27,15 @@ def serve(config: RunConfig, model_dir: str) -> None:
 
     Raises:
         ArgumentError: the port of this task is taken.
-        WorkerLostError: the chief did not come in ``session_creation_timeout_secs``, or it is gone.
+        WorkerLostError: the chief was not reachable within ``session_creation_timeout_secs``, or it
+            is gone.
     """
-    # What the chief sends may hold the native operations.
+    # The graphs that the chief sends may contain native operations: the library must be loaded.
     operations("layers")
     chief = CHIEF if CHIEF in config.cluster_spec.jobs else MASTER
-    # Before the server, without which the chief does not begin: nothing that it says is missed.
-    watch = Watch(model_dir, f"{chief}-0")
-    server = _start_server(config)
-    try:
-        _wait_for_end(config, str(config.cluster_spec.task_address(chief, 0)), watch)
-    finally:
-        # It serves for as long as somebody holds it.
-        del server
-
-
-def _wait_for_end(config: RunConfig, address: str, watch: Watch) -> None:
-    began_at, seen_at = time.monotonic(), None
-    while True:
-        state, _ = watch.look()
-        if state in ("done", "interrupted"):
-            return
-        now = time.monotonic()
-        # A chief that came and was killed between two looks has left its file only.
-        if fault(address) is None or (seen_at is None and state is not None):
-            seen_at = now
-        elif seen_at is not None and now - seen_at > _GONE_SECONDS:
-            _refuse(config, f"the chief at {address} is gone; its last state was {state}")
-        elif seen_at is None and now - began_at > config.session_creation_timeout_secs:
-            _refuse(config, f"the chief at {address} did not come ({fault(address)})")
-        time.sleep(_POLL_SECONDS)
-
-
-def _start_server(config: RunConfig) -> Any:
+    # The watcher must exist before the server: the chief starts only once all servers answer, so
+    # that no change of its heartbeat can be missed.
+    watcher = HeartbeatWatcher(model_dir, f"{chief}-0")
     try:
         server = tf.distribute.Server(
             config.cluster_spec,
@@ -74,12 +50,33 @@ def _start_server(config: RunConfig) -> Any:
             f"TF_CONFIG: {config.task_type} {config.task_id} cannot serve at {address}: "
             f"{str(error).splitlines()[0]}. End the process that has the port, or choose another."
         ) from None
-    logger.info("%s %d serves.", config.task_type, config.task_id)
-    return server
+    logger.info("%s %d serves the chief.", config.task_type, config.task_id)
+    try:
+        _wait_for_end(config, str(config.cluster_spec.task_address(chief, 0)), watcher)
+    finally:
+        # A TensorFlow server has no stop(): it ends when the last reference to it goes.
+        del server
+
+
+def _wait_for_end(config: RunConfig, address: str, watcher: HeartbeatWatcher) -> None:
+    began_at, seen_at = time.monotonic(), None
+    while True:
+        state, _ = watcher.poll()
+        if state in ("done", "interrupted"):
+            return
+        now = time.monotonic()
+        # A chief that started and was killed between two polls has left its heartbeat file only.
+        if connection_error(address) is None or (seen_at is None and state is not None):
+            seen_at = now
+        elif seen_at is not None and now - seen_at > _GONE_SECONDS:
+            _refuse(config, f"the chief at {address} is gone; its last state was {state}")
+        elif seen_at is None and now - began_at > config.session_creation_timeout_secs:
+            _refuse(config, f"the chief at {address} is unreachable ({connection_error(address)})")
+        time.sleep(_POLL_SECONDS)
 
 
 def _refuse(config: RunConfig, what: str) -> None:
     raise WorkerLostError(
         f"{config.task_type} {config.task_id}: {what}. Start all tasks of the cluster again: they "
-        "go on from the newest checkpoint."
+        "continue from the newest checkpoint."
     )

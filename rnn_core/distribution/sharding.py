@@ -1,6 +1,6 @@
-"""The share of a dataset that one of many workers reads: together they read each row once an epoch.
+"""The shard of a dataset that one worker reads: together, workers read each row once per epoch.
 
-Files are dealt out by their place in the order of their names; if there are fewer files than
+Files are assigned by their index in the sorted list of names; if there are fewer files than
 workers, or none, each worker reads all and takes every W-th batch.
 """
 
@@ -15,14 +15,16 @@ from rnn_core.errors import ArgumentError
 
 _BY_FILE: Final = 1
 """``AutoShardPolicy.FILE``."""
+_IGNORE_EXTERNAL_STATE: Final = 1
+"""``ExternalStatePolicy.IGNORE``: only the graph is inspected, so state outside does not matter."""
 
 
 def share(dataset: tf.data.Dataset, worker: int, workers: int) -> tf.data.Dataset:
-    """The share of ``worker``.
+    """The shard of ``worker``, one of ``workers``.
 
     Raises:
-        ArgumentError: it is dealt out by batches, and shuffled without a seed: each worker would
-            deal out another order.
+        ArgumentError: it is sharded by batches, and shuffled without a seed: each worker would
+            shard another order.
     """
     if _has_files_for(dataset, workers):
         return _files_of(dataset, worker, workers)
@@ -62,7 +64,7 @@ def _files_of(dataset: tf.data.Dataset, worker: int, workers: int) -> tf.data.Da
 
 
 def _flat(structure: Any, of: Any) -> Any:
-    """What a dataset's operations are told of each element: composite tensors are variants."""
+    """``of`` each component's spec; composite tensors are variants inside of a dataset's graph."""
     composite = tf.TensorSpec(None, tf.variant)
     return tf.nest.map_structure(
         lambda spec: of(spec if isinstance(spec, tf.TensorSpec) else composite), structure
@@ -70,7 +72,7 @@ def _flat(structure: Any, of: Any) -> Any:
 
 
 def shuffles_without_seed(dataset: tf.data.Dataset) -> bool:
-    """Whether each iterator over ``dataset`` may have an order of its own."""
+    """Whether two iterators over ``dataset`` may differ in their order."""
     return any(_has_unseeded_shuffle(nodes) for nodes in _nodes(dataset))
 
 
@@ -94,6 +96,8 @@ def _value(node: Any) -> Any:
 def _nodes(dataset: tf.data.Dataset) -> list[list[Any]]:
     """The nodes of the dataset's graph, and those of each function in it."""
     variant = tf.data.experimental.to_variant(dataset)
-    text = tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=1)
+    text = tf.raw_ops.DatasetToGraphV2(
+        input_dataset=variant, external_state_policy=_IGNORE_EXTERNAL_STATE
+    )
     graph = tf.compat.v1.GraphDef.FromString(text.numpy())
     return [list(graph.node), *(list(one.node_def) for one in graph.library.function)]

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import tensorflow as tf
 
-from rnn_core.config.cluster import EVALUATOR, Cluster, read_cluster
+from rnn_core.config.cluster import EVALUATOR, read_cluster
 from rnn_core.distribution import addresses
 from rnn_core.errors import WorkerLostError
 
 logger = logging.getLogger("rnn_core")
+
+_MIN_CONSTRUCTION_SECONDS: Final = 10.0
+"""The constructor gets this long even if the workers met just before the deadline."""
 
 
 def multi_worker_strategy(timeout_secs: float = 7200) -> Any:
     """``tf.distribute.MultiWorkerMirroredStrategy`` of the cluster in ``TF_CONFIG``.
 
     Call it before TensorFlow runs an operation. TensorFlow's own constructor waits for the other
-    workers for ever; this one says which do not answer, and ends.
+    workers without a limit; this one raises an error that names those which do not answer.
 
     Args:
-        timeout_secs: how long the other workers are waited for.
+        timeout_secs: how long to wait for the other workers.
 
     Returns:
         The strategy; None in an evaluator, which is alone, and without a cluster.
@@ -39,25 +40,19 @@ def multi_worker_strategy(timeout_secs: float = 7200) -> Any:
     if cluster.task_type == EVALUATOR or not cluster.spec.jobs:
         return None
     deadline = time.monotonic() + timeout_secs
-    addresses.meet(cluster, deadline)
-    with _in_time(cluster, deadline):
-        return _made_in_thread(deadline)
-
-
-@contextlib.contextmanager
-def _in_time(cluster: Cluster, deadline: float) -> Iterator[None]:
+    addresses.wait_for_workers(cluster, deadline)
     try:
-        yield
+        return _made_in_thread(deadline)
     except (queue.Empty, tf.errors.OpError) as error:
         reason = str(error).splitlines()[0] if str(error) else "no answer in time"
         raise WorkerLostError(
-            f"The workers met, but could not begin together: {reason}. "
+            f"The workers reached each other, but could not start together: {reason}. "
             f"{addresses.describe(cluster)} Start all of them again."
         ) from None
 
 
 def _made_in_thread(deadline: float) -> Any:
-    """The strategy; its constructor cannot be interrupted, so it is waited for."""
+    """The strategy. Its constructor cannot be interrupted, so it runs in a daemon thread."""
     results: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue()
 
     def make() -> None:
@@ -67,7 +62,8 @@ def _made_in_thread(deadline: float) -> Any:
             results.put((None, error))
 
     threading.Thread(target=make, daemon=True, name="rnn_core strategy").start()
-    strategy, error = results.get(timeout=max(deadline - time.monotonic(), 10.0))
+    timeout_seconds = max(deadline - time.monotonic(), _MIN_CONSTRUCTION_SECONDS)
+    strategy, error = results.get(timeout=timeout_seconds)
     if error is not None:
         raise error
     return strategy

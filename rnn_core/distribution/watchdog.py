@@ -1,7 +1,7 @@
-"""The last resort of a worker that stands still: to end, so that all can be started again.
+"""Ends the process of a worker that hangs, so that all workers can be started again.
 
-A worker that waits for others is woken by the time limit of the exchange. One that hangs itself, in
-its input or in an operation, would hang for ever: nothing can interrupt it but the end.
+A worker that waits for others is woken by the timeout of the exchange. One that hangs in its own
+input or in an operation cannot be interrupted from Python: only ending the process helps.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from rnn_core.config.run_config import RunConfig
 logger = logging.getLogger("rnn_core")
 
 EXIT_STATUS: Final = 75
-"""EX_TEMPFAIL of sysexits.h: another try may succeed."""
+"""EX_TEMPFAIL of sysexits.h: a retry may succeed."""
 
 _GRACE_SECONDS: Final = 15.0
-"""The exchange has its own time limit, with a better error: it comes first."""
-_LOOK_EVERY_SECONDS: Final = 1.0
+"""Added to the limit, so that the exchange's own timeout, which has a better error, comes first."""
+_CHECK_SECONDS: Final = 1.0
 
 
 class Watchdog:
-    """Ends the process when steps that are watched take longer than the workers' time limit."""
+    """Ends the process when watched steps take longer than ``worker_timeout_secs`` and a grace."""
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
@@ -37,7 +37,7 @@ class Watchdog:
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[Watchdog]:
-        """Watches from a thread until it is left."""
+        """Watches from a thread inside of the context."""
         thread = threading.Thread(target=self._watch, daemon=True, name="rnn_core watchdog")
         thread.start()
         try:
@@ -48,7 +48,7 @@ class Watchdog:
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """What is inside must end in time."""
+        """The block inside must end within the limit."""
         self._since = time.monotonic()
         try:
             yield
@@ -56,7 +56,7 @@ class Watchdog:
             self._since = None
 
     def _watch(self) -> None:
-        while not self._ended.wait(_LOOK_EVERY_SECONDS):
+        while not self._ended.wait(_CHECK_SECONDS):
             since = self._since
             if since is not None and time.monotonic() - since > self._limit_seconds:
                 self._end(time.monotonic() - since)
@@ -64,8 +64,8 @@ class Watchdog:
     def _end(self, seconds: float) -> None:
         logger.error(
             "%s %d has done no step for %.0f s and cannot be interrupted: it is ended with exit "
-            "status %d. Look at its input; then start all workers again: they go on from the "
-            "newest checkpoint. The limit is RunConfig.worker_timeout_secs = %g.",
+            "status %d. Check its input pipeline; then start all workers again: they continue "
+            "from the newest checkpoint. The limit is RunConfig.worker_timeout_secs = %g.",
             self._config.task_type,
             self._config.task_id,
             seconds,
@@ -74,4 +74,5 @@ class Watchdog:
         )
         for handler in logger.handlers:
             handler.flush()
+        # Not sys.exit: this is not the main thread, and clean-up would wait for the hanging one.
         os._exit(EXIT_STATUS)

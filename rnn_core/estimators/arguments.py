@@ -85,7 +85,9 @@ def _kind(cell_type: Any) -> CellKind | CellMaker:
 def _unit_counts(units: Any) -> tuple[int, ...]:
     counts = (units,) if isinstance(units, int) else tuple(units)
     if not counts or not all(isinstance(count, int) and count > 0 for count in counts):
-        raise ArgumentError(f"units: expected positive whole numbers, one a layer, got {units!r}.")
+        raise ArgumentError(
+            f"units: expected positive whole numbers, one per layer, got {units!r}."
+        )
     return counts
 
 

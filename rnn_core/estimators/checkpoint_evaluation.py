@@ -1,4 +1,4 @@
-"""Evaluations of checkpoints one after the other, each with its exports."""
+"""Evaluates checkpoints of a training, and runs the exporters after each evaluation."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import time
 from pathlib import Path
 from typing import Final
 
-from rnn_core.distribution.heartbeat import Watch
+from rnn_core.distribution.heartbeat import HeartbeatWatcher
 from rnn_core.distribution.replicas import Replicas
 from rnn_core.estimators.estimator import Estimator
 from rnn_core.estimators.specs import EvalSpec, checked_exporters
 from rnn_core.storage.files import read_json, storage_errors, write_text
 
 EVALUATOR_TASK: Final = "evaluator-0"
-_EVALUATOR_SILENT_SECONDS: Final = 30.0
-"""An evaluator that says nothing for so long is gone; the training evaluates again."""
+_EVALUATOR_TIMEOUT_SECONDS: Final = 30.0
+"""An evaluator without a heartbeat for so long is gone; the training evaluates again."""
 
 
 class CheckpointEvaluation:
-    """Evaluates checkpoints and exports after each; remembers which was last, also on disk.
+    """Evaluates checkpoints and exports after each; records the last one, also on disk.
 
     Many workers evaluate together; only the chief exports. While an evaluator is at work beside a
     training, the training leaves it all to the evaluator.
@@ -28,7 +28,7 @@ class CheckpointEvaluation:
     def __init__(self, estimator: Estimator, spec: EvalSpec, max_steps: int | None) -> None:
         self._estimator, self._spec, self._max_steps = estimator, spec, max_steps
         self._next_at = time.monotonic() + spec.start_delay_secs
-        self._evaluator = Watch(estimator.model_dir, EVALUATOR_TASK)
+        self._evaluator = HeartbeatWatcher(estimator.model_dir, EVALUATOR_TASK)
         self._last: tuple[str, bool] | None = None
         self._marker = Path(estimator.eval_dir(spec.name)) / "last_evaluation.json"
         self.metrics: dict[str, float] = {}
@@ -38,22 +38,23 @@ class CheckpointEvaluation:
 
     @property
     def _replicas(self) -> Replicas:
-        return self._estimator.evaluating
+        return self._estimator.evaluation_replicas
 
     def is_time(self) -> bool:
-        """Whether the delay and the pause since the last one are over: by the chief's clock."""
+        """Whether the start delay and the throttle time are over, by the chief's clock."""
+        # Every worker must decide alike, and clocks differ: all take the answer of the chief.
         own = time.monotonic() >= self._next_at and not self.is_left_to_evaluator()
-        return bool(self._replicas.table([own])[0, 0])
+        return bool(self._replicas.all_gather([own])[0, 0])
 
     def is_left_to_evaluator(self) -> bool:
         """Whether an evaluator is at work."""
-        state, seconds = self._evaluator.look()
-        return state == "running" and seconds < _EVALUATOR_SILENT_SECONDS
+        state, seconds = self._evaluator.poll()
+        return state == "running" and seconds < _EVALUATOR_TIMEOUT_SECONDS
 
     def was_evaluated(self, step: int) -> bool:
         """Whether the step was the last to be evaluated, perhaps by an earlier run."""
         found = (read_json(self._marker) or {}).get("global_step") == step
-        return bool(self._replicas.table([found])[0, 0])
+        return bool(self._replicas.all_gather([found])[0, 0])
 
     def is_final(self, step: int) -> bool:
         """Whether the training ends with ``step``."""
@@ -76,9 +77,9 @@ class CheckpointEvaluation:
                 write_text(self._marker, json.dumps({"global_step": self.metrics["global_step"]}))
 
     def finish(self) -> None:
-        """Evaluates the last checkpoint, unless that was done, and exports for the last time."""
+        """Evaluates the last checkpoint, unless that was done, and runs the final export."""
         checkpoint = self._estimator.latest_checkpoint()
-        left = bool(self._replicas.table([self.is_left_to_evaluator()])[0, 0])
+        left = bool(self._replicas.all_gather([self.is_left_to_evaluator()])[0, 0])
         if checkpoint is None or left:
             return
         if self._last is None or self._last[0] != checkpoint:
@@ -87,7 +88,7 @@ class CheckpointEvaluation:
             self.export_finally(checkpoint)
 
     def export_finally(self, checkpoint: str) -> None:
-        """Exports what was evaluated last for good, unless that was done."""
+        """Exports the last evaluated checkpoint as the final one, unless that was done."""
         if self._last is not None and not self._last[1]:
             self._export(checkpoint, True)
 

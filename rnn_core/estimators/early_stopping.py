@@ -1,4 +1,4 @@
-"""Hooks that stop a training by what its evaluations say.
+"""Hooks that stop a training depending on its evaluations.
 
 They read the event files of the evaluation, so a training that was killed and started again
 decides as if it had not been.
@@ -19,11 +19,11 @@ from rnn_core.storage.summaries import read_events
 logger = logging.getLogger("rnn_core")
 
 _CLOCK_STEPS: Final = 100
-"""How often a hook that runs by the clock looks at it, in steps."""
+"""A hook with a period in seconds checks the clock every so many steps."""
 
 
 class EarlyStopping(Hook):
-    """Requests a stop when ``should_stop`` says so."""
+    """Requests a stop when ``should_stop()`` is true."""
 
     def __init__(
         self,
@@ -42,12 +42,12 @@ class EarlyStopping(Hook):
         self._checked_at = time.monotonic()
 
     def begin(self, context: HookContext) -> None:
-        """Takes a decision that a kill prevented."""
+        """Makes the decision that a killed run may have missed."""
         if context.global_step and context.global_step % self.every_steps == 0:
             self._decide(context)
 
     def after_steps(self, context: HookContext) -> None:
-        """Asks, unless it did so less than ``run_every_secs`` ago."""
+        """Calls ``should_stop``, unless it did so less than ``run_every_secs`` ago."""
         now = time.monotonic()
         if self._seconds is None or now - self._checked_at >= self._seconds:
             self._checked_at = now

@@ -18,7 +18,7 @@ from rnn_core.estimators.arguments import check_steps
 from rnn_core.export.methods import ExportMethods
 from rnn_core.graph.eager import eagerly
 from rnn_core.hooks import adapt
-from rnn_core.hooks.batch_hooks import Onlookers
+from rnn_core.hooks.batch_hooks import BatchHooks
 from rnn_core.loops import evaluation, prediction, training
 from rnn_core.loops.inference_model import InferenceModel
 from rnn_core.loops.input_fn import call_input_fn
@@ -67,7 +67,7 @@ class Estimator(ExportMethods):
         self._model_fn = model_fn
         self._params = copy.deepcopy(dict(params or {}))
         self._warm_start = warm_start_settings(warm_start_from)
-        self._config, self._model_dir = _place(config, model_dir)
+        self._config, self._model_dir = _with_model_dir(config, model_dir)
         self._trainable: TrainableModel | None = None
         self._evaluated: InferenceModel | None = None
         self._predicted: InferenceModel | None = None
@@ -116,7 +116,7 @@ class Estimator(ExportMethods):
         saving_listeners: Iterable[Any] | None = None,
     ) -> Self:
         """Trains for ``steps`` more steps, or up to the global step ``max_steps``, or to the end of
-        the input; goes on from the newest checkpoint.
+        the input; continues from the newest checkpoint.
 
         Raises:
             ArgumentError: both are given, or one is not positive.
@@ -124,7 +124,8 @@ class Estimator(ExportMethods):
             CheckpointError, StorageError: as ``training.train``.
         """
         check_steps(steps, max_steps)
-        start = self._global_step()
+        checkpoint = checkpoints.newest_intact(self._model_dir)
+        start = 0 if checkpoint is None else checkpoints.read_step(checkpoint)
         if max_steps is not None and start >= max_steps:
             logger.info("Not training: step %d of %d is reached already.", start, max_steps)
             return self
@@ -133,15 +134,15 @@ class Estimator(ExportMethods):
             Path(self._model_dir).mkdir(parents=True, exist_ok=True)
         if self._trainable is None or self.latest_checkpoint() is None:
             self._trainable = self._new_trainable()
-        looks = adapt(hooks, saving_listeners)
-        plan = Plan(self._config, self._model_dir, looks, last_step, self._warm_start)
+        adapted = adapt(hooks, saving_listeners)
+        plan = Plan(self._config, self._model_dir, adapted, last_step, self._warm_start)
         training.train(
-            self._trainable, lambda place: self._input(input_fn, ModeKeys.TRAIN, place), plan
+            self._trainable, lambda replicas: self._input(input_fn, ModeKeys.TRAIN, replicas), plan
         )
         return self
 
     def _new_trainable(self) -> TrainableModel:
-        """A model to train in the way of the config's strategy."""
+        """A model to train with the config's strategy."""
         config = self._config
         if is_served(config):
             servers = Servers(config)
@@ -167,19 +168,21 @@ class Estimator(ExportMethods):
             LabelError, EmptyInputError, FeatureError, CheckpointError, StorageError.
         """
         check_steps(steps, None)
-        onlookers = Onlookers(hooks, ModeKeys.EVAL, self._model_dir)
+        batch_hooks = BatchHooks(hooks, ModeKeys.EVAL, self._model_dir)
         checkpoint = checkpoint_path or self._intact(self._evaluated)
         if self._evaluated is None or checkpoint is None:
             self._evaluated = InferenceModel(self.new_model(ModeKeys.EVAL))
         self._evaluated.load(checkpoint)
-        replicas = self.evaluating
+        replicas = self.evaluation_replicas
         dataset = self._input(input_fn, ModeKeys.EVAL, replicas)
         directory = self.eval_dir(name) if replicas.worker == 0 else None
-        return evaluation.evaluate(self._evaluated, dataset, steps, directory, onlookers, replicas)
+        return evaluation.evaluate(
+            self._evaluated, dataset, steps, directory, batch_hooks, replicas
+        )
 
     @property
-    def evaluating(self) -> Replicas:
-        """Those that share an evaluation: the workers of a training do."""
+    def evaluation_replicas(self) -> Replicas:
+        """Replicas that evaluate together: those of training unless ``eval_distribute`` differs."""
         if self._replicas is None:
             config = self._config
             alone = config.task_type == EVALUATOR
@@ -201,20 +204,21 @@ class Estimator(ExportMethods):
             ArgumentError: ``predict_keys`` names no prediction.
             FeatureError, CheckpointError.
         """
-        onlookers = Onlookers(hooks, ModeKeys.PREDICT, self._model_dir)
+        batch_hooks = BatchHooks(hooks, ModeKeys.PREDICT, self._model_dir)
         keys = [predict_keys] if isinstance(predict_keys, str) else predict_keys
         model = self._model_for_prediction(checkpoint_path or self._intact(self._predicted))
         dataset = self._input(input_fn, ModeKeys.PREDICT, OneReplica())
         self._predictions_running += 1
         try:
-            yield from prediction.predict(model, dataset, keys, yield_single_examples, onlookers)
+            yield from prediction.predict(model, dataset, keys, yield_single_examples, batch_hooks)
         finally:
             self._predictions_running -= 1
 
     def _model_for_prediction(self, checkpoint: str | None) -> InferenceModel:
         """The model of the last prediction, unless another one still runs with other values."""
         model = self._predicted
-        if model is None or not (model.holds(checkpoint) or self._may_reload(checkpoint)):
+        may_reload = checkpoint is not None and self._predictions_running == 0
+        if model is None or not (model.holds(checkpoint) or may_reload):
             model = self._predicted = InferenceModel(self.new_model(ModeKeys.PREDICT))
         model.load(checkpoint)
         return model
@@ -224,9 +228,6 @@ class Estimator(ExportMethods):
         latest = self.latest_checkpoint()
         holds = model is not None and latest is not None and model.holds(latest)
         return latest if holds else checkpoints.newest_intact(self._model_dir)
-
-    def _may_reload(self, checkpoint: str | None) -> bool:
-        return checkpoint is not None and self._predictions_running == 0
 
     def latest_checkpoint(self) -> str | None:
         """Prefix of the newest checkpoint, None if there is none."""
@@ -254,15 +255,11 @@ class Estimator(ExportMethods):
             raise CheckpointError(f"No checkpoint in {self._model_dir}: train first.")
         return checkpoint
 
-    def _global_step(self) -> int:
-        checkpoint = checkpoints.newest_intact(self._model_dir)
-        return 0 if checkpoint is None else checkpoints.step_of(checkpoint)
-
     def _input(self, input_fn: InputFn, mode: str, replicas: Replicas) -> Any:
         return call_input_fn(input_fn, mode, self.params, self._config, replicas)
 
 
-def _place(
+def _with_model_dir(
     config: RunConfig | None, model_dir: str | os.PathLike[str] | None
 ) -> tuple[RunConfig, str]:
     config = config or RunConfig()
@@ -273,8 +270,8 @@ def _place(
         raise ArgumentError(
             f"model_dir: got {given} as argument and {config.model_dir} in the config; drop one."
         )
-    place = given or config.model_dir
-    if place is None:
-        place = tempfile.mkdtemp(prefix="rnn_core-")
-        logger.warning("No model_dir was given: using the temporary directory %s", place)
-    return config.replace(model_dir=place), place
+    directory = given or config.model_dir
+    if directory is None:
+        directory = tempfile.mkdtemp(prefix="rnn_core-")
+        logger.warning("No model_dir was given: using the temporary directory %s", directory)
+    return config.replace(model_dir=directory), directory

@@ -6,7 +6,7 @@ import logging
 import time
 from typing import Final
 
-from rnn_core.distribution.heartbeat import Presence, Watch
+from rnn_core.distribution.heartbeat import Heartbeat, HeartbeatWatcher
 from rnn_core.errors import CheckpointError, WorkerLostError
 from rnn_core.estimators.checkpoint_evaluation import EVALUATOR_TASK, CheckpointEvaluation
 from rnn_core.estimators.estimator import Estimator
@@ -16,8 +16,8 @@ from rnn_core.storage import checkpoints
 logger = logging.getLogger("rnn_core")
 
 _POLL_SECONDS: Final = 0.5
-_PATIENCE_SECONDS: Final = 30.0
-"""For so long a training that was over before the evaluator came may begin anew."""
+_RESTART_SECONDS: Final = 30.0
+"""A training that had ended before the evaluator started may restart within this time."""
 
 
 def evaluate_until_training_ends(
@@ -25,16 +25,16 @@ def evaluate_until_training_ends(
 ) -> None:
     """Evaluates the newest checkpoint whenever there is a new one; the last one as the final one.
 
-    The training has ended when a checkpoint has reached ``max_steps``, or when the chief says so in
-    its file (see ``distribution.presence``).
+    The training has ended when a checkpoint has reached ``max_steps``, or when the heartbeat
+    of the chief has the state ``done``.
 
     Raises:
-        WorkerLostError: the chief was there, and has been silent for ``worker_timeout_secs``; or
-            it has not come in ``session_creation_timeout_secs``.
+        WorkerLostError: the chief has sent no heartbeat for ``worker_timeout_secs``, or has not
+            started within ``session_creation_timeout_secs``.
         As ``Estimator.evaluate`` and the exporters.
     """
     ends = _TrainingEnd(estimator)
-    with Presence(estimator.model_dir, EVALUATOR_TASK).entered():
+    with Heartbeat(estimator.model_dir, EVALUATOR_TASK).entered():
         time.sleep(spec.start_delay_secs)
         _evaluate_each(estimator.model_dir, evaluation, spec, ends)
 
@@ -44,12 +44,13 @@ def _evaluate_each(
 ) -> None:
     seen: str | None = None
     while True:
-        # Asked before the look for a checkpoint: what is saved last is there when it has ended.
+        # Before the search for a checkpoint: once the training has ended, the last one exists.
+        # The other way round, a checkpoint saved in between would be missed.
         ended = ends.has_come()
         newest = _newest(model_dir)
         if newest is not None and newest != seen:
             seen = newest
-            step = checkpoints.step_of(newest)
+            step = checkpoints.read_step(newest)
             evaluation.evaluate(newest, evaluation.is_final(step))
             if evaluation.is_final(step):
                 return
@@ -69,7 +70,7 @@ def _pause(seconds: float, ends: _TrainingEnd) -> None:
 
 
 def _newest(model_dir: str) -> str | None:
-    """The newest checkpoint; None also while the chief is pruning it away."""
+    """The newest checkpoint; None also if the chief deletes it while it is read."""
     try:
         return checkpoints.newest_intact(model_dir)
     except CheckpointError:
@@ -77,30 +78,31 @@ def _newest(model_dir: str) -> str | None:
 
 
 class _TrainingEnd:
-    """Whether the chief has said that the training is over."""
+    """Detects the end of the training from the chief's heartbeat."""
 
     def __init__(self, estimator: Estimator) -> None:
         self._config = estimator.config
-        self._watches = [
-            Watch(estimator.model_dir, task) for task in ("chief-0", "master-0", "worker-0")
+        self._watchers = [
+            HeartbeatWatcher(estimator.model_dir, task)
+            for task in ("chief-0", "master-0", "worker-0")
         ]
-        self._was_done = any(watch.first == "done" for watch in self._watches)
+        self._was_done = any(watcher.first == "done" for watcher in self._watchers)
 
     def has_come(self) -> bool:
-        """Raises WorkerLostError if the chief is silent for too long."""
-        looks = [watch.look() for watch in self._watches]
-        if any(state == "done" for state, _ in looks):
+        """Whether the training has ended. Raises WorkerLostError if the heartbeat has stopped."""
+        polled = [watcher.poll() for watcher in self._watchers]
+        if any(state == "done" for state, _ in polled):
             return True
-        silent = min(seconds for _, seconds in looks)
-        came = any(state is not None for state, _ in looks)
-        if not came and self._was_done and silent > _PATIENCE_SECONDS:
+        silent_seconds = min(seconds for _, seconds in polled)
+        started = any(state is not None for state, _ in polled)
+        if not started and self._was_done and silent_seconds > _RESTART_SECONDS:
             return True
         config = self._config
-        limit = config.worker_timeout_secs if came else config.session_creation_timeout_secs
-        if silent > limit:
+        limit = config.worker_timeout_secs if started else config.session_creation_timeout_secs
+        if silent_seconds > limit:
             raise WorkerLostError(
-                f"The evaluator has heard nothing of the chief for {silent:.0f} s: expected news "
-                "in the directory workers of the model_dir. Start the training again, with the "
-                "same model_dir."
+                f"The evaluator has seen no heartbeat of the chief for {silent_seconds:.0f} s: "
+                "expected a file that changes in the directory workers of the model_dir. Start the "
+                "training again, with the same model_dir."
             )
         return False

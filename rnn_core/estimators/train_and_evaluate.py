@@ -1,4 +1,4 @@
-"""Training with an evaluation at its checkpoints; each task of a cluster does its part of it."""
+"""Training with evaluations at its checkpoints; each task of a cluster runs its role."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Results: TypeAlias = tuple[dict[str, float], list[str | None]]
 def train_and_evaluate(estimator: Estimator, train_spec: TrainSpec, eval_spec: EvalSpec) -> Results:
     """Trains, evaluates at checkpoints and at the end, and exports after each evaluation.
 
-    Started again after a kill, it goes on from the newest checkpoint, which it first evaluates if
-    the kill came before that.
+    Restarted after a kill, it continues from the newest checkpoint, which it evaluates first if the
+    killed run had not.
 
     In a cluster each task calls it, and does its part: workers in step train together, evaluate
     together if no evaluator is there to do it, and leave exports to the chief. A task of type
@@ -37,7 +37,7 @@ def train_and_evaluate(estimator: Estimator, train_spec: TrainSpec, eval_spec: E
 
     Raises:
         ArgumentTypeError: an argument is of another type.
-        WorkerLostError: another task of the cluster is gone, or does not answer in time.
+        WorkerLostError: another task of the cluster is gone, or did not answer in time.
         As ``Estimator.train`` and ``Estimator.evaluate``.
     """
     for given, kind in ((estimator, Estimator), (train_spec, TrainSpec), (eval_spec, EvalSpec)):
@@ -90,8 +90,8 @@ class _EvaluationHook(Hook):
     def __init__(self, estimator: Estimator, evaluation: CheckpointEvaluation) -> None:
         self._estimator, self._evaluation = estimator, evaluation
 
-    def next_look(self, step: int) -> int | None:
-        """Never between checkpoints."""
+    def next_step_due(self, step: int) -> int | None:
+        """None: it is called at checkpoints only."""
         return None
 
     def begin(self, context: HookContext) -> None:
@@ -103,7 +103,7 @@ class _EvaluationHook(Hook):
             self._evaluation.evaluate(checkpoint, False)
 
     def after_save(self, context: HookContext, checkpoint_path: str) -> None:
-        """Evaluates, unless the last evaluation was too short a time ago."""
+        """Evaluates, unless the last evaluation began less than ``throttle_secs`` ago."""
         if context.global_step and self._evaluation.is_time():
             final = self._evaluation.is_final(context.global_step)
             self._evaluation.evaluate(checkpoint_path, final)

@@ -1,4 +1,4 @@
-"""Hooks: code of the caller that looks at a run from time to time.
+"""Hooks: code of the caller that runs between the steps of a run.
 
 ``Hook`` is the native kind, called between steps that run inside one graph. Hooks written for
 ``tf.estimator`` on TensorFlow 2.15 run too (see ``session``), one step at a time.

@@ -1,4 +1,4 @@
-"""From what a caller gives as hooks to hooks of this package."""
+"""Converts hooks and listeners of a caller to hooks of this package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def adapt(hooks: Iterable[Any] | None, listeners: Iterable[Any] | None = None) -
     """Native hooks as they are, and one hook for all session hooks and checkpoint listeners.
 
     Raises:
-        ArgumentTypeError: one is neither.
+        ArgumentTypeError: one is of neither kind.
         UnsupportedError: a session hook cannot do without a session.
     """
     given = check_hooks(hooks)

@@ -1,4 +1,4 @@
-"""What a hook is, and what it sees of a training, an evaluation or a prediction."""
+"""The base class of hooks, and the context that they get of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rnn_core.types import ModeKeys
 
 @dataclasses.dataclass
 class HookContext:
-    """What a hook sees of a run, and what it may ask for."""
+    """The state of a run that a hook can read, and the requests that it can make."""
 
     global_step: int = 0
     """Steps done, those before this call included; that of the checkpoint while it is evaluated."""
@@ -37,15 +37,15 @@ class HookContext:
 
     @property
     def step(self) -> int:
-        """What ``Hook.next_look`` counts in: the global step, but batches outside of training."""
+        """What ``Hook.next_step_due`` counts: global steps, or batches outside of training."""
         return self.global_step if self.mode == ModeKeys.TRAIN else self.batches
 
     def request_stop(self) -> None:
-        """Ends the run after this look; a training with a checkpoint, as ``max_steps`` would."""
+        """Stops the run after this step; a training saves a checkpoint, as at ``max_steps``."""
         self.stop_requested = True
 
     def request_checkpoint(self) -> None:
-        """Saves a checkpoint when all hooks have looked."""
+        """Saves a checkpoint once all hooks of this step have been called."""
         self.save_requested = True
 
     def value(self, name: Any) -> Any:
@@ -83,13 +83,13 @@ class Hook:
     """Does nothing; override what is needed.
 
     ``every_steps`` says how often ``after_steps`` is called: when the global step is a multiple of
-    it (in an evaluation or a prediction: the number of batches). Steps run inside one graph between
-    two such moments, so a small number costs time.
+    it (in an evaluation or a prediction: the number of batches). The steps in between run in one
+    graph call, so a small number costs time.
     """
 
     every_steps: int = 100
 
-    def next_look(self, step: int) -> int | None:
+    def next_step_due(self, step: int) -> int | None:
         """The step after ``step`` at which ``after_steps`` is to be called; None: at none."""
         return step + self.every_steps - step % self.every_steps
 
@@ -97,10 +97,10 @@ class Hook:
         """Called once, before the first step and after a checkpoint was restored."""
 
     def before_steps(self, context: HookContext) -> None:
-        """Called before the steps up to the next look, whoever it is that looks."""
+        """Called before each graph call, which runs the steps until any hook is due."""
 
     def after_steps(self, context: HookContext) -> None:
-        """Called at the step that ``next_look`` named."""
+        """Called at the step that ``next_step_due`` named."""
 
     def before_save(self, context: HookContext) -> None:
         """Called before each checkpoint."""

@@ -12,7 +12,7 @@ from rnn_core.hooks.adapters import adapt
 from rnn_core.hooks.base import HookContext
 
 
-class Onlookers:
+class BatchHooks:
     """Calls hooks before, at and after the batches of one evaluation or prediction.
 
     Raises:
@@ -22,18 +22,18 @@ class Onlookers:
     def __init__(self, hooks: Iterable[Any] | None, mode: str, model_dir: str) -> None:
         self._hooks = adapt(hooks)
         self._context = HookContext(mode=mode, model_dir=model_dir)
-        self._looks: list[int | None] = []
+        self._due_steps: list[int | None] = []
 
     def __bool__(self) -> bool:
         return bool(self._hooks)
 
     def add(self, hooks: Iterable[Any]) -> None:
-        """Calls ``hooks`` too. Raises as the constructor."""
+        """Adds ``hooks``. Raises as the constructor."""
         self._hooks += adapt(hooks)
 
     @property
     def stopped(self) -> bool:
-        """Whether one of them asked for the end."""
+        """Whether a hook requested a stop."""
         return self._context.stop_requested
 
     def begin(
@@ -50,16 +50,16 @@ class Onlookers:
             hook.begin(self._context)
 
     def before_batch(self) -> None:
-        """Before each batch, also before the one that turns out not to be there."""
-        self._looks = [hook.next_look(self._context.batches) for hook in self._hooks]
+        """Before each batch, and once more before the end of the input is found."""
+        self._due_steps = [hook.next_step_due(self._context.batches) for hook in self._hooks]
         for hook in self._hooks:
             hook.before_steps(self._context)
 
     def after_batch(self, loss: float = math.nan) -> None:
-        """After each batch, those whose turn it is."""
+        """After each batch, the hooks that are due."""
         self._context.batches += 1
         self._context.loss = loss
-        for hook, at in zip(self._hooks, self._looks, strict=True):
+        for hook, at in zip(self._hooks, self._due_steps, strict=True):
             if at == self._context.batches:
                 hook.after_steps(self._context)
 

@@ -1,4 +1,4 @@
-"""CheckpointSaverHook: checkpoints at its own moments."""
+"""CheckpointSaverHook: checkpoints with a period of its own."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from rnn_core.hooks.periods import Period
 from rnn_core.storage.checkpoints import Keeper
 
 _BASENAME: Final = "model.ckpt"
-_KEPT, _KEEP_HOURS = 5, 10000.0
+_KEEP_MAX, _KEEP_EVERY_HOURS = 5, 10000.0
+"""The defaults of ``tf.compat.v1.train.Saver``, which 2.15 used here."""
 
 
 class CheckpointSaverHook(Hook):
     """Saves every ``save_steps`` steps or ``save_secs`` seconds into ``checkpoint_dir``.
 
-    If that is the ``model_dir``, it takes the place of the periods in ``RunConfig``; in another
-    directory it keeps five more checkpoints, which continue no input. Both save at the start and at
-    the end, too. ``save_graph_def`` has no meaning: there is no graph.
+    In the ``model_dir`` it replaces the periods in ``RunConfig``; in another directory it keeps
+    five more checkpoints, without an input position. Both save at the start and at the end, too.
+    ``save_graph_def`` has no meaning: there is no graph.
 
     Raises:
         ArgumentError: not exactly one of ``save_secs`` and ``save_steps`` is given.
@@ -42,23 +43,23 @@ class CheckpointSaverHook(Hook):
         if saver is not None or scaffold is not None:
             raise UnsupportedError(
                 "CheckpointSaverHook: saver and scaffold belong to a session. All variables are "
-                "saved; how many checkpoints are kept says RunConfig."
+                "saved; RunConfig sets how many checkpoints are kept."
             )
         if checkpoint_basename != _BASENAME:
             raise UnsupportedError(
                 f"CheckpointSaverHook: expected checkpoint_basename={_BASENAME!r}, the name that "
-                f"a training is continued from, got {checkpoint_basename!r}."
+                f"a training continues from, got {checkpoint_basename!r}."
             )
         self._period = Period("CheckpointSaverHook", save_steps, save_secs)
         self._directory = checkpoint_dir
         self.listeners = tuple(listeners or ())
 
     def saves_into(self, model_dir: str) -> bool:
-        """Whether it saves the checkpoints that ``model_dir`` is continued from."""
+        """Whether its checkpoints are those of ``model_dir``, from which a training continues."""
         return Path(self._directory).resolve() == Path(model_dir).resolve()
 
-    def next_look(self, step: int) -> int:
-        """When a checkpoint may be due."""
+    def next_step_due(self, step: int) -> int:
+        """The next step at which a checkpoint may be due."""
         return self._period.next_step(step)
 
     def begin(self, context: HookContext) -> None:
@@ -82,4 +83,6 @@ class CheckpointSaverHook(Hook):
             context.request_checkpoint()
             return
         Path(self._directory).mkdir(parents=True, exist_ok=True)
-        Keeper(self._directory, _KEPT, _KEEP_HOURS).save(context.variables, context.global_step)
+        Keeper(self._directory, _KEEP_MAX, _KEEP_EVERY_HOURS).save(
+            context.variables, context.global_step
+        )

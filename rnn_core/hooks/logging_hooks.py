@@ -1,4 +1,4 @@
-"""Hooks that write down how a run goes: to the log, to event files, or as a profile."""
+"""Hooks that record a run: in the log, in event files, or as a profile."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class _Periodic(Hook):
     def __init__(self, steps: int | None, seconds: float | None) -> None:
         self._period = Period(type(self).__name__, steps, seconds)
 
-    def next_look(self, step: int) -> int | None:
-        """When it may be due."""
+    def next_step_due(self, step: int) -> int | None:
+        """The next step at which it may be due."""
         return self._period.next_step(step)
 
     def begin(self, context: HookContext) -> None:
@@ -66,8 +66,8 @@ class LoggingTensorHook(Hook):
         self._names = _tagged(tensors)
         self._at_end, self._formatter = at_end, formatter
 
-    def next_look(self, step: int) -> int | None:
-        """When a line may be due."""
+    def next_step_due(self, step: int) -> int | None:
+        """The next step at which a line may be due."""
         return None if self._period is None else self._period.next_step(step)
 
     def begin(self, context: HookContext) -> None:
@@ -82,7 +82,7 @@ class LoggingTensorHook(Hook):
             self._log(context, elapsed[1])
 
     def end(self, context: HookContext) -> None:
-        """Logs once more if that was asked for."""
+        """Logs once more if ``at_end`` is set."""
         if self._at_end:
             self._log(context, 0.0)
 
@@ -105,7 +105,7 @@ def _line(values: Mapping[str, Any], seconds: float) -> str:
 
 
 class StepCounterHook(_Periodic):
-    """Logs the steps a second, and writes them as ``global_step/sec``.
+    """Logs the steps per second, and writes them as ``global_step/sec``.
 
     Args:
         every_n_steps: the period in steps, or None.
@@ -128,7 +128,7 @@ class StepCounterHook(_Periodic):
         self._writer = writer_for(output_dir, summary_writer)
 
     def after_steps(self, context: HookContext) -> None:
-        """Writes the rate since the last time, which the first time does not have."""
+        """Writes the rate since the last call; the first call only starts the measurement."""
         elapsed = self._period.due(context.step)
         if elapsed is None or not elapsed[0]:
             return
@@ -231,7 +231,7 @@ class ProfilerHook(Hook):
         self._directory = output_dir
         self._running = False
 
-    def next_look(self, step: int) -> int | None:
+    def next_step_due(self, step: int) -> int | None:
         """Before the step to profile, and after it."""
         if self._running:
             return step + 1

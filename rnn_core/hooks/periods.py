@@ -1,4 +1,4 @@
-"""Every so many steps or seconds: when a hook is due."""
+"""When a hook is due that runs every so many steps or seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Final
 
 from rnn_core.errors import ArgumentError
 
-_MOST_STEPS_BLIND: Final = 100
+MAX_STEPS_PER_CALL: Final = 100
+"""A graph call runs no more steps than this: its overhead is spread over enough steps then."""
 
 
 class Period:
@@ -30,19 +31,19 @@ class Period:
         self.restart()
 
     def restart(self, step: int | None = None) -> None:
-        """Counts from ``step``, or from the first step there is."""
+        """Counts from ``step``; None: the first step is due, and counts are from there."""
         self._last_step, self._last_time = step, time.monotonic()
         self._seen: tuple[int, float] | None = None
-        self._seconds_a_step = math.inf
+        self._seconds_per_step = math.inf
 
     def next_step(self, step: int) -> int:
-        """The step to look at next; if a clock decides, as soon as it may be due."""
+        """The next step at which it may be due; seconds are estimated from past steps."""
         if self._last_step is None:
             return step + 1
         if self._steps is not None:
             return max(step + 1, self._last_step + self._steps)
         left = self._last_time + (self._seconds or 0.0) - time.monotonic()
-        return step + max(1, min(_MOST_STEPS_BLIND, int(left / self._seconds_a_step)))
+        return step + max(1, min(MAX_STEPS_PER_CALL, int(left / self._seconds_per_step)))
 
     def due(self, step: int) -> tuple[int, float] | None:
         """If it is due: the steps and seconds since the last time (0 and 0.0 at the first)."""
@@ -62,7 +63,7 @@ class Period:
 
     def _measure(self, step: int, now: float) -> None:
         if self._seen is not None and step > self._seen[0]:
-            self._seconds_a_step = max(1e-9, (now - self._seen[1]) / (step - self._seen[0]))
+            self._seconds_per_step = max(1e-9, (now - self._seen[1]) / (step - self._seen[0]))
         self._seen = (step, now)
 
     def _is_over(self, steps: int, seconds: float) -> bool:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from rnn_core.errors import UnsupportedError
 from rnn_core.hooks.base import Hook, HookContext
-from rnn_core.hooks.stand_in_graph import Stage
+from rnn_core.hooks.stand_in_graph import StandInGraph
 
 _train: Final = tf.compat.v1.train
 
@@ -24,13 +24,13 @@ class _NoSessionError(UnsupportedError, AttributeError):
 class SessionStandIn:
     """What hooks get as ``session``: ``run`` finds values by name, and there is nothing else."""
 
-    def __init__(self, stage: Stage, context: HookContext) -> None:
-        self._stage, self._context = stage, context
+    def __init__(self, stand_in: StandInGraph, context: HookContext) -> None:
+        self._stand_in, self._context = stand_in, context
 
     @property
     def graph(self) -> tf.Graph:
         """The graph that the hooks were begun in."""
-        return self._stage.graph
+        return self._stand_in.graph
 
     def run(
         self, fetches: Any, feed_dict: Any = None, options: Any = None, run_metadata: Any = None
@@ -43,10 +43,10 @@ class SessionStandIn:
                 or ``run_metadata`` is given.
         """
         _refuse_options(options, run_metadata)
-        elements = [self._stage.element(one) for one in tf.nest.flatten(fetches)]
-        fed = {self._stage.element(key): value for key, value in (feed_dict or {}).items()}
-        given = {self._stage.loss: self._context.loss, **fed}
-        return tf.nest.pack_sequence_as(fetches, self._stage.values(elements, given))
+        elements = [self._stand_in.element(one) for one in tf.nest.flatten(fetches)]
+        fed = {self._stand_in.element(key): value for key, value in (feed_dict or {}).items()}
+        given = {self._stand_in.loss: self._context.loss, **fed}
+        return tf.nest.pack_sequence_as(fetches, self._stand_in.values(elements, given))
 
     def __getattr__(self, name: str) -> Any:
         raise _NoSessionError(
@@ -70,37 +70,37 @@ class SessionHooks(Hook):
         self._coordinator = tf.train.Coordinator()
         self._created = False
 
-    def next_look(self, step: int) -> int | None:
-        """Session hooks look at each step, listeners at none."""
+    def next_step_due(self, step: int) -> int | None:
+        """The next step if there are session hooks; listeners are called at checkpoints only."""
         return step + 1 if self._hooks else None
 
     def begin(self, context: HookContext) -> None:
-        """Sets the stage; tells listeners of the checkpoint that was restored, as 2.15 did by
-        saving it again.
+        """Builds the stand-in graph; notifies listeners of a restored checkpoint, which 2.15 saved
+        again.
         """
-        self._stage = Stage(context.variables)
-        self._session: Any = SessionStandIn(self._stage, context)
-        with self._stage.graph.as_default():
+        self._stand_in = StandInGraph(context.variables)
+        self._session: Any = SessionStandIn(self._stand_in, context)
+        with self._stand_in.graph.as_default():
             for one in (*self._listeners, *self._hooks):
                 one.begin()
-        self._stage.finish()
+        self._stand_in.finish()
         if context.checkpoint_path is not None:
             self.before_save(context)
             self.after_save(context, context.checkpoint_path)
 
     def before_steps(self, context: HookContext) -> None:
-        """``before_run``; what was fetched, unless it needs the loss, has the value before."""
+        """``before_run``; fetches that do not need the loss are evaluated before the step."""
         self._create(context)
-        requested = tf.compat.v1.train.SessionRunArgs([self._stage.loss])
+        requested = tf.compat.v1.train.SessionRunArgs([self._stand_in.loss])
         self._run = _train.SessionRunContext(requested, self._session)
-        with self._stage.graph.as_default():
+        with self._stand_in.graph.as_default():
             asked = [hook.before_run(self._run) for hook in self._hooks]
-        self._fetches = _Fetches(self._stage, [_checked(one) for one in asked])
+        self._fetches = _Fetches(self._stand_in, [_checked(one) for one in asked])
 
     def after_steps(self, context: HookContext) -> None:
         """``after_run`` with the values."""
         values = self._fetches.values(context.loss)
-        with self._stage.graph.as_default():
+        with self._stand_in.graph.as_default():
             for hook, one in zip(self._hooks, values, strict=True):
                 hook.after_run(self._run, _train.SessionRunValues(one, None, None))
         if self._run.stop_requested or self._coordinator.should_stop():
@@ -108,13 +108,13 @@ class SessionHooks(Hook):
 
     def before_save(self, context: HookContext) -> None:
         """``before_save`` of the listeners."""
-        with self._stage.graph.as_default():
+        with self._stand_in.graph.as_default():
             for listener in self._listeners:
                 listener.before_save(self._session, context.global_step)
 
     def after_save(self, context: HookContext, checkpoint_path: str) -> None:
         """``after_save`` of the listeners, each of which may end the training."""
-        with self._stage.graph.as_default():
+        with self._stand_in.graph.as_default():
             for listener in self._listeners:
                 if listener.after_save(self._session, context.global_step):
                     context.request_stop()
@@ -122,18 +122,18 @@ class SessionHooks(Hook):
     def end(self, context: HookContext) -> None:
         """``end`` of the listeners, then of the hooks."""
         self._create(context)
-        with self._stage.graph.as_default():
+        with self._stand_in.graph.as_default():
             for listener in self._listeners:
                 listener.end(self._session, context.global_step)
             for hook in self._hooks:
                 hook.end(self._session)
 
     def _create(self, context: HookContext) -> None:
-        """After the first checkpoint, which a session of 2.15 saved before hooks got to see it."""
+        """``after_create_session``, once, and after the first checkpoint is saved, as in 2.15."""
         if self._created:
             return
         self._created = True
-        with self._stage.graph.as_default():
+        with self._stand_in.graph.as_default():
             for hook in self._hooks:
                 hook.after_create_session(self._session, self._coordinator)
         if self._coordinator.should_stop():
@@ -141,17 +141,17 @@ class SessionHooks(Hook):
 
 
 class _Fetches:
-    """What several hooks fetched for one step."""
+    """The fetches of all session hooks for one step."""
 
-    def __init__(self, stage: Stage, structures: Sequence[Any]) -> None:
-        self._stage, self._structures = stage, list(structures)
-        self._elements = [stage.element(one) for one in tf.nest.flatten(self._structures)]
-        self._late = [stage.needs_loss(one) for one in self._elements]
-        self._early_values = iter(stage.values(self._chosen(False), {}))
+    def __init__(self, stand_in: StandInGraph, structures: Sequence[Any]) -> None:
+        self._stand_in, self._structures = stand_in, list(structures)
+        self._elements = [stand_in.element(one) for one in tf.nest.flatten(self._structures)]
+        self._late = [stand_in.needs_loss(one) for one in self._elements]
+        self._early_values = iter(stand_in.values(self._chosen(False), {}))
 
     def values(self, loss: float) -> list[Any]:
         """The structures with values."""
-        late = iter(self._stage.values(self._chosen(True), {self._stage.loss: loss}))
+        late = iter(self._stand_in.values(self._chosen(True), {self._stand_in.loss: loss}))
         flat = [next(late if is_late else self._early_values) for is_late in self._late]
         packed = tf.nest.pack_sequence_as(self._structures, flat)
         return [None if one is _NOTHING else one for one in packed]
@@ -162,7 +162,7 @@ class _Fetches:
 
 
 def _checked(requested: Any) -> Any:
-    """The fetches of a ``SessionRunArgs``: nothing if it is None."""
+    """The fetches of a ``SessionRunArgs``; ``_NOTHING`` if there are none."""
     if requested is None:
         return _NOTHING
     if not isinstance(requested, _train.SessionRunArgs):

@@ -1,11 +1,10 @@
-"""The graph that session hooks believe in, and how what they fetch from it gets its value.
+"""The graph in which session hooks run, and the evaluation of what they fetch from it.
 
 A hook written for ``tf.estimator`` on TensorFlow 2.15 finds the global step, the variables and the
 loss in the default graph, may add operations to it in ``begin``, and fetches by name or by object.
-A ``Stage`` is such a graph: it holds a stand-in for each, and no model. It is never run by a
-session. What is fetched is cut out of it and built into a function in which the stand-ins are
-replaced by the live variables and the loss of the batch, so that it computes, and assigns, what the
-hook meant.
+A ``StandInGraph`` holds a stand-in for each of these, and no model. No session ever runs it. A
+fetch is cut out of it and imported into a function in which the live variables and the loss of the
+batch replace the stand-ins, so that it computes and assigns what the hook expects.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from rnn_core.graph.eager import eager_mode
 from rnn_core.types import Array
 
 Element: TypeAlias = Any
-"""A ``tf.Tensor`` or a ``tf.Operation`` of the stage."""
+"""A ``tf.Tensor`` or a ``tf.Operation`` of the stand-in graph."""
 
 _LOSS_IN_2_15: Final = "head/losses/weighted_loss/value"
 """The name of the loss in the graph of a classifier there."""
 
 
-class Stage:
+class StandInGraph:
     """A graph with stand-ins for ``variables`` (with ``global_step``) and for the loss."""
 
     def __init__(self, variables: Mapping[str, tf.Variable]) -> None:
@@ -37,13 +36,13 @@ class Stage:
             tf.compat.v1.train.create_global_step()
             for name, variable in variables.items():
                 if name != "global_step":
-                    _stand_in(name, variable)
+                    _add_stand_in(name, variable)
             self.loss = tf.compat.v1.placeholder(tf.float32, [], name="loss")
             alias = tf.identity(self.loss, name=_LOSS_IN_2_15)
             tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.LOSSES, alias)
 
     def finish(self) -> None:
-        """Gives life to variables that hooks made; nothing can be added to the graph any more."""
+        """Makes the variables that hooks created live, and closes the graph to additions."""
         keys = tf.compat.v1.GraphKeys
         with self.graph.as_default():
             made = {
@@ -58,10 +57,10 @@ class Stage:
         self.graph.finalize()
 
     def element(self, fetch: Any) -> Element:
-        """What ``fetch``, a name or an object, stands for in the graph.
+        """The element of the graph that ``fetch``, a name or an object, denotes.
 
         Raises:
-            UnsupportedError: it stands for nothing here.
+            UnsupportedError: the graph has no such element.
         """
         try:
             element = self.graph.as_graph_element(fetch)
@@ -95,6 +94,7 @@ class Stage:
         """
         if not elements:
             return []
+        # One function per set of fetches and fed tensors; "<-" separates the two in the key.
         key = (*(one.name for one in elements), "<-", *(one.name for one in given))
         with eager_mode():
             if key not in self._functions:
@@ -127,7 +127,7 @@ class Stage:
         return tf.function(compute, autograph=False)
 
 
-def _stand_in(name: str, variable: tf.Variable) -> None:
+def _add_stand_in(name: str, variable: tf.Variable) -> None:
     tf.compat.v1.get_variable(
         name,
         shape=variable.shape,
@@ -162,7 +162,7 @@ def _check_fed(operations: set[tf.Operation], cut: set[str]) -> None:
 
 
 def _only(graph: Any, names: set[str]) -> Any:
-    """The nodes of those names, free to be placed without their neighbours."""
+    """The nodes of those names, without the colocation constraints that name other nodes."""
     for node in list(graph.node):
         if node.name in names:
             node.attr.pop("_class", None)
@@ -172,7 +172,7 @@ def _only(graph: Any, names: set[str]) -> Any:
 
 
 def _result(built: Any) -> tf.Tensor:
-    """A function returns tensors: an operation, which it runs anyway, is stood for by a zero."""
+    """A tensor, or a zero for an operation: a function runs it, but can return tensors only."""
     return tf.constant(0) if isinstance(built, tf.Operation) else built
 
 

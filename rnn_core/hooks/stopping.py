@@ -25,8 +25,8 @@ class StopAtStepHook(Hook):
             )
         self._num_steps, self._last_step = num_steps, last_step
 
-    def next_look(self, step: int) -> int | None:
-        """At the last step; at the very next one if that is reached already."""
+    def next_step_due(self, step: int) -> int | None:
+        """The last step, or the next one if the last is reached already."""
         return None if self._last_step is None else max(step + 1, self._last_step)
 
     def begin(self, context: HookContext) -> None:
@@ -35,13 +35,13 @@ class StopAtStepHook(Hook):
             self._last_step = context.global_step + self._num_steps
 
     def after_steps(self, context: HookContext) -> None:
-        """Stops."""
+        """Requests the stop at the last step."""
         if self._last_step is not None and context.global_step >= self._last_step:
             context.request_stop()
 
 
 class NanTensorHook(Hook):
-    """Says what a loss that is not finite does: an error, as without this hook, or the end.
+    """Whether a loss that is not finite is an error, as without this hook, or ends the training.
 
     Either way nothing is updated with such a loss, and the checkpoint is of the step before.
 
@@ -54,12 +54,12 @@ class NanTensorHook(Hook):
         del loss_tensor
         self._fail = fail_on_nan_loss
 
-    def next_look(self, step: int) -> int | None:
+    def next_step_due(self, step: int) -> int | None:
         """Never: each step checks its loss anyway."""
         return None
 
     def begin(self, context: HookContext) -> None:
-        """Passes the wish on."""
+        """Sets ``fail_on_nan_loss`` of the context."""
         context.fail_on_nan_loss = self._fail
 
 
@@ -88,7 +88,7 @@ class FinalOpsHook(Hook):
         """The values in the structure of ``final_ops``; None before the end."""
         return self._values
 
-    def next_look(self, step: int) -> int | None:
+    def next_step_due(self, step: int) -> int | None:
         """Never before the end."""
         return None
 

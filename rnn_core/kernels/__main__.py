@@ -1,4 +1,4 @@
-"""`python -m rnn_core.kernels` builds the library, or says why there is none: no failure."""
+"""`python -m rnn_core.kernels` builds the library, or prints why not and still exits with 0."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rnn_core.kernels.build import BuildError, build
 
 
 def main() -> None:
-    """Builds, and says where the library is or why there is none."""
+    """Builds the library, and prints its path or why there is none."""
     try:
         print(f"Native operations: {build()}")
     except BuildError as error:

@@ -26,7 +26,7 @@ def build() -> Path:
     The compiler is ``CXX``, or g++.
 
     Raises:
-        BuildError: there is no compiler, it failed, or the place of the library is read-only.
+        BuildError: there is no compiler, it failed, or the library's directory is read-only.
     """
     library = library_path()
     if library.exists():
@@ -36,7 +36,12 @@ def build() -> Path:
         raise BuildError("found no C++ compiler. Install g++, or name one in CXX.")
     temporary = library.with_name(f"{library.name}.tmp-{os.getpid()}")
     try:
-        _compile(compiler, temporary)
+        command = [compiler, *_FLAGS, *tf.sysconfig.get_compile_flags(), *map(str, sources())]
+        command += ["-o", str(temporary), *tf.sysconfig.get_link_flags()]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BuildError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+        # Atomic: a process that loads the library meanwhile sees all of it or none.
         temporary.replace(library)
     except OSError as error:
         raise BuildError(f"cannot write {library}: {error}") from error
@@ -51,11 +56,3 @@ def build() -> Path:
 def find_compiler() -> str | None:
     """The path of ``CXX``, or of g++; None if it is not there."""
     return shutil.which(os.environ.get("CXX") or "g++")
-
-
-def _compile(compiler: str, library: Path) -> None:
-    command = [compiler, *_FLAGS, *tf.sysconfig.get_compile_flags(), *map(str, sources())]
-    command += ["-o", str(library), *tf.sysconfig.get_link_flags()]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    if found.returncode:
-        raise BuildError(f"{' '.join(command)} failed:\n{found.stderr[-2000:]}")

@@ -1,4 +1,4 @@
-// The sum over all workers as one TensorFlow operation.
+// The all-reduce sum over all workers as one TensorFlow operation.
 //
 // Why it exists: a function of Python in the graph takes 0.2 to 0.3 ms of a training step, because
 // the step has pushed the interpreter's code and data out of the caches. A step of a small model
@@ -8,7 +8,7 @@
 //   LSTM [128], stock operations   0.87 to 0.91 / 0.96
 //   LSTM [32],  native layers      0.84 / 0.92
 //
-// `.venv/bin/python -m benchmarks workers` prints the second ones anew, and with its children's
+// `.venv/bin/python -m benchmarks workers` measures the second ones again, and with its children's
 // RNN_CORE_KERNELS set to "off" or "layers" the first.
 
 #include "exchange.h"
@@ -26,13 +26,13 @@ namespace {
 namespace tf = ::tensorflow;
 using tf::shape_inference::InferenceContext;
 
-REGISTER_OP("RnnCoreTotal")
+REGISTER_OP("RnnCoreAllReduceSum")
     .Attr("T: {float, double}")
     .Attr("worker: int")
     .Attr("sockets: list(int)")
     .Attr("names: list(string)")
     .Attr("timeout_seconds: float")
-    .Attr("awake_seconds: float")
+    .Attr("spin_seconds: float")
     .Input("own: T")
     .Input("number: int64")
     .Output("total: T")
@@ -43,24 +43,24 @@ REGISTER_OP("RnnCoreTotal")
     });
 
 template <typename T>
-class TotalOp : public tf::OpKernel {
+class AllReduceSumOp : public tf::OpKernel {
  public:
-  explicit TotalOp(tf::OpKernelConstruction* context) : OpKernel(context) {
+  explicit AllReduceSumOp(tf::OpKernelConstruction* context) : OpKernel(context) {
     std::vector<int> sockets;
     std::vector<std::string> names;
-    float timeout_seconds, awake_seconds;
+    float timeout_seconds, spin_seconds;
     OP_REQUIRES_OK(context, context->GetAttr("worker", &exchange_.worker));
     OP_REQUIRES_OK(context, context->GetAttr("sockets", &sockets));
     OP_REQUIRES_OK(context, context->GetAttr("names", &names));
     OP_REQUIRES_OK(context, context->GetAttr("timeout_seconds", &timeout_seconds));
-    OP_REQUIRES_OK(context, context->GetAttr("awake_seconds", &awake_seconds));
+    OP_REQUIRES_OK(context, context->GetAttr("spin_seconds", &spin_seconds));
     OP_REQUIRES(context, sockets.size() == names.size(),
                 absl::InvalidArgumentError("expected a socket and a name for each peer"));
-    // In the order of their places, without this worker's own.
+    // The sockets are in the order of the workers, without one for this worker.
     for (int i = 0; i < static_cast<int>(sockets.size()); ++i)
       exchange_.peers.push_back({i < exchange_.worker ? i : i + 1, sockets[i], names[i]});
     exchange_.timeout_seconds = timeout_seconds;
-    exchange_.awake_seconds = awake_seconds;
+    exchange_.spin_seconds = spin_seconds;
   }
 
   void Compute(tf::OpKernelContext* context) final {
@@ -71,7 +71,9 @@ class TotalOp : public tf::OpKernel {
       sum_of_workers(exchange_, context->input(1).scalar<int64_t>()(), own.flat<T>().data(),
                      total->flat<T>().data(), own.NumElements());
     } catch (const ExchangeError& error) {
-      context->SetStatus(absl::UnknownError(absl::StrCat("RnnCoreTotal: ", error.what(), "\n")));
+      // distribution/all_reduce.py finds this prefix in TensorFlow's error text.
+      context->SetStatus(
+          absl::UnknownError(absl::StrCat("RnnCoreAllReduceSum: ", error.what(), "\n")));
     }
   }
 
@@ -80,9 +82,11 @@ class TotalOp : public tf::OpKernel {
 };
 
 REGISTER_KERNEL_BUILDER(
-    Name("RnnCoreTotal").Device(tf::DEVICE_CPU).TypeConstraint<float>("T"), TotalOp<float>);
+    Name("RnnCoreAllReduceSum").Device(tf::DEVICE_CPU).TypeConstraint<float>("T"),
+    AllReduceSumOp<float>);
 REGISTER_KERNEL_BUILDER(
-    Name("RnnCoreTotal").Device(tf::DEVICE_CPU).TypeConstraint<double>("T"), TotalOp<double>);
+    Name("RnnCoreAllReduceSum").Device(tf::DEVICE_CPU).TypeConstraint<double>("T"),
+    AllReduceSumOp<double>);
 
 }  // namespace
 }  // namespace rnn_core

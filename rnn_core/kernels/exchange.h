@@ -1,6 +1,6 @@
-// The sum of the buffers of all workers over their connections, as distribution/exchange.py makes
-// it and says it: the same messages, the same order of sums, the same errors. A worker of one kind
-// can work with one of the other.
+// The all-reduce sum over the connections of the workers, as in distribution/all_reduce.py: the same
+// messages on the wire, the same order of additions, the same error texts. A worker that runs this
+// code can work with one that runs the Python code.
 
 #ifndef RNN_CORE_KERNELS_EXCHANGE_H_
 #define RNN_CORE_KERNELS_EXCHANGE_H_
@@ -25,12 +25,12 @@ namespace rnn_core {
 
 // Another worker. Its socket must not block.
 struct Peer {
-  int place;
+  int worker;  // Its index among all workers.
   int socket;
   std::string name;
 };
 
-// An exchange did not end; the message says which worker is missing.
+// An exchange failed; the message names the missing worker.
 class ExchangeError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -149,17 +149,17 @@ class Message {
   Transfer in_;
 };
 
-// This worker's end of the connections between all, in the order of their places without its own.
+// This worker's end of the connections to all others; the peers are in the order of the workers.
 struct Exchange {
   using Clock = std::chrono::steady_clock;
 
   int worker;
   std::vector<Peer> peers;
   double timeout_seconds;
-  // Who waits is awake for so long at first, since to be woken takes longer than the others do.
-  double awake_seconds;
+  // Busy-wait this long before blocking in poll(): being woken up takes longer than most messages.
+  double spin_seconds;
 
-  // Until all messages have gone and come. Throws ExchangeError.
+  // Returns when all messages have been sent and received. Throws ExchangeError.
   void finish(std::vector<Message>* messages) const {
     const Clock::time_point began = Clock::now();
     while (true) {
@@ -170,7 +170,7 @@ struct Exchange {
       }
       if (is_done) return;
       const double waited = std::chrono::duration<double>(Clock::now() - began).count();
-      if (waited < awake_seconds) sched_yield();
+      if (waited < spin_seconds) sched_yield();
       else sleep(*messages, timeout_seconds - waited);
     }
   }
@@ -198,7 +198,7 @@ void add(const T* given, int64_t size, T* total) {
   for (int64_t i = 0; i < size; ++i) total[i] += given[i];
 }
 
-// Two workers swap their buffers.
+// Two workers send each other their whole buffers.
 template <typename T>
 void sum_of_two(const Exchange& exchange, uint64_t round, const T* own, T* total, int64_t size) {
   const size_t bytes = size * sizeof(T);
@@ -208,27 +208,30 @@ void sum_of_two(const Exchange& exchange, uint64_t round, const T* own, T* total
   add(own, size, total);
 }
 
-// More do two rounds: each adds up one piece of all buffers, and gives the sum to all.
+// Three or more run a reduce-scatter and then an all-gather: each worker adds up one piece of all
+// buffers, then sends the sum of that piece to all others.
 template <typename T>
 void sum_of_many(const Exchange& exchange, uint64_t round, const T* own, T* total, int64_t size) {
   const int64_t count = static_cast<int64_t>(exchange.peers.size()) + 1;
-  const auto start = [&](int64_t place) { return size * place / count; };
-  const auto width = [&](int64_t place) { return start(place + 1) - start(place); };
+  const auto start = [&](int64_t worker) { return size * worker / count; };
+  const auto width = [&](int64_t worker) { return start(worker + 1) - start(worker); };
   const int64_t first = start(exchange.worker), own_width = width(exchange.worker);
   std::vector<T> rows(count * own_width);
-  const auto row = [&](int64_t place) { return rows.data() + place * own_width; };
+  const auto row = [&](int64_t worker) { return rows.data() + worker * own_width; };
   std::copy_n(own + first, own_width, row(exchange.worker));
   std::vector<Message> messages;
   for (const Peer& peer : exchange.peers)
-    messages.emplace_back(peer, round, own + start(peer.place), width(peer.place) * sizeof(T),
-                          row(peer.place), own_width * sizeof(T));
+    messages.emplace_back(peer, round, own + start(peer.worker), width(peer.worker) * sizeof(T),
+                          row(peer.worker), own_width * sizeof(T));
   exchange.finish(&messages);
   std::copy_n(row(0), own_width, total + first);
-  for (int64_t place = 1; place < count; ++place) add(row(place), own_width, total + first);
+  // In the order of the workers: floating-point addition is not associative, and all workers must
+  // get the same bits.
+  for (int64_t worker = 1; worker < count; ++worker) add(row(worker), own_width, total + first);
   messages.clear();
   for (const Peer& peer : exchange.peers)
     messages.emplace_back(peer, round + 1, total + first, own_width * sizeof(T),
-                          total + start(peer.place), width(peer.place) * sizeof(T));
+                          total + start(peer.worker), width(peer.worker) * sizeof(T));
   exchange.finish(&messages);
 }
 

@@ -99,7 +99,7 @@ struct LayerWeights {
 };
 
 struct Gradients {
-  float* inputs;     // [B, T, F], or null: nobody wants it.
+  float* inputs;     // [B, T, F], or null: not needed.
   float* kernel;     // [F, G]
   float* recurrent;  // [H, G]
   float* bias;       // [biases, G]

@@ -20,7 +20,7 @@ logger = logging.getLogger("rnn_core")
 DIRECTORY: Final = Path(__file__).parent
 """Where the sources are, and the library."""
 SWITCH: Final = "RNN_CORE_KERNELS"
-"""The environment variable: ``on``, ``off``, or the one part that is wanted."""
+"""The environment variable: ``on``, ``off``, or the name of the one part to use."""
 
 Part = Literal["layers", "exchange"]
 _OTHERWISE: Final[dict[Part, str]] = {
@@ -78,5 +78,5 @@ def _library() -> tuple[Any | None, str]:
 
 @functools.cache
 def _nothing(part: Part, why: str) -> None:
-    """Says so, once."""
+    """Logs once per part and reason that there are no native operations."""
     logger.info("%s: %s", _OTHERWISE[part], why)

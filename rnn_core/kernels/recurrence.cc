@@ -12,7 +12,7 @@
 //   R  GRU [64],   B = 32, T = 5 to 200, F = 16    6.7
 //   V  LSTM [64],  B = 32, T = 7 to 29,  F = 12    2.1
 //
-// `.venv/bin/python -m benchmarks step` prints them anew. What computes is in recurrence.h.
+// `.venv/bin/python -m benchmarks step` measures them again. What computes is in recurrence.h.
 
 #include "recurrence.h"
 
@@ -230,7 +230,7 @@ class LayerGradientOp : public LayerKernel {
   }
 
  private:
-  // What was saved; a copy, if somebody else may read it later.
+  // What was saved; a copy, if another operation may read it later.
   static float* overwritable(tf::OpKernelContext* context, std::vector<tf::Tensor>* temporary) {
     const tf::Tensor& saved = context->input(3);
     tf::Tensor& made = temporary->emplace_back();

@@ -1,7 +1,7 @@
 // One recurrent layer on a CPU, forward and backward: simple_rnn, lstm and gru (reset after).
 //
 // Results do not depend on the number of threads: shards and tasks follow from the shapes alone,
-// they write to places of their own, and each sum has one order. Nothing in here knows TensorFlow.
+// they write to separate memory, and each sum has one order. Nothing in here knows TensorFlow.
 
 #ifndef RNN_CORE_KERNELS_RECURRENCE_H_
 #define RNN_CORE_KERNELS_RECURRENCE_H_
@@ -438,7 +438,7 @@ const Instructions& instructions() {
 
 // ---- The whole layer --------------------------------------------------------------------------------
 
-// What a layer is run with.
+// The arguments of one layer.
 struct Machine {
   const Instructions& instructions;
   // Runs work(0) ... work(count - 1), in any order and on any threads.

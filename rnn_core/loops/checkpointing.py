@@ -1,7 +1,7 @@
-"""The checkpoints of one training: taken up at its start, saved on its way and at its end.
+"""The checkpoints of one training: restored at its start, saved during it and at its end.
 
 Each worker saves its own position in the input; when all have done so, the chief writes the
-variables, while the training goes on. It is waited for only if a hook wants to see the checkpoint.
+variables in a background thread. The training waits for it only if a hook has ``after_save``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ logger = logging.getLogger("rnn_core")
 
 
 class Saving:
-    """Restores and saves; tells hooks and the event file of it."""
+    """Restores and saves checkpoints; notifies hooks and writes to the event file."""
 
     def __init__(
         self,
@@ -51,14 +51,14 @@ class Saving:
         )
         self._saver = BackgroundSaver(keeper)
         self._saved_step = -1
-        self._is_untold = False
+        self._notification_pending = False
         self._saved_at = time.monotonic()
 
     def restore(self, warm: WarmStartSettings | None) -> bool:
-        """Takes up the newest checkpoint that is whole; says whether the input was taken up too.
+        """Restores the newest intact checkpoint; returns whether the input was restored too.
 
         Raises:
-            CheckpointError: none can be read, or this worker does not see that of the chief.
+            CheckpointError: none can be read, or this worker does not see the chief's checkpoint.
         """
         checkpoint = self._checkpoint_of_chief()
         self._context.checkpoint_path = checkpoint
@@ -66,7 +66,7 @@ class Saving:
             if warm is not None:
                 warm_start(self._model.variables, warm)
             if self._replicas.worker_count > 1:
-                self._model.take_values_of_chief()
+                self._model.broadcast_from_chief()
             return False
         self._model.restore(checkpoint)
         self._saved_step = int(self._model.global_step.numpy())
@@ -76,25 +76,25 @@ class Saving:
     def _checkpoint_of_chief(self) -> str | None:
         directory = self._context.model_dir
         found = checkpoints.newest_intact(directory) if self._is_chief else None
-        step = -1 if found is None else checkpoints.step_of(found)
-        step = int(self._replicas.table([step])[0, 0])
+        step = -1 if found is None else checkpoints.read_step(found)
+        step = int(self._replicas.all_gather([step])[0, 0])
         if self._is_chief or step < 0:
             return found
         prefix = str(Path(directory) / f"model.ckpt-{step}")
         if not checkpoints.exists(prefix):
             raise CheckpointError(
-                f"Expected the checkpoint of the chief, {prefix}, and it is not there. All workers "
-                "need one model_dir, on a file system that they share."
+                f"Expected the checkpoint of the chief, {prefix}, but it does not exist here. All "
+                "workers need the same model_dir, on a file system that they share."
             )
         return prefix
 
     def is_due(self, step: int) -> bool:
-        """Whether a checkpoint is due at ``step``, which all workers see alike."""
+        """Whether a checkpoint is due at ``step``: the same answer for all workers."""
         every = self._config.save_checkpoints_steps
         return every is not None and step % every == 0 and not self._is_saved_by_hook()
 
     def is_due_by_time(self) -> bool:
-        """Whether one is due by the clock."""
+        """Whether a checkpoint is due by this worker's clock."""
         seconds = self._config.save_checkpoints_secs
         if seconds is None or self._is_saved_by_hook():
             return False
@@ -107,7 +107,7 @@ class Saving:
         )
 
     def save(self) -> None:
-        """Saves the current step, unless that was done.
+        """Saves the current step, unless it is saved already.
 
         Raises:
             StorageError: it cannot be written.
@@ -120,44 +120,45 @@ class Saving:
         self.notice()
         for hook in self.hooks:
             hook.before_save(self._context)
-        self._save_position(self._prefix(step))
-        waits = self._replicas.table([bool(self._waiting)])[:, 0].any()
-        self._saved_step, self._saved_at = step, time.monotonic()
-        self._is_untold = True
-        if self._is_chief:
-            self._saver.start(self._model.variables, step)
-        if waits:
-            self.wait()
-
-    def _save_position(self, prefix: str) -> None:
+        prefix = self._prefix(step)
         try:
             self._position.save(prefix)
         except StorageError:
             self._position.forget(prefix)
             raise
+        # Also a barrier: the chief writes the variables, and so makes the checkpoint valid, only
+        # after every worker has written its position in the input.
+        waits = self._replicas.all_gather([bool(self._listening)])[:, 0].any()
+        self._saved_step, self._saved_at = step, time.monotonic()
+        self._notification_pending = True
+        if self._is_chief:
+            self._saver.start(self._model.variables, step)
+        if waits:
+            self.wait()
 
     @property
-    def _waiting(self) -> list[Hook]:
-        """The hooks that want to see each checkpoint."""
+    def _listening(self) -> list[Hook]:
+        """The hooks that override ``after_save``."""
         return [hook for hook in self.hooks if type(hook).after_save is not Hook.after_save]
 
     def wait(self) -> None:
-        """Returns when the checkpoint of the last save is there, for all workers.
+        """Returns when the checkpoint of the last save is written, on all workers.
 
         Raises:
             StorageError: it could not be written.
         """
         self._saver.wait()
-        # Hooks may exchange numbers with the other workers: all tell them behind this meeting.
-        self._replicas.table([0.0])
+        # A barrier: after_save of a hook may run collectives (an evaluation by all workers), so all
+        # workers must notify their hooks at the same point.
+        self._replicas.all_gather([0.0])
         if self._is_chief:
             self.notice()
-        elif self._is_untold:
-            self._is_untold = False
-            self._tell(self._prefix(self._saved_step))
+        elif self._notification_pending:
+            self._notification_pending = False
+            self._notify_hooks(self._prefix(self._saved_step))
 
     def notice(self) -> None:
-        """Tells of a checkpoint that was finished in the meantime.
+        """Notifies the hooks of a checkpoint that has been written in the meantime.
 
         Raises:
             StorageError: it could not be written.
@@ -168,27 +169,25 @@ class Saving:
             self._position.forget(self._prefix(self._saved_step))
             raise
         if saved is not None:
-            self._events.write_checkpoint(saved, checkpoints.step_in(saved))
+            self._events.write_checkpoint(saved, checkpoints.step_from_name(saved))
             logger.info("Saved %s", saved)
-            self._tell(saved)
+            self._notify_hooks(saved)
 
-    def _tell(self, saved: str) -> None:
-        """Hooks may take long, to evaluate, say, and then SIGTERM does not wait for them."""
+    def _notify_hooks(self, saved: str) -> None:
         self._context.checkpoint_path = saved
-        for hook in self._waiting:
-            with self._interruption.all_saved() if self._is_current else contextlib.nullcontext():
+        is_current = self._saved_step == self._context.global_step
+        for hook in self._listening:
+            # A hook may take long, to evaluate for instance. SIGTERM need not wait for it if no
+            # step has been done since the checkpoint.
+            with self._interruption.all_saved() if is_current else contextlib.nullcontext():
                 hook.after_save(self._context, saved)
 
-    @property
-    def _is_current(self) -> bool:
-        return self._saved_step == self._context.global_step
-
     def forget_position(self) -> None:
-        """Lets the next training begin its input anew."""
+        """Removes the saved position, so that the next training reads its input from the start."""
         self._position.forget(self._prefix(self._saved_step))
 
     def close(self) -> None:
-        """Returns when nothing is written any more, also after an error."""
+        """Waits for the background thread, also after an error."""
         self._saver.wait()
 
     def _prefix(self, step: int) -> str:
@@ -196,10 +195,10 @@ class Saving:
 
 
 class BackgroundSaver:
-    """Writes one checkpoint at a time, from values that are taken at once.
+    """Writes one checkpoint at a time in a thread, with the values of the call of ``start``.
 
-    To take a value costs nothing: TensorFlow copies a variable when it is changed while somebody
-    still holds what it was.
+    Reading a value copies nothing: TensorFlow copies a variable on its next write if its old buffer
+    is still referenced.
     """
 
     def __init__(self, keeper: Keeper) -> None:
@@ -209,7 +208,7 @@ class BackgroundSaver:
         self._error: Exception | None = None
 
     def start(self, variables: Mapping[str, tf.Variable], step: int) -> None:
-        """Takes the values and begins to write them, after the checkpoint before is written."""
+        """Reads the values and starts writing them, once the previous checkpoint is written."""
         self.wait()
         values = {name: variable.read_value() for name, variable in variables.items()}
         self._thread = threading.Thread(
@@ -224,7 +223,7 @@ class BackgroundSaver:
             self._error = error
 
     def wait(self) -> None:
-        """Returns when nothing is being written any more."""
+        """Returns when no checkpoint is being written."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None

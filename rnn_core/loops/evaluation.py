@@ -1,4 +1,4 @@
-"""Evaluation: one pass over the input, summed, and written where TensorBoard finds it."""
+"""Evaluation: one pass over the input, with summed metrics, written for TensorBoard."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import tensorflow as tf
 from rnn_core.distribution.replicas import Replicas
 from rnn_core.errors import EmptyInputError
 from rnn_core.graph.runtime_checks import named_errors
-from rnn_core.hooks.batch_hooks import Onlookers
+from rnn_core.hooks.batch_hooks import BatchHooks
 from rnn_core.loops.inference_model import InferenceModel
 from rnn_core.storage.summaries import EventWriter
 from rnn_core.types import Array
 
 logger = logging.getLogger("rnn_core")
 
-_BATCHES_AT_ONCE: Final = 100
-"""As long as nobody looks on, and so nobody can ask for an end in between."""
+_BATCHES_PER_CALL: Final = 100
+"""Batches in one graph call if there are no hooks, which may act after each batch."""
 
 
 def evaluate(
@@ -28,57 +28,51 @@ def evaluate(
     dataset: tf.data.Dataset,
     steps: int | None,
     directory: str | None,
-    onlookers: Onlookers,
+    batch_hooks: BatchHooks,
     replicas: Replicas,
 ) -> dict[str, float]:
     """Metrics over ``steps`` batches (None: all) by name, ``loss`` and ``global_step`` included.
 
-    Many workers evaluate a share each, of ``steps`` batches, and all get the metrics of the whole.
+    Each of many workers evaluates its shard, ``steps`` batches of it; all get the total metrics.
     An event file in ``directory``, if there is one, gets them, and the path of the checkpoint.
 
     Raises:
-        EmptyInputError: there is no batch, for no worker.
+        EmptyInputError: no worker has a batch.
         LabelError: a label cannot be used.
         StorageError: ``directory`` cannot be written.
-        WorkerLostError: another worker is gone, or does not answer in time.
+        WorkerLostError: another worker is gone, or did not answer in time.
     """
-    total = _total(model, dataset, steps, onlookers, replicas)
+    total = _total(model, dataset, steps, batch_hooks, replicas)
     metrics = dict(sorted(model.metrics(total).items()))
-    _write(metrics, model, directory)
-    text = ", ".join(f"{name} {value:.6g}" for name, value in _numbers(metrics).items())
-    logger.info("step %d: %s", model.global_step, text)
-    return {**metrics, "global_step": model.global_step}
-
-
-def _write(metrics: Mapping[str, Any], model: InferenceModel, directory: str | None) -> None:
+    numbers = {name: value for name, value in metrics.items() if np.ndim(value) == 0}
     events = EventWriter(directory)
-    numbers = _numbers(metrics)
     events.write(numbers, model.global_step)
     for name in metrics.keys() - numbers.keys():
         events.write_tensor(name, metrics[name], model.global_step)
     if model.checkpoint is not None:
         events.write_tensor("checkpoint_path", model.checkpoint, model.global_step)
     events.close()
-
-
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    return {name: value for name, value in metrics.items() if np.ndim(value) == 0}
+    text = ", ".join(f"{name} {value:.6g}" for name, value in numbers.items())
+    logger.info("step %d: %s", model.global_step, text)
+    return {**metrics, "global_step": model.global_step}
 
 
 def _total(
     model: InferenceModel,
     dataset: tf.data.Dataset,
     steps: int | None,
-    onlookers: Onlookers,
+    batch_hooks: BatchHooks,
     replicas: Replicas,
 ) -> dict[str, Array]:
     model.reset_metrics()
-    evaluate = model.prepare(onlookers, model.evaluate, dataset.element_spec)
+    evaluate: Any = model.prepare(batch_hooks, model.evaluate, dataset.element_spec)
     iterator = iter(dataset)
-    if onlookers or not _has_known_shapes(evaluate):
-        total = _one_by_one(model, evaluate, iterator, steps, onlookers)
+    specs = evaluate.structured_outputs.values()
+    # A loop inside a graph can add up sums of known shapes only.
+    if batch_hooks or not all(spec.shape.is_fully_defined() for spec in specs):
+        total = _batch_by_batch(model, evaluate, iterator, steps, batch_hooks)
     else:
-        total = _many_at_once(model, evaluate, iterator, steps)
+        total = _many_per_call(model, evaluate, iterator, steps)
     if replicas.worker_count > 1:
         total = _over_workers(evaluate, total, replicas)
     if not total:
@@ -86,22 +80,18 @@ def _total(
             "input_fn: expected at least one batch to evaluate, got none. Check the file names and "
             "filters of the dataset."
         )
-    onlookers.end()
+    batch_hooks.end()
     return total
 
 
-def _has_known_shapes(evaluate: Any) -> bool:
-    return all(sums.shape.is_fully_defined() for sums in evaluate.structured_outputs.values())
-
-
-def _one_by_one(
-    model: InferenceModel, evaluate: Any, iterator: Any, steps: int | None, onlookers: Onlookers
+def _batch_by_batch(
+    model: InferenceModel, evaluate: Any, iterator: Any, steps: int | None, batch_hooks: BatchHooks
 ) -> dict[str, Array]:
-    """The sums of all batches; somebody looks after each."""
+    """The sums of all batches, with the hooks called around each."""
     total: dict[str, Array] = {}
     done = 0
-    while (steps is None or done < steps) and not onlookers.stopped:
-        onlookers.before_batch()
+    while (steps is None or done < steps) and not batch_hooks.stopped:
+        batch_hooks.before_batch()
         with named_errors():
             batch = next(iterator, None)
             if batch is None:
@@ -110,35 +100,35 @@ def _one_by_one(
         for name, value in sums.items():
             total[name] = np.asarray(total.get(name, 0.0) + value)
         done += 1
-        onlookers.after_batch(float(model.metrics(sums)["loss"]))
+        batch_hooks.after_batch(float(model.metrics(sums)["loss"]))
     return total
 
 
-def _many_at_once(
+def _many_per_call(
     model: InferenceModel, evaluate: Any, iterator: Any, steps: int | None
 ) -> dict[str, Array]:
-    """The same, many batches in one graph."""
+    """The sums of all batches, many of them in each graph call."""
     specs = evaluate.structured_outputs
     total = {name: tf.zeros(sums.shape, sums.dtype) for name, sums in specs.items()}
     done = 0
     while True:
-        count = _BATCHES_AT_ONCE if steps is None else min(_BATCHES_AT_ONCE, steps - done)
+        count = _BATCHES_PER_CALL if steps is None else min(_BATCHES_PER_CALL, steps - done)
         with named_errors():
             new, total = model.evaluate_many(iterator, tf.constant(count), total)
         done += int(new)
-        if int(new) < _BATCHES_AT_ONCE:
+        if int(new) < _BATCHES_PER_CALL:
             return {name: sums.numpy() for name, sums in total.items()} if done else {}
 
 
 def _over_workers(evaluate: Any, own: Mapping[str, Array], replicas: Replicas) -> dict[str, Array]:
-    """The sums of all workers; a worker without a batch knows their shapes from the trace."""
+    """The sums over all workers; a worker without a batch knows the shapes from the trace."""
     specs = evaluate.structured_outputs
     shapes = {name: tuple(specs[name].shape) for name in sorted(specs)}
     parts = [np.ravel(own.get(name, np.zeros(shape))) for name, shape in shapes.items()]
-    table = replicas.table(np.concatenate([[float(bool(own))], *parts]).tolist())
+    table = replicas.all_gather(np.concatenate([[float(bool(own))], *parts]).tolist())
     if not table[:, 0].any():
         return {}
-    # Added in the order of the workers, so that all of them get the same.
+    # Added in the order of the workers, so that all of them get the same bits.
     numbers = np.split(table[:, 1:].sum(0), np.cumsum([part.size for part in parts])[:-1])
     return {
         name: np.reshape(values, shape)

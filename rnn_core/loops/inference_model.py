@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from rnn_core.graph.runtime_checks import named_errors
 from rnn_core.graph.step_loop import run_steps, with_next
-from rnn_core.hooks.batch_hooks import Onlookers
+from rnn_core.hooks.batch_hooks import BatchHooks
 from rnn_core.loops.input_fn import split
 from rnn_core.models.model import Model
 from rnn_core.storage import checkpoints
@@ -40,7 +40,7 @@ class InferenceModel:
         return None if self._loaded is None else self._loaded[0]
 
     def load(self, checkpoint: str | None) -> None:
-        """Takes the values of ``checkpoint``, unless it holds them already; None: initial values.
+        """Restores ``checkpoint``, unless it is loaded already; None: keeps initial values.
 
         Raises:
             CheckpointError: the checkpoint cannot be read or is of another model.
@@ -48,7 +48,7 @@ class InferenceModel:
         if checkpoint is None or self.holds(checkpoint):
             return
         self.model.restore(checkpoint)
-        self.global_step = checkpoints.step_of(checkpoint)
+        self.global_step = checkpoints.read_step(checkpoint)
         self._loaded = _identity(checkpoint)
         logger.info("Restored %s", checkpoint)
 
@@ -58,16 +58,16 @@ class InferenceModel:
             return self._loaded is None
         return checkpoints.exists(checkpoint) and self._loaded == _identity(checkpoint)
 
-    def prepare(self, onlookers: Onlookers, function: Any, batch: Any) -> Callable[[Any], Any]:
-        """``function``, one of the compiled ones, for inputs like ``batch``; begins ``onlookers``.
+    def prepare(self, batch_hooks: BatchHooks, function: Any, batch: Any) -> Callable[[Any], Any]:
+        """The compiled ``function`` traced for inputs like ``batch``; begins ``batch_hooks``.
 
-        Hooks that the model brings look on, too. Raises FeatureError.
+        Hooks of the model itself are added to ``batch_hooks``. Raises FeatureError.
         """
-        # A model that is given as a function has neither variables nor hooks before.
+        # A model that is given as a function has neither variables nor hooks before it is traced.
         with named_errors():
             traced: Callable[[Any], Any] = function.get_concrete_function(batch)
-        onlookers.add(self.model.hooks() or ())
-        onlookers.begin(self.model.variables, self.global_step, self.checkpoint)
+        batch_hooks.add(self.model.hooks() or ())
+        batch_hooks.begin(self.model.variables, self.global_step, self.checkpoint)
         return traced
 
     def _evaluate(self, batch: Any) -> dict[str, tf.Tensor]:
@@ -94,7 +94,7 @@ class InferenceModel:
         return self.model.predictions(features)
 
     def _predict_single(self, dataset: tf.data.Dataset) -> Predictions:
-        """Of the only batch: in one graph with the model, to take it out costs no call."""
+        """The predictions of the only batch, which the same graph call takes out of ``dataset``."""
         return self._predict(dataset.get_single_element())
 
 

@@ -27,12 +27,12 @@ def call_input_fn(
 ) -> tf.data.Dataset:
     """Calls ``input_fn`` with what it takes of ``mode``, ``params``, ``config``, ``input_context``.
 
-    A value that is not a dataset is one batch that is repeated for ever, as in ``tf.estimator``.
-    With many workers each gets its share of the dataset, unless ``input_fn`` takes the
-    ``input_context`` and so sees to that itself.
+    A value that is not a dataset is one batch, repeated without end, as in ``tf.estimator``. Each
+    of many workers gets its shard of the dataset, unless ``input_fn`` takes ``input_context`` and
+    so shards the dataset itself.
 
     Raises:
-        ArgumentError: it is not callable, or its dataset cannot be shared among the workers.
+        ArgumentError: it is not callable, or its dataset cannot be sharded among the workers.
     """
     if not callable(input_fn):
         raise ArgumentError(f"input_fn: expected a function, got {input_fn!r}.")
@@ -49,8 +49,8 @@ def call_input_fn(
         return share(given, replicas.worker, replicas.worker_count) if shares else given
     if mode == ModeKeys.PREDICT:
         logger.warning(
-            "input_fn returned one batch and no dataset: predictions of it repeat for ever. Return "
-            "tf.data.Dataset.from_tensors(...) to get them once."
+            "input_fn returned one batch and no dataset: predictions of it repeat without end. "
+            "Return tf.data.Dataset.from_tensors(...) to get them once."
         )
     return tf.data.Dataset.from_tensors(given).repeat()
 

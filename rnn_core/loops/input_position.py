@@ -1,4 +1,4 @@
-"""Where a training stands in its input, saved beside a checkpoint.
+"""The position of a training in its input, saved beside a checkpoint.
 
 ``model.ckpt-N.input.*`` holds the state of the dataset's iterator, or, if that state cannot be
 trusted, how many batches it gave, which are then read and skipped. Each of W workers has its own,
@@ -34,15 +34,17 @@ from rnn_core.storage.files import (
 logger = logging.getLogger("rnn_core")
 
 _POSITION: Final = re.compile(r"input(-\d+-of-\d+)?")
+_FAIL_ON_EXTERNAL_STATE: Final = 2
+"""``ExternalStatePolicy.FAIL``: a position must not depend on state outside of the iterator."""
 
 
 class InputPosition:
-    """The iterator over a dataset, with the number of batches it gave.
+    """The iterator over a dataset, with the number of batches read from it.
 
     Args:
         dataset: of batches.
-        worker: which of the workers reads it.
-        workers: how many there are.
+        worker: the index of the worker that reads it.
+        workers: the number of workers.
     """
 
     def __init__(self, dataset: tf.data.Dataset, worker: int = 0, workers: int = 1) -> None:
@@ -53,7 +55,7 @@ class InputPosition:
         self._can_save = has_exact_state(dataset)
 
     def save(self, checkpoint: str) -> None:
-        """Writes the position for ``checkpoint``, whose own files come after.
+        """Writes the position for ``checkpoint``, before the checkpoint itself is written.
 
         Raises:
             StorageError: the directory cannot be written.
@@ -77,28 +79,26 @@ class InputPosition:
             self.forget(checkpoint)
             self._can_save = False
             logger.info(
-                "The input cannot save its position (%s): a restart will skip the batches before.",
+                "The input cannot save its position (%s): a restart will skip earlier batches.",
                 first_line(error),
             )
         return self._can_save
 
     def restore(self, checkpoint: str) -> bool:
-        """Moves to the position of ``checkpoint``; says whether there was one.
+        """Moves to the position of ``checkpoint``; returns whether there was one.
 
         Raises:
             InputPositionError: the position is not one of this dataset.
         """
         counted = read_json(self._count_file(checkpoint))
         if counted is not None:
-            self._skip(int(counted["batches"]))
+            self.batches = int(counted["batches"])
+            for _ in range(self.batches):
+                next(self.iterator, None)
             return True
         if not Path(f"{self._prefix(checkpoint)}.index").exists():
             self._warn_of_others(checkpoint)
             return False
-        self._restore_iterator(checkpoint)
-        return True
-
-    def _restore_iterator(self, checkpoint: str) -> None:
         batches = tf.Variable(0, dtype=tf.int64, trainable=False)
         state = tf.train.Checkpoint(iterator=self.iterator, batches=batches)
         try:
@@ -107,9 +107,10 @@ class InputPosition:
             raise InputPositionError(
                 f"The input is not the one that {checkpoint} was trained on "
                 f"({first_line(error)}). Give the same input_fn, or delete "
-                f"{self._prefix(checkpoint)}.* to begin the input anew."
+                f"{self._prefix(checkpoint)}.* to read the input from its start."
             ) from None
         self.batches = int(batches.numpy())
+        return True
 
     def _warn_of_others(self, checkpoint: str) -> None:
         found = {path.name.split(".")[2] for path in with_prefix(checkpoint)}
@@ -119,7 +120,7 @@ class InputPosition:
         of_as_many = any(name.endswith(f"-of-{self._workers}") for name in others)
         reason = "is missing" if of_as_many else "was saved by another number of workers"
         logger.warning(
-            "The position in the input %s (there are: %s): the input begins anew.",
+            "The position in the input %s (there are: %s): the input is read from its start.",
             reason,
             ", ".join(others),
         )
@@ -128,7 +129,7 @@ class InputPosition:
         """Removes the position of ``checkpoint``, if it has one, also if it is half written."""
         for path in with_prefix(self._prefix(checkpoint)):
             path.unlink(missing_ok=True)
-        # Where tf.train.Checkpoint writes before it moves a file to its place.
+        # tf.train.Checkpoint writes here first, and then moves the files.
         shutil.rmtree(f"{self._prefix(checkpoint)}_temp", ignore_errors=True)
 
     def _prefix(self, checkpoint: str) -> str:
@@ -137,17 +138,14 @@ class InputPosition:
     def _count_file(self, checkpoint: str) -> Path:
         return Path(f"{self._prefix(checkpoint)}.json")
 
-    def _skip(self, batches: int) -> None:
-        for _ in range(batches):
-            next(self.iterator, None)
-        self.batches = batches
-
 
 def has_exact_state(dataset: tf.data.Dataset) -> bool:
-    """Whether a saved iterator of ``dataset`` goes on exactly as the one that was saved."""
+    """Whether a restored iterator of ``dataset`` continues exactly as the saved one would."""
     try:
         variant = tf.data.experimental.to_variant(dataset)
-        text = tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=2)
+        text = tf.raw_ops.DatasetToGraphV2(
+            input_dataset=variant, external_state_policy=_FAIL_ON_EXTERNAL_STATE
+        )
     except tf.errors.OpError:
         return False
     graph = tf.compat.v1.GraphDef.FromString(text.numpy())

@@ -1,4 +1,4 @@
-"""SIGTERM, as schedulers send it before they take a machine away: save, then leave."""
+"""SIGTERM, as schedulers send it before they reclaim a machine: save a checkpoint, then exit."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
 EXIT_STATUS: Final = 128 + signal.SIGTERM
-"""143, with which a process ends that was interrupted and saved its state."""
+"""143, as a shell reports a process that SIGTERM ended: the training is saved."""
 
 
 class Interrupted(BaseException):
-    """SIGTERM came at a moment at which nothing is left to save."""
+    """SIGTERM came while everything is saved."""
 
 
 class Interruption:
-    """Notes SIGTERM while it is entered, instead of ending the process.
+    """Records SIGTERM while it is entered, instead of ending the process.
 
-    Signals come to the main thread only; in another one nothing is noted.
+    Python handles signals in the main thread only; in another thread this does nothing.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Interruption:
 
     @contextlib.contextmanager
     def all_saved(self) -> Iterator[None]:
-        """Nothing is lost inside: SIGTERM need not wait for the end.
+        """Everything is saved inside: SIGTERM raises at once.
 
         Raises:
             Interrupted: SIGTERM came, before or inside.

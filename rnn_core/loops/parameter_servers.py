@@ -1,7 +1,7 @@
-"""A training whose variables live on parameter servers: workers move them without waiting.
+"""Asynchronous training: variables live on parameter servers, workers update them without waiting.
 
-The chief hands out a few steps at a time to whichever worker is free. What comes out depends on who
-was faster, so such a training cannot be repeated to the bit, and keeps no position in its input.
+The chief schedules a few steps at a time on whichever worker is free. The result depends on the
+speed of the workers, so it is not reproducible, and no input position is saved.
 """
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ from rnn_core.types import Array
 
 logger = logging.getLogger("rnn_core")
 
-_CHUNKS_A_WORKER: Final = 2
-"""More even out workers of different speed, fewer cost less to hand out."""
+_CHUNKS_PER_WORKER: Final = 2
+"""More chunks balance workers of different speed, fewer cost less to schedule."""
+_FAIL_ON_EXTERNAL_STATE: Final = 2
+"""``ExternalStatePolicy.FAIL``: state of this process would not travel to the worker."""
 _POLL_SECONDS: Final = 0.2
 _STEP_POLL_SECONDS: Final = 0.002
+"""Short, because the workers are idle between the end of a chunk and the next poll."""
 
 
 def is_served(config: RunConfig) -> bool:
@@ -41,15 +44,15 @@ def is_served(config: RunConfig) -> bool:
 
 
 class Worker:
-    """The place of one worker among all, for its share of the input."""
+    """The index of one worker among all, which selects its shard of the input."""
 
     local_count = 1
 
     def __init__(self, worker: int, worker_count: int) -> None:
         self.worker, self.worker_count = worker, worker_count
 
-    total = OneReplica.total
-    table = OneReplica.table
+    all_reduce_sum = OneReplica.all_reduce_sum
+    all_gather = OneReplica.all_gather
     errors = OneReplica.errors
 
 
@@ -57,7 +60,7 @@ class Servers:
     """The chief's view of the cluster.
 
     Raises:
-        WorkerLostError: a task did not answer in ``session_creation_timeout_secs``.
+        WorkerLostError: a task was not reachable within ``session_creation_timeout_secs``.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -71,17 +74,17 @@ class Servers:
         self.coordinator = tf.distribute.coordinator.ClusterCoordinator(self.strategy)
 
     def describe(self) -> str:
-        """One sentence on who answers."""
+        """One sentence on which tasks are reachable."""
         return addresses.describe(self._cluster)
 
     def _connect(self) -> Any:
         deadline = time.monotonic() + self._config.session_creation_timeout_secs
-        while missing := addresses.faults(self._cluster):
+        while missing := addresses.unreachable_tasks(self._cluster):
             if time.monotonic() > deadline:
                 raise WorkerLostError(
-                    "The chief waited in vain for tasks of its cluster: "
-                    f"{'; '.join(missing.values())}. Start them, with the same TF_CONFIG but for "
-                    "the task."
+                    "The chief timed out waiting for tasks of its cluster: "
+                    f"{'; '.join(missing.values())}. Start them, with the same TF_CONFIG except "
+                    "for the task."
                 )
             time.sleep(_POLL_SECONDS)
         resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
@@ -99,8 +102,8 @@ class Servers:
         except LOST as error:
             raise WorkerLostError(
                 f"The chief lost its cluster: {type(error).__name__}. "
-                f"{addresses.describe(self._cluster)} Start all tasks again: they go on from the "
-                "newest checkpoint."
+                f"{addresses.describe(self._cluster)} Start all tasks again: they continue from "
+                "the newest checkpoint."
             ) from None
 
 
@@ -111,25 +114,25 @@ class ServedModel(TrainableModel):
         super().__init__(model)
         self._servers = servers
         self.replicas = _Chief(servers)
-        self.run = self._hand_out
+        self.run = self._schedule
 
     def _keep_summaries(self) -> None:
-        """Leaves them out: the shape of what they keep varies, and no server can hold that."""
+        """Keeps none: their state has a varying shape, which a parameter server cannot hold."""
 
     def open_input(self, dataset: Any) -> InputPosition:
         """An iterator for each worker.
 
         Args:
-            dataset: makes the dataset of the worker at a place.
+            dataset: makes the dataset of a worker, given as ``Replicas``.
         """
         count = self._servers.worker_count
         datasets = [dataset(Worker(index, count)) for index in range(count)]
         return _NoPosition(self._servers.coordinator, datasets)
 
     def prepare(self, iterator: Any) -> None:
-        """Nothing: workers trace when they run their first steps."""
+        """Does nothing: workers trace when they run their first steps."""
 
-    def _hand_out(self, iterator: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _schedule(self, iterator: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """``count`` steps by all workers; fewer if the inputs of all have ended."""
         done, loss = 0, float("nan")
         while done < int(count):
@@ -145,40 +148,40 @@ class ServedModel(TrainableModel):
         coordinator = self._servers.coordinator
         results = [
             coordinator.schedule(self._traced, args=(iterator, tf.constant(size)))
-            for size in chunks(count, self._servers.worker_count * _CHUNKS_A_WORKER)
+            for size in chunks(count, self._servers.worker_count * _CHUNKS_PER_WORKER)
         ]
         self._wait(time.monotonic() + self._servers.timeout_secs)
         return [result.fetch() for result in results]
 
     def _wait(self, deadline: float) -> None:
-        """Returns when all steps are done; TensorFlow itself would wait for workers for ever."""
+        """Returns when all steps are done; TensorFlow's own ``join`` has no timeout."""
         coordinator = self._servers.coordinator
         while not coordinator.done():
             if time.monotonic() > deadline:
                 raise WorkerLostError(
                     f"No worker has done its steps in {self._servers.timeout_secs:g} s "
                     f"(RunConfig.worker_timeout_secs). {self._servers.describe()} Start all tasks "
-                    "again: they go on from the newest checkpoint."
+                    "again: they continue from the newest checkpoint."
                 )
             time.sleep(_STEP_POLL_SECONDS)
         coordinator.join()
 
 
 class _Chief(OneReplica):
-    """Alone in its decisions; its errors are those of the cluster."""
+    """Decides alone, as one replica; its errors are those of the cluster."""
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Those of the cluster. Raises WorkerLostError."""
+        """Turns the errors of the cluster into WorkerLostError."""
         with self._servers.errors():
             yield
 
 
 class _NoPosition(InputPosition):
-    """The inputs of all workers; where they stand is not known."""
+    """The inputs of all workers, whose positions are not known to the chief."""
 
     def __init__(self, coordinator: Any, datasets: Sequence[tf.data.Dataset]) -> None:
         structure = datasets[0].element_spec
@@ -196,7 +199,7 @@ class _NoPosition(InputPosition):
         """Does nothing."""
 
     def restore(self, checkpoint: str) -> bool:
-        """Begins anew: False."""
+        """Returns False: the input is read from its start."""
         return False
 
     def forget(self, checkpoint: str) -> None:
@@ -204,10 +207,12 @@ class _NoPosition(InputPosition):
 
 
 def _graph(dataset: tf.data.Dataset) -> tf.Tensor:
-    """The dataset as bytes, to be made anew on its worker."""
+    """The dataset as a serialized graph, to be rebuilt on its worker."""
     variant = tf.data.experimental.to_variant(dataset)
     try:
-        return tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=2)
+        return tf.raw_ops.DatasetToGraphV2(
+            input_dataset=variant, external_state_policy=_FAIL_ON_EXTERNAL_STATE
+        )
     except tf.errors.OpError as error:
         raise ArgumentError(
             "input_fn: with parameter servers its dataset is sent to the workers, and so must be "
@@ -216,6 +221,6 @@ def _graph(dataset: tf.data.Dataset) -> tf.Tensor:
 
 
 def chunks(count: int, parts: int) -> list[int]:
-    """``count`` in at most ``parts`` pieces, as even as can be."""
+    """``count`` split into at most ``parts`` positive sizes that differ by at most 1."""
     size, more = divmod(count, parts)
     return [one for one in [size + 1] * more + [size] * (parts - more) if one]

@@ -1,4 +1,4 @@
-"""Prediction: batch after batch, only as far as the caller reads."""
+"""Prediction: a generator that computes one batch at a time, when the caller asks for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
 from rnn_core.graph.runtime_checks import named_errors
-from rnn_core.hooks.batch_hooks import Onlookers
+from rnn_core.hooks.batch_hooks import BatchHooks
 from rnn_core.loops.inference_model import InferenceModel
 from rnn_core.types import Predictions
 
@@ -19,7 +19,7 @@ def predict(
     dataset: tf.data.Dataset,
     keys: Sequence[str] | None,
     single_examples: bool,
-    onlookers: Onlookers,
+    batch_hooks: BatchHooks,
 ) -> Iterator[Any]:
     """Predictions by name, or one array without a name: of one example at a time, or of a batch.
 
@@ -27,7 +27,7 @@ def predict(
         ArgumentError: ``keys`` names no prediction, or examples cannot be told apart.
         FeatureError: a feature cannot be used.
     """
-    for predicted in _batches(model, dataset, onlookers):
+    for predicted in _batches(model, dataset, batch_hooks):
         batch = _chosen(tf.nest.map_structure(lambda value: value.numpy(), predicted), keys)
         if single_examples:
             yield from _examples(batch)
@@ -36,26 +36,26 @@ def predict(
 
 
 def _batches(
-    model: InferenceModel, dataset: tf.data.Dataset, onlookers: Onlookers
+    model: InferenceModel, dataset: tf.data.Dataset, batch_hooks: BatchHooks
 ) -> Iterator[Predictions]:
-    # One batch that is alone needs none of the threads of an iterator.
+    # A dataset of a single batch is read without an iterator, which would start threads.
     is_single = int(dataset.cardinality()) == 1
     compiled, like = (
         (model.predict_single, dataset) if is_single else (model.predict, dataset.element_spec)
     )
-    predict = model.prepare(onlookers, compiled, like)
+    predict = model.prepare(batch_hooks, compiled, like)
     with named_errors():
         iterator = iter([dataset] if is_single else dataset)
-    while not onlookers.stopped:
-        onlookers.before_batch()
+    while not batch_hooks.stopped:
+        batch_hooks.before_batch()
         with named_errors():
             batch = next(iterator, None)
             if batch is None:
                 break
             predicted = predict(batch)
-        onlookers.after_batch()
+        batch_hooks.after_batch()
         yield predicted
-    onlookers.end()
+    batch_hooks.end()
 
 
 def _chosen(batch: Any, keys: Sequence[str] | None) -> Any:

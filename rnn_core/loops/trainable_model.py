@@ -19,8 +19,8 @@ class TrainableModel:
     """A model with its global step, and the compiled loop that trains it.
 
     Args:
-        model: what is trained; this process has one copy of its variables.
-        replicas: all that train it together; None: this process alone.
+        model: the model to train; this process has one copy of its variables.
+        replicas: the replicas that train it together; None: this process alone.
     """
 
     def __init__(self, model: Model, replicas: Replicas | None = None) -> None:
@@ -32,7 +32,7 @@ class TrainableModel:
         self.run: Callable[..., Any] = self._traced
         self._step = self._own_step if replicas is None else self._shared_step
         self.sums_size = 0
-        """S: the numbers that replicas exchange in a step, known once it was traced."""
+        """S: how many numbers replicas exchange per step; 0 until a step has been traced."""
 
     def _keep_summaries(self) -> None:
         self.model.keep_summaries()
@@ -46,7 +46,7 @@ class TrainableModel:
         """The input at its beginning.
 
         Args:
-            dataset: makes the dataset of the worker at a place among all.
+            dataset: makes the dataset of a worker, given as ``Replicas``.
         """
         replicas = self.replicas
         return InputPosition(dataset(replicas), replicas.worker, replicas.worker_count)
@@ -54,14 +54,17 @@ class TrainableModel:
     def restore(self, checkpoint: str) -> None:
         """Takes the values of a checkpoint. Raises CheckpointError."""
         self.model.restore(checkpoint)
-        self.global_step.assign(checkpoints.step_of(checkpoint))
+        self.global_step.assign(checkpoints.read_step(checkpoint))
 
-    def take_values_of_chief(self) -> None:
+    def broadcast_from_chief(self) -> None:
         """Gives all workers the initial values of the chief. Raises WorkerLostError."""
+        # An all_gather in which the other workers have zeros. float64 holds each float32 exactly.
         floats = [v for v in self.variables.values() if v.dtype.is_floating]
         own = tf.concat([tf.reshape(tf.cast(v, tf.float64), [-1]) for v in floats], 0).numpy()
         row = own if self.replicas.worker == 0 else own * 0
-        values = tf.split(self.replicas.table(row)[0], [v.shape.num_elements() for v in floats])
+        values = tf.split(
+            self.replicas.all_gather(row)[0], [v.shape.num_elements() for v in floats]
+        )
         for variable, value in zip(floats, values, strict=True):
             variable.assign(tf.cast(tf.reshape(value, variable.shape), variable.dtype))
 
@@ -70,24 +73,27 @@ class TrainableModel:
         self._traced.get_concrete_function(iterator, tf.constant(0))
 
     def _run(self, iterator: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Up to ``count`` steps; how many there were, and the last loss."""
+        """Runs up to ``count`` steps; returns how many there were, and the last loss."""
         return run_steps(lambda loss: self._step(iterator, loss), count, tf.constant(0.0))
 
     def _own_step(self, iterator: Any, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """A step with the next batch; whether there was one, and its loss or else ``loss``."""
-        return with_next(iterator, self._train_step, loss)
+        """Trains on the next batch; returns whether there was one, and its loss or ``loss``."""
 
-    def _train_step(self, element: Any) -> tf.Tensor:
-        features, labels = split(element)
-        return self.model.train_step(features, labels, self.global_step)
+        def train_step(element: Any) -> tf.Tensor:
+            features, labels = split(element)
+            return self.model.train_step(features, labels, self.global_step)
+
+        return with_next(iterator, train_step, loss)
 
     def _shared_step(self, iterator: Any, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """A step with a batch for each replica; a replica whose input has ended adds nothing."""
+        """Trains on a batch per replica; a replica whose input has ended contributes zeros."""
         elements = [iterator.get_next_as_optional() for _ in range(self.replicas.local_count)]
-        total = self.replicas.total(lambda replica: self._sums(elements[replica], replica))
-        moved = total[0] > 0
-        return moved, tf.cond(
-            moved,
+        total = self.replicas.all_reduce_sum(lambda replica: self._sums(elements[replica], replica))
+        # The first number is the count of batches. It is the same on all workers, so all of them
+        # take the same branch, and none waits for an all-reduce that another one skips.
+        has_batch = total[0] > 0
+        return has_batch, tf.cond(
+            has_batch,
             lambda: self.model.apply_sums(total, self.global_step),
             lambda: loss,
         )
@@ -96,6 +102,7 @@ class TrainableModel:
         """float32 [S]: the sums of the model, or zeros without a batch."""
         replicas = self.replicas
         number = replicas.worker * replicas.local_count + replica
+        # A number of its own for each replica and step, which seeds dropout.
         draw = self.global_step * replicas.local_count * replicas.worker_count + number
 
         def sums() -> tf.Tensor:
@@ -104,5 +111,5 @@ class TrainableModel:
             self.sums_size = found.shape[0]
             return found
 
-        # The first branch is traced first, and so the second one knows the size.
+        # tf.cond traces its first branch first, so sums_size is set when the second is traced.
         return tf.cond(element.has_value(), sums, lambda: tf.zeros([self.sums_size]))

@@ -1,7 +1,7 @@
-"""The training loop: steps run in one graph between two moments at which somebody must look.
+"""The training loop: many steps per graph call, until the host has to act (see ``pace``).
 
-With many workers all of them run this loop, and agree at each such moment: how many steps are next,
-whether to save, whether to end. Only the chief writes checkpoints and event files.
+All workers run this loop and agree before each graph call: how many steps are next, whether to
+save, whether to stop. Only the chief writes checkpoints and event files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from rnn_core.config.cluster import workers
 from rnn_core.config.run_config import RunConfig
-from rnn_core.distribution.heartbeat import Presence, State
+from rnn_core.distribution.heartbeat import Heartbeat, State
 from rnn_core.distribution.replicas import Replicas
 from rnn_core.distribution.watchdog import Watchdog
 from rnn_core.errors import EmptyInputError, NanLossDuringTrainingError
@@ -26,7 +26,7 @@ from rnn_core.loops.checkpointing import Saving
 from rnn_core.loops.exchange_cost import ExchangeCost
 from rnn_core.loops.input_position import InputPosition
 from rnn_core.loops.interruption import Interrupted, Interruption
-from rnn_core.loops.pace import Pace, is_due, steps_to_next_look
+from rnn_core.loops.pace import Pace, is_due, steps_until_due
 from rnn_core.loops.trainable_model import TrainableModel
 from rnn_core.storage.summaries import EventWriter
 from rnn_core.storage.warm_start import WarmStartSettings
@@ -36,7 +36,7 @@ logger = logging.getLogger("rnn_core")
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Where and how long to train, and who looks."""
+    """Where and how long to train, with which hooks."""
 
     config: RunConfig
     model_dir: str
@@ -52,28 +52,32 @@ def train(
 ) -> None:
     """Trains from the newest checkpoint of ``plan.model_dir``, or from the start.
 
-    ``dataset`` makes the dataset of the worker at a place among all. SIGTERM ends the training with
-    a checkpoint; see ``interruption``.
+    SIGTERM ends the training with a checkpoint; see ``interruption``.
+
+    Args:
+        model: the model to train.
+        dataset: makes the dataset of a worker, given as ``Replicas``.
+        plan: where, how long, and with which hooks.
 
     Raises:
         EmptyInputError: the dataset has no batch.
         NanLossDuringTrainingError: the loss is not finite.
         LabelError: a label cannot be used.
         CheckpointError, StorageError: a checkpoint cannot be read or written.
-        WorkerLostError: another worker is gone, or does not answer in time.
+        WorkerLostError: another worker is gone, or did not answer in time.
     """
     position = model.open_input(dataset)
     with Interruption() as interruption, contextlib.ExitStack() as stack:
         loop = _Loop(model, position, plan, interruption)
         stack.callback(loop.close)
         if plan.config.cluster_spec.jobs:
-            loop.show_to_others(stack)
+            loop.start_monitoring(stack)
         try:
             loop.run()
         except Interrupted:
             loop.interrupted = True
     if loop.interrupted:
-        logger.warning("Interrupted at step %d, which is saved; leaving.", loop.global_step)
+        logger.warning("Interrupted at step %d, which is saved; exiting.", loop.global_step)
         interruption.leave()
 
 
@@ -100,15 +104,15 @@ class _Loop:
         self._due: list[Hook] = []
         self._pace = Pace()
         self._cost = ExchangeCost(model)
-        self._presence: Presence | None = None
+        self._heartbeat: Heartbeat | None = None
         self._watchdog: Watchdog | None = None
         self._rate_from = (0, time.monotonic())
 
-    def show_to_others(self, stack: contextlib.ExitStack) -> None:
-        """Tells the other workers of this one, and watches over its steps."""
+    def start_monitoring(self, stack: contextlib.ExitStack) -> None:
+        """Starts the heartbeat of this task, and the watchdog over its steps."""
         config = self._plan.config
         task = f"{config.task_type}-{config.task_id}"
-        self._presence = stack.enter_context(Presence(self._plan.model_dir, task).entered())
+        self._heartbeat = stack.enter_context(Heartbeat(self._plan.model_dir, task).entered())
         if self._replicas.worker_count > 1:
             self._watchdog = stack.enter_context(Watchdog(config).entered())
 
@@ -123,10 +127,14 @@ class _Loop:
         while (count := self._agree()) > 0:
             done = self._advance(count)
             if done == count:
-                self._look()
+                self._act()
                 continue
-            if self._context.global_step == first and not resumed:
-                self._refuse_empty_input()
+            is_empty = self._context.global_step == first and not resumed
+            if is_empty and not self._context.stop_requested:
+                raise EmptyInputError(
+                    "input_fn: expected at least one batch to train on, got none. Check the file "
+                    "names and filters of the dataset."
+                )
             break
         self._end()
 
@@ -136,7 +144,7 @@ class _Loop:
         return self._context.global_step
 
     def close(self) -> None:
-        """Leaves nothing half done, also after an error."""
+        """Waits for a checkpoint that is being written and closes the event file."""
         self._saving.close()
         self._events.close()
 
@@ -154,29 +162,31 @@ class _Loop:
     def _agree(self) -> int:
         """How many steps all workers run next; 0: the training ends here.
 
-        What one of them wants to be saved is saved first.
+        Workers differ in their clocks, signals and hooks, so each contributes a row of requests,
+        and all act on the same table: the fewest steps, and a save or stop if any requests it. A
+        save comes first, so that a training that stops here has saved this step.
         """
         context = self._context
-        looks = [hook.next_look(context.global_step) for hook in self._hooks]
+        due_steps = [hook.next_step_due(context.global_step) for hook in self._hooks]
         last = self._plan.last_step
-        count = steps_to_next_look(
-            context.global_step, self._plan.config, last, looks, self._pace.most_steps
+        count = steps_until_due(
+            context.global_step, self._plan.config, last, due_steps, self._pace.max_steps
         )
         ends = context.stop_requested or (last is not None and context.global_step >= last)
         saves = context.save_requested or self._saving.is_due_by_time()
-        wish = [max(count, 0), ends, saves, self._interruption.requested]
+        row = [max(count, 0), ends, saves, self._interruption.requested]
         with self._watched():
-            wishes = self._replicas.table(wish)
-        self.interrupted = bool(wishes[:, 3].any())
+            requests = self._replicas.all_gather(row)
+        self.interrupted = bool(requests[:, 3].any())
         context.save_requested = False
-        if wishes[:, 2].any():
+        if requests[:, 2].any():
             self._saving.save()
-        if wishes[:, 1].any() or self.interrupted:
+        if requests[:, 1].any() or self.interrupted:
             return 0
-        count = int(wishes[:, 0].min())
+        count = int(requests[:, 0].min())
         self._due = [
             hook
-            for hook, at in zip(self._hooks, looks, strict=True)
+            for hook, at in zip(self._hooks, due_steps, strict=True)
             if at == context.global_step + count
         ]
         return count
@@ -185,7 +195,7 @@ class _Loop:
         return contextlib.nullcontext() if self._watchdog is None else self._watchdog.watching()
 
     def _advance(self, count: int) -> int:
-        """Runs ``count`` steps, or those that the input has; how many they were."""
+        """Runs up to ``count`` steps, as far as the input lasts; returns how many ran."""
         for hook in self._hooks:
             hook.before_steps(self._context)
         self._pace.begin()
@@ -194,7 +204,13 @@ class _Loop:
                 done, loss = self._model.run(self._position.iterator, tf.constant(count))
                 steps = int(done.numpy())
         except NanLossDuringTrainingError as error:
-            self._end_with_nan(error)
+            if self._context.fail_on_nan_loss:
+                raise
+            # A step checks its loss before it updates anything: the variables are those of the
+            # last good step, which becomes the last of the training.
+            logger.warning("Stopping: %s", error)
+            self._context.global_step = int(self._model.global_step.numpy())
+            self._context.request_stop()
             return 0
         self._pace.end(steps)
         self._position.batches += steps * self._replicas.local_count
@@ -203,44 +219,26 @@ class _Loop:
             self._context.loss = float(loss.numpy())
         return steps
 
-    def _refuse_empty_input(self) -> None:
-        if not self._context.stop_requested:
-            raise EmptyInputError(
-                "input_fn: expected at least one batch to train on, got none. Check the file "
-                "names and filters of the dataset."
-            )
-
-    def _end_with_nan(self, error: NanLossDuringTrainingError) -> None:
-        """Raises ``error``, unless a hook wants the training to end with the last good step."""
-        if self._context.fail_on_nan_loss:
-            raise error
-        logger.warning("Stopping: %s", error)
-        self._context.global_step = int(self._model.global_step.numpy())
-        self._context.request_stop()
-
-    def _look(self) -> None:
+    def _act(self) -> None:
+        """After a graph call: heartbeat, summaries, log line, checkpoint and hooks, if due."""
         step, config = self._context.global_step, self._plan.config
-        if self._presence is not None:
-            self._presence.step = step
+        if self._heartbeat is not None:
+            self._heartbeat.step = step
         self._saving.notice()
         first = step == 1 and config.save_summary_steps is not None
         if first or is_due(step, config.save_summary_steps):
             self._events.write_summary(self._model.model.summary(self._context.loss), step)
         if is_due(step, config.log_step_count_steps):
-            self._log()
+            now, (from_step, since) = time.monotonic(), self._rate_from
+            rate = (step - from_step) / max(now - since, 1e-9)
+            self._rate_from = (step, now)
+            self._events.write({"global_step/sec": rate}, step)
+            logger.info("step %d: loss %.6g (%.1f steps/s)", step, self._context.loss, rate)
         if self._saving.is_due(step):
             self._saving.save()
         for hook in self._due:
             hook.after_steps(self._context)
-        self._cost.judge(self._pace.seconds_a_step)
-
-    def _log(self) -> None:
-        step, now = self._context.global_step, time.monotonic()
-        from_step, since = self._rate_from
-        rate = (step - from_step) / max(now - since, 1e-9)
-        self._rate_from = (step, now)
-        self._events.write({"global_step/sec": rate}, step)
-        logger.info("step %d: loss %.6g (%.1f steps/s)", step, self._context.loss, rate)
+        self._cost.judge(self._pace.seconds_per_step)
 
     def _end(self) -> None:
         self._saving.save()
@@ -249,12 +247,9 @@ class _Loop:
             for hook in self._hooks:
                 hook.end(self._context)
             self._saving.forget_position()
-        if self._presence is not None:
-            self._leave_together(self._presence)
-
-    def _leave_together(self, presence: Presence) -> None:
-        config = self._plan.config
-        presence.step = self._context.global_step
-        state: State = "interrupted" if self.interrupted else "done"
-        others = workers(config.cluster_spec) if self._replicas.worker_count > 1 else []
-        presence.leave_together(state, others, config.worker_timeout_secs)
+        if self._heartbeat is not None:
+            config = self._plan.config
+            self._heartbeat.step = self._context.global_step
+            state: State = "interrupted" if self.interrupted else "done"
+            tasks = workers(config.cluster_spec) if self._replicas.worker_count > 1 else []
+            self._heartbeat.leave_together(state, tasks, config.worker_timeout_secs)

@@ -1,9 +1,10 @@
 """Checkpoints by variable name, in the files of TensorFlow 2.15's estimator.
 
 ``model.ckpt-N.index`` and ``model.ckpt-N.data-00000-of-00001`` hold the variables, ``checkpoint``
-names the newest and all that are kept. What goes beyond 2.15 is in ``model.ckpt-N.input.*`` and
-goes with its checkpoint. A checkpoint counts only once ``checkpoint`` names it, and that file is
-replaced in one step: a kill at any moment leaves the last good one.
+names the newest and all that are kept. The position in the input, which 2.15 does not save, is in
+``model.ckpt-N.input.*`` and is deleted with its checkpoint. A checkpoint is valid only once
+``checkpoint`` names it, and that file is replaced atomically: a kill at any moment leaves the last
+good one.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from rnn_core.types import Array
 logger = logging.getLogger("rnn_core")
 
 _SHOWN: Final = 5
+"""An error lists so many differences between a model and a checkpoint."""
 
 
 @dataclasses.dataclass
@@ -77,18 +79,18 @@ class Keeper:
             write_state(self.directory, kept)
         self._kept = kept if self.keep_max else self._kept
         for old in dropped:
-            self._delete(self.path(old))
+            try:
+                delete(self.path(old))
+            except OSError as error:
+                # No error: the new checkpoint is safe by now.
+                path = self.path(old)
+                logger.warning("The old checkpoint %s could not be deleted: %s", path, error)
         return self.path(name)
 
-    def _delete(self, prefix: str) -> None:
-        """The new checkpoint is safe by now, whatever becomes of an old one."""
-        try:
-            delete(prefix)
-        except OSError as error:
-            logger.warning("The old checkpoint %s could not be deleted: %s", prefix, error)
-
     def _drop(self, kept: list[str]) -> list[str]:
-        """Takes the oldest off the list; one every ``keep_every_hours`` stays on disk for good."""
+        """Removes the oldest from ``kept``; returns those to delete, without one every
+        ``keep_every_hours``, which stays on disk for good.
+        """
         dropped = []
         while self.keep_max and len(kept) > self.keep_max:
             name = kept.pop(0)
@@ -101,7 +103,7 @@ class Keeper:
 
 
 def write(values: Mapping[str, tf.Tensor], prefix: str) -> None:
-    """Writes ``values`` by name to ``prefix``; nothing of that name is seen before it is whole."""
+    """Writes ``values`` by name to ``prefix``, which exists only once it is complete."""
     names = sorted(values)
     temporary = f"{prefix}.tmp-{os.getpid()}"
     try:
@@ -133,7 +135,7 @@ def write_state(directory: str, kept: Sequence[str]) -> None:
 
 
 def delete(prefix: str) -> None:
-    """Removes all files of a checkpoint, the index first so that it never looks whole.
+    """Removes all files of a checkpoint, the index first, so that a partly deleted one is not used.
 
     Among them may be a directory, where a worker was killed while it wrote its position.
     """
@@ -152,14 +154,14 @@ def latest(directory: str) -> str | None:
         file = (Path(directory) / "checkpoint").stat()
         prefix = _named(directory, file.st_ino, file.st_mtime_ns, file.st_size)
         if prefix is not None and exists(prefix):
-            return prefix
+            return str(prefix)
     path: str | None = tf.train.latest_checkpoint(directory)
     return path
 
 
 @functools.lru_cache(maxsize=64)
 def _named(directory: str, *_: int) -> str | None:
-    """What the file ``checkpoint`` names, which is read once in each of its versions."""
+    """The newest checkpoint that the file ``checkpoint`` names, cached for each version of it."""
     state = tf.train.get_checkpoint_state(directory)
     return None if state is None else str(state.model_checkpoint_path)
 
@@ -167,13 +169,17 @@ def _named(directory: str, *_: int) -> str | None:
 def newest_intact(directory: str) -> str | None:
     """Prefix of the newest checkpoint that can be read, None if there is none at all.
 
-    A warning names each damaged one that is passed over.
+    A warning names each damaged one that is skipped.
 
     Raises:
         CheckpointError: there are some, and all are damaged.
     """
+    state = tf.train.get_checkpoint_state(directory)
+    if state is None:
+        return None
+    older = [path for path in state.all_model_checkpoint_paths if exists(path)]
     damaged: list[CheckpointError] = []
-    for prefix in _newest_first(directory):
+    for prefix in dict.fromkeys([state.model_checkpoint_path, *reversed(older)]):
         try:
             read(prefix)
         except CheckpointError as error:
@@ -181,18 +187,8 @@ def newest_intact(directory: str) -> str | None:
         else:
             for each in damaged:
                 logger.warning("Going back to %s: %s", prefix, each)
-            return prefix
-    if damaged:
-        raise damaged[0]
-    return None
-
-
-def _newest_first(directory: str) -> list[str]:
-    state = tf.train.get_checkpoint_state(directory)
-    if state is None:
-        return []
-    older = [path for path in state.all_model_checkpoint_paths if exists(path)]
-    return list(dict.fromkeys([state.model_checkpoint_path, *reversed(older)]))
+            return str(prefix)
+    raise damaged[0]
 
 
 def read(prefix: str, names: Sequence[str] | None = None) -> dict[str, Array]:
@@ -213,8 +209,8 @@ def read(prefix: str, names: Sequence[str] | None = None) -> dict[str, Array]:
         ) from None
 
 
-def step_of(prefix: str) -> int:
-    """The global step that a checkpoint was saved at. Raises CheckpointError."""
+def read_step(prefix: str) -> int:
+    """Reads the global step that a checkpoint was saved at. Raises CheckpointError."""
     return int(read(prefix, ["global_step"])["global_step"])
 
 
@@ -258,6 +254,6 @@ def _difference(name: str, variable: tf.Variable, value: Array | None) -> str | 
     return None
 
 
-def step_in(prefix: str) -> int:
-    """The global step in the name of a checkpoint."""
+def step_from_name(prefix: str) -> int:
+    """The global step in the prefix of a checkpoint, without reading it."""
     return int(prefix.rpartition("-")[2])

@@ -1,4 +1,4 @@
-"""Small files, replaced in one step, and the error for those that cannot be written."""
+"""Atomic replacement of small files, and the error for a failed write."""
 
 from __future__ import annotations
 
@@ -28,17 +28,18 @@ def storage_errors(directory: str | Path) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says first; TensorFlow's go on with a listing of the graph."""
+    """The first line of an error's text; TensorFlow's continue with a listing of the graph."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replaces a small file: either the old or the whole new text is there, at any moment."""
+    """Replaces a small file atomically: a reader sees either the old or the whole new text."""
     temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     try:
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
+            # Before the rename: else a loss of power could leave an empty file under the new name.
             os.fsync(file.fileno())
         temporary.replace(path)
         flush(path.parent)
@@ -47,7 +48,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def flush(path: Path) -> None:
-    """Returns when a file, or the names in a directory, would outlive a loss of power."""
+    """Returns when a file, or the names in a directory, would survive a loss of power (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -61,7 +62,7 @@ def read_json(path: Path) -> Any:
 
 
 def with_prefix(prefix: str) -> list[Path]:
-    """The files whose path is ``prefix`` and a dot and more."""
+    """The paths that begin with ``prefix`` and a dot, sorted."""
     start = Path(prefix)
     return sorted(path for path in start.parent.glob("*") if path.name.startswith(f"{start.name}."))
 

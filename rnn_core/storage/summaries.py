@@ -28,10 +28,10 @@ Summary: TypeAlias = Any
 
 
 class Writer(Protocol):
-    """Whatever takes numbers by tag at a step."""
+    """Anything that can write numbers by tag at a step."""
 
     def write(self, values: Mapping[str, float], step: int) -> None:
-        """Writes them."""
+        """Writes ``values`` by tag."""
 
 
 class EventWriter:
@@ -53,7 +53,7 @@ class EventWriter:
         self.write_summary(numbers(values), step)
 
     def write_summary(self, summary: Summary, step: int) -> None:
-        """Writes whatever is in ``summary``. Raises StorageError."""
+        """Writes ``summary`` as one record. Raises StorageError."""
         self._write(step, summary=summary)
 
     def write_tensor(self, tag: str, tensor: Any, step: int) -> None:
@@ -62,11 +62,11 @@ class EventWriter:
         self._write(step, summary=_Summary(value=[value]))
 
     def write_start(self, step: int) -> None:
-        """Says that steps from ``step`` on begin anew: TensorBoard forgets what was there."""
+        """Marks a start at ``step``: TensorBoard discards earlier records from that step on."""
         self._write(step, session_log=_SessionLog(status=_SessionLog.START))
 
     def write_checkpoint(self, path: str, step: int) -> None:
-        """Says that a checkpoint was saved."""
+        """Records that a checkpoint was saved."""
         log = _SessionLog(status=_SessionLog.CHECKPOINT, checkpoint_path=path)
         self._write(step, session_log=log)
 
@@ -114,7 +114,7 @@ class _GivenWriter:
 
 
 def numbers(values: Mapping[str, float]) -> Summary:
-    """Numbers by tag."""
+    """A summary of numbers by tag."""
     return _Summary(
         value=[_Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
     )
@@ -141,13 +141,13 @@ def _collect(summary: tf.Tensor) -> None:
 
 
 def collected() -> tf.Tensor | None:
-    """The serialized summary of all that was put there, a string scalar; None if nothing was."""
+    """The serialized collected summaries, a string scalar; None if there are none."""
     found = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.SUMMARIES)
     return tf.raw_ops.MergeSummary(inputs=found) if found else None
 
 
 def parse(serialized: bytes) -> Summary:
-    """A summary as operations of TensorFlow 1 give it; none in no bytes."""
+    """The summary that an operation of TensorFlow 1 serialized; empty for no bytes."""
     return _Summary.FromString(serialized)
 
 
@@ -176,5 +176,5 @@ def _events(path: str) -> Iterator[Any]:
         for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
             yield _Event.FromString(record)
     except tf.errors.DataLossError:
-        # A kill may cut the last record off; all before it are good.
+        # A killed writer may leave a truncated last record; all before it are good.
         return

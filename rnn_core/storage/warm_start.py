@@ -1,4 +1,4 @@
-"""First values from the checkpoint of another model.
+"""Warm start: initial values from the checkpoint of another model.
 
 With a vocabulary for a variable, its rows are matched by word: a row of the new vocabulary that the
 old one had too keeps its value, wherever it stood.
@@ -26,7 +26,7 @@ logger = logging.getLogger("rnn_core")
 
 @dataclasses.dataclass(frozen=True)
 class VocabInfo:
-    """The vocabularies of a variable that has a row for each word, in files of one word a line.
+    """The vocabularies of a variable that has a row for each word, in files of one word per line.
 
     ``*_vocab_size`` limits a file to its first words (-1: all of the old one). The rows of
     ``num_oov_buckets`` and of words that are new keep their initial values, or get those of
@@ -91,7 +91,10 @@ def warm_start(variables: Mapping[str, tf.Variable], settings: WarmStartSettings
         CheckpointError: there is no such checkpoint, or it has not a variable that was asked for.
         ArchitectureError: a value has another shape.
     """
-    prefix = _prefix(settings.ckpt_to_initialize_from)
+    path = settings.ckpt_to_initialize_from
+    prefix = checkpoints.latest(path) if Path(path).is_dir() else path
+    if prefix is None or not checkpoints.exists(prefix):
+        raise CheckpointError(f"ckpt_to_initialize_from: no checkpoint at {path}.")
     names = _chosen(variables, settings.vars_to_warm_start)
     vocabularies = settings.var_name_to_vocab_info or {}
     previous = settings.var_name_to_prev_var_name or {}
@@ -105,13 +108,6 @@ def warm_start(variables: Mapping[str, tf.Variable], settings: WarmStartSettings
     for name, variable in targets.items():
         variable.assign(taken[name])
     logger.info("Took %d variables from %s", len(targets), prefix)
-
-
-def _prefix(path: str) -> str:
-    prefix = checkpoints.latest(path) if Path(path).is_dir() else path
-    if prefix is None or not checkpoints.exists(prefix):
-        raise CheckpointError(f"ckpt_to_initialize_from: no checkpoint at {path}.")
-    return prefix
 
 
 def _chosen(variables: Mapping[str, tf.Variable], which: Any) -> list[str]:

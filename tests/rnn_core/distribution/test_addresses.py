@@ -1,4 +1,4 @@
-"""Who answers in a cluster, and the meeting before a start."""
+"""Reachability of a cluster's tasks, and the barrier before a start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ import tensorflow as tf
 
 from rnn_core import ArgumentError, WorkerLostError
 from rnn_core.config.cluster import Cluster
-from rnn_core.distribution.addresses import describe, fault, meet, others
+from rnn_core.distribution.addresses import (
+    connection_error,
+    describe,
+    other_tasks,
+    wait_for_workers,
+)
 from tests.rnn_core.distribution import clusters
 
 
@@ -22,22 +27,22 @@ def _place(cluster: Mapping[str, Sequence[str]], index: int) -> Cluster:
 
 def test_the_others_are_all_tasks_but_this_one_and_evaluators() -> None:
     cluster = {"worker": ["a:1", "b:1"], "ps": ["c:1"], "evaluator": ["d:1"]}
-    assert others(_place(cluster, 0)) == {"worker-1": "b:1", "ps-0": "c:1"}
+    assert other_tasks(_place(cluster, 0)) == {"worker-1": "b:1", "ps-0": "c:1"}
 
 
-def test_an_address_without_a_server_has_a_fault() -> None:
+def test_an_address_without_a_server_has_a_connection_error() -> None:
     (address,) = clusters.addresses({"worker": 1})["worker"]
-    assert "refused" in str(fault(address))
-    assert fault("no-port") is not None
+    assert "refused" in str(connection_error(address))
+    assert connection_error("no-port") is not None
 
 
-def test_workers_meet_however_they_come() -> None:
+def test_workers_wait_for_each_other_in_any_order() -> None:
     cluster = clusters.addresses({"worker": 3})
     met, all_met = [], threading.Event()
 
     def come(index: int) -> None:
         time.sleep(0.2 * index)
-        meet(_place(cluster, index), time.monotonic() + 30)
+        wait_for_workers(_place(cluster, index), time.monotonic() + 30)
         # Its own server, which those who come late may still ask for.
         with socket.create_server(("", int(cluster["worker"][index].rpartition(":")[2]))):
             met.append(index)
@@ -57,10 +62,10 @@ def test_workers_meet_however_they_come() -> None:
     assert sorted(met) == [0, 1, 2]
 
 
-def test_who_does_not_come_is_named() -> None:
+def test_a_worker_that_does_not_start_is_named() -> None:
     cluster = clusters.addresses({"worker": 2})
     with pytest.raises(WorkerLostError, match=r"worker-1 \(127.0.0.1:\d+\): .*refused"):
-        meet(_place(cluster, 0), time.monotonic() + 0.2)
+        wait_for_workers(_place(cluster, 0), time.monotonic() + 0.2)
 
 
 def test_a_taken_port_is_named() -> None:
@@ -70,12 +75,12 @@ def test_a_taken_port_is_named() -> None:
         socket.create_server(("", port)),
         pytest.raises(ArgumentError, match=f"cannot listen at 127.0.0.1:{port}"),
     ):
-        meet(_place(cluster, 0), time.monotonic() + 1)
+        wait_for_workers(_place(cluster, 0), time.monotonic() + 1)
 
 
 def test_a_description_names_the_missing_ones() -> None:
     cluster = clusters.addresses({"worker": 2})
-    assert "Without an answer: worker-1" in describe(_place(cluster, 0))
+    assert "Unreachable: worker-1" in describe(_place(cluster, 0))
     port = int(cluster["worker"][1].rpartition(":")[2])
     with socket.create_server(("", port)):
-        assert describe(_place(cluster, 0)) == "All other workers answer at their addresses now."
+        assert describe(_place(cluster, 0)) == "All other workers are reachable now."

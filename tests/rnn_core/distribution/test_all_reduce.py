@@ -44,9 +44,9 @@ def total(exchange: Exchange, own: Any, way: str) -> Any:
     """In Python, or by the native operation: not in a graph, since that takes threads of a pool,
     which has fewer than there are workers here."""
     if way == "python":
-        return exchange.total(own)
+        return exchange.all_reduce_sum(own)
     try:
-        return exchange.traced_total(tf.constant(own)).numpy()
+        return exchange.traced_all_reduce_sum(tf.constant(own)).numpy()
     except tf.errors.UnknownError as error:
         raise ExchangeError(exchange.fault(error)) from None
 
@@ -100,7 +100,7 @@ def test_a_buffer_may_be_larger_than_what_a_connection_holds(way: str, count: in
 def test_a_graph_has_the_sum_with_its_shape(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(library.SWITCH, "off" if way == "python" else "on")
     with connected(2) as exchanges:
-        graphs = [tf.function(one.traced_total) for one in exchanges]
+        graphs = [tf.function(one.traced_all_reduce_sum) for one in exchanges]
         values = [tf.ones([2, 3]), tf.fill([2, 3], 4.0)]
         found = together([lambda at=at: graphs[at](values[at]) for at in range(2)])
         for one in found:
@@ -128,7 +128,7 @@ def test_a_worker_that_is_gone_is_named_and_nothing_follows(way: str) -> None:
         assert [type(error) for error in found] == [ExchangeError] * 2
         assert all("worker-1 is gone" in str(error) for error in found)
         with pytest.raises(ExchangeError, match="worker-1 is gone"):
-            exchanges[0].total(np.ones(5))
+            exchanges[0].all_reduce_sum(np.ones(5))
 
 
 @ways

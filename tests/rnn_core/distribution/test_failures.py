@@ -46,7 +46,7 @@ def _training(
 
 def _newest_step(root: Path) -> int:
     newest = checkpoints.newest_intact(str(root / "model"))
-    return -1 if newest is None else checkpoints.step_in(newest)
+    return -1 if newest is None else checkpoints.step_from_name(newest)
 
 
 @pytest.mark.parametrize(("killed", "left"), [("worker-1", "worker-0"), ("worker-0", "worker-1")])
@@ -59,7 +59,7 @@ def test_a_killed_worker_ends_the_other_which_names_it(
         assert tasks[left].wait(LIMIT_SECONDS) == 1
         text = tasks[left].text()
     assert "WorkerLostError" in text
-    assert f"Without an answer: {killed}" in text
+    assert f"Unreachable: {killed}" in text
     assert "Start all workers again" in text
 
 
@@ -90,7 +90,7 @@ def test_a_worker_that_hangs_in_its_input_is_ended(tmp_path: Path) -> None:
         assert tasks["worker-0"].wait(LIMIT_SECONDS) == 1
         assert tasks["worker-1"].wait(LIMIT_SECONDS) == watchdog.EXIT_STATUS
         assert "no answer of worker-1 in" in tasks["worker-0"].text()
-        assert "Look at its input" in tasks["worker-1"].text()
+        assert "Check its input" in tasks["worker-1"].text()
 
 
 def test_a_worker_with_a_wrong_label_ends_all(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_host_that_does_not_answer_is_named(tmp_path: Path) -> None:
     with _training(tmp_path, tasks=[("worker", 0)], meeting_secs=2) as tasks:
         assert tasks["worker-0"].wait(LIMIT_SECONDS) == 1
         text = tasks["worker-0"].text()
-    assert "waited for the other workers in vain" in text
+    assert "timed out waiting for the other workers" in text
     assert "worker-1 (127.0.0.1:" in text
 
 
@@ -214,7 +214,7 @@ def test_without_a_parameter_server_or_a_chief_all_tasks_end(struck: str, tmp_pa
         statuses = {name: task.wait(LIMIT_SECONDS) for name, task in tasks.items()}
         assert statuses == {name: -9 if name == struck else 1 for name in tasks}
         if struck != "chief-0":
-            assert f"Without an answer: {struck}" in tasks["chief-0"].text()
+            assert f"Unreachable: {struck}" in tasks["chief-0"].text()
         else:
             assert "the chief at" in tasks["worker-0"].text()
 
@@ -284,4 +284,4 @@ def test_a_cut_network_ends_both_sides(tmp_path: Path) -> None:
             assert [task.wait(LIMIT_SECONDS) for task in tasks.values()] == [1, 1]
             for task in tasks.values():
                 assert "WorkerLostError" in task.text()
-                assert "Without an answer: worker-" in task.text()
+                assert "Unreachable: worker-" in task.text()

@@ -21,8 +21,8 @@ def _in_step() -> ReplicasInStep:
 
 def test_one_replica_is_its_own_total() -> None:
     one = OneReplica()
-    assert one.total(lambda replica: tf.constant(replica + 2.0)) == 2.0
-    assert one.table([1, True]).tolist() == [[1.0, 1.0]]
+    assert one.all_reduce_sum(lambda replica: tf.constant(replica + 2.0)) == 2.0
+    assert one.all_gather([1, True]).tolist() == [[1.0, 1.0]]
     with one.errors():
         pass
 
@@ -30,8 +30,10 @@ def test_one_replica_is_its_own_total() -> None:
 def test_a_strategy_of_one_device_is_one_replica_in_step() -> None:
     replicas = _in_step()
     assert (replicas.worker, replicas.worker_count, replicas.local_count) == (0, 1, 1)
-    assert replicas.table([3.0]).tolist() == [[3.0]]
-    total = tf.function(lambda: replicas.total(lambda replica: tf.constant([1.0, replica])))()
+    assert replicas.all_gather([3.0]).tolist() == [[3.0]]
+    total = tf.function(
+        lambda: replicas.all_reduce_sum(lambda replica: tf.constant([1.0, replica]))
+    )()
     np.testing.assert_array_equal(total, [1.0, 0.0])
 
 

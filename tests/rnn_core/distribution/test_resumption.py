@@ -82,5 +82,5 @@ def test_an_interrupted_training_has_saved_its_last_step(tmp_path: Path) -> None
     last = int(text.rpartition("step ")[0].rpartition("step ")[2].partition(".")[0])
     newest = checkpoints.newest_intact(str(tmp_path / "model"))
     assert newest is not None
-    assert checkpoints.step_in(newest) >= last
+    assert checkpoints.step_from_name(newest) >= last
     assert "Interrupted at step" in text

@@ -11,7 +11,7 @@ import pytest
 
 from rnn_core import ArgumentError, RunConfig, WorkerLostError
 from rnn_core.distribution import server_tasks
-from rnn_core.distribution.heartbeat import Presence
+from rnn_core.distribution.heartbeat import Heartbeat
 from rnn_core.distribution.server_tasks import serve
 from tests.rnn_core.distribution import clusters
 
@@ -28,15 +28,15 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
 
 def test_a_chief_that_never_comes_is_named(cluster: dict[str, list[str]], tmp_path: Path) -> None:
     config = RunConfig(session_creation_timeout_secs=0.1)
-    with pytest.raises(WorkerLostError, match=f"chief at {cluster['chief'][0]} did not come"):
+    with pytest.raises(WorkerLostError, match=f"chief at {cluster['chief'][0]} is unreachable"):
         serve(config, str(tmp_path))
 
 
-def test_a_chief_that_came_and_was_killed_between_two_looks_is_gone(
+def test_a_chief_that_came_and_was_killed_between_two_polls_is_gone(
     cluster: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_tasks, "_GONE_SECONDS", 0.1)
-    came = threading.Timer(0.3, Presence(str(tmp_path), "chief-0")._say, ["running"])
+    came = threading.Timer(0.3, Heartbeat(str(tmp_path), "chief-0")._write, ["running"])
     came.start()
     gone = f"chief at {cluster['chief'][0]} is gone; its last state was running"
     with pytest.raises(WorkerLostError, match=gone):

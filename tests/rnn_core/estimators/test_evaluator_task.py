@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import rnn_core
-from rnn_core.distribution.heartbeat import Presence
+from rnn_core.distribution.heartbeat import Heartbeat
 from rnn_core.estimators.checkpoint_evaluation import EVALUATOR_TASK, CheckpointEvaluation
 from rnn_core.estimators.evaluator_task import evaluate_until_training_ends
 from tests.rnn_core.samples import Data, make_estimator
@@ -53,7 +53,7 @@ def test_a_checkpoint_of_the_last_step_is_the_end(data: Data, trained: Path) -> 
 
 def test_what_the_chief_ends_with_is_final(data: Data, trained: Path) -> None:
     def train() -> None:
-        with Presence(str(trained), "chief-0").entered():
+        with Heartbeat(str(trained), "chief-0").entered():
             time.sleep(0.5)
 
     chief = threading.Thread(target=train)
@@ -63,7 +63,7 @@ def test_what_the_chief_ends_with_is_final(data: Data, trained: Path) -> None:
 
 
 def test_a_chief_that_never_comes_is_not_waited_for_for_ever(data: Data, tmp_path: Path) -> None:
-    with pytest.raises(rnn_core.WorkerLostError, match="heard nothing of the chief"):
+    with pytest.raises(rnn_core.WorkerLostError, match="no heartbeat of the chief"):
         _evaluate(data, tmp_path, 4)
 
 
@@ -74,7 +74,7 @@ def test_while_an_evaluator_is_at_work_the_training_leaves_it_all_to_it(
     spec = rnn_core.EvalSpec(data.eval_input, start_delay_secs=0, throttle_secs=0)
     evaluation = CheckpointEvaluation(estimator, spec, 4)
     assert evaluation.is_time()
-    with Presence(str(trained), EVALUATOR_TASK).entered():
+    with Heartbeat(str(trained), EVALUATOR_TASK).entered():
         assert not evaluation.is_time()
         evaluation.finish()
     assert evaluation.metrics == {}

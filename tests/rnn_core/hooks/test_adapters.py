@@ -23,12 +23,12 @@ def test_all_session_hooks_and_listeners_become_one_after_the_native_ones() -> N
     first, second = adapt([foreign, native], [train.CheckpointSaverListener()])
     assert first is native
     assert isinstance(second, SessionHooks)
-    assert second.next_look(7) == 8
+    assert second.next_step_due(7) == 8
 
 
 def test_listeners_alone_do_not_slow_a_training_down() -> None:
     (listeners,) = adapt(None, [train.CheckpointSaverListener()])
-    assert listeners.next_look(7) is None
+    assert listeners.next_step_due(7) is None
 
 
 def test_listeners_of_a_saver_hook_listen() -> None:

@@ -30,7 +30,7 @@ def test_a_hook_that_overrides_nothing_does_nothing() -> None:
 
 @pytest.mark.parametrize(("step", "expected"), [(0, 100), (99, 100), (100, 200)])
 def test_a_hook_looks_at_multiples_of_its_steps(step: int, expected: int) -> None:
-    assert Hook().next_look(step) == expected
+    assert Hook().next_step_due(step) == expected
 
 
 def test_a_context_before_the_first_step_has_no_loss() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnn_core import Hook, HookContext, ModeKeys
-from rnn_core.hooks.batch_hooks import Onlookers
+from rnn_core.hooks.batch_hooks import BatchHooks
 
 
 class Watch(Hook):
@@ -36,23 +36,23 @@ class Watch(Hook):
 
 def test_hooks_look_by_the_number_of_batches_and_may_stop() -> None:
     hook = Watch()
-    onlookers = Onlookers([hook], ModeKeys.EVAL, "somewhere")
-    onlookers.begin({"a": tf.Variable(1.0)}, 9, "somewhere/model.ckpt-9")
+    batch_hooks = BatchHooks([hook], ModeKeys.EVAL, "somewhere")
+    batch_hooks.begin({"a": tf.Variable(1.0)}, 9, "somewhere/model.ckpt-9")
     losses = iter([0.5, 0.25, 0.75, 1.0, 2.0])
-    while not onlookers.stopped:
-        onlookers.before_batch()
-        onlookers.after_batch(next(losses))
-    onlookers.end()
+    while not batch_hooks.stopped:
+        batch_hooks.before_batch()
+        batch_hooks.after_batch(next(losses))
+    batch_hooks.end()
     begun = [ModeKeys.EVAL, "somewhere", "somewhere/model.ckpt-9", 9]
     looks = ["before", "before", (2, 9, 0.25), "before", "before", (4, 9, 1.0)]
     assert hook.seen == [*begun, *looks, "end"]
 
 
 def test_nobody_looks_by_default() -> None:
-    onlookers = Onlookers(None, ModeKeys.PREDICT, "somewhere")
-    assert not onlookers
-    onlookers.begin({}, 0, None)
-    onlookers.before_batch()
-    onlookers.after_batch()
-    onlookers.end()
-    assert not onlookers.stopped
+    batch_hooks = BatchHooks(None, ModeKeys.PREDICT, "somewhere")
+    assert not batch_hooks
+    batch_hooks.begin({}, 0, None)
+    batch_hooks.before_batch()
+    batch_hooks.after_batch()
+    batch_hooks.end()
+    assert not batch_hooks.stopped

@@ -59,7 +59,7 @@ def test_an_input_fn_gets_an_input_context_of_one_pipeline() -> None:
 
 def test_one_batch_to_predict_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     call_input_fn(lambda: {"x": tf.ones([2])}, ModeKeys.PREDICT, {}, CONFIG, OneReplica())
-    assert "repeat for ever" in caplog.text
+    assert "repeat without end" in caplog.text
 
 
 def test_something_that_cannot_be_called_is_refused() -> None:

@@ -42,9 +42,9 @@ def test_a_checkpoint_holds_all_of_it(data: Data, tmp_path: Path) -> None:
         tf.debugging.assert_equal(variable, other.variables[name])
 
 
-def test_one_worker_keeps_its_own_first_values(tmp_path: Path) -> None:
+def test_one_worker_keeps_its_own_initial_values(tmp_path: Path) -> None:
     model = _model(tmp_path)
     before = {name: value.numpy() for name, value in model.variables.items()}
-    model.take_values_of_chief()
+    model.broadcast_from_chief()
     for name, value in model.variables.items():
         tf.debugging.assert_equal(value, before[name])

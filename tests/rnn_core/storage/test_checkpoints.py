@@ -28,7 +28,7 @@ def test_what_is_saved_is_read_by_name_with_tensorflow(tmp_path: Path) -> None:
     assert prefix == str(tmp_path / "model.ckpt-4")
     assert reader.get_variable_to_shape_map() == {"a/kernel": [2, 3], "global_step": []}
     assert np.all(reader.get_tensor("a/kernel") == 2.5)
-    assert checkpoints.step_of(prefix) == 4
+    assert checkpoints.read_step(prefix) == 4
 
 
 def test_the_state_file_has_relative_paths_and_a_directory_may_be_moved(tmp_path: Path) -> None:
