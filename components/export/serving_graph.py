@@ -18,7 +18,10 @@ Signature ``raw``
     id context        int64 [B]
     A name has letters, digits and ``_``: see ``saved_model.argument_name`` for other features.
 
-Both answer with ``probabilities`` float32 [B, K], ``classes`` string [B] (the most probable label),
+Function ``rows``, for callers in Python: a dictionary from the names of the features to tensors in
+the form of ``example_parsing``, whose sequences are ragged.
+
+All answer with ``probabilities`` float32 [B, K], ``classes`` string [B] (the most probable label),
 ``class_ids`` int64 [B] (its place), and ``logits`` float32 [B, K], or [B, 1] for two labels.
 """
 
@@ -62,6 +65,7 @@ class Served(tf.Module):
         self.examples = tf.function(
             self._answer_examples, input_signature=[tf.TensorSpec([None], tf.string, "examples")]
         )
+        self.rows = tf.function(self._answer, input_signature=[row_specs(schema.features)])
         self.raw = tf.function(self._answer_raw).get_concrete_function(**specs)
         self.labels = tf.function(lambda: tf.constant(schema.labels), input_signature=[])
 
@@ -93,6 +97,18 @@ class Served(tf.Module):
             "class_ids": tf.reshape(tf.cast(found["class_ids"], tf.int64), [-1]),
             "logits": found["logits"],
         }
+
+
+def row_specs(features: FeaturesConfig) -> dict[str, tf.TypeSpec]:
+    """The input of the function ``rows``: raw features in the form of ``example_parsing``."""
+    specs: dict[str, tf.TypeSpec] = {}
+    for name, feature in features.sequence.items():
+        shape, dtype = [None, None, *feature.raw.step_shape], tf.as_dtype(feature.raw.dtype)
+        specs[name] = tf.RaggedTensorSpec(shape, dtype, ragged_rank=1, row_splits_dtype=tf.int64)
+    for name, feature in features.context.items():
+        dtype = tf.as_dtype(feature.raw.dtype)
+        specs[name] = tf.TensorSpec([None, feature.raw.values_per_step], dtype, argument_name(name))
+    return specs
 
 
 def raw_specs(features: FeaturesConfig) -> dict[str, tf.TensorSpec]:
