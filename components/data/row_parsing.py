@@ -141,18 +141,17 @@ def _present(part: dict[str, Any], name: str) -> Any:
 
 
 def _value(value: Any, name: str, feature: AnyFeature, *, is_sequence: bool) -> Value:
+    raw = feature.raw
     try:
-        steps = _steps(value, feature) if is_sequence else _single_step(value, feature)
-        converted = _typed(feature.check(steps), feature.raw)
+        steps = _steps(value) if is_sequence else _single_step(value, raw)
+        converted = _typed(feature.check(steps), raw)
     except InvalidValueError as error:
         at_step = f" at step {error.step}" if is_sequence and error.step is not None else ""
         _refuse(f"{name} {error.problem}", f"{error.detail}{at_step}")
-    if is_sequence or isinstance(converted, list):
-        return converted
-    return converted.reshape(feature.raw.values_per_step)
+    return converted if is_sequence or isinstance(converted, list) else converted.reshape(-1)
 
 
-def _steps(value: Any, feature: AnyFeature) -> list[Any]:
+def _steps(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise InvalidValueError("is not a list", f"it is {json_type(value)}")
     if not value:
@@ -160,21 +159,21 @@ def _steps(value: Any, feature: AnyFeature) -> list[Any]:
     return value
 
 
-def _single_step(value: Any, feature: AnyFeature) -> list[Any]:
+def _single_step(value: Any, raw: ValueType) -> list[Any]:
     """A context value as a sequence of one step."""
-    if not feature.raw.step_shape:
+    if not raw.step_shape:
         if isinstance(value, list):
             raise InvalidValueError("is a list", "one value was expected in the context")
         return [value]
     return [value if isinstance(value, list) else [value]]
 
 
-def _typed(values: list[Any], value_type: ValueType) -> Value:
+def _typed(values: list[Any], raw: ValueType) -> Value:
     """The checked values of T steps: float32 or int64 [T, *step_shape], or T strings in UTF-8."""
-    if value_type.dtype == "string":
+    if raw.dtype == "string":
         return [value.encode() for value in values]
-    shape = (-1, *value_type.step_shape)
-    if value_type.dtype == "int64":
+    shape = (-1, *raw.step_shape)
+    if raw.dtype == "int64":
         return np.array(values, np.int64).reshape(shape)
     with np.errstate(over="ignore"):
         # By way of float64, which also takes whole numbers of more than 64 bits.
@@ -184,7 +183,7 @@ def _typed(values: list[Any], value_type: ValueType) -> Value:
         raise InvalidValueError(
             "holds a number that float32 cannot hold",
             f"{values[index]:.6g}",
-            index // value_type.values_per_step,
+            index // raw.values_per_step,
         )
     return numbers.reshape(shape)
 
