@@ -7,9 +7,6 @@ Units are in the names; a fraction is in [0, 1].
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections import Counter
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
@@ -17,20 +14,16 @@ from pydantic.dataclasses import dataclass
 
 from rnn_core.names import CellType, OptimizerName
 
-_STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+"""Of every dataclass of settings: no unknown keys, and a field's docstring is its description."""
 
 Fraction: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0)]
 PositiveInt: TypeAlias = Annotated[int, Field(gt=0)]
 NonNegativeInt: TypeAlias = Annotated[int, Field(ge=0)]
 PositiveFloat: TypeAlias = Annotated[float, Field(gt=0)]
 
-RESERVED_NAMES = frozenset({"id", "label", "lengths"})
-"""Keys of a row, and an input of the exported model, that no feature may take."""
-FEATURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-"""Names that TensorFlow takes for a variable and a tensor."""
 
-
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class DataConfig:
     """Which files hold the rows, and how they are split."""
 
@@ -53,87 +46,7 @@ class DataConfig:
             raise ValueError("validation_fraction and test_fraction leave nothing to train on")
 
 
-@dataclass(frozen=True, config=_STRICT)
-class NumericFeature:
-    """Numbers: [T] or [T, F] as a sequence feature, one number or [F] as a context feature."""
-
-    kind: Literal["numeric"]
-    width: PositiveInt = 1
-    """F, the numbers at each step; 1 also takes plain numbers."""
-    normalize: Literal["z_score", "none"] = "z_score"
-
-
-@dataclass(frozen=True, config=_STRICT)
-class VocabularyFeature:
-    """Strings that a vocabulary, found in the training split, turns into ids."""
-
-    kind: Literal["token", "categorical"]
-    """``token`` for a sequence of strings, ``categorical`` for one string of the context."""
-    min_frequency: PositiveInt = 1
-    """Rarer strings are out of the vocabulary."""
-    max_size: PositiveInt | None = None
-    """Only the most frequent strings are kept."""
-    oov_buckets: PositiveInt = 1
-    """Ids for the strings out of the vocabulary, chosen by hash."""
-    embedding_dimension: PositiveInt | None = None
-    """Size of the learned vector; without it the id is one-hot."""
-
-
-@dataclass(frozen=True, config=_STRICT)
-class IdFeature:
-    """Whole numbers in [0, size): event types, item ids."""
-
-    kind: Literal["id"]
-    size: PositiveInt
-    """Ids run from 0 to size - 1."""
-    embedding_dimension: PositiveInt | None = None
-    """Size of the learned vector; without it the id is one-hot."""
-
-
-Feature: TypeAlias = Annotated[
-    NumericFeature | VocabularyFeature | IdFeature, Field(discriminator="kind")
-]
-
-
-@dataclass(frozen=True, config=_STRICT)
-class FeaturesConfig:
-    """The features of a row, by name: ``sequence`` (one value a time step) and ``context``."""
-
-    sequence: Annotated[dict[str, Feature], Field(min_length=1)]
-    context: dict[str, Feature] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        faults = [*_faults_of_names([*self.sequence, *self.context]), *_faults_of_kinds(self)]
-        if faults:
-            raise ValueError("; ".join(faults))
-
-
-def _faults_of_names(names: list[str]) -> Iterator[str]:
-    for name in dict.fromkeys(names):
-        if not FEATURE_NAME.fullmatch(name):
-            yield (
-                f"{name!r} cannot name a tensor: letters, digits, '_', '.' and '-' make one, the "
-                "first a letter or a digit"
-            )
-        elif name in RESERVED_NAMES:
-            yield f"{name!r} is taken by rnnflow: give the feature another name"
-    # As an argument of the exported model a name holds letters, digits and underscores only.
-    arguments = Counter(re.sub(r"\W", "_", name) for name in names)
-    for argument, count in arguments.items():
-        if count > 1:
-            yield f"{count} features would be called {argument!r} in the exported model: rename one"
-
-
-def _faults_of_kinds(features: FeaturesConfig) -> Iterator[str]:
-    for name, feature in features.sequence.items():
-        if feature.kind == "categorical":
-            yield f"sequence.{name}: strings in a sequence are of kind 'token'"
-    for name, feature in features.context.items():
-        if feature.kind == "token":
-            yield f"context.{name}: a string of the context is of kind 'categorical'"
-
-
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class PreprocessingConfig:
     """How the Beam pipeline runs."""
 
@@ -145,7 +58,7 @@ class PreprocessingConfig:
     """TFRecord files a split."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class OptimizerConfig:
     """The optimizer and its step."""
 
@@ -155,7 +68,7 @@ class OptimizerConfig:
     """Each gradient is scaled down to this L2 norm."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ModelConfig:
     """The network."""
 
@@ -165,7 +78,7 @@ class ModelConfig:
     optimizer: OptimizerConfig = OptimizerConfig()
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class TrainingConfig:
     """How long to train, and how often somebody looks."""
 
@@ -183,7 +96,7 @@ class TrainingConfig:
     """Processes that share each batch; on a cluster, its size is taken instead."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class LaunchConfig:
     """How the training workers are started and ended; nothing here changes what they make."""
 
@@ -201,7 +114,7 @@ class LaunchConfig:
     """On a cluster: how long the others wait for the chief, which first makes the examples."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Bound:
     """The least and the greatest value that a metric may have."""
 
@@ -215,7 +128,7 @@ class Bound:
             raise ValueError(f"min {self.min} is above max {self.max}")
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class PerClassFloor:
     """What every class must reach on the test split."""
 
@@ -225,7 +138,7 @@ class PerClassFloor:
     """Fewest test examples of each class."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ChampionRule:
     """How the candidate must compare with the champion on the same examples."""
 
@@ -237,7 +150,7 @@ class ChampionRule:
     """Significance level of McNemar's exact test."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class GateConfig:
     """What a model must reach on the test split to be promoted."""
 
@@ -249,7 +162,7 @@ class GateConfig:
     champion: ChampionRule = ChampionRule()
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ExportConfig:
     """How the exported model is checked before it may be registered."""
 

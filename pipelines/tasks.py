@@ -29,7 +29,6 @@ from components.artifacts.values import (
 from components.config import (
     DataConfig,
     ExportConfig,
-    FeaturesConfig,
     GateConfig,
     LaunchConfig,
     ModelConfig,
@@ -37,6 +36,7 @@ from components.config import (
     TrainingConfig,
 )
 from components.errors import RegistryError, RnnflowError
+from components.features.config import FeaturesConfig
 from components.runtime.libraries import load_tensorflow
 
 AnyTask: TypeAlias = Task[Any, Any]

@@ -15,8 +15,10 @@ from benchmarks.peers.work import WORKS, Work, batches
 from benchmarks.processes.windows import Windows
 from components.artifacts.schema import Schema, load_schema, save_schema
 from components.artifacts.values import Examples
-from components.config import FeaturesConfig, ModelConfig, NumericFeature
+from components.config import ModelConfig
 from components.data.sequence_examples import encode
+from components.features.config import FeaturesConfig
+from components.features.numeric import NumericFeature
 from components.training.datasets import read_batches
 from components.training.estimator import build_estimator
 

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from components.artifacts.storage import write_atomically
-from components.config import FeaturesConfig
 from components.errors import NotFoundError
+from components.features.config import FeaturesConfig
 
 _FILE = "schema.json"
 

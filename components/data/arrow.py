@@ -14,11 +14,17 @@ from tensorflow_metadata.proto.v0 import path_pb2, schema_pb2
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 
 from components.artifacts.values import Split
-from components.config import Feature, FeaturesConfig, IdFeature, NumericFeature
 from components.data.row_parsing import Row, Value
+from components.features.config import AnyFeature, FeaturesConfig
+from components.features.kind import DType
 
 ID, LABEL, SPLIT = "id", "label", "split"
 _STRING = pa.large_list(pa.large_binary())
+_ARROW_TYPES: dict[DType, pa.DataType] = {
+    "float32": pa.large_list(pa.float32()),
+    "int64": pa.large_list(pa.int64()),
+    "string": _STRING,
+}
 
 
 def adapter_config(features: FeaturesConfig) -> TensorAdapterConfig:
@@ -40,7 +46,7 @@ def to_record_batch(rows: Sequence[tuple[Split, Row]], features: FeaturesConfig)
         _hidden(LABEL): [[(row.label or "").encode()] for _, row in rows],
         _hidden(SPLIT): [[split.encode()] for split, _ in rows],
     }
-    for name in (*features.context, *features.sequence):
+    for name in features.by_name:
         values[name] = [row.values[name] for _, row in rows]
     schema = _arrow_schema(features)
     columns = [_column(values[field.name], field.type) for field in schema]
@@ -49,17 +55,18 @@ def to_record_batch(rows: Sequence[tuple[Split, Row]], features: FeaturesConfig)
 
 def transformed_rows(
     batch: pa.RecordBatch, features: FeaturesConfig
-) -> Iterator[tuple[Split, str, str, dict[str, Value]]]:
-    """The split, id, label and transformed values (as in ``Row.values``) of each row."""
-    every = {**features.context, **features.sequence}
-    columns = {name: _values(batch.column(name)) for name in every}
+) -> Iterator[tuple[Split, str, bytes, dict[str, Value]]]:
+    """The split, id, label in UTF-8 and transformed values (as in ``Row.values``) of each row."""
+    columns = {name: _values(batch.column(name)) for name in features.by_name}
     keys = [batch.column(_hidden(name)).flatten().to_pylist() for name in (SPLIT, ID, LABEL)]
     for index, (split, row_id, label) in enumerate(zip(*keys, strict=True)):
-        values = {name: _row_value(*columns[name], index) for name in every}
+        values = {
+            name: flat[offsets[index] : offsets[index + 1]]
+            for name, (flat, offsets) in columns.items()
+        }
         for name, feature in features.sequence.items():
-            if isinstance(feature, NumericFeature):
-                values[name] = values[name].reshape(-1, feature.width)
-        yield split.decode(), row_id.decode(), label.decode(), values
+            values[name] = values[name].reshape(-1, *feature.transformed.step_shape)
+        yield split.decode(), row_id.decode(), label, values
 
 
 def _hidden(name: str) -> str:
@@ -68,15 +75,11 @@ def _hidden(name: str) -> str:
 
 
 def _arrow_schema(features: FeaturesConfig) -> pa.Schema:
-    every = {**features.context, **features.sequence}
-    fields = [pa.field(name, _arrow_type(feature)) for name, feature in every.items()]
+    fields = [
+        pa.field(name, _ARROW_TYPES[feature.raw.dtype])
+        for name, feature in features.by_name.items()
+    ]
     return pa.schema(fields + [pa.field(_hidden(name), _STRING) for name in (ID, LABEL, SPLIT)])
-
-
-def _arrow_type(feature: Feature) -> pa.DataType:
-    if isinstance(feature, NumericFeature):
-        return pa.large_list(pa.float32())
-    return pa.large_list(pa.int64()) if isinstance(feature, IdFeature) else _STRING
 
 
 def _column(values: Sequence[Value], kind: pa.DataType) -> pa.LargeListArray:
@@ -93,15 +96,9 @@ def _values(column: pa.LargeListArray) -> tuple[Any, Any]:
     return column.values.to_numpy(zero_copy_only=False), column.offsets.to_numpy()
 
 
-def _row_value(values: Any, offsets: Any, index: int) -> Any:
-    return values[offsets[index] : offsets[index + 1]]
-
-
-def _ragged(name: str, feature: Feature) -> schema_pb2.TensorRepresentation:
-    partitions = []
-    if isinstance(feature, NumericFeature):
-        partition = schema_pb2.TensorRepresentation.RaggedTensor.Partition
-        partitions.append(partition(uniform_row_length=feature.width))
+def _ragged(name: str, feature: AnyFeature) -> schema_pb2.TensorRepresentation:
+    partition = schema_pb2.TensorRepresentation.RaggedTensor.Partition
+    partitions = [partition(uniform_row_length=size) for size in feature.raw.step_shape]
     return schema_pb2.TensorRepresentation(
         ragged_tensor=schema_pb2.TensorRepresentation.RaggedTensor(
             feature_path=path_pb2.Path(step=[name]),
@@ -111,8 +108,8 @@ def _ragged(name: str, feature: Feature) -> schema_pb2.TensorRepresentation:
     )
 
 
-def _dense(name: str, feature: Feature) -> schema_pb2.TensorRepresentation:
-    width = feature.width if isinstance(feature, NumericFeature) else 1
+def _dense(name: str, feature: AnyFeature) -> schema_pb2.TensorRepresentation:
+    width = feature.raw.values_per_step
     return schema_pb2.TensorRepresentation(
         dense_tensor=schema_pb2.TensorRepresentation.DenseTensor(
             column_name=name,

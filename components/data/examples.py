@@ -29,22 +29,17 @@ import tensorflow_transform.beam as tft_beam
 from components.artifacts.schema import Schema, save_schema
 from components.artifacts.storage import building, digest_of_file
 from components.artifacts.values import SPLITS, Examples, Rows, Split
-from components.config import (
-    DataConfig,
-    FeaturesConfig,
-    IdFeature,
-    PreprocessingConfig,
-    VocabularyFeature,
-)
+from components.config import DataConfig, PreprocessingConfig
 from components.data.arrow import adapter_config, pass_through, to_record_batch, transformed_rows
 from components.data.beam import check_runner, run_pipeline
 from components.data.jsonl import Chunk, chunks, read_chunk
-from components.data.preprocessing import preprocessing_fn, vocabulary_name
+from components.data.preprocessing import preprocessing_fn
 from components.data.row_parsing import Row, Value
 from components.data.sequence_examples import encode
 from components.data.splits import Bands, bands_of, hash_of_id, shard_of
 from components.data.statistics import write_statistics
 from components.data.survey import check_survey, survey_rows, write_dead_letters
+from components.features.config import FeaturesConfig
 from components.runtime.libraries import quiet_libraries
 
 BATCH_ROWS = 1000
@@ -90,7 +85,7 @@ def write_examples(
         check_survey(survey, data, features, refused)
         plan = _Plan(features, bands, preprocessing.shards, str(partial))
         _transform_rows(parts, plan, preprocessing)
-        sizes = _vocabulary_sizes(partial / "transform", features)
+        sizes = _id_counts(partial / "transform", features)
         labels = tuple(sorted(survey.profile.splits["train"].labels))
         save_schema(Schema(features, labels, sizes), partial)
         write_statistics(survey.profile, sizes, partial)
@@ -158,13 +153,13 @@ def _encode_batch(
 
 def _encode_raw_test(chunk: Chunk, plan: _Plan) -> Iterator[tuple[tuple[str, int], _Record]]:
     for _, row in _rows(chunk, plan, "test"):
-        yield _keyed(RAW_TEST, row.id, row.label or "", row.values, plan)
+        yield _keyed(RAW_TEST, row.id, (row.label or "").encode(), row.values, plan)
 
 
 def _keyed(
-    name: str, row_id: str, label: str, values: dict[str, Value], plan: _Plan
+    name: str, row_id: str, label: bytes, values: dict[str, Value], plan: _Plan
 ) -> tuple[tuple[str, int], _Record]:
-    context: dict[str, Value] = {"id": [row_id.encode()], "label": [label.encode()]}
+    context: dict[str, Value] = {"id": [row_id.encode()], "label": [label]}
     context |= {name: values[name] for name in plan.features.context}
     sequence = {name: values[name] for name in plan.features.sequence}
     record = (hash_of_id(row_id), row_id, encode(context, sequence))
@@ -191,17 +186,11 @@ def _write_shard(group: tuple[tuple[str, int], Iterable[_Record]], plan: _Plan) 
             writer.write(example)
 
 
-def _vocabulary_sizes(transform: Path, features: FeaturesConfig) -> dict[str, int]:
-    """How many ids each feature that is not numeric gives out."""
+def _id_counts(transform: Path, features: FeaturesConfig) -> dict[str, int]:
+    """How many ids each feature gives out; features that give out numbers are left out."""
     output = tft.TFTransformOutput(str(transform))
-    sizes = {}
-    for name, feature in {**features.context, **features.sequence}.items():
-        if isinstance(feature, IdFeature):
-            sizes[name] = feature.size
-        elif isinstance(feature, VocabularyFeature):
-            kept = output.vocabulary_size_by_name(vocabulary_name(name))
-            sizes[name] = kept + feature.oov_buckets
-    return sizes
+    counts = {name: one.id_count(name, output) for name, one in features.by_name.items()}
+    return {name: count for name, count in counts.items() if count is not None}
 
 
 def _digest(directory: Path) -> str:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.artifacts.values import SourceFile, Split
-from components.config import FeaturesConfig
 from components.data.row_parsing import BadRow, Row, parse_row
 from components.data.splits import Bands, split_of
 from components.errors import DataError
+from components.features.config import FeaturesConfig
 
 CHUNK_BYTES = 4 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -18,18 +18,17 @@ from components.artifacts.values import SPLITS, Split
 from components.config import (
     Bound,
     DataConfig,
-    Feature,
-    FeaturesConfig,
     GateConfig,
-    IdFeature,
     TrainingConfig,
 )
-from components.data.feature_inference import Observed, Part, feature_for, why_left_out
+from components.data.feature_inference import infer_feature, why_left_out
 from components.data.jsonl import Chunk, chunks, lines, read_chunk
 from components.data.row_parsing import BadRow, excerpt
 from components.data.sources import read_rows
 from components.data.splits import bands_of
 from components.errors import DataError
+from components.features.config import AnyFeature, FeaturesConfig
+from components.features.observed import Observed, Part
 
 _PARTS: tuple[Part, ...] = ("sequence", "context")
 _ROW = '{"id": "a-1", "label": "yes", "context": {"age": 41}, "sequence": {"pulse": [61, 63, 60]}}'
@@ -108,31 +107,24 @@ def propose_gate(labels: Mapping[str, int], test_rows: int) -> GateConfig:
 def _propose_features(parts: Sequence[Chunk], data: DataConfig) -> tuple[FeaturesConfig, list[str]]:
     rows, seen = _look(parts)
     notes: list[str] = []
-    features: dict[Part, dict[str, Feature]] = {"sequence": {}, "context": {}}
+    features: dict[Part, dict[str, AnyFeature]] = {"sequence": {}, "context": {}}
     for part in _PARTS:
         for name, values in sorted(seen[part].items()):
+            feature = infer_feature(values)
             why_not = why_left_out(name, values, rows, data.bad_rows_allowed_fraction)
             if why_not is None and part == "context" and name in features["sequence"]:
                 why_not = "a sequence has this name; rename one of them."
-            if why_not is None:
-                features[part][name] = feature = feature_for(values)
-                notes += _doubts(f"{part}.{name}", feature)
-            else:
+            if feature is None or why_not is not None:
                 notes.append(f"{part}.{name} is left out: {why_not}")
+                continue
+            features[part][name] = feature
+            if doubt := feature.doubt():
+                notes.append(f"{part}.{name} {doubt}")
     if not features["sequence"]:
         found = "\n".join(["", *notes])
         raise DataError(f"{data.train} has no sequence that can be used; a row was expected to "
                         f"look like {_ROW}{found}")  # fmt: skip
     return FeaturesConfig(features["sequence"], features["context"]), notes
-
-
-def _doubts(name: str, feature: Feature) -> list[str]:
-    if not isinstance(feature, IdFeature):
-        return []
-    return [
-        f"{name} holds whole numbers up to {feature.size - 1} and is taken as ids; if they are "
-        "amounts, make it {kind: numeric}."
-    ]
 
 
 def _look(parts: Sequence[Chunk]) -> tuple[int, dict[Part, dict[str, Observed]]]:

@@ -6,34 +6,29 @@ configuration does not name is ignored. T is the number of steps, F a feature's 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from components.config import Feature, FeaturesConfig, IdFeature, NumericFeature
+from components.features.checks import InvalidValueError, json_type
+from components.features.config import AnyFeature, FeaturesConfig
+from components.features.kind import ValueType
 
 Numbers: TypeAlias = NDArray[np.float32] | NDArray[np.int64]
 Value: TypeAlias = Numbers | list[bytes]
 EXCERPT_CHARACTERS = 120
-_NUMBERS = frozenset({int, float})
-_JSON_TYPES = {
-    type(None): "null", bool: "a boolean", int: "a whole number", float: "a number",
-    str: "a string", list: "a list", dict: "an object",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """A usable row.
 
-    ``values`` holds each feature by name. Of the sequence: numeric float32 [T, F], id int64 [T],
-    token T strings in UTF-8. Of the context: numeric float32 [F], id int64 [1], categorical one
-    string in UTF-8.
+    ``values`` holds each feature by name, of its kind's type ``raw``. Of the sequence: float32
+    [T, F], int64 [T], or T strings in UTF-8. Of the context: float32 [F], int64 [1], or one string
+    in UTF-8.
     """
 
     id: str
@@ -85,10 +80,10 @@ def _row(row: dict[str, Any], features: FeaturesConfig, needs_label: bool) -> Ro
     values: dict[str, Value] = {}
     context = _part(row, "context", bool(features.context))
     for name, feature in features.context.items():
-        values[name] = _context_value(_present(context, name), name, feature)
+        values[name] = _value(_present(context, name), name, feature, is_sequence=False)
     sequence = _part(row, "sequence", True)
     for name, feature in features.sequence.items():
-        values[name] = _sequence_value(_present(sequence, name), name, feature)
+        values[name] = _value(_present(sequence, name), name, feature, is_sequence=True)
     steps = _common_length({name: len(values[name]) for name in features.sequence})
     return Row(_row_id(row), _label(row, needs_label), steps, values)
 
@@ -105,7 +100,7 @@ def _json_object(line: bytes) -> dict[str, Any]:
     except RecursionError:
         _refuse("invalid JSON", "nested too deeply")
     if not isinstance(row, dict):
-        _refuse("not a JSON object", f"it is {_kind(row)}")
+        _refuse("not a JSON object", f"it is {json_type(row)}")
     return row
 
 
@@ -114,7 +109,7 @@ def _row_id(row: dict[str, Any]) -> str:
     if value is None or value == "":
         _refuse("'id' is missing", missing="id")
     if type(value) is not str and type(value) is not int:
-        _refuse("'id' is not a string", f"it is {_kind(value)}")
+        _refuse("'id' is not a string", f"it is {json_type(value)}")
     return str(value)
 
 
@@ -125,7 +120,7 @@ def _label(row: dict[str, Any], needed: bool) -> str | None:
             _refuse("'label' is missing", missing="label")
         return None
     if type(value) is not str and type(value) is not int:
-        _refuse("'label' is neither a string nor a whole number", f"it is {_kind(value)}")
+        _refuse("'label' is neither a string nor a whole number", f"it is {json_type(value)}")
     return str(value)
 
 
@@ -134,7 +129,7 @@ def _part(row: dict[str, Any], key: str, needed: bool) -> dict[str, Any]:
     if part is None and not needed:
         return {}
     if not isinstance(part, dict):
-        _refuse(f"'{key}' is not an object", f"it is {_kind(part)}")
+        _refuse(f"'{key}' is not an object", f"it is {json_type(part)}")
     return part
 
 
@@ -145,77 +140,52 @@ def _present(part: dict[str, Any], name: str) -> Any:
     return value
 
 
-def _context_value(value: Any, name: str, feature: Feature) -> Value:
-    if isinstance(feature, NumericFeature):
-        numbers = value if isinstance(value, list) else [value]
-        if len(numbers) != feature.width:
-            _refuse(f"{name} has a wrong width", f"{len(numbers)} instead of {feature.width}")
-        return _finite(numbers, name, feature.width).reshape(feature.width)
-    if isinstance(value, list):
-        _refuse(f"{name} is a list", "one value was expected in the context")
-    return _symbols([value], name, feature)
+def _value(value: Any, name: str, feature: AnyFeature, *, is_sequence: bool) -> Value:
+    raw = feature.raw
+    try:
+        steps = _steps(value) if is_sequence else _single_step(value, raw)
+        converted = _typed(feature.check(steps), raw)
+    except InvalidValueError as error:
+        at_step = f" at step {error.step}" if is_sequence and error.step is not None else ""
+        _refuse(f"{name} {error.problem}", f"{error.detail}{at_step}")
+    return converted if is_sequence or isinstance(converted, list) else converted.reshape(-1)
 
 
-def _sequence_value(value: Any, name: str, feature: Feature) -> Value:
+def _steps(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        _refuse(f"{name} is not a list", f"it is {_kind(value)}")
+        raise InvalidValueError("is not a list", f"it is {json_type(value)}")
     if not value:
-        _refuse(f"{name} is empty", "a sequence has at least one step")
-    if isinstance(feature, NumericFeature):
-        return _finite(_flat(value, name, feature.width), name, feature.width)
-    return _symbols(value, name, feature)
+        raise InvalidValueError("is empty", "a sequence has at least one step")
+    return value
 
 
-def _flat(steps: list[Any], name: str, width: int) -> list[Any]:
-    """The numbers of all steps in a row, after the width of each step was checked."""
-    if width == 1 and list not in set(map(type, steps)):
-        return steps
-    step = _first(steps, lambda step: type(step) is not list)
-    if step is not None:
-        _refuse(f"{name} has a step that is not a list", f"step {step} is {_kind(steps[step])}")
-    step = _first(steps, lambda step: len(step) != width)
-    if step is not None:
-        found = len(steps[step])
-        _refuse(f"{name} has a wrong width", f"{found} instead of {width} at step {step}")
-    return list(chain.from_iterable(steps))
+def _single_step(value: Any, raw: ValueType) -> list[Any]:
+    """A context value as a sequence of one step."""
+    if not raw.step_shape:
+        if isinstance(value, list):
+            raise InvalidValueError("is a list", "one value was expected in the context")
+        return [value]
+    return [value if isinstance(value, list) else [value]]
 
 
-def _finite(numbers: list[Any], name: str, width: int) -> NDArray[np.float32]:
-    """The numbers as float32 [T, F]."""
-    if not set(map(type, numbers)) <= _NUMBERS:
-        index = _first(numbers, lambda number: type(number) not in _NUMBERS) or 0
-        _refuse(f"{name} holds something that is not a number",
-                f"{_kind(numbers[index])} at step {index // width}")  # fmt: skip
+def _typed(values: list[Any], raw: ValueType) -> Value:
+    """The checked values of T steps: float32 or int64 [T, *step_shape], or T strings in UTF-8."""
+    if raw.dtype == "string":
+        return [value.encode() for value in values]
+    shape = (-1, *raw.step_shape)
+    if raw.dtype == "int64":
+        return np.array(values, np.int64).reshape(shape)
     with np.errstate(over="ignore"):
-        array = np.array(numbers, np.float64).astype(np.float32).reshape(-1, width)
-    if not np.isfinite(array).all():
-        step = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-        _refuse(f"{name} holds a number that float32 cannot hold", f"at step {step}")
-    return array
-
-
-def _symbols(values: list[Any], name: str, feature: Feature) -> Value:
-    return _ids(values, name, feature) if isinstance(feature, IdFeature) else _strings(values, name)
-
-
-def _ids(values: list[Any], name: str, feature: IdFeature) -> NDArray[np.int64]:
-    step = _first(values, lambda value: type(value) is not int)
-    if step is not None:
-        _refuse(f"{name} holds something that is not a whole number",
-                f"{_kind(values[step])} at step {step}")  # fmt: skip
-    step = _first(values, lambda value: not 0 <= value < feature.size)
-    if step is not None:
-        _refuse(f"{name} holds an id out of its range",
-                f"{values[step]} at step {step}, which is not in [0, {feature.size})")  # fmt: skip
-    return np.array(values, np.int64)
-
-
-def _strings(values: list[Any], name: str) -> list[bytes]:
-    step = _first(values, lambda value: type(value) is not str)
-    if step is not None:
-        _refuse(f"{name} holds something that is not a string",
-                f"{_kind(values[step])} at step {step}")  # fmt: skip
-    return [value.encode() for value in values]
+        # By way of float64, which also takes whole numbers of more than 64 bits.
+        numbers = np.array(values, np.float64).astype(np.float32)
+    if not np.isfinite(numbers).all():
+        index = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        raise InvalidValueError(
+            "holds a number that float32 cannot hold",
+            f"{values[index]:.6g}",
+            index // raw.values_per_step,
+        )
+    return numbers.reshape(shape)
 
 
 def _common_length(lengths: dict[str, int]) -> int:
@@ -223,11 +193,3 @@ def _common_length(lengths: dict[str, int]) -> int:
         found = ", ".join(f"{name} has {length} steps" for name, length in lengths.items())
         _refuse("the sequences have different lengths", found)
     return next(iter(lengths.values()))
-
-
-def _first(values: list[Any], is_wrong: Callable[[Any], bool]) -> int | None:
-    return next((index for index, value in enumerate(values) if is_wrong(value)), None)
-
-
-def _kind(value: Any) -> str:
-    return _JSON_TYPES[type(value)]

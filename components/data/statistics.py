@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from components.artifacts.storage import write_atomically
 from components.artifacts.values import SPLITS, Split
-from components.config import FeaturesConfig, NumericFeature
 from components.data.row_parsing import BadRow, Row, Value
+from components.features.config import FeaturesConfig
 
 STATISTICS = "statistics.json"
 
@@ -163,9 +163,8 @@ class Profile:
 
 def new_profile(features: FeaturesConfig) -> Profile:
     """An empty profile for rows with these features."""
-    every = {**features.context, **features.sequence}
-    numeric = (name for name, feature in every.items() if isinstance(feature, NumericFeature))
-    return Profile(frozenset(numeric))
+    every = features.by_name.items()
+    return Profile(frozenset(name for name, one in every if one.raw.dtype == "float32"))
 
 
 def write_statistics(

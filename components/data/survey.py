@@ -18,17 +18,16 @@ from apache_beam.pvalue import AsList, AsSingleton, TaggedOutput
 
 from components.artifacts.storage import write_atomically
 from components.artifacts.values import SPLITS, Split
-from components.config import DataConfig, FeaturesConfig, NumericFeature, PreprocessingConfig
+from components.config import DataConfig, PreprocessingConfig
 from components.data.beam import run_pipeline
 from components.data.jsonl import Chunk, read_chunk
 from components.data.row_parsing import BadRow, excerpt
 from components.data.splits import Bands
 from components.data.statistics import Problem, Profile, new_profile
 from components.errors import BadRowBudgetError, DataError
+from components.features.config import FeaturesConfig
 
 _SHOWN = 5
-_LARGEST_SCALED = 1e18
-"""Larger numbers have squares, which the variance needs, that float32 does not hold."""
 
 Place: TypeAlias = tuple[str, int, Split]
 """Where a usable row is: source, line, split. A tuple, since Beam encodes one for every row."""
@@ -234,13 +233,14 @@ def _check_labels(profile: Profile) -> None:
 
 
 def _check_scales(profile: Profile, features: FeaturesConfig) -> None:
-    for name, feature in {**features.context, **features.sequence}.items():
-        if not isinstance(feature, NumericFeature) or feature.normalize == "none":
+    for name, feature in features.by_name.items():
+        limit = feature.largest_number
+        if limit is None:
             continue
         moments = profile.splits["train"].moments[name]
         largest = max(abs(moments.minimum).max(), abs(moments.maximum).max())
-        if largest > _LARGEST_SCALED:
+        if largest > limit:
             raise DataError(
                 f"{name} holds numbers as large as {largest:.3g}, too large to be scaled to a "
-                f"z-score (at most {_LARGEST_SCALED:g}): take a larger unit or logarithms."
+                f"z-score (at most {limit:g}): take a larger unit or logarithms."
             )

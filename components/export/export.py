@@ -23,7 +23,7 @@ from components.artifacts.predictions import read_predictions
 from components.artifacts.schema import Schema, load_schema, save_schema
 from components.artifacts.storage import building, write_atomically
 from components.artifacts.values import Examples, Export, Metrics, Model
-from components.config import ExportConfig, NumericFeature
+from components.config import ExportConfig
 from components.errors import SkewError
 from components.export.saved_model import schema_directory
 from components.export.serving_graph import Served
@@ -122,21 +122,17 @@ def _example(examples: Examples, schema: Schema) -> str:
     row = tf.train.SequenceExample.FromString(record)
     lists = row.feature_lists.feature_list
     sequence = {
-        name: [_plain(step, _is_vector(feature)) for step in lists[name].feature]
+        name: [_plain(step, feature.raw.is_list) for step in lists[name].feature]
         for name, feature in schema.features.sequence.items()
     }
     context = {
-        name: _plain(row.context.feature[name], _is_vector(feature))
+        name: _plain(row.context.feature[name], feature.raw.is_list)
         for name, feature in schema.features.context.items()
     }
     return json.dumps({**sequence, **context}) + "\n"
 
 
-def _is_vector(feature: Any) -> bool:
-    return isinstance(feature, NumericFeature) and feature.width > 1
-
-
-def _plain(feature: Any, is_vector: bool) -> Any:
+def _plain(feature: Any, is_list: bool) -> Any:
     values = list(getattr(feature, feature.WhichOneof("kind")).value)
     plain = [value.decode() if isinstance(value, bytes) else value for value in values]
-    return plain if is_vector else plain[0]
+    return plain if is_list else plain[0]

@@ -72,41 +72,27 @@ def _batches(records: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
 
 def _padded_tensors(batch: list[bytes], specs: dict[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
     rows = [tf.train.SequenceExample.FromString(record) for record in batch]
-    sequences = {
-        argument_name(name): [_steps(row, name) for row in rows]
-        for name in rows[0].feature_lists.feature_list
-    }
-    context = {
-        argument_name(name): [_values(row.context.feature[name]) for row in rows]
-        for name in rows[0].context.feature
-    }
-    lengths = [len(steps) for steps in next(iter(sequences.values()))]
+    lists = [row.feature_lists.feature_list for row in rows]
+    lengths = [len(next(iter(one.values())).feature) for one in lists]
     tensors = {"lengths": tf.constant(lengths, tf.int64)}
-    for name in set(specs) - {"lengths"}:
-        spec = specs[name]
-        is_sequence = name in sequences
-        values = _pad(sequences[name], max(lengths), spec) if is_sequence else context[name]
-        tensors[name] = tf.reshape(tf.constant(values, spec.dtype), _shape(spec, len(rows)))
+    for name in lists[0]:
+        spec = specs[argument_name(name)]
+        flat = [value for one in lists for step in one[name].feature for value in _values(step)]
+        steps = tf.reshape(tf.constant(flat, spec.dtype), [-1, *spec.shape[2:]])
+        tensors[spec.name] = tf.RaggedTensor.from_row_lengths(steps, lengths).to_tensor()
+    for name in rows[0].context.feature:
+        # The id and the label are no inputs of the model.
+        if spec := specs.get(argument_name(name)):
+            flat = [value for row in rows for value in _values(row.context.feature[name])]
+            tensors[spec.name] = tf.reshape(
+                tf.constant(flat, spec.dtype), [len(rows), *spec.shape[1:]]
+            )
     return tensors
-
-
-def _steps(row: Any, name: str) -> list[list[Any]]:
-    return [_values(feature) for feature in row.feature_lists.feature_list[name].feature]
 
 
 def _values(feature: Any) -> list[Any]:
     kind = feature.WhichOneof("kind")
     return list(getattr(feature, kind).value) if kind else []
-
-
-def _pad(rows: list[list[list[Any]]], steps: int, spec: tf.TensorSpec) -> list[list[list[Any]]]:
-    empty = [b"" if spec.dtype == tf.string else 0] * len(rows[0][0])
-    return [row + [empty] * (steps - len(row)) for row in rows]
-
-
-def _shape(spec: tf.TensorSpec, rows: int) -> list[int]:
-    """[B, T, F], [B, T], [B, F] or [B]: at most one size is left open."""
-    return [rows, *(-1 if size is None else size for size in spec.shape.as_list()[1:])]
 
 
 def schema_directory(saved_model: Path) -> Path:

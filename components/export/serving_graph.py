@@ -18,7 +18,10 @@ Signature ``raw``
     id context        int64 [B]
     A name has letters, digits and ``_``: see ``saved_model.argument_name`` for other features.
 
-Both answer with ``probabilities`` float32 [B, K], ``classes`` string [B] (the most probable label),
+Function ``rows``, for callers in Python: a dictionary from the names of the features to tensors in
+the form of ``example_parsing``, whose sequences are ragged.
+
+All answer with ``probabilities`` float32 [B, K], ``classes`` string [B] (the most probable label),
 ``class_ids`` int64 [B] (its place), and ``logits`` float32 [B, K], or [B, 1] for two labels.
 """
 
@@ -30,8 +33,8 @@ from typing import Any
 import tensorflow as tf
 
 from components.artifacts.schema import Schema
-from components.config import Feature, FeaturesConfig, IdFeature, NumericFeature
 from components.export.saved_model import argument_name
+from components.features.config import FeaturesConfig
 from components.training.example_parsing import parse_raw_examples
 
 LENGTHS = "lengths"
@@ -62,6 +65,7 @@ class Served(tf.Module):
         self.examples = tf.function(
             self._answer_examples, input_signature=[tf.TensorSpec([None], tf.string, "examples")]
         )
+        self.rows = tf.function(self._answer, input_signature=[row_specs(schema.features)])
         self.raw = tf.function(self._answer_raw).get_concrete_function(**specs)
         self.labels = tf.function(lambda: tf.constant(schema.labels), input_signature=[])
 
@@ -76,15 +80,14 @@ class Served(tf.Module):
     def _answer_raw(self, **tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         features = self._schema.features
         lengths = tensors[LENGTHS]
-        steps = {
-            name: _without_padding(tensors[argument_name(name)], lengths)
-            for name in features.sequence
-        }
-        context = {
-            name: _column(tensors[argument_name(name)], feature)
-            for name, feature in features.context.items()
-        }
-        return self._answer({**steps, **context})
+        raw: dict[str, Any] = {}
+        for name in features.sequence:
+            padded = tensors[argument_name(name)]
+            raw[name] = tf.RaggedTensor.from_tensor(padded, lengths, row_splits_dtype=tf.int64)
+        for name, feature in features.context.items():
+            value = tensors[argument_name(name)]
+            raw[name] = value if feature.raw.step_shape else tf.expand_dims(value, 1)
+        return self._answer(raw)
 
     def _answer(self, raw: dict[str, Any]) -> dict[str, tf.Tensor]:
         found = self._predictor(self._transform(raw))
@@ -96,26 +99,27 @@ class Served(tf.Module):
         }
 
 
+def row_specs(features: FeaturesConfig) -> dict[str, tf.TypeSpec]:
+    """The input of the function ``rows``: raw features in the form of ``example_parsing``."""
+    specs: dict[str, tf.TypeSpec] = {}
+    for name, feature in features.sequence.items():
+        shape, dtype = [None, None, *feature.raw.step_shape], tf.as_dtype(feature.raw.dtype)
+        specs[name] = tf.RaggedTensorSpec(shape, dtype, ragged_rank=1, row_splits_dtype=tf.int64)
+    for name, feature in features.context.items():
+        dtype = tf.as_dtype(feature.raw.dtype)
+        specs[name] = tf.TensorSpec([None, feature.raw.values_per_step], dtype, argument_name(name))
+    return specs
+
+
 def raw_specs(features: FeaturesConfig) -> dict[str, tf.TensorSpec]:
     """The inputs of the signature ``raw`` by name; ``FeaturesConfig`` keeps them distinct."""
-    names = [*features.sequence, *features.context]
-    outer: list[list[int | None]] = [[None, None]] * len(features.sequence)
-    outer += [[None]] * len(features.context)
-    kinds = [*features.sequence.values(), *features.context.values()]
-    specs = map(_spec, map(argument_name, names), kinds, outer)
-    found = {spec.name: spec for spec in specs}
-    return {**found, LENGTHS: tf.TensorSpec([None], tf.int64, LENGTHS)}
-
-
-def _spec(name: str, feature: Feature, outer: list[int | None]) -> tf.TensorSpec:
-    if isinstance(feature, NumericFeature):
-        return tf.TensorSpec([*outer, feature.width], tf.float32, name)
-    return tf.TensorSpec(outer, tf.int64 if isinstance(feature, IdFeature) else tf.string, name)
-
-
-def _column(tensor: tf.Tensor, feature: Feature) -> tf.Tensor:
-    return tensor if isinstance(feature, NumericFeature) else tf.expand_dims(tensor, 1)
-
-
-def _without_padding(padded: tf.Tensor, lengths: tf.Tensor) -> tf.RaggedTensor:
-    return tf.RaggedTensor.from_tensor(padded, lengths=lengths, row_splits_dtype=tf.int64)
+    inputs = [
+        *((name, feature.raw, [None, None]) for name, feature in features.sequence.items()),
+        *((name, feature.raw, [None]) for name, feature in features.context.items()),
+    ]
+    specs = [
+        tf.TensorSpec([*outer, *raw.step_shape], tf.as_dtype(raw.dtype), argument_name(name))
+        for name, raw, outer in inputs
+    ]
+    lengths = tf.TensorSpec([None], tf.int64, LENGTHS)
+    return {spec.name: spec for spec in [*specs, lengths]}

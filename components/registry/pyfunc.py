@@ -5,7 +5,7 @@ project. A row has a column a feature. A sequence is a list, of numbers (or of l
 of strings or of ids; a context feature is one value (or a list of F numbers). The answer has the
 columns ``label`` and ``probabilities`` (a number a label).
 
-Shapes: B rows, T steps of the longest row, F numbers a step, K labels.
+Shapes: B rows, T steps of a row, F numbers per step, K labels.
 """
 
 from __future__ import annotations
@@ -23,14 +23,12 @@ ROWS_A_BATCH = 256
 
 
 class SequenceClassifier(PythonModel):
-    """Wraps a SavedModel that has the signature ``raw``."""
+    """Wraps a SavedModel that has the function ``rows``."""
 
     def load_context(self, context: Any) -> None:
         """Loads the artifact ``saved_model``."""
         self._saved = tf.saved_model.load(context.artifacts["saved_model"])
-        self._answer = self._saved.signatures["raw"]
-        specs = dict(self._answer.structured_input_signature[1])
-        specs.pop("lengths")
+        ((specs,), _) = self._saved.rows.concrete_functions[0].structured_input_signature
         self._specs: dict[str, Any] = specs
         self._labels = [label.decode() for label in self._saved.labels().numpy().tolist()]
 
@@ -44,7 +42,6 @@ class SequenceClassifier(PythonModel):
             lengths or of another width.
         """
         del context, params
-        model_input = model_input.rename(columns=_argument_name)
         missing = sorted(set(self._specs) - set(model_input.columns))
         if missing:
             raise _refusal(f"expected the columns {sorted(self._specs)}; {missing} are missing")
@@ -58,32 +55,19 @@ class SequenceClassifier(PythonModel):
         sequences = {
             name: [_steps(value, spec, name, first + i) for i, value in enumerate(rows[name])]
             for name, spec in self._specs.items()
-            if _is_sequence(spec)
+            if isinstance(spec, tf.RaggedTensorSpec)
         }
         lengths = _lengths(sequences, first)
-        inputs = {
-            name: _padded(sequences[name], spec, int(lengths.max()))
-            if name in sequences
-            else _context(rows[name], spec, name, first)
-            for name, spec in self._specs.items()
-        }
-        tensors = {
-            name: tf.constant(value, self._specs[name].dtype) for name, value in inputs.items()
-        }
-        answer = self._answer(lengths=tf.constant(lengths, tf.int64), **tensors)
+        tensors: dict[str, Any] = {}
+        for name, spec in self._specs.items():
+            if name in sequences:
+                steps = tf.constant(np.concatenate(sequences[name]), spec.dtype)
+                tensors[name] = tf.RaggedTensor.from_row_lengths(steps, lengths, validate=False)
+            else:
+                tensors[name] = tf.constant(_context(rows[name], spec, name, first), spec.dtype)
+        answer = self._saved.rows(tensors)
         labels = [label.decode() for label in answer["classes"].numpy().tolist()]
         return _answers(labels, answer["probabilities"].numpy().tolist(), self._labels)
-
-
-def _argument_name(column: str) -> str:
-    """The input of the signature that takes a column: TensorFlow renames what is no identifier."""
-    plain = "".join(char if char.isalnum() else "_" for char in column)
-    return plain if plain[0].isalpha() else f"arg_{plain}"
-
-
-def _is_sequence(spec: tf.TensorSpec) -> bool:
-    """Numeric sequences are [B, T, F], others [B, T]; context features have one axis less."""
-    return bool(spec.shape.rank == (3 if spec.dtype.is_floating else 2))
 
 
 def _steps(value: Any, spec: tf.TensorSpec, name: str, row: int) -> np.ndarray[Any, Any]:
@@ -120,19 +104,11 @@ def _lengths(sequences: dict[str, list[np.ndarray[Any, Any]]], first: int) -> An
     return found[0]
 
 
-def _padded(values: list[np.ndarray[Any, Any]], spec: tf.TensorSpec, steps: int) -> Any:
-    """[B, T, F] or [B, T]; what follows a row's last step is never read."""
-    empty = "" if spec.dtype == tf.string else 0
-    padded = np.full((len(values), steps, *values[0].shape[1:]), empty, dtype=values[0].dtype)
-    for i, value in enumerate(values):
-        padded[i, : len(value)] = value
-    return padded
-
-
 def _context(column: pd.Series[Any], spec: tf.TensorSpec, name: str, first: int) -> Any:
-    """float32 [B, F], int64 [B] or object [B]."""
+    """float32 [B, F], int64 [B, 1] or object [B, 1]."""
     if not spec.dtype.is_floating:
-        return column.to_numpy(dtype=object if spec.dtype == tf.string else np.int64)
+        values = column.to_numpy(dtype=object if spec.dtype == tf.string else np.int64)
+        return values[:, np.newaxis]
     rows = [_numbers(value, spec.shape[-1], name, first + i) for i, value in enumerate(column)]
     return np.stack(rows)
 

@@ -11,16 +11,21 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from mlflow.types.schema import AnyType, Array, Map
 
-from components.config import Feature, FeaturesConfig, IdFeature, NumericFeature
+from components.features.config import FeaturesConfig
+from components.features.kind import DType, ValueType
 
-_ANY: AnyType = AnyType()  # type: ignore[no-untyped-call]
+_COLUMN_TYPES: dict[DType, DataType | AnyType] = {
+    "float32": AnyType(),  # type: ignore[no-untyped-call]
+    "int64": DataType.long,
+    "string": DataType.string,
+}
 
 
 def model_signature(features: FeaturesConfig) -> ModelSignature:
     """Columns of a row by feature name; the answer's ``label`` and ``probabilities``."""
     inputs: list[ColSpec | TensorSpec] = [
-        *(ColSpec(_sequence(feature), name) for name, feature in features.sequence.items()),
-        *(ColSpec(_context(feature), name) for name, feature in features.context.items()),
+        *(ColSpec(Array(_step(one.raw)), name) for name, one in features.sequence.items()),
+        *(ColSpec(_step(one.raw), name) for name, one in features.context.items()),
     ]
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.string, "label"),
@@ -29,19 +34,6 @@ def model_signature(features: FeaturesConfig) -> ModelSignature:
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
 
 
-def _sequence(feature: Feature) -> Array:
-    if isinstance(feature, NumericFeature) and feature.width > 1:
-        return Array(Array(_ANY))
-    return Array(_value(feature))
-
-
-def _context(feature: Feature) -> Array | DataType | AnyType:
-    if isinstance(feature, NumericFeature) and feature.width > 1:
-        return Array(_ANY)
-    return _value(feature)
-
-
-def _value(feature: Feature) -> DataType | AnyType:
-    if isinstance(feature, NumericFeature):
-        return _ANY
-    return DataType.long if isinstance(feature, IdFeature) else DataType.string
+def _step(raw: ValueType) -> Array | DataType | AnyType:
+    value = _COLUMN_TYPES[raw.dtype]
+    return Array(value) if raw.is_list else value

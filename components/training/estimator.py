@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
@@ -15,7 +14,7 @@ import rnn_core
 from components.artifacts.schema import Schema, load_schema, save_schema
 from components.artifacts.storage import write_atomically
 from components.artifacts.values import Model
-from components.config import Feature, ModelConfig, NumericFeature, OptimizerConfig
+from components.config import ModelConfig, OptimizerConfig
 from components.errors import NotFoundError
 from components.runtime.libraries import quiet_libraries
 from rnn_core.optimizers.optimizers import KINDS as OPTIMIZERS
@@ -70,42 +69,15 @@ def _optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
 
 def feature_columns(schema: Schema) -> tuple[list[Any], list[Any]]:
     """The (sequence, context) columns that read what ``components.training.datasets`` yields."""
+    features, id_counts = schema.features, schema.vocabulary_sizes
     # Each column warns that it is deprecated; rnn_core is what keeps them in use.
     with quiet_libraries():
-        return _sequence_columns(schema), _context_columns(schema)
-
-
-def _sequence_columns(schema: Schema) -> list[Any]:
-    return [
-        _sequence_column(name, feature, schema)
-        for name, feature in sorted(schema.features.sequence.items())
-    ]
-
-
-def _context_columns(schema: Schema) -> list[Any]:
-    return [
-        _context_column(name, feature, schema)
-        for name, feature in sorted(schema.features.context.items())
-    ]
-
-
-def _sequence_column(name: str, feature: Feature, schema: Schema) -> Any:
-    if isinstance(feature, NumericFeature):
-        return tf.feature_column.sequence_numeric_column(name, shape=(feature.width,))
-    ids = tf.feature_column.sequence_categorical_column_with_identity(
-        name, schema.vocabulary_sizes[name]
-    )
-    return _dense(ids, feature.embedding_dimension)
-
-
-def _context_column(name: str, feature: Feature, schema: Schema) -> Any:
-    if isinstance(feature, NumericFeature):
-        return tf.feature_column.numeric_column(name, shape=(feature.width,))
-    ids = tf.feature_column.categorical_column_with_identity(name, schema.vocabulary_sizes[name])
-    return _dense(ids, feature.embedding_dimension)
-
-
-def _dense(ids: Any, embedding_dimension: int | None) -> Any:
-    if embedding_dimension is None:
-        return tf.feature_column.indicator_column(ids)
-    return tf.feature_column.embedding_column(ids, embedding_dimension)
+        sequence = [
+            feature.column(name, id_counts.get(name), is_sequence=True)
+            for name, feature in sorted(features.sequence.items())
+        ]
+        context = [
+            feature.column(name, id_counts.get(name), is_sequence=False)
+            for name, feature in sorted(features.context.items())
+        ]
+    return sequence, context

@@ -1,16 +1,15 @@
 """Serialized examples become tensors: raw ones for the transform graph, others for the model.
 
-The form of a feature, by name (B rows, T steps, F numbers a step):
+The form of a feature, by name (B rows, T steps, F numbers per step), of the kind's type ``raw`` or
+``transformed``:
 
-    sequence, numeric        RaggedTensor float32 [B, (T), F], ragged in T only
-    sequence, token          RaggedTensor [B, (T)]: string when raw, int64 when transformed
-    sequence, id             RaggedTensor int64 [B, (T)]
-    context, numeric         float32 [B, F]
-    context, categorical     [B, 1]: string when raw, int64 when transformed
-    context, id              int64 [B, 1]
+    sequence, vectors        RaggedTensor float32 [B, (T), F], ragged in T only
+    sequence, single values  RaggedTensor string or int64 [B, (T)]
+    context, vectors         float32 [B, F]
+    context, single values   string or int64 [B, 1]
 
-Row splits are int64. These are stock operations, so that the functions here may be part of a
-SavedModel.
+Numbers are vectors, also of width 1. Row splits are int64. These are stock operations, so that the
+functions here may be part of a SavedModel.
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ from typing import Any
 import tensorflow as tf
 
 from components.artifacts.schema import Schema
-from components.config import Feature, FeaturesConfig, IdFeature, NumericFeature
+from components.features.config import FeaturesConfig
+from components.features.kind import ValueType
 
 
 def raw_feature_spec(schema: Schema) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -28,20 +28,22 @@ def raw_feature_spec(schema: Schema) -> tuple[dict[str, Any], dict[str, Any]]:
 
     Neither the id nor the label is among them: a request need not have them.
     """
-    return _feature_spec(schema.features, is_raw=True)
+    return _feature_spec(_raw_types(schema.features), schema.features)
 
 
 def parse_raw_examples(serialized: tf.Tensor, schema: Schema) -> dict[str, Any]:
     """Parses raw examples, string [B], into the form which the transform graph takes."""
+    types = _raw_types(schema.features)
     context, sequence = raw_feature_spec(schema)
-    return _parse(serialized, context, sequence, schema.features)
+    return _parse(serialized, context, sequence, types)
 
 
 def parse_examples(serialized: tf.Tensor, schema: Schema) -> tuple[dict[str, Any], tf.Tensor]:
     """Parses transformed examples, string [B], into (features, labels string [B])."""
-    context, sequence = _feature_spec(schema.features, is_raw=False)
+    types = {name: feature.transformed for name, feature in schema.features.by_name.items()}
+    context, sequence = _feature_spec(types, schema.features)
     context["label"] = tf.io.FixedLenFeature([], tf.string)
-    features = _parse(serialized, context, sequence, schema.features)
+    features = _parse(serialized, context, sequence, types)
     return features, features.pop("label")
 
 
@@ -51,14 +53,20 @@ def parse_ids(serialized: tf.Tensor) -> tf.Tensor:
     return tf.io.parse_sequence_example(serialized, context_features=spec)[0]["id"]
 
 
-def _feature_spec(features: FeaturesConfig, is_raw: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def _raw_types(features: FeaturesConfig) -> dict[str, ValueType]:
+    return {name: feature.raw for name, feature in features.by_name.items()}
+
+
+def _feature_spec(
+    types: dict[str, ValueType], features: FeaturesConfig
+) -> tuple[dict[str, Any], dict[str, Any]]:
     context = {
-        name: tf.io.FixedLenFeature([_width(feature)], _dtype(feature, is_raw))
-        for name, feature in features.context.items()
+        name: tf.io.FixedLenFeature([types[name].values_per_step], tf.as_dtype(types[name].dtype))
+        for name in features.context
     }
     sequence = {
-        name: tf.io.RaggedFeature(_dtype(feature, is_raw), row_splits_dtype=tf.int64)
-        for name, feature in features.sequence.items()
+        name: tf.io.RaggedFeature(tf.as_dtype(types[name].dtype), row_splits_dtype=tf.int64)
+        for name in features.sequence
     }
     return context, sequence
 
@@ -67,30 +75,13 @@ def _parse(
     serialized: tf.Tensor,
     context: dict[str, Any],
     sequence: dict[str, Any],
-    features: FeaturesConfig,
+    types: dict[str, ValueType],
 ) -> dict[str, Any]:
-    parsed_context, parsed_sequence, _ = tf.io.parse_sequence_example(
+    parsed, ragged, _ = tf.io.parse_sequence_example(
         serialized, context_features=context or None, sequence_features=sequence
     )
-    steps = {
-        name: _uniform(parsed_sequence[name], feature)
-        for name, feature in features.sequence.items()
-    }
-    return {**parsed_context, **steps}
-
-
-def _uniform(ragged: tf.RaggedTensor, feature: Feature) -> tf.RaggedTensor:
-    """From ragged steps, [B, (T), (F)], to [B, (T), F] or, of single values, [B, (T)]."""
-    shape = [-1, feature.width] if isinstance(feature, NumericFeature) else [-1]
-    values = tf.reshape(ragged.flat_values, shape)
-    return tf.RaggedTensor.from_row_splits(values, ragged.row_splits, validate=False)
-
-
-def _width(feature: Feature) -> int:
-    return feature.width if isinstance(feature, NumericFeature) else 1
-
-
-def _dtype(feature: Feature, is_raw: bool) -> tf.DType:
-    if isinstance(feature, NumericFeature):
-        return tf.float32
-    return tf.int64 if isinstance(feature, IdFeature) or not is_raw else tf.string
+    for name, steps in ragged.items():
+        # From ragged steps, [B, (T), (F)], to [B, (T), F] or, of single values, [B, (T)].
+        values = tf.reshape(steps.flat_values, [-1, *types[name].step_shape])
+        parsed[name] = tf.RaggedTensor.from_row_splits(values, steps.row_splits, validate=False)
+    return parsed

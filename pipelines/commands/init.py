@@ -1,4 +1,4 @@
-"""``rnnflow init``: looks at the data and writes a config that a person can read and edit."""
+"""``rnnflow init``: reads the data and writes a config that a person can read and edit."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def write_config(
     name: str | None,
     force: bool,
 ) -> None:
-    """Writes the config beside the data, or where ``output`` says, and tells what was seen.
+    """Writes the config beside the data, or where ``output`` says, and prints what was found.
 
     Raises:
       UserError: the config exists already.
       DataError: the rows cannot be used.
       NotFoundError: a file does not exist.
     """
-    place = output or data.with_suffix(".yaml")
-    if place.exists() and not force:
-        raise UserError(f"{place} exists already: edit it, or replace it with --force.")
+    path = output or data.with_suffix(".yaml")
+    if path.exists() and not force:
+        raise UserError(f"{path} exists already: edit it, or replace it with --force.")
     found = propose(_data_config(data, test, validation))
-    text = render_config(found, name or _name_of(data), place.resolve().parent)
-    parse_config(text, source=str(place))
-    write_atomically(place, text)
-    for line in _told(found, place):
+    text = render_config(found, name or _name_of(data), path.resolve().parent)
+    parse_config(text, source=str(path))
+    write_atomically(path, text)
+    for line in _summary(found, path):
         click.echo(line)
 
 
@@ -63,8 +63,11 @@ def render_config(found: Proposal, name: str, folder: Path) -> str:
     }
     comments = {
         "data": [*_seen(found), "Paths are relative to this file."],
-        "features": ["One entry a feature; remove what the model shall not see.", *found.notes],
-        "model": ["cell_type: simple_rnn, lstm or gru; one entry of units a layer."],
+        "features": [
+            "One entry per feature; remove features that the model must not use.",
+            *found.notes,
+        ],
+        "model": ["cell_type: simple_rnn, lstm or gru; one entry of units per layer."],
         "training": ["The validation split decides when to stop and which checkpoint is kept."],
         "gate": ["What a model must reach on the test split to be promoted."],
     }
@@ -142,11 +145,11 @@ def _seen(found: Proposal) -> Iterator[str]:
     yield f"{least} to {greatest} steps, median {median}."
 
 
-def _told(found: Proposal, place: Path) -> Iterator[str]:
+def _summary(found: Proposal, path: Path) -> Iterator[str]:
     yield from _seen(found)
     for name, feature in {**found.features.sequence, **found.features.context}.items():
         part = "sequence" if name in found.features.sequence else "context"
         yield f"  {part}.{name}: {feature.kind}"
     for note in found.notes:
         yield f"  note: {note}"
-    yield f"Wrote {place}. Look it over, then: rnnflow run {place}"
+    yield f"Wrote {path}. Review it, then: rnnflow run {path}"

@@ -12,16 +12,11 @@ from typing import Any, TypeAlias
 import pytest
 
 from components.artifacts.values import Examples, Model
-from components.config import (
-    DataConfig,
-    FeaturesConfig,
-    IdFeature,
-    ModelConfig,
-    NumericFeature,
-    PreprocessingConfig,
-    TrainingConfig,
-    VocabularyFeature,
-)
+from components.config import DataConfig, ModelConfig, PreprocessingConfig, TrainingConfig
+from components.features.config import FeaturesConfig
+from components.features.ids import IdFeature
+from components.features.numeric import NumericFeature
+from components.features.vocabulary import VocabularyFeature
 
 VOWELS = Path(__file__).parents[2] / "data" / "japanese_vowels"
 

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from components.artifacts.schema import Schema, save_schema
 from components.artifacts.values import Export
-from components.config import FeaturesConfig, IdFeature, NumericFeature, VocabularyFeature
 from components.data.row_parsing import Row, parse_row
 from components.data.sequence_examples import encode
 from components.export.saved_model import schema_directory, score_saved_model
 from components.export.serving_graph import Served
+from components.features.config import FeaturesConfig
+from components.features.ids import IdFeature
+from components.features.numeric import NumericFeature
+from components.features.vocabulary import VocabularyFeature
 from components.runtime.libraries import quiet_libraries
 
 FEATURES = FeaturesConfig(

@@ -32,7 +32,7 @@ def test_a_batch_gives_back_the_rows_it_was_made_of(numbers: list[int]) -> None:
     found = list(transformed_rows(batch, MIXED))
     assert len(found) == len(source)
     for row, (split, row_id, label, values) in zip(source, found, strict=True):
-        assert (split, row_id, label) == ("test", row.id, row.label)
+        assert (split, row_id, label.decode()) == ("test", row.id, row.label)
         for name, value in row.values.items():
             np.testing.assert_array_equal(np.array(list(values[name])), np.array(list(value)))
 

@@ -19,11 +19,13 @@ import tensorflow as tf
 from components.artifacts.schema import load_schema
 from components.artifacts.storage import is_complete
 from components.artifacts.values import SPLITS
-from components.config import DataConfig, FeaturesConfig, NumericFeature, PreprocessingConfig
+from components.config import DataConfig, PreprocessingConfig
 from components.data.examples import write_examples
 from components.data.sources import read_rows
 from components.data.splits import bands_of, split_of
 from components.errors import BadRowBudgetError, ConfigError, StorageError
+from components.features.config import FeaturesConfig
+from components.features.numeric import NumericFeature
 from components.training.datasets import read_ids, read_raw_records
 from tests.components.conftest import MIXED, Prepared, WriteRows, prepare, write_lines
 
@@ -161,7 +163,9 @@ def test_a_run_that_is_killed_leaves_only_the_partial_directory(
     script = """
 import sys
 from pathlib import Path
-from components.config import DataConfig, FeaturesConfig, NumericFeature, PreprocessingConfig
+from components.config import DataConfig, PreprocessingConfig
+from components.features.config import FeaturesConfig
+from components.features.numeric import NumericFeature
 from components.data.examples import write_examples
 from components.data.sources import read_rows
 data = DataConfig(train=sys.argv[1], test=sys.argv[2])

@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
-from components.config import Feature, IdFeature, NumericFeature, VocabularyFeature
-from components.data.feature_inference import Observed, Part, feature_for, why_left_out
+from components.data.feature_inference import infer_feature, why_left_out
+from components.features.config import AnyFeature
+from components.features.ids import IdFeature
+from components.features.numeric import NumericFeature
+from components.features.observed import Observed, Part
+from components.features.vocabulary import VocabularyFeature
 
 NUMBER = NumericFeature(kind="numeric")
 
@@ -35,8 +39,8 @@ def observed(*values: Any, part: Part = "sequence") -> Observed:
         ([["a", "b"], ["c"]], VocabularyFeature(kind="token")),
     ],
 )
-def test_a_sequence_gives_the_feature_that_takes_it(values: list[Any], feature: Feature) -> None:
-    assert feature_for(observed(*values)) == feature
+def test_a_sequence_gives_the_feature_that_takes_it(values: list[Any], feature: AnyFeature) -> None:
+    assert infer_feature(observed(*values)) == feature
 
 
 @pytest.mark.parametrize(
@@ -50,24 +54,24 @@ def test_a_sequence_gives_the_feature_that_takes_it(values: list[Any], feature: 
     ],
 )
 def test_a_context_value_gives_the_feature_that_takes_it(
-    values: list[Any], feature: Feature
+    values: list[Any], feature: AnyFeature
 ) -> None:
-    assert feature_for(observed(*values, part="context")) == feature
+    assert infer_feature(observed(*values, part="context")) == feature
 
 
 def test_one_row_of_a_wrong_width_does_not_decide_the_width() -> None:
     seen = observed([[1, 2]] * 5, [[1, 2, 3]])
-    assert feature_for(seen) == NumericFeature(kind="numeric", width=2)
+    assert infer_feature(seen) == NumericFeature(kind="numeric", width=2)
 
 
 def test_many_strings_are_bounded_and_embedded() -> None:
     seen = observed([f"word {number}" for number in range(12_000)])
     expected = VocabularyFeature(kind="token", max_size=10_000, embedding_dimension=64)
-    assert feature_for(seen) == expected
+    assert infer_feature(seen) == expected
 
 
 def test_whole_numbers_beyond_what_an_id_may_be_are_numbers() -> None:
-    assert feature_for(observed(list(range(100_001)))) == NUMBER
+    assert infer_feature(observed(list(range(100_001)))) == NUMBER
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from components.artifacts.storage import digest_of_file
 from components.artifacts.values import SourceFile
-from components.config import FeaturesConfig, NumericFeature
 from components.data.jsonl import chunks, lines, read_chunk
 from components.data.row_parsing import BadRow, Row
 from components.data.splits import Bands
 from components.errors import DataError
+from components.features.config import FeaturesConfig
+from components.features.numeric import NumericFeature
 
 FEATURES = FeaturesConfig({"x": NumericFeature(kind="numeric")})
 ALL_TRAIN = Bands(test=0.0, validation=0.0)

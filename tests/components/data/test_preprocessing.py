@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from components.artifacts.schema import load_schema
-from components.config import DataConfig, FeaturesConfig, VocabularyFeature
+from components.config import DataConfig
+from components.features.config import FeaturesConfig
+from components.features.vocabulary import VocabularyFeature
 from components.training.datasets import read_batches, read_ids
 from tests.components.conftest import MIXED, JsonRow, Prepared, WriteRows, prepare
 

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from components.config import DataConfig, IdFeature, NumericFeature, VocabularyFeature
+from components.config import DataConfig
 from components.data.proposal import propose, propose_gate, propose_training
 from components.errors import DataError, NotFoundError
+from components.features.ids import IdFeature
+from components.features.numeric import NumericFeature
+from components.features.vocabulary import VocabularyFeature
 from tests.components.conftest import VOWELS, WriteRows, mixed_lines, mixed_row
 
 

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from components.config import FeaturesConfig, NumericFeature
 from components.data.row_parsing import BadRow, Row
 from components.data.statistics import Moments, Profile, new_profile, summary, write_statistics
+from components.features.config import FeaturesConfig
+from components.features.numeric import NumericFeature
 from tests.components.conftest import Prepared
 
 FEATURES = FeaturesConfig(

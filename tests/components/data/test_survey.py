@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from components.config import DataConfig, FeaturesConfig, NumericFeature, PreprocessingConfig
+from components.config import DataConfig, PreprocessingConfig
 from components.data.jsonl import chunks
 from components.data.sources import read_rows
 from components.data.splits import bands_of
 from components.data.survey import Survey, check_survey, survey_rows
 from components.errors import BadRowBudgetError, DataError
+from components.features.config import FeaturesConfig
+from components.features.numeric import NumericFeature
 from tests.components.conftest import JsonRow, WriteRows
 
 FEATURES = FeaturesConfig({"x": NumericFeature(kind="numeric")})

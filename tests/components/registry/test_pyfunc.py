@@ -85,7 +85,7 @@ def test_no_rows_get_no_answers(classifier: pyfunc.SequenceClassifier, toy: ToyE
         ({"pulse": [1.0, float("nan")]}, "row 1, pulse: expected finite numbers"),
         ({"pulse": [1.0, 2.0]}, "row 1: its sequences differ in length: .*'pulse': 2"),
         ({"event": [[1], [2]]}, "row 1, event: expected a list of whole numbers"),
-        ({"word-1.a": []}, "row 1, word_1_a: expected a list of strings"),
+        ({"word-1.a": []}, "row 1, word-1.a: expected a list of strings"),
         ({"size": [1.0]}, "row 1, size: expected 2 numbers"),
         ({"age": "old"}, "row 1, age: expected 1 numbers"),
         ({"age": float("inf")}, "row 1, age: expected finite numbers"),
@@ -106,7 +106,7 @@ def test_a_row_that_cannot_be_used_is_refused_by_its_place_and_feature(
 
 def test_a_missing_column_is_named(classifier: pyfunc.SequenceClassifier, toy: ToyExport) -> None:
     row = {name: value for name, value in toy.rows[0].items() if name != "word-1.a"}
-    with pytest.raises(MlflowException, match=r"\['word_1_a'\] are missing"):
+    with pytest.raises(MlflowException, match=r"\['word-1.a'\] are missing"):
         answer(classifier, [row])
 
 

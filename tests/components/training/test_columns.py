@@ -8,7 +8,10 @@ import pytest
 import tensorflow as tf
 
 from components.artifacts.schema import Schema, load_schema
-from components.config import FeaturesConfig, IdFeature, NumericFeature, VocabularyFeature
+from components.features.config import FeaturesConfig
+from components.features.ids import IdFeature
+from components.features.numeric import NumericFeature
+from components.features.vocabulary import VocabularyFeature
 from components.training.datasets import read_batches
 from components.training.estimator import feature_columns
 from tests.components.conftest import Prepared

@@ -11,18 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.config import (
-    Bound,
-    DataConfig,
-    FeaturesConfig,
-    GateConfig,
-    IdFeature,
-    NumericFeature,
-    TrainingConfig,
-    VocabularyFeature,
-)
+from components.config import Bound, DataConfig, GateConfig, TrainingConfig
 from components.data.proposal import Proposal, propose
 from components.errors import DataError, NotFoundError, UserError
+from components.features.config import FeaturesConfig
+from components.features.ids import IdFeature
+from components.features.numeric import NumericFeature
+from components.features.vocabulary import VocabularyFeature
 from pipelines.commands.init import render_config, write_config
 from pipelines.config import PipelineConfig, load_config, parse_config
 

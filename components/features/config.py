@@ -1,0 +1,70 @@
+"""The section ``features`` of a config, and the table of the kinds."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, TypeAlias, get_args
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from components.config import STRICT
+from components.features.ids import IdFeature
+from components.features.numeric import NumericFeature
+from components.features.vocabulary import VocabularyFeature
+
+AnyFeature: TypeAlias = NumericFeature | VocabularyFeature | IdFeature
+"""Every kind of feature, a more general one before a special case of it."""
+KINDS: tuple[type[AnyFeature], ...] = get_args(AnyFeature)
+Feature: TypeAlias = Annotated[AnyFeature, Field(discriminator="kind")]
+
+RESERVED_NAMES = frozenset({"id", "label", "lengths"})
+"""Keys of a row, and an input of the exported model, that no feature may take."""
+FEATURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""Names that TensorFlow takes for a variable and a tensor."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class FeaturesConfig:
+    """The features of a row, by name: ``sequence`` (one value a time step) and ``context``."""
+
+    sequence: Annotated[dict[str, Feature], Field(min_length=1)]
+    context: dict[str, Feature] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        faults = [*_faults_of_names([*self.sequence, *self.context]), *_faults_of_placement(self)]
+        if faults:
+            raise ValueError("; ".join(faults))
+
+    @property
+    def by_name(self) -> dict[str, AnyFeature]:
+        """The features of both parts; all names are distinct."""
+        return {**self.context, **self.sequence}
+
+
+def _faults_of_names(names: list[str]) -> Iterator[str]:
+    for name in dict.fromkeys(names):
+        if not FEATURE_NAME.fullmatch(name):
+            yield (
+                f"{name!r} cannot name a tensor: letters, digits, '_', '.' and '-' make one, the "
+                "first a letter or a digit"
+            )
+        elif name in RESERVED_NAMES:
+            yield f"{name!r} is taken by rnnflow: give the feature another name"
+    # As an argument of the exported model a name holds letters, digits and underscores only.
+    arguments = Counter(re.sub(r"\W", "_", name) for name in names)
+    for argument, count in arguments.items():
+        if count > 1:
+            yield f"{count} features would be called {argument!r} in the exported model: rename one"
+
+
+def _faults_of_placement(features: FeaturesConfig) -> Iterator[str]:
+    for name, feature in features.sequence.items():
+        if fault := feature.placement_fault(is_sequence=True):
+            yield f"sequence.{name}: {fault}"
+    for name, feature in features.context.items():
+        if fault := feature.placement_fault(is_sequence=False):
+            yield f"context.{name}: {fault}"

@@ -1,0 +1,34 @@
+"""Ids become vectors: the feature column of every kind that gives out ids."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+_LARGEST_ONE_HOT = 16
+_LARGEST_DIMENSION = 64
+
+
+def id_column(name: str, id_count: int | None, dimension: int | None, is_sequence: bool) -> Any:
+    """A column that embeds ids in [0, ``id_count``), or without a dimension makes them one-hot."""
+    import tensorflow as tf  # a config is read without it
+
+    columns = tf.feature_column
+    with_identity = (
+        columns.sequence_categorical_column_with_identity
+        if is_sequence
+        else columns.categorical_column_with_identity
+    )
+    ids = with_identity(name, id_count)
+    return (
+        columns.indicator_column(ids)
+        if dimension is None
+        else columns.embedding_column(ids, dimension)
+    )
+
+
+def proposed_dimension(id_count: int) -> int | None:
+    """A power of two near the square root; few ids are one-hot."""
+    if id_count <= _LARGEST_ONE_HOT:
+        return None
+    return min(_LARGEST_DIMENSION, 1 << round(math.log2(id_count) / 2 + 0.5))

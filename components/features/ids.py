@@ -1,0 +1,71 @@
+"""Whole numbers that stand for things: event types, item ids."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic.dataclasses import dataclass
+
+from components.config import STRICT, PositiveInt
+from components.features.checks import InvalidValueError, check_types, first_index
+from components.features.embedding import id_column, proposed_dimension
+from components.features.kind import FeatureKind, ValueType
+from components.features.observed import MAX_DISTINCT_VALUES, Observed
+
+_WHOLE_NUMBERS = frozenset({int})
+_DENSE = 0.8
+"""Least share of the numbers up to the largest that ids, unlike amounts, make use of."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class IdFeature(FeatureKind):
+    """Whole numbers in [0, size): event types, item ids."""
+
+    kind: Literal["id"]
+    size: PositiveInt
+    """Ids run from 0 to size - 1."""
+    embedding_dimension: PositiveInt | None = None
+    """Size of the learned vector; without it the id is one-hot."""
+
+    @property
+    def raw(self) -> ValueType:
+        """The id, also as the model takes it."""
+        return ValueType("int64")
+
+    def check(self, steps: list[Any]) -> list[Any]:
+        """One whole number in [0, ``size``) per step."""
+        check_types(steps, _WHOLE_NUMBERS, "a whole number")
+        step = first_index(steps, lambda value: not 0 <= value < self.size)
+        if step is not None:
+            raise InvalidValueError(f"holds an id out of [0, {self.size})", f"{steps[step]}", step)
+        return steps
+
+    def id_count(self, name: str, transform_output: Any) -> int | None:
+        """The ``size``."""
+        del name, transform_output
+        return self.size
+
+    def column(self, name: str, id_count: int | None, is_sequence: bool) -> Any:
+        """The ids, embedded or one-hot."""
+        return id_column(name, id_count, self.embedding_dimension, is_sequence)
+
+    @classmethod
+    def infer(cls, observed: Observed) -> Self | None:
+        """Whole numbers that use nearly every value from 0 or 1 on."""
+        values = observed.values
+        if observed.value_class != "whole" or len(values) < 2:
+            return None
+        lowest, highest = min(values), max(values)
+        if lowest not in (0, 1) or highest >= MAX_DISTINCT_VALUES:
+            return None
+        if len(values) < _DENSE * (highest + 1 - lowest):
+            return None
+        size = highest + 1
+        return cls(kind="id", size=size, embedding_dimension=proposed_dimension(size))
+
+    def doubt(self) -> str | None:
+        """Amounts may look like ids."""
+        return (
+            f"holds whole numbers up to {self.size - 1} and is taken as ids; if they are amounts, "
+            "make it {kind: numeric}."
+        )

@@ -1,0 +1,94 @@
+"""Strings, which a vocabulary of the training split turns into ids."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic.dataclasses import dataclass
+
+from components.config import STRICT, PositiveInt
+from components.features.checks import check_types
+from components.features.embedding import id_column, proposed_dimension
+from components.features.kind import FeatureKind, ValueType
+from components.features.observed import Observed
+
+_STRINGS = frozenset({str})
+_LARGEST_PROPOSED = 10_000
+
+
+@dataclass(frozen=True, config=STRICT)
+class VocabularyFeature(FeatureKind):
+    """Strings that a vocabulary, found in the training split, turns into ids."""
+
+    kind: Literal["token", "categorical"]
+    """``token`` for a sequence of strings, ``categorical`` for one string of the context."""
+    min_frequency: PositiveInt = 1
+    """Rarer strings are out of the vocabulary."""
+    max_size: PositiveInt | None = None
+    """Only the most frequent strings are kept."""
+    oov_buckets: PositiveInt = 1
+    """Ids for the strings out of the vocabulary, chosen by hash."""
+    embedding_dimension: PositiveInt | None = None
+    """Size of the learned vector; without it the id is one-hot."""
+
+    @property
+    def raw(self) -> ValueType:
+        """A string."""
+        return ValueType("string")
+
+    @property
+    def transformed(self) -> ValueType:
+        """An id."""
+        return ValueType("int64")
+
+    def check(self, steps: list[Any]) -> list[Any]:
+        """One string per step."""
+        check_types(steps, _STRINGS, "a string")
+        return steps
+
+    def placement_fault(self, is_sequence: bool) -> str | None:
+        """The two parts of a row have names of their own for strings."""
+        if is_sequence and self.kind == "categorical":
+            return "strings in a sequence are of kind 'token'"
+        if not is_sequence and self.kind == "token":
+            return "a string of the context is of kind 'categorical'"
+        return None
+
+    def transform(self, values: Any, name: str) -> Any:
+        """Each string gets its rank by frequency, or one of the last ids by its hash."""
+        import tensorflow_transform as tft  # neither training nor serving loads it
+
+        return tft.compute_and_apply_vocabulary(
+            values,
+            top_k=self.max_size,
+            frequency_threshold=self.min_frequency,
+            num_oov_buckets=self.oov_buckets,
+            vocab_filename=vocabulary_name(name),
+            name=f"apply_{vocabulary_name(name)}",
+        )
+
+    def id_count(self, name: str, transform_output: Any) -> int | None:
+        """The strings that were kept, and the buckets for all others."""
+        kept = transform_output.vocabulary_size_by_name(vocabulary_name(name))
+        return int(kept) + self.oov_buckets
+
+    def column(self, name: str, id_count: int | None, is_sequence: bool) -> Any:
+        """The ids, embedded or one-hot."""
+        return id_column(name, id_count, self.embedding_dimension, is_sequence)
+
+    @classmethod
+    def infer(cls, observed: Observed) -> Self | None:
+        """Any strings; of very many the most frequent."""
+        if observed.value_class != "text":
+            return None
+        distinct = len(observed.values)
+        return cls(
+            kind="token" if observed.part == "sequence" else "categorical",
+            max_size=_LARGEST_PROPOSED if distinct > _LARGEST_PROPOSED else None,
+            embedding_dimension=proposed_dimension(min(distinct, _LARGEST_PROPOSED)),
+        )
+
+
+def vocabulary_name(name: str) -> str:
+    """The file that holds the vocabulary of a feature, and its name in TFT's graph."""
+    return f"vocabulary_{name}"
