@@ -21,13 +21,13 @@ from components.config import (
     DataConfig,
     ExportConfig,
     FeaturesConfig,
-    GateConfig,
     LaunchConfig,
     ModelConfig,
     PreprocessingConfig,
     TrainingConfig,
 )
 from components.errors import ConfigError, NotFoundError
+from components.gate_config import GateConfig
 
 DEFAULT_WORK_DIR = Path(".rnnflow")
 

@@ -30,13 +30,13 @@ from components.config import (
     DataConfig,
     ExportConfig,
     FeaturesConfig,
-    GateConfig,
     LaunchConfig,
     ModelConfig,
     PreprocessingConfig,
     TrainingConfig,
 )
 from components.errors import RegistryError, RnnflowError
+from components.gate_config import GateConfig
 from components.runtime.libraries import load_tensorflow
 
 AnyTask: TypeAlias = Task[Any, Any]
@@ -199,7 +199,7 @@ def measure_champion(
 def decide(
     metrics: Metrics, champion_metrics: ChampionMetrics | None, gate: GateConfig
 ) -> Decision:
-    """Holds the numbers against the rules."""
+    """Applies the gate's rules to the metrics."""
     from components.evaluation import gate as stage
 
     return stage.decide(metrics, champion_metrics, gate)

@@ -16,11 +16,9 @@ from typing import Any
 
 from components.artifacts.values import SPLITS, Split
 from components.config import (
-    Bound,
     DataConfig,
     Feature,
     FeaturesConfig,
-    GateConfig,
     IdFeature,
     TrainingConfig,
 )
@@ -30,6 +28,7 @@ from components.data.row_parsing import BadRow, excerpt
 from components.data.sources import read_rows
 from components.data.splits import bands_of
 from components.errors import DataError
+from components.gate_config import Bound, GateConfig
 
 _PARTS: tuple[Part, ...] = ("sequence", "context")
 _ROW = '{"id": "a-1", "label": "yes", "context": {"age": 41}, "sequence": {"pulse": [61, 63, 60]}}'

@@ -26,6 +26,7 @@ from components.artifacts.values import (
 )
 from components.evaluation.figures import confusion_figure, learning_figure, reliability_figure, svg
 from components.evaluation.scoring import calibration
+from components.metrics import METRICS
 from components.report import tables as parts
 from components.report.advice import advice
 
@@ -36,14 +37,6 @@ class Command:
 
     line: str
     purpose: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Link:
-    """A page to look at; what is not http(s) is shown as text."""
-
-    name: str
-    address: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,10 +58,9 @@ class ReportInputs:
     best_step: int | None = None
     """The global step of the checkpoint that was measured."""
     predictions: PredictionTable | None = None
-    """For the reliability diagram and the surest mistakes."""
+    """For the reliability diagram and the most confident errors."""
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     commands: Sequence[Command] = ()
-    links: Sequence[Link] = ()
 
 
 def render_report(inputs: ReportInputs) -> str:
@@ -92,8 +84,8 @@ def _verdict(decision: Decision, metrics: Metrics) -> dict[str, object]:
         "failed": failed,
         "advice": list(dict.fromkeys(advice(rule) for rule in failed)),
         "headline": [
-            (name, getattr(metrics, key), _bounds(decision, key))
-            for key, name in parts.METRIC_NAMES.items()
+            (METRICS[key].label, interval, _bounds(decision, key))
+            for key, interval in metrics.overall.items()
         ],
     }
 
@@ -104,7 +96,7 @@ def _results(inputs: ReportInputs) -> dict[str, object]:
     return {
         "side_by_side": parts.side_by_side(metrics, champion) if champion else [],
         "confusions": parts.largest_confusions(metrics),
-        "mistakes": parts.surest_mistakes(table) if table else [],
+        "errors": parts.most_confident_errors(table) if table else [],
         "wrong": metrics.examples - sum(row[i] for i, row in enumerate(metrics.confusion)),
         "classes": parts.shown_classes(metrics),
         "predicted": dict(zip(metrics.labels, predicted, strict=True)),
@@ -159,6 +151,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "capitalized": _capitalized,
         "number": _number,
         "after_colon": lambda text: text.partition(": ")[2] or text,
         "count": _count,
@@ -196,9 +189,14 @@ def _percent(value: float) -> str:
     return f"{100 * min(1.0, max(0.0, value)):.1f}%"
 
 
+def _capitalized(text: str) -> str:
+    """The first letter alone: "macro-F1" becomes "Macro-F1"."""
+    return text[:1].upper() + text[1:]
+
+
 def _sentence(text: str) -> str:
     """From a clause: "accuracy 0.9 is …" becomes "Accuracy 0.9 is …."."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    return _capitalized(text) + ("" if text.endswith(".") else ".")
 
 
 def _size(size_bytes: float) -> str:

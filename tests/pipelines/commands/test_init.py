@@ -12,10 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.config import (
-    Bound,
     DataConfig,
     FeaturesConfig,
-    GateConfig,
     IdFeature,
     NumericFeature,
     TrainingConfig,
@@ -23,6 +21,7 @@ from components.config import (
 )
 from components.data.proposal import Proposal, propose
 from components.errors import DataError, NotFoundError, UserError
+from components.gate_config import Bound, GateConfig
 from pipelines.commands.init import render_config, write_config
 from pipelines.config import PipelineConfig, load_config, parse_config
 

@@ -1,0 +1,74 @@
+"""What the gate requires: apart from the other settings, so that a new rule retrains nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from components.config import Fraction, NonNegativeInt, PositiveInt
+from components.metrics import METRICS
+
+_STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+_BOUNDED = {key: metric for key, metric in METRICS.items() if metric.may_be_bounded}
+_BOUNDS_DESCRIPTION = "The least and the greatest value allowed, by metric: " + "; ".join(
+    f"{key} ({metric.unit}, {'higher' if metric.higher_is_better else 'lower'} is better)"
+    for key, metric in _BOUNDED.items()
+)
+
+if TYPE_CHECKING:
+    BoundedMetric: TypeAlias = str
+else:
+    # Python builds it, so that a schema lists the keys; a type checker takes literals only.
+    BoundedMetric = Literal[tuple(_BOUNDED)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Bound:
+    """The least and the greatest value that a metric may have."""
+
+    min: float | None = None
+    max: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.min is None and self.max is None:
+            raise ValueError("give min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class PerClassFloor:
+    """What every class must reach on the test split."""
+
+    min_recall: Fraction = 0.0
+    min_precision: Fraction = 0.0
+    min_support: NonNegativeInt = 1
+    """Fewest test examples of each class."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ChampionRule:
+    """How the candidate must compare with the champion on the same examples."""
+
+    promote_if: Literal["not_significantly_worse", "significantly_better", "always"] = (
+        "not_significantly_worse"
+    )
+    """``always`` does not compare."""
+    alpha: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
+    """Significance level of McNemar's exact test."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class GateConfig:
+    """What a model must reach on the test split to be promoted."""
+
+    bounds: Annotated[dict[BoundedMetric, Bound], Field(description=_BOUNDS_DESCRIPTION)] = (
+        dataclasses.field(default_factory=lambda: {"accuracy": Bound(min=0.5)})
+    )
+    min_examples: PositiveInt = 100
+    """Fewest test examples."""
+    per_class: PerClassFloor = PerClassFloor()
+    champion: ChampionRule = ChampionRule()
