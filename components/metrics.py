@@ -44,7 +44,7 @@ class Sums:
     support: Array
     """[R, K]: examples of each class."""
     predicted: Array
-    """[R, K]: examples taken for each class."""
+    """[R, K]: examples predicted as each class."""
 
 
 @dataclasses.dataclass(frozen=True)

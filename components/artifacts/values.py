@@ -72,7 +72,7 @@ class ClassMetrics:
 class Metrics:
     """What a model reaches on one set of examples.
 
-    ``confusion[i][j]`` counts the examples of label i that were taken for label j.
+    ``confusion[i][j]`` counts the examples of label i that were predicted as label j.
     """
 
     overall: dict[str, Interval]

@@ -121,7 +121,7 @@ def _limit(
 
 
 def _per_class(classes: Sequence[ClassMetrics], floor: PerClassFloor) -> Iterator[RuleResult]:
-    """A floor of 0 holds for every class, so it is no rule."""
+    """A floor of 0 holds for every class, so it makes no rule."""
     if floor.min_support:
         support = [(float(each.support), each.label) for each in classes]
         yield _floor("min_support", support, floor.min_support, "test examples")

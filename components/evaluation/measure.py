@@ -25,7 +25,7 @@ def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metri
     Args:
       model: the trained model.
       examples: the examples that it was trained on; only their test split is read.
-      directory: where predictions, numbers and pictures shall be.
+      directory: where predictions, metrics and figures are written.
     """
     labels = load_schema(examples.path).labels
     estimator = load_estimator(model)
@@ -55,7 +55,7 @@ def measure_champion(
       model: the candidate.
       examples: the examples whose test split the candidate was scored on.
       metrics: what the candidate reached.
-      directory: where predictions and numbers of the champion shall be.
+      directory: where predictions and metrics of the champion are written.
     """
     classes, probabilities = score_saved_model(
         Path(champion.path), read_raw_records(examples), _BATCH_SIZE

@@ -19,7 +19,7 @@ _ADVICE = {
         "their quality is not known."
     ),
     "per_class": (
-        "See in the confusion matrix what these classes are taken for, check some of those rows "
+        "See in the confusion matrix what these classes are confused with, check some of those rows "
         "and their labels, and add training rows of these classes."
     ),
     "champion": (

@@ -1,4 +1,4 @@
-"""One HTML page from which a person decides: what was trained on what, and what came of it.
+"""One HTML page about a run, for the person who decides: the data, the metrics, the decision.
 
 The page is one file without references to anything outside it, and runs no script.
 """
@@ -22,7 +22,6 @@ from components.artifacts.values import (
     Interval,
     Metrics,
     Rows,
-    RuleResult,
 )
 from components.evaluation.figures import confusion_figure, learning_figure, reliability_figure, svg
 from components.evaluation.scoring import calibration
@@ -46,7 +45,7 @@ class ReportInputs:
     title: str
     run_id: str
     created_at: str
-    """Date and time as a person reads them."""
+    """Date and time, as text."""
     data: Rows
     statistics: Mapping[str, Any]
     """Content of ``statistics.json``; what it lacks is left out of the page."""
@@ -84,7 +83,11 @@ def _verdict(decision: Decision, metrics: Metrics) -> dict[str, object]:
         "failed": failed,
         "advice": list(dict.fromkeys(advice(rule) for rule in failed)),
         "headline": [
-            (METRICS[key].label, interval, _bounds(decision, key))
+            (
+                METRICS[key].label,
+                interval,
+                [rule for rule in decision.rules if rule.rule in (f"{key}.min", f"{key}.max")],
+            )
             for key, interval in metrics.overall.items()
         ],
     }
@@ -134,11 +137,6 @@ def _figures(inputs: ReportInputs) -> dict[str, Markup]:
             "Accuracy against confidence, and how many examples have which confidence",
         )
     return {name: Markup(text) for name, text in figures.items()}
-
-
-def _bounds(decision: Decision, metric: str) -> list[RuleResult]:
-    """The bounds that are set for one metric."""
-    return [rule for rule in decision.rules if rule.rule.partition(".")[0] == metric]
 
 
 @functools.cache

@@ -19,7 +19,7 @@ _ERRORS_SHOWN = 10
 
 @dataclasses.dataclass(frozen=True)
 class Confusion:
-    """So many examples of one class were taken for another."""
+    """How many examples of one class were predicted as another."""
 
     label: str
     predicted: str
@@ -83,7 +83,20 @@ def most_confident_errors(table: PredictionTable) -> list[ConfidentError]:
     top = np.where(table.predicted_index >= 0, table.probabilities.max(axis=1), -1.0)
     wrong = np.flatnonzero(~table.correct & (table.predicted_index >= 0))
     order = sorted(wrong.tolist(), key=lambda row: (-top[row], table.ids[row]))
-    return [_confident_error(table, row) for row in order[:_ERRORS_SHOWN]]
+    errors = []
+    for row in order[:_ERRORS_SHOWN]:
+        known = table.label_index[row]
+        probability = float(table.probabilities[row, known]) if known >= 0 else 0.0
+        errors.append(
+            ConfidentError(
+                id=table.ids[row],
+                label=table.labels[row],
+                predicted=table.predicted[row],
+                confidence=float(top[row]),
+                probability=probability,
+            )
+        )
+    return errors
 
 
 def side_by_side(candidate: Metrics, champion: ChampionMetrics) -> list[SideBySide]:
@@ -125,15 +138,3 @@ def label_rows(statistics: Mapping[str, Any], labels: Sequence[str]) -> list[Lab
 
 def _splits(statistics: Mapping[str, Any]) -> list[str]:
     return [split for split in SPLITS if split in statistics.get("rows", {})]
-
-
-def _confident_error(table: PredictionTable, row: int) -> ConfidentError:
-    known = table.label_index[row]
-    probabilities = table.probabilities[row]
-    return ConfidentError(
-        id=table.ids[row],
-        label=table.labels[row],
-        predicted=table.predicted[row],
-        confidence=float(probabilities.max()),
-        probability=float(probabilities[known]) if known >= 0 else 0.0,
-    )

@@ -222,7 +222,7 @@ def test_little_is_enough_for_a_page() -> None:
     )
     text = shown(render_report(bare))
     assert "Promoted" in text
-    for absent in ("Splits", "Most confident errors", "Learning curves", "Look further"):
+    for absent in ("Splits", "Most confident errors", "Learning curves", "Next steps"):
         assert absent not in text
 
 
