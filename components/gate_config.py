@@ -13,15 +13,16 @@ from components.metrics import METRICS
 
 _STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 _BOUNDED = {key: metric for key, metric in METRICS.items() if metric.may_be_bounded}
-_BOUNDS_DESCRIPTION = "The least and the greatest value allowed, by metric: " + "; ".join(
+_BOUNDS_DESCRIPTION = "Limits of metrics on the test split: " + "; ".join(
     f"{key} ({metric.unit}, {'higher' if metric.higher_is_better else 'lower'} is better)"
     for key, metric in _BOUNDED.items()
 )
+"""Also the text of the generated config reference."""
 
 if TYPE_CHECKING:
     BoundedMetric: TypeAlias = str
 else:
-    # Python builds it, so that a schema lists the keys; a type checker takes literals only.
+    # Built at run time, so that the schema lists the keys; a type checker accepts only literals.
     BoundedMetric = Literal[tuple(_BOUNDED)]
 
 
@@ -30,7 +31,9 @@ class Bound:
     """The least and the greatest value that a metric may have."""
 
     min: float | None = None
+    """Smallest value that passes."""
     max: float | None = None
+    """Largest value that passes."""
 
     def __post_init__(self) -> None:
         if self.min is None and self.max is None:
@@ -44,7 +47,9 @@ class PerClassFloor:
     """What every class must reach on the test split."""
 
     min_recall: Fraction = 0.0
+    """Smallest recall of any class; 0 is no rule."""
     min_precision: Fraction = 0.0
+    """Smallest precision of any class; 0 is no rule."""
     min_support: NonNegativeInt = 1
     """Fewest test examples of each class."""
 
@@ -69,6 +74,6 @@ class GateConfig:
         dataclasses.field(default_factory=lambda: {"accuracy": Bound(min=0.5)})
     )
     min_examples: PositiveInt = 100
-    """Fewest test examples."""
+    """Fewest rows in the test split."""
     per_class: PerClassFloor = PerClassFloor()
     champion: ChampionRule = ChampionRule()

@@ -23,10 +23,10 @@ def write_report(
     """Writes the files that the stages so far have values for; returns their paths.
 
     Args:
-      run_id: names the run.
-      directory: the run's.
-      config: of the run.
-      values: what the stages returned, by their names.
+        run_id: names the run.
+        directory: the run's.
+        config: of the run.
+        values: what the stages returned, by their names.
     """
     files: dict[str, str | bytes] = {}
     if "model" in values:

@@ -134,8 +134,8 @@ def svg(figure: Figure, description: str) -> str:
     """The figure as an ``<svg>`` element for a page: scales, takes the page's font and text colour.
 
     Args:
-      figure: made by this module.
-      description: what a screen reader says.
+        figure: made by this module.
+        description: what a screen reader says.
     """
     buffer = io.StringIO()
     with mpl.rc_context(_STYLE), warnings.catch_warnings():

@@ -31,12 +31,12 @@ def decide(
     """Applies the gate's rules to the metrics.
 
     Args:
-      metrics: the candidate on the test split.
-      champion_metrics: the champion on the same examples; None as long as there is none.
-      gate: the rules.
+        metrics: the candidate on the test split.
+        champion_metrics: the champion on the same examples; None as long as there is none.
+        gate: the rules.
 
     Returns:
-      A decision that promotes if, and only if, each of its rules passed.
+        A decision that promotes if, and only if, each of its rules passed.
     """
     rules = (
         _finite_metrics(metrics),

@@ -42,9 +42,9 @@ class Bootstrap:
     that a resample is one row of counts times the contributions, and all of them one product.
 
     Args:
-      contributions: [N, S]; what each example adds to each sum.
-      resamples: R.
-      seed: the same seed and contributions give the same intervals.
+        contributions: [N, S]; what each example adds to each sum.
+        resamples: R.
+        seed: the same seed and contributions give the same intervals.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class Bootstrap:
         """The statistic of the data and its interval.
 
         Args:
-          statistic: from sums [R, S] to values [R].
-          kind: ``basic`` mirrors the percentiles at the value (Davison and Hinkley, Bootstrap
-            Methods and their Application, 1997, 5.2.1); it is for a statistic that noise alone
-            drives to one side, as it does the calibration error.
-          limits: the least and the greatest possible value.
+            statistic: from sums [R, S] to values [R].
+            kind: ``basic`` mirrors the percentiles at the value (Davison and Hinkley, Bootstrap
+              Methods and their Application, 1997, 5.2.1); it is for a statistic that noise alone
+              drives to one side, as it does the calibration error.
+            limits: the least and the greatest possible value.
 
         Returns:
-          The interval, wide enough to hold the value. All three are NaN if the value is.
+            The interval, wide enough to hold the value. All three are NaN if the value is.
         """
         value = float(statistic(self._sums)[0])
         if not np.isfinite(value):

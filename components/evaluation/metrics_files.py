@@ -38,12 +38,12 @@ def measure(table: PredictionTable, labels: Sequence[str], directory: Path) -> M
     """Scores the predictions and keeps everything in ``directory``.
 
     Args:
-      table: the predictions on one split.
-      labels: the label vocabulary.
-      directory: where the metrics are written; what is there is replaced.
+        table: the predictions on one split.
+        labels: the label vocabulary.
+        directory: where the metrics are written; what is there is replaced.
 
     Raises:
-      StorageError: the disk is full or the directory cannot be written.
+        StorageError: the disk is full or the directory cannot be written.
     """
     with building(directory) as partial:
         return _write(table, labels, directory, partial)
@@ -59,16 +59,16 @@ def compare(
     """Scores the champion on the candidate's examples and pairs the two by id.
 
     Args:
-      candidate: the candidate's metrics; its predictions are read from the file they name.
-      champion_table: the champion's predictions on the same examples, in any order.
-      champion_version: the version that serves.
-      same_model: the candidate is the champion.
-      directory: where the champion's metrics are written; what is there is replaced.
+        candidate: the candidate's metrics; its predictions are read from the file they name.
+        champion_table: the champion's predictions on the same examples, in any order.
+        champion_version: the version that serves.
+        same_model: the candidate is the champion.
+        directory: where the champion's metrics are written; what is there is replaced.
 
     Raises:
-      DataError: the examples or their labels are not the same.
-      NotFoundError: the candidate's predictions are gone.
-      StorageError: the disk is full or the directory cannot be written.
+        DataError: the examples or their labels are not the same.
+        NotFoundError: the candidate's predictions are gone.
+        StorageError: the disk is full or the directory cannot be written.
     """
     ours = _by_id(read_predictions(Path(candidate.predictions_path)))
     theirs = _by_id(champion_table)

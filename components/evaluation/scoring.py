@@ -47,10 +47,10 @@ def score(
     and makes average_loss and ece NaN.
 
     Args:
-      table: the predictions.
-      labels: the label vocabulary; what else the table holds is appended to it.
-      predictions_path: passed through.
-      digest: passed through.
+        table: the predictions.
+        labels: the label vocabulary; what else the table holds is appended to it.
+        predictions_path: passed through.
+        digest: passed through.
     """
     table = table.take(np.argsort(np.array(table.ids)))
     names = tuple(dict.fromkeys([*labels, *table.classes, *sorted(set(table.labels))]))

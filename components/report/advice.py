@@ -19,8 +19,8 @@ _ADVICE = {
         "their quality is not known."
     ),
     "per_class": (
-        "See in the confusion matrix what these classes are confused with, check some of those rows "
-        "and their labels, and add training rows of these classes."
+        "See in the confusion matrix what these classes are confused with, check some of those "
+        "rows and their labels, and add training rows of these classes."
     ),
     "champion": (
         "The champion stays. Improve the candidate and run again; more test examples make the "

