@@ -1,4 +1,4 @@
-"""Test accuracy on JapaneseVowels' official split, one model a seed."""
+"""Test accuracy on JapaneseVowels' official split, one model per seed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _accuracy(config: PipelineConfig, examples: Examples, seed: int, root: Path)
         examples, config.model, config.training, seed, directory=root / f"model-{seed}"
     )
     metrics = measure_model(model, examples, directory=root / f"metrics-{seed}")
-    accuracy = metrics.accuracy
+    accuracy = metrics.overall["accuracy"]
     print(
         f"seed {seed}: test accuracy {accuracy.value:.4f} "
         f"[{accuracy.low:.4f}, {accuracy.high:.4f}], best checkpoint at step {model.step}",

@@ -1,6 +1,7 @@
 """The settings of each stage: frozen values, validated when they are made.
 
-``pipelines.config.PipelineConfig`` is the root that holds them and reads them from YAML.
+``pipelines.config.PipelineConfig`` is the root that holds them and reads them from YAML. The gate's
+are in ``components.gate_config``.
 Units are in the names; a fraction is in [0, 1].
 """
 
@@ -112,54 +113,6 @@ class LaunchConfig:
     """How long workers wait for each other at a start."""
     chief_wait_seconds: PositiveFloat = 21600.0
     """On a cluster: how long the others wait for the chief, which first makes the examples."""
-
-
-@dataclass(frozen=True, config=STRICT)
-class Bound:
-    """The least and the greatest value that a metric may have."""
-
-    min: float | None = None
-    max: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.min is None and self.max is None:
-            raise ValueError("give min, max or both")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min} is above max {self.max}")
-
-
-@dataclass(frozen=True, config=STRICT)
-class PerClassFloor:
-    """What every class must reach on the test split."""
-
-    min_recall: Fraction = 0.0
-    min_precision: Fraction = 0.0
-    min_support: NonNegativeInt = 1
-    """Fewest test examples of each class."""
-
-
-@dataclass(frozen=True, config=STRICT)
-class ChampionRule:
-    """How the candidate must compare with the champion on the same examples."""
-
-    promote_if: Literal["not_significantly_worse", "significantly_better", "always"] = (
-        "not_significantly_worse"
-    )
-    """``always`` does not compare."""
-    alpha: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
-    """Significance level of McNemar's exact test."""
-
-
-@dataclass(frozen=True, config=STRICT)
-class GateConfig:
-    """What a model must reach on the test split to be promoted."""
-
-    bounds: dict[Literal["accuracy", "average_loss", "macro_f1", "ece"], Bound] = dataclasses.field(
-        default_factory=lambda: {"accuracy": Bound(min=0.5)}
-    )
-    min_examples: PositiveInt = 100
-    per_class: PerClassFloor = PerClassFloor()
-    champion: ChampionRule = ChampionRule()
 
 
 @dataclass(frozen=True, config=STRICT)

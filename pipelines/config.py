@@ -20,7 +20,6 @@ from pydantic_core import ErrorDetails, to_jsonable_python
 from components.config import (
     DataConfig,
     ExportConfig,
-    GateConfig,
     LaunchConfig,
     ModelConfig,
     PreprocessingConfig,
@@ -28,6 +27,7 @@ from components.config import (
 )
 from components.errors import ConfigError, NotFoundError
 from components.features.config import FeaturesConfig
+from components.gate_config import GateConfig
 
 DEFAULT_WORK_DIR = Path(".rnnflow")
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: one line a stage, and on a terminal what it does now."""
+"""The output of a run in progress: one line per stage, and on a terminal what it does now."""
 
 from __future__ import annotations
 

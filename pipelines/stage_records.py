@@ -1,4 +1,4 @@
-"""What is said and what is tracked of each stage, read from the value that it returned.
+"""The summary line and the MLflow record of each stage, read from the value that it returned.
 
 A reused stage returns the same value and leaves the same files, so it is tracked as a fresh one.
 """
@@ -23,6 +23,7 @@ from components.artifacts.values import (
     Rows,
     Version,
 )
+from components.metrics import METRICS
 from pipelines.config import PipelineConfig, flatten
 
 
@@ -52,10 +53,9 @@ def interval_text(interval: Interval) -> str:
 
 def metric_values(metrics: Metrics) -> dict[str, float]:
     """Every number of the test split by name, the ends of the intervals included."""
-    names = ("accuracy", "average_loss", "macro_f1", "ece")
     values: dict[str, float] = {"test/examples": metrics.examples}
-    for name in names:
-        values |= _interval_values(f"test/{name}", getattr(metrics, name))
+    for key, interval in metrics.overall.items():
+        values |= _interval_values(METRICS[key].mlflow_key, interval)
     for one in metrics.per_class:
         values |= _interval_values(f"test/recall/{one.label}", one.recall)
         values |= _interval_values(f"test/precision/{one.label}", one.precision)
@@ -116,17 +116,17 @@ def worker_logs(directory: Path) -> list[Path]:
 
 def _metrics(value: Metrics, config: PipelineConfig) -> StageRecord:
     directory = Path(value.predictions_path).parent
-    summary = f"accuracy {interval_text(value.accuracy)}, macro-F1 {interval_text(value.macro_f1)}"
-    files = sorted(path for path in directory.iterdir() if path.suffix in _SHOWN)
-    return StageRecord(
-        f"{summary} on {value.examples:,} test rows",
-        {},
-        metric_values(value),
-        artifacts=tuple(files),
+    named = ", ".join(
+        f"{METRICS[key].short_label} {interval_text(interval)}"
+        for key, interval in value.overall.items()
+        if METRICS[key].in_stage_line
     )
-
-
-_SHOWN = frozenset({".json", ".csv", ".png", ".parquet"})
+    suffixes = {".json", ".csv", ".png", ".parquet"}
+    return StageRecord(
+        f"{named} on {value.examples:,} test rows",
+        metrics=metric_values(value),
+        artifacts=tuple(sorted(path for path in directory.iterdir() if path.suffix in suffixes)),
+    )
 
 
 def _champion(value: Champion | None, config: PipelineConfig) -> StageRecord:
@@ -138,15 +138,16 @@ def _champion(value: Champion | None, config: PipelineConfig) -> StageRecord:
 def _champion_metrics(value: ChampionMetrics | None, config: PipelineConfig) -> StageRecord:
     if value is None:
         return StageRecord("nothing to compare with")
-    only = (value.only_candidate_correct, value.only_champion_correct)
+    accuracy = value.metrics.overall["accuracy"]
     summary = (
-        f"version {value.version}: accuracy {interval_text(value.metrics.accuracy)}; "
-        f"{only[0]} rows only the candidate gets right, {only[1]} only the champion"
+        f"version {value.version}: accuracy {interval_text(accuracy)}; "
+        f"{value.only_candidate_correct} rows only the candidate gets right, "
+        f"{value.only_champion_correct} only the champion"
     )
     metrics = {
-        "champion/accuracy": value.metrics.accuracy.value,
-        "champion/only_candidate_correct": float(only[0]),
-        "champion/only_champion_correct": float(only[1]),
+        "champion/accuracy": accuracy.value,
+        "champion/only_candidate_correct": float(value.only_candidate_correct),
+        "champion/only_champion_correct": float(value.only_champion_correct),
     }
     return StageRecord(summary, {"champion.version": value.version}, metrics)
 

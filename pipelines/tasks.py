@@ -29,7 +29,6 @@ from components.artifacts.values import (
 from components.config import (
     DataConfig,
     ExportConfig,
-    GateConfig,
     LaunchConfig,
     ModelConfig,
     PreprocessingConfig,
@@ -37,6 +36,7 @@ from components.config import (
 )
 from components.errors import RegistryError, RnnflowError
 from components.features.config import FeaturesConfig
+from components.gate_config import GateConfig
 from components.runtime.libraries import load_tensorflow
 
 AnyTask: TypeAlias = Task[Any, Any]
@@ -199,7 +199,7 @@ def measure_champion(
 def decide(
     metrics: Metrics, champion_metrics: ChampionMetrics | None, gate: GateConfig
 ) -> Decision:
-    """Holds the numbers against the rules."""
+    """Applies the gate's rules to the metrics."""
     from components.evaluation import gate as stage
 
     return stage.decide(metrics, champion_metrics, gate)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic.dataclasses import dataclass
 
 Split: TypeAlias = Literal["train", "validation", "test"]
@@ -72,20 +72,34 @@ class ClassMetrics:
 class Metrics:
     """What a model reaches on one set of examples.
 
-    ``confusion[i][j]`` counts the examples of label i that were taken for label j.
+    ``confusion[i][j]`` counts the examples of label i that were predicted as label j.
     """
 
-    accuracy: Interval
-    average_loss: Interval
-    macro_f1: Interval
-    ece: Interval
+    overall: dict[str, Interval]
+    """By the keys of ``components.metrics.METRICS``; in JSON they stand beside the other fields."""
     per_class: tuple[ClassMetrics, ...]
     labels: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     examples: int
     predictions_path: str
-    """Parquet file with a row an example: id, label, predicted, correct, probabilities."""
+    """Parquet file with a row per example: id, label, predicted, correct, probabilities."""
     digest: str
+
+    @model_serializer(mode="wrap")
+    def _flat(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = serialize(self)
+        return {**fields.pop("overall"), **fields}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nested(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict) or "overall" in fields:
+            return fields
+        names = cls.__dataclass_fields__
+        return {
+            "overall": {key: value for key, value in fields.items() if key not in names},
+            **{key: value for key, value in fields.items() if key in names},
+        }
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -16,9 +16,7 @@ from typing import Any
 
 from components.artifacts.values import SPLITS, Split
 from components.config import (
-    Bound,
     DataConfig,
-    GateConfig,
     TrainingConfig,
 )
 from components.data.feature_inference import infer_feature, why_left_out
@@ -29,6 +27,7 @@ from components.data.splits import bands_of
 from components.errors import DataError
 from components.features.config import AnyFeature, FeaturesConfig
 from components.features.observed import Observed, Part
+from components.gate_config import Bound, GateConfig
 
 _PARTS: tuple[Part, ...] = ("sequence", "context")
 _ROW = '{"id": "a-1", "label": "yes", "context": {"age": 41}, "sequence": {"pulse": [61, 63, 60]}}'

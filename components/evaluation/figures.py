@@ -102,7 +102,7 @@ def reliability_figure(bins: Sequence[Bin]) -> Figure:
     with mpl.rc_context(_STYLE):
         figure = _figure(4.2, 4.4)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-        above.plot([0, 1], [0, 1], color=TEXT, lw=0.9, ls=(0, (2, 2)), label="as sure as right")
+        above.plot([0, 1], [0, 1], color=TEXT, lw=0.9, ls=(0, (2, 2)), label="perfect calibration")
         for each in bins:
             if each.count:
                 _draw_bin(above, each)
@@ -120,7 +120,7 @@ def reliability_figure(bins: Sequence[Bin]) -> Figure:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure on white, 110 dots an inch."""
+    """The figure on white, 110 dots per inch."""
     buffer = io.BytesIO()
     metadata = {"Software": None}
     with warnings.catch_warnings():
@@ -134,8 +134,8 @@ def svg(figure: Figure, description: str) -> str:
     """The figure as an ``<svg>`` element for a page: scales, takes the page's font and text colour.
 
     Args:
-      figure: made by this module.
-      description: what a screen reader says.
+        figure: made by this module.
+        description: what a screen reader says.
     """
     buffer = io.StringIO()
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
@@ -171,11 +171,11 @@ def _shades(share: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _name_classes(axes: Axes, labels: Sequence[str]) -> None:
     """Every name while there is room, then every second, and so on."""
-    places = range(0, len(labels), -(-len(labels) // _NAMES_UP_TO))
-    names = [_short(labels[i]) for i in places]
+    shown = range(0, len(labels), -(-len(labels) // _NAMES_UP_TO))
+    names = [_short(labels[i]) for i in shown]
     upright = max(map(len, names)) > 3
-    axes.set_xticks(places, names, rotation=90 if upright else 0)
-    axes.set_yticks(places, names)
+    axes.set_xticks(shown, names, rotation=90 if upright else 0)
+    axes.set_yticks(shown, names)
     axes.tick_params(length=0, labelsize=9 if len(labels) <= _COUNTS_UP_TO else 7)
     for spine in axes.spines.values():
         spine.set_visible(False)

@@ -19,30 +19,24 @@ from components.artifacts.values import (
     Metrics,
     RuleResult,
 )
-from components.config import Bound, ChampionRule, GateConfig, PerClassFloor
+from components.gate_config import ChampionRule, GateConfig, PerClassFloor
+from components.metrics import METRICS
 
-_NAMES = {
-    "accuracy": "accuracy",
-    "average_loss": "average loss",
-    "macro_f1": "macro-F1",
-    "ece": "calibration error (ECE)",
-}
 _NAMED_CLASSES = 3
-_DECISION: TypeAdapter[Decision] = TypeAdapter(Decision)
 
 
 def decide(
     metrics: Metrics, champion_metrics: ChampionMetrics | None, gate: GateConfig
 ) -> Decision:
-    """Holds a model against the gate's bounds and against the champion.
+    """Applies the gate's rules to the metrics.
 
     Args:
-      metrics: the candidate on the test split.
-      champion_metrics: the champion on the same examples; None as long as there is none.
-      gate: the rules.
+        metrics: the candidate on the test split.
+        champion_metrics: the champion on the same examples; None as long as there is none.
+        gate: the rules.
 
     Returns:
-      A decision that promotes if, and only if, each of its rules passed.
+        A decision that promotes if, and only if, each of its rules passed.
     """
     rules = (
         _finite_metrics(metrics),
@@ -61,16 +55,7 @@ def decide(
 
 def decision_to_json(decision: Decision) -> str:
     """The decision as indented JSON."""
-    return _DECISION.dump_json(decision, indent=2).decode() + "\n"
-
-
-def decision_from_json(text: str | bytes) -> Decision:
-    """What ``decision_to_json`` wrote.
-
-    Raises:
-      pydantic.ValidationError: the text is no decision (a ValueError).
-    """
-    return _DECISION.validate_json(text)
+    return TypeAdapter(Decision).dump_json(decision, indent=2).decode() + "\n"
 
 
 def mcnemar_worse(only_candidate_correct: int, only_champion_correct: int) -> float:
@@ -92,7 +77,9 @@ def mcnemar_worse(only_candidate_correct: int, only_champion_correct: int) -> fl
 
 
 def _finite_metrics(metrics: Metrics) -> RuleResult:
-    bad = [name for key, name in _NAMES.items() if not math.isfinite(getattr(metrics, key).value)]
+    bad = [
+        METRICS[key].label for key, seen in metrics.overall.items() if not math.isfinite(seen.value)
+    ]
     reason = "not a number: " + ", ".join(bad) if bad else "all metrics are finite numbers"
     return RuleResult("finite_metrics", not bad, None, "finite numbers", reason)
 
@@ -107,23 +94,19 @@ def _min_examples(examples: int, least: int) -> RuleResult:
 
 def _bounds(metrics: Metrics, gate: GateConfig) -> Iterator[RuleResult]:
     for key, bound in gate.bounds.items():
-        yield from _bound(key, getattr(metrics, key), bound)
-
-
-def _bound(key: str, seen: Interval, bound: Bound) -> Iterator[RuleResult]:
-    value = seen.value
-    if bound.min is not None:
-        words = ("at least", "below the minimum")
-        yield _limit(f"{key}.min", seen, bound.min, value >= bound.min, words)
-    if bound.max is not None:
-        words = ("at most", "above the maximum")
-        yield _limit(f"{key}.max", seen, bound.max, value <= bound.max, words)
+        seen = metrics.overall[key]
+        if bound.min is not None:
+            words = ("at least", "below the minimum")
+            yield _limit(key, "min", seen, bound.min, seen.value >= bound.min, words)
+        if bound.max is not None:
+            words = ("at most", "above the maximum")
+            yield _limit(key, "max", seen, bound.max, seen.value <= bound.max, words)
 
 
 def _limit(
-    rule: str, seen: Interval, limit: float, passed: bool, words: tuple[str, str]
+    key: str, end: str, seen: Interval, limit: float, passed: bool, words: tuple[str, str]
 ) -> RuleResult:
-    name = _NAMES[rule.partition(".")[0]]
+    rule, name = f"{key}.{end}", METRICS[key].label
     bound = f"{words[0]} {limit:.4g}"
     if math.isnan(seen.value):
         return RuleResult(rule, False, None, bound, f"{name} is not a number")
@@ -138,7 +121,7 @@ def _limit(
 
 
 def _per_class(classes: Sequence[ClassMetrics], floor: PerClassFloor) -> Iterator[RuleResult]:
-    """A floor of 0 holds for every class, so it is no rule."""
+    """A floor of 0 holds for every class, so it makes no rule."""
     if floor.min_support:
         support = [(float(each.support), each.label) for each in classes]
         yield _floor("min_support", support, floor.min_support, "test examples")
@@ -231,7 +214,7 @@ def _number(value: float) -> float | None:
 
 
 def _distinct(value: float, bound: float) -> tuple[str, str]:
-    """Both as text, with so many digits that different numbers look different."""
+    """Both as text, with enough digits that different numbers look different."""
     for digits in range(4, 17):
         texts = f"{value:.{digits}g}", f"{bound:.{digits}g}"
         if value == bound or texts[0] != texts[1]:

@@ -42,9 +42,9 @@ class Bootstrap:
     that a resample is one row of counts times the contributions, and all of them one product.
 
     Args:
-      contributions: [N, S]; what each example adds to each sum.
-      resamples: R.
-      seed: the same seed and contributions give the same intervals.
+        contributions: [N, S]; what each example adds to each sum.
+        resamples: R.
+        seed: the same seed and contributions give the same intervals.
     """
 
     def __init__(
@@ -57,33 +57,33 @@ class Bootstrap:
         self,
         statistic: Callable[[Array], Array],
         *,
-        kind: Literal["percentile", "reversed"] = "percentile",
+        kind: Literal["percentile", "basic"] = "percentile",
         limits: tuple[float, float] = (-np.inf, np.inf),
     ) -> Interval:
         """The statistic of the data and its interval.
 
         Args:
-          statistic: from sums [R, S] to values [R].
-          kind: ``reversed`` mirrors the percentiles at the value (the "basic" interval of
-            Davison and Hinkley, Bootstrap Methods and their Application, 1997, 5.2.1); it is for
-            a statistic that noise alone drives to one side, as it does the calibration error.
-          limits: the least and the greatest possible value.
+            statistic: from sums [R, S] to values [R].
+            kind: ``basic`` mirrors the percentiles at the value (Davison and Hinkley, Bootstrap
+              Methods and their Application, 1997, 5.2.1); it is for a statistic that noise alone
+              drives to one side, as it does the calibration error.
+            limits: the least and the greatest possible value.
 
         Returns:
-          The interval, wide enough to hold the value. All three are NaN if the value is.
+            The interval, wide enough to hold the value. All three are NaN if the value is.
         """
         value = float(statistic(self._sums)[0])
         if not np.isfinite(value):
             return Interval(np.nan, np.nan, np.nan)
         tail = (1 - CONFIDENCE) / 2
         low, high = np.nanquantile(statistic(self._resampled), [tail, 1 - tail]).tolist()
-        if kind == "reversed":
+        if kind == "basic":
             low, high = 2 * value - high, 2 * value - low
         return _around(value, max(low, limits[0]), min(high, limits[1]))
 
 
 def _resampled_sums(contributions: Array, resamples: int, seed: int) -> Array:
-    """Returns: [R, S]."""
+    """The sums of each resample, [R, S]."""
     examples = len(contributions)
     random = np.random.default_rng(seed)
     at_once = max(1, _WEIGHTS_AT_ONCE // examples)

@@ -23,9 +23,9 @@ def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metri
     """Scores the best checkpoint on the test split.
 
     Args:
-      model: the trained model.
-      examples: the examples that it was trained on; only their test split is read.
-      directory: where predictions, numbers and pictures shall be.
+        model: the trained model.
+        examples: the examples that it was trained on; only their test split is read.
+        directory: where predictions, metrics and figures are written.
     """
     labels = load_schema(examples.path).labels
     estimator = load_estimator(model)
@@ -51,11 +51,11 @@ def measure_champion(
     """Scores the serving model on the raw test rows and pairs it with the candidate.
 
     Args:
-      champion: the version that serves, with its SavedModel.
-      model: the candidate.
-      examples: the examples whose test split the candidate was scored on.
-      metrics: what the candidate reached.
-      directory: where predictions and numbers of the champion shall be.
+        champion: the version that serves, with its SavedModel.
+        model: the candidate.
+        examples: the examples whose test split the candidate was scored on.
+        metrics: what the candidate reached.
+        directory: where predictions and metrics of the champion are written.
     """
     classes, probabilities = score_saved_model(
         Path(champion.path), read_raw_records(examples), _BATCH_SIZE

@@ -2,8 +2,8 @@
 
 A metrics directory holds:
 
-    predictions.parquet     a row an example: id, label, predicted, correct, probabilities
-    metrics.json            the Metrics; ``load_metrics`` reads them back
+    predictions.parquet     a row per example: id, label, predicted, correct, probabilities
+    metrics.json            the Metrics, with ``predictions_path`` relative to the directory
     per_class.csv           label, support, precision and recall with their intervals
     confusion_matrix.png  reliability.png
     comparison.json         the champion's only: the ChampionMetrics
@@ -18,15 +18,14 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
 
 from components.artifacts.predictions import PredictionTable, read_predictions, write_predictions
 from components.artifacts.storage import building, digest_of_file, write_atomically
-from components.artifacts.values import ChampionMetrics, Interval, Metrics
-from components.errors import DataError, NotFoundError
+from components.artifacts.values import ChampionMetrics, Metrics
+from components.errors import DataError
 from components.evaluation.figures import confusion_figure, png, reliability_figure
 from components.evaluation.scoring import calibration, score
 
@@ -34,20 +33,17 @@ PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
 COMPARISON = "comparison.json"
 
-_METRICS: TypeAdapter[Metrics] = TypeAdapter(Metrics)
-_COMPARISON: TypeAdapter[ChampionMetrics] = TypeAdapter(ChampionMetrics)
-
 
 def measure(table: PredictionTable, labels: Sequence[str], directory: Path) -> Metrics:
     """Scores the predictions and keeps everything in ``directory``.
 
     Args:
-      table: the predictions on one split.
-      labels: the label vocabulary.
-      directory: where the metrics shall be; what is there is replaced.
+        table: the predictions on one split.
+        labels: the label vocabulary.
+        directory: where the metrics are written; what is there is replaced.
 
     Raises:
-      StorageError: the disk is full or the directory cannot be written.
+        StorageError: the disk is full or the directory cannot be written.
     """
     with building(directory) as partial:
         return _write(table, labels, directory, partial)
@@ -63,16 +59,16 @@ def compare(
     """Scores the champion on the candidate's examples and pairs the two by id.
 
     Args:
-      candidate: the candidate's metrics; its predictions are read from the file they name.
-      champion_table: the champion's predictions on the same examples, in any order.
-      champion_version: the version that serves.
-      same_model: the candidate is the champion.
-      directory: where the champion's metrics shall be; what is there is replaced.
+        candidate: the candidate's metrics; its predictions are read from the file they name.
+        champion_table: the champion's predictions on the same examples, in any order.
+        champion_version: the version that serves.
+        same_model: the candidate is the champion.
+        directory: where the champion's metrics are written; what is there is replaced.
 
     Raises:
-      DataError: the examples or their labels are not the same.
-      NotFoundError: the candidate's predictions are gone.
-      StorageError: the disk is full or the directory cannot be written.
+        DataError: the examples or their labels are not the same.
+        NotFoundError: the candidate's predictions are gone.
+        StorageError: the disk is full or the directory cannot be written.
     """
     ours = _by_id(read_predictions(Path(candidate.predictions_path)))
     theirs = _by_id(champion_table)
@@ -94,37 +90,15 @@ def compare(
         return result
 
 
-def load_metrics(directory: Path) -> Metrics:
-    """The metrics that a directory holds.
-
-    Raises:
-      NotFoundError: there are none.
-      DataError: the file is damaged.
-    """
-    metrics = _load(_METRICS, directory / METRICS)
-    return _absolute(metrics, directory)
-
-
-def load_comparison(directory: Path) -> ChampionMetrics:
-    """The champion's metrics that a directory holds.
-
-    Raises:
-      NotFoundError: there are none.
-      DataError: the file is damaged.
-    """
-    result = _load(_COMPARISON, directory / COMPARISON)
-    return dataclasses.replace(result, metrics=_absolute(result.metrics, directory))
-
-
 def per_class_csv(metrics: Metrics) -> str:
-    """A line a class, with the intervals' ends."""
+    """A line per class, with the intervals' ends."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     parts = [f"{name}{end}" for name in ("precision", "recall") for end in ("", "_low", "_high")]
     writer.writerow(["label", "support", *parts])
     for each in metrics.per_class:
-        ends = (*_ends(each.precision), *_ends(each.recall))
-        writer.writerow([each.label, each.support, *(f"{value:.6f}" for value in ends)])
+        values = [*dataclasses.astuple(each.precision), *dataclasses.astuple(each.recall)]
+        writer.writerow([each.label, each.support, *(f"{value:.6f}" for value in values)])
     return text.getvalue()
 
 
@@ -162,26 +136,10 @@ def _difference(ours: PredictionTable, theirs: PredictionTable) -> str:
 
 def _to_json(value: Metrics | ChampionMetrics) -> str:
     """NaN stays NaN, which pydantic's own JSON would turn into null."""
-    return json.dumps(dataclasses.asdict(value), indent=1, ensure_ascii=False) + "\n"
-
-
-def _load(adapter: TypeAdapter[Any], path: Path) -> Any:
-    if not path.is_file():
-        raise NotFoundError(f"no metrics at {path}: run the evaluation first")
-    try:
-        return adapter.validate_python(json.loads(path.read_bytes()))
-    except ValueError as error:
-        raise DataError(f"{path} is damaged, run the evaluation again: {error}") from error
+    fields = TypeAdapter(type(value)).dump_python(value)
+    return json.dumps(fields, indent=1, ensure_ascii=False) + "\n"
 
 
 def _relative(metrics: Metrics) -> Metrics:
     """A directory of metrics may be moved."""
     return dataclasses.replace(metrics, predictions_path=PREDICTIONS)
-
-
-def _absolute(metrics: Metrics, directory: Path) -> Metrics:
-    return dataclasses.replace(metrics, predictions_path=str(directory / metrics.predictions_path))
-
-
-def _ends(interval: Interval) -> tuple[float, float, float]:
-    return interval.value, interval.low, interval.high

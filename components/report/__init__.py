@@ -1,1 +1,1 @@
-"""The page that a person decides from."""
+"""The HTML page about a run, for the person who decides on the model."""

@@ -1,4 +1,4 @@
-"""One HTML page from which a person decides: what was trained on what, and what came of it.
+"""One HTML page about a run, for the person who decides: the data, the metrics, the decision.
 
 The page is one file without references to anything outside it, and runs no script.
 """
@@ -22,10 +22,10 @@ from components.artifacts.values import (
     Interval,
     Metrics,
     Rows,
-    RuleResult,
 )
 from components.evaluation.figures import confusion_figure, learning_figure, reliability_figure, svg
 from components.evaluation.scoring import calibration
+from components.metrics import METRICS
 from components.report import tables as parts
 from components.report.advice import advice
 
@@ -39,21 +39,13 @@ class Command:
 
 
 @dataclasses.dataclass(frozen=True)
-class Link:
-    """A page to look at; what is not http(s) is shown as text."""
-
-    name: str
-    address: str
-
-
-@dataclasses.dataclass(frozen=True)
 class ReportInputs:
     """What the page shows: plain values, each made by the stage that knows it."""
 
     title: str
     run_id: str
     created_at: str
-    """Date and time as a person reads them."""
+    """Date and time, as text."""
     data: Rows
     statistics: Mapping[str, Any]
     """Content of ``statistics.json``; what it lacks is left out of the page."""
@@ -65,10 +57,9 @@ class ReportInputs:
     best_step: int | None = None
     """The global step of the checkpoint that was measured."""
     predictions: PredictionTable | None = None
-    """For the reliability diagram and the surest mistakes."""
+    """For the reliability diagram and the most confident errors."""
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     commands: Sequence[Command] = ()
-    links: Sequence[Link] = ()
 
 
 def render_report(inputs: ReportInputs) -> str:
@@ -92,8 +83,12 @@ def _verdict(decision: Decision, metrics: Metrics) -> dict[str, object]:
         "failed": failed,
         "advice": list(dict.fromkeys(advice(rule) for rule in failed)),
         "headline": [
-            (name, getattr(metrics, key), _bounds(decision, key))
-            for key, name in parts.METRIC_NAMES.items()
+            (
+                METRICS[key].label,
+                interval,
+                [rule for rule in decision.rules if rule.rule in (f"{key}.min", f"{key}.max")],
+            )
+            for key, interval in metrics.overall.items()
         ],
     }
 
@@ -104,7 +99,7 @@ def _results(inputs: ReportInputs) -> dict[str, object]:
     return {
         "side_by_side": parts.side_by_side(metrics, champion) if champion else [],
         "confusions": parts.largest_confusions(metrics),
-        "mistakes": parts.surest_mistakes(table) if table else [],
+        "errors": parts.most_confident_errors(table) if table else [],
         "wrong": metrics.examples - sum(row[i] for i, row in enumerate(metrics.confusion)),
         "classes": parts.shown_classes(metrics),
         "predicted": dict(zip(metrics.labels, predicted, strict=True)),
@@ -144,11 +139,6 @@ def _figures(inputs: ReportInputs) -> dict[str, Markup]:
     return {name: Markup(text) for name, text in figures.items()}
 
 
-def _bounds(decision: Decision, metric: str) -> list[RuleResult]:
-    """The bounds that are set for one metric."""
-    return [rule for rule in decision.rules if rule.rule.partition(".")[0] == metric]
-
-
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -159,6 +149,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "capitalized": _capitalized,
         "number": _number,
         "after_colon": lambda text: text.partition(": ")[2] or text,
         "count": _count,
@@ -196,9 +187,14 @@ def _percent(value: float) -> str:
     return f"{100 * min(1.0, max(0.0, value)):.1f}%"
 
 
+def _capitalized(text: str) -> str:
+    """The first letter alone: "macro-F1" becomes "Macro-F1"."""
+    return text[:1].upper() + text[1:]
+
+
 def _sentence(text: str) -> str:
     """From a clause: "accuracy 0.9 is …" becomes "Accuracy 0.9 is …."."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    return _capitalized(text) + ("" if text.endswith(".") else ".")
 
 
 def _size(size_bytes: float) -> str:

@@ -10,21 +10,16 @@ import numpy as np
 
 from components.artifacts.predictions import PredictionTable
 from components.artifacts.values import SPLITS, ChampionMetrics, ClassMetrics, Interval, Metrics
+from components.metrics import METRICS
 
-METRIC_NAMES = {
-    "accuracy": "Accuracy",
-    "macro_f1": "Macro-F1",
-    "average_loss": "Average loss",
-    "ece": "Calibration error",
-}
 CLASSES_SHOWN = 30
 _CONFUSIONS_SHOWN = 8
-_MISTAKES_SHOWN = 10
+_ERRORS_SHOWN = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Confusion:
-    """So many examples of one class were taken for another."""
+    """How many examples of one class were predicted as another."""
 
     label: str
     predicted: str
@@ -33,8 +28,8 @@ class Confusion:
 
 
 @dataclasses.dataclass(frozen=True)
-class Mistake:
-    """A wrong answer, how sure the model was of it, and the probability of the right one."""
+class ConfidentError:
+    """A wrong prediction: its probability, and the probability of the true class."""
 
     id: str
     label: str
@@ -83,22 +78,35 @@ def largest_confusions(metrics: Metrics) -> list[Confusion]:
     return sorted(pairs, key=lambda pair: -pair.count)[:_CONFUSIONS_SHOWN]
 
 
-def surest_mistakes(table: PredictionTable) -> list[Mistake]:
-    """The wrong answers that the model was surest of: hard rows, or wrong labels."""
+def most_confident_errors(table: PredictionTable) -> list[ConfidentError]:
+    """The wrong predictions with the highest probability: hard rows, or wrong labels."""
     top = np.where(table.predicted_index >= 0, table.probabilities.max(axis=1), -1.0)
     wrong = np.flatnonzero(~table.correct & (table.predicted_index >= 0))
     order = sorted(wrong.tolist(), key=lambda row: (-top[row], table.ids[row]))
-    return [_mistake(table, row) for row in order[:_MISTAKES_SHOWN]]
+    errors = []
+    for row in order[:_ERRORS_SHOWN]:
+        known = table.label_index[row]
+        probability = float(table.probabilities[row, known]) if known >= 0 else 0.0
+        errors.append(
+            ConfidentError(
+                id=table.ids[row],
+                label=table.labels[row],
+                predicted=table.predicted[row],
+                confidence=float(top[row]),
+                probability=probability,
+            )
+        )
+    return errors
 
 
 def side_by_side(candidate: Metrics, champion: ChampionMetrics) -> list[SideBySide]:
-    """The four metrics of both; a smaller loss and a smaller calibration error are better."""
+    """The metrics of both."""
     rows = []
-    for key, name in METRIC_NAMES.items():
-        ours, theirs = getattr(candidate, key), getattr(champion.metrics, key)
+    for key, ours in candidate.overall.items():
+        metric, theirs = METRICS[key], champion.metrics.overall[key]
         delta = ours.value - theirs.value
-        gain = -delta if key in ("average_loss", "ece") else delta
-        rows.append(SideBySide(name, ours, theirs, delta, None if delta == 0 else gain > 0))
+        better = None if delta == 0 else (delta > 0) == metric.higher_is_better
+        rows.append(SideBySide(metric.label, ours, theirs, delta, better))
     return rows
 
 
@@ -130,15 +138,3 @@ def label_rows(statistics: Mapping[str, Any], labels: Sequence[str]) -> list[Lab
 
 def _splits(statistics: Mapping[str, Any]) -> list[str]:
     return [split for split in SPLITS if split in statistics.get("rows", {})]
-
-
-def _mistake(table: PredictionTable, row: int) -> Mistake:
-    known = table.label_index[row]
-    probabilities = table.probabilities[row]
-    return Mistake(
-        id=table.ids[row],
-        label=table.labels[row],
-        predicted=table.predicted[row],
-        confidence=float(probabilities.max()),
-        probability=float(probabilities[known]) if known >= 0 else 0.0,
-    )

@@ -1,4 +1,4 @@
-"""The verbs that look back: compare and status."""
+"""The commands ``compare`` and ``status``: past runs, and what serves."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from components.errors import NotFoundError
+from components.metrics import METRICS
 from components.registry.registry import list_versions
 from components.tracking.run_history import RunSummary, recent_runs
 from pipelines.commands.summary import print_summary
 from pipelines.console import make_console
 from pipelines.work_directory import Outcome, WorkDirectory
 
-_METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "average_loss": "loss", "ece": "ECE"}
 _MOST_RUNS = 10
 
 
@@ -25,18 +25,19 @@ def compare_runs(name: str, last: int, work_dir: Path) -> None:
     """Prints the last runs side by side: metrics with intervals, deltas, changed parameters.
 
     Raises:
-      NotFoundError: there is no run of that name.
-      RegistryError: the MLflow server is away.
+        NotFoundError: there is no run of that name.
+        RegistryError: the MLflow server cannot be reached.
     """
     work = WorkDirectory(work_dir.resolve())
     found = recent_runs(work.tracking_uri, name, last)
-    runs = [run for run in reversed(found) if "test/accuracy" in run.metrics]
+    measured = {metric.mlflow_key for metric in METRICS.values()}
+    runs = [run for run in reversed(found) if measured & set(run.metrics)]
     if not runs:
         raise NotFoundError(
             f"expected runs of {name!r} that were measured, found none in {work.tracking_uri}."
         )
     console = make_console()
-    console.print(_metric_table(name, runs))
+    console.print(metric_table(name, runs))
     changed = _changed_parameters(runs)
     if changed:
         console.print(_parameter_table(runs, changed))
@@ -46,8 +47,8 @@ def show_status(run_id: str | None, work_dir: Path) -> None:
     """Prints the runs of a work directory, what serves, and one run's summary.
 
     Raises:
-      NotFoundError: there is no such run.
-      RegistryError: the MLflow server is away.
+        NotFoundError: there is no such run.
+        RegistryError: the MLflow server cannot be reached.
     """
     work = WorkDirectory(work_dir.resolve())
     chosen = work.run(run_id).name
@@ -55,27 +56,28 @@ def show_status(run_id: str | None, work_dir: Path) -> None:
     console.print(_run_table(work))
     outcome = work.find_outcome(chosen)
     if outcome is None:
-        console.print(f"run {chosen} goes on, or was killed: `rnnflow run` continues it")
+        console.print(f"run {chosen} is running, or was killed: `rnnflow run` continues it")
         return
     _print_versions(console, outcome, work)
     console.print(f"\n[bold]run {chosen}[/]")
     print_summary(console, outcome, work_dir)
 
 
-def _metric_table(name: str, runs: Sequence[RunSummary]) -> Table:
+def metric_table(name: str, runs: Sequence[RunSummary]) -> Table:
+    """A column per run: every metric with its interval and the difference to the run before."""
     table = Table(title=f"{name}: value, 95 % interval, difference to the run on the left")
     table.add_column("", no_wrap=True)
     for run in runs:
         table.add_column(run.name.replace("-", "\n", 1), overflow="fold")
     table.add_row("status", *(run.tags.get("rnnflow.status", run.status) for run in runs))
-    for key, shown in _METRICS.items():
+    for metric in METRICS.values():
         pairs = zip([None, *runs], runs, strict=False)
-        table.add_row(shown, *(_metric_cell(key, run, before) for before, run in pairs))
+        cells = (_metric_cell(metric.mlflow_key, run, before) for before, run in pairs)
+        table.add_row(metric.short_label, *cells)
     return table
 
 
-def _metric_cell(key: str, run: RunSummary, before: RunSummary | None) -> str:
-    name = f"test/{key}"
+def _metric_cell(name: str, run: RunSummary, before: RunSummary | None) -> str:
     value = run.metrics.get(name)
     if value is None:
         return "-"
@@ -104,8 +106,8 @@ def _parameter_table(runs: Sequence[RunSummary], names: Sequence[str]) -> Table:
 
 def _run_table(work: WorkDirectory) -> Table:
     table = Table(title=f"runs in {work.root}")
-    for column in ("run", "name", "status", "why"):
-        table.add_column(column, no_wrap=column != "why")
+    for column in ("run", "name", "status", "reason"):
+        table.add_column(column, no_wrap=column != "reason")
     for run_id in work.run_ids()[-_MOST_RUNS:]:
         outcome = work.find_outcome(run_id)
         if outcome is None:

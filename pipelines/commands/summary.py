@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from components.artifacts.values import Metrics
+from components.metrics import METRICS
 from pipelines.stage_records import interval_text
 from pipelines.work_directory import REPORT, Outcome
 
 _STYLES = {"promoted": "bold green", "refused": "bold yellow", "done": "bold"}
-_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "average_loss": "loss", "ece": "ECE"}
 _WIDTH = 10
 
 
@@ -39,8 +39,11 @@ def _lines(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:
 
 
 def _metric_lines(metrics: Metrics) -> Iterator[tuple[str, str]]:
-    for key, name in _NAMES.items():
-        yield name, f"{interval_text(getattr(metrics, key))}  on {metrics.examples:,} test rows"
+    for key, metric in METRICS.items():
+        # An older run may lack a metric of today, or have one that is gone.
+        if key in metrics.overall:
+            text = f"{interval_text(metrics.overall[key])}  on {metrics.examples:,} test rows"
+            yield metric.short_label, text
 
 
 def _commands(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:

@@ -50,8 +50,8 @@ def test_the_first_run_promotes_an_accurate_model(first_run: Outcome) -> None:
     assert first_run.exit_code == 0
     assert first_run.metrics is not None
     assert first_run.metrics.examples == 370
-    assert first_run.metrics.accuracy.value >= 0.95
-    assert first_run.metrics.accuracy.low < first_run.metrics.accuracy.value
+    assert first_run.metrics.overall["accuracy"].value >= 0.95
+    assert first_run.metrics.overall["accuracy"].low < first_run.metrics.overall["accuracy"].value
     assert [stage.name for stage in first_run.stages] == STAGES
     assert not any(stage.reused for stage in first_run.stages)
 
@@ -90,7 +90,7 @@ def test_gate_metrics_and_artifacts_can_be_read_back(vowels: Project, first_run:
     runs = _runs(vowels, first_run)
     assert first_run.metrics is not None
     metrics = runs["metrics"].data.metrics
-    assert metrics["test/accuracy"] == first_run.metrics.accuracy.value
+    assert metrics["test/accuracy"] == first_run.metrics.overall["accuracy"].value
     assert {"test/macro_f1/low", "test/ece/high", "test/recall/1"} <= set(metrics)
     names = {path.rpartition("/")[2] for run in runs.values() for path in _artifacts(vowels, run)}
     assert {

@@ -36,8 +36,8 @@ def test_every_number_of_the_test_split_has_a_name_and_its_ends() -> None:
     values = metric_values(METRICS)
     assert values["test/examples"] == 1234
     assert values["test/accuracy"] == 0.978
-    assert values["test/accuracy/low"] == METRICS.accuracy.low
-    assert values["test/macro_f1/high"] == METRICS.macro_f1.high
+    assert values["test/accuracy/low"] == METRICS.overall["accuracy"].low
+    assert values["test/macro_f1/high"] == METRICS.overall["macro_f1"].high
     assert values["test/recall/yes"] == 0.6
     assert values["test/precision/no/low"] == METRICS.per_class[0].precision.low
     assert values["test/support/yes"] == 34

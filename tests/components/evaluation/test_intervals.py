@@ -51,10 +51,10 @@ def test_the_bootstrap_of_a_mean_agrees_with_the_normal_interval() -> None:
     assert seen.high == pytest.approx(values.mean() + half, abs=0.02)
 
 
-def test_the_reversed_interval_mirrors_the_percentiles() -> None:
+def test_the_basic_interval_mirrors_the_percentiles() -> None:
     values = np.random.default_rng(2).exponential(size=50)
     bootstrap = Bootstrap(with_ones(values))
-    plain, mirrored = bootstrap.interval(mean), bootstrap.interval(mean, kind="reversed")
+    plain, mirrored = bootstrap.interval(mean), bootstrap.interval(mean, kind="basic")
     assert mirrored.low == pytest.approx(2 * plain.value - plain.high)
     assert mirrored.high == pytest.approx(2 * plain.value - plain.low)
 
@@ -73,7 +73,7 @@ def test_resamples_in_several_parts_keep_their_size(monkeypatch: pytest.MonkeyPa
 
 def test_limits_cut_the_ends_and_the_value_is_always_inside() -> None:
     values = np.array([0.0, 0.0, 0.0, 1.0])
-    seen = Bootstrap(with_ones(values)).interval(mean, kind="reversed", limits=(0.2, 0.25))
+    seen = Bootstrap(with_ones(values)).interval(mean, kind="basic", limits=(0.2, 0.25))
     assert (seen.low, seen.value, seen.high) == (0.2, 0.25, 0.25)
 
 

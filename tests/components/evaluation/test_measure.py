@@ -51,8 +51,8 @@ def test_the_numbers_are_those_of_the_estimators_own_evaluation(
     found = load_estimator(small_model).evaluate(
         lambda: read_batches(mixed.examples, "test", 7), checkpoint_path=small_model.checkpoint
     )
-    assert metrics.accuracy.value == pytest.approx(found["accuracy"])
-    assert metrics.average_loss.value == pytest.approx(found["average_loss"], abs=1e-5)
+    assert metrics.overall["accuracy"].value == pytest.approx(found["accuracy"])
+    assert metrics.overall["average_loss"].value == pytest.approx(found["average_loss"], abs=1e-5)
 
 
 def test_the_probabilities_are_of_the_best_checkpoint_and_not_of_the_last(
@@ -114,7 +114,7 @@ def test_the_champion_is_scored_on_the_same_rows_and_paired_with_the_candidate(
     assert found.version == 4
     assert not found.same_model
     assert found.metrics.examples == metrics.examples
-    assert found.metrics.accuracy.value == pytest.approx(is_last.mean())
+    assert found.metrics.overall["accuracy"].value == pytest.approx(is_last.mean())
     assert found.both_correct == int(np.sum(is_last & table.correct))
     assert found.only_champion_correct == int(np.sum(is_last & ~table.correct))
     assert found.only_candidate_correct == int(np.sum(~is_last & table.correct))

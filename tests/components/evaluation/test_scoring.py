@@ -16,6 +16,7 @@ from sklearn import metrics as sk
 from components.artifacts.predictions import PredictionTable
 from components.artifacts.values import Interval, Metrics
 from components.evaluation.scoring import LOSS_FLOOR, calibration, score
+from components.metrics import METRICS
 
 
 def random_table(examples: int, classes: int, seed: int, signal: float = 2.0) -> PredictionTable:
@@ -57,16 +58,18 @@ TABLES = st.builds(
 def test_metrics_agree_with_scikit_learn(table: PredictionTable) -> None:
     seen = measured(table)
     names = list(table.classes)
-    assert seen.accuracy.value == pytest.approx(sk.accuracy_score(table.labels, table.predicted))
+    assert seen.overall["accuracy"].value == pytest.approx(
+        sk.accuracy_score(table.labels, table.predicted)
+    )
     with warnings.catch_warnings():
         # One class only is fine here.
         warnings.filterwarnings("ignore", category=UserWarning)
         expected = sk.f1_score(table.labels, table.predicted, average="macro")
         matrix = sk.confusion_matrix(table.labels, table.predicted, labels=names)
-    assert seen.macro_f1.value == pytest.approx(expected)
+    assert seen.overall["macro_f1"].value == pytest.approx(expected)
     np.testing.assert_array_equal(seen.confusion, matrix)
     loss = sk.log_loss(table.labels, table.probabilities, labels=names)
-    assert seen.average_loss.value == pytest.approx(loss)
+    assert seen.overall["average_loss"].value == pytest.approx(loss)
     precision, recall, _, support = sk.precision_recall_fscore_support(
         table.labels, table.predicted, labels=names, zero_division=0
     )
@@ -89,17 +92,17 @@ def test_the_order_of_the_examples_never_matters(
 @settings(max_examples=20, deadline=None)
 def test_every_value_lies_in_its_interval(table: PredictionTable) -> None:
     seen = measured(table)
-    headline = [seen.accuracy, seen.average_loss, seen.macro_f1, seen.ece]
-    for each in (*headline, *(part.recall for part in seen.per_class)):
+    for each in (*seen.overall.values(), *(part.recall for part in seen.per_class)):
         assert each.low <= each.value <= each.high
-    for each in (seen.accuracy, seen.macro_f1, seen.ece):
-        assert each.low >= 0
-        assert each.high <= 1
+    for key, metric in METRICS.items():
+        least, greatest = metric.limits
+        assert least <= seen.overall[key].low
+        assert seen.overall[key].high <= greatest
 
 
 def test_a_class_that_is_neither_there_nor_predicted_is_left_out_of_macro_f1() -> None:
     seen = measured(table_of("aabb", "aabb"))
-    assert seen.macro_f1.value == 1
+    assert seen.overall["macro_f1"].value == 1
     absent = seen.per_class[2]
     assert (absent.support, absent.recall) == (0, Interval(0, 0, 1))
     assert absent.precision == Interval(0, 0, 1)
@@ -108,16 +111,16 @@ def test_a_class_that_is_neither_there_nor_predicted_is_left_out_of_macro_f1() -
 def test_a_class_that_is_only_predicted_counts_with_an_f1_of_zero() -> None:
     """F1 of a is 2 / (2 + 1), of b 1, of c 0."""
     seen = measured(table_of("aabb", "acbb"))
-    assert seen.macro_f1.value == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert seen.overall["macro_f1"].value == pytest.approx((2 / 3 + 1 + 0) / 3)
 
 
 def test_a_label_that_the_model_does_not_know_is_wrong_at_the_greatest_loss() -> None:
     seen = measured(table_of("aaz", "aab"))
     assert seen.labels == ("a", "b", "c", "z")
     assert seen.confusion[3] == (0, 1, 0, 0)
-    assert seen.accuracy.value == pytest.approx(2 / 3)
+    assert seen.overall["accuracy"].value == pytest.approx(2 / 3)
     expected = (-2 * math.log(0.8) - math.log(LOSS_FLOOR)) / 3
-    assert seen.average_loss.value == pytest.approx(expected)
+    assert seen.overall["average_loss"].value == pytest.approx(expected)
 
 
 def test_labels_come_in_the_order_of_the_vocabulary_whatever_the_models_order() -> None:
@@ -127,25 +130,25 @@ def test_labels_come_in_the_order_of_the_vocabulary_whatever_the_models_order() 
 
 def test_a_probability_of_zero_has_a_finite_loss() -> None:
     seen = measured(table_of("ab", "aa", sure=1.0))
-    assert seen.average_loss.value == pytest.approx(-math.log(LOSS_FLOOR) / 2)
+    assert seen.overall["average_loss"].value == pytest.approx(-math.log(LOSS_FLOOR) / 2)
 
 
 def test_ece_of_one_bin_is_the_gap_between_confidence_and_accuracy() -> None:
-    assert measured(table_of("aabb", "abba", sure=0.9)).ece.value == pytest.approx(0.4)
+    assert measured(table_of("aabb", "abba", sure=0.9)).overall["ece"].value == pytest.approx(0.4)
 
 
 def test_ece_is_the_mean_over_the_bins_by_their_counts() -> None:
     """Three examples at 0.9, all right: gap 0.1; one at 0.5, wrong: gap 0.5."""
     rows = np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.5, 0.5]])
     table = PredictionTable(("1", "2", "3", "4"), ("a", "a", "a", "b"), ("a", "b"), rows)
-    assert measured(table).ece.value == pytest.approx((3 * 0.1 + 0.5) / 4)
+    assert measured(table).overall["ece"].value == pytest.approx((3 * 0.1 + 0.5) / 4)
 
 
 def test_gaps_in_opposite_directions_cancel_only_within_a_bin() -> None:
     rows = np.array([[0.6, 0.4], [0.6, 0.4], [0.95, 0.05], [0.95, 0.05]])
     labels = ("a", "a", "a", "b")
     table = PredictionTable(("1", "2", "3", "4"), labels, ("a", "b"), rows)
-    assert measured(table).ece.value == pytest.approx((0.8 + 0.9) / 4)
+    assert measured(table).overall["ece"].value == pytest.approx((0.8 + 0.9) / 4)
 
 
 @given(TABLES)
@@ -154,7 +157,7 @@ def test_the_bins_of_the_diagram_give_the_calibration_error(table: PredictionTab
     bins = calibration(table)
     assert sum(each.count for each in bins) == len(table)
     error = sum(each.count * abs(each.accuracy - each.confidence) for each in bins) / len(table)
-    assert measured(table).ece.value == pytest.approx(error)
+    assert measured(table).overall["ece"].value == pytest.approx(error)
     for each in bins:
         slack = 1e-12
         assert not each.count or each.low - slack <= each.confidence <= each.high + slack
@@ -165,9 +168,9 @@ def test_a_model_that_has_diverged_has_metrics_that_are_not_numbers() -> None:
     probabilities = table.probabilities.copy()
     probabilities[1] = np.nan
     seen = measured(dataclasses.replace(table, probabilities=probabilities))
-    assert math.isnan(seen.average_loss.value)
-    assert math.isnan(seen.ece.value)
-    assert seen.accuracy.value == 0.75
+    assert math.isnan(seen.overall["average_loss"].value)
+    assert math.isnan(seen.overall["ece"].value)
+    assert seen.overall["accuracy"].value == 0.75
     assert seen.confusion[0] == (1, 0, 0)
     assert (seen.per_class[0].recall.value, seen.per_class[0].support) == (0.5, 2)
     assert calibration(dataclasses.replace(table, probabilities=probabilities))[11].count == 3
@@ -179,6 +182,6 @@ def test_the_true_calibration_error_of_a_calibrated_model_is_near_its_interval()
     base = random_table(2000, 4, seed=6)
     drawn = (base.probabilities.cumsum(axis=1) < draw.random((2000, 1))).sum(axis=1)
     labels = tuple(base.classes[i] for i in drawn)
-    seen = measured(dataclasses.replace(base, labels=labels)).ece
+    seen = measured(dataclasses.replace(base, labels=labels)).overall["ece"]
     assert seen.value < 0.03
     assert seen.low < 0.01

@@ -12,13 +12,13 @@ import pytest
 
 from components.artifacts.history import HistoryPoint
 from components.artifacts.predictions import PredictionTable
-from components.artifacts.values import ChampionMetrics, Interval, Rows, SourceFile
-from components.config import Bound, GateConfig, PerClassFloor
+from components.artifacts.values import ChampionMetrics, Interval, Metrics, Rows, SourceFile
 from components.evaluation.gate import decide
 from components.evaluation.scoring import score
+from components.gate_config import Bound, GateConfig, PerClassFloor
 from components.report.advice import advice
-from components.report.render import Command, Link, ReportInputs, render_report
-from components.report.tables import largest_confusions, side_by_side, surest_mistakes
+from components.report.render import Command, ReportInputs, render_report
+from components.report.tables import largest_confusions, most_confident_errors, side_by_side
 
 _VOID = {"meta", "br", "link", "img", "hr", "input", "use", "path"}
 LABELS = ("a", "b", "<script>alert(1)</script>")
@@ -54,6 +54,11 @@ STATISTICS = {
 STRICT = GateConfig(bounds={"accuracy": Bound(min=0.999)}, min_examples=10)
 
 
+def reaching(**changed: Interval) -> Metrics:
+    """METRICS with other values of some metrics."""
+    return dataclasses.replace(METRICS, overall=METRICS.overall | changed)
+
+
 def inputs(gate: GateConfig | None = None) -> ReportInputs:
     return ReportInputs(
         title="vowels & more",
@@ -70,10 +75,6 @@ def inputs(gate: GateConfig | None = None) -> ReportInputs:
         predictions=TABLE,
         versions={"tensorflow": "2.21.0"},
         commands=(Command("rnnflow compare", "compare the last runs"),),
-        links=(
-            Link("the tracker", "https://example.com/runs/7"),
-            Link("trap", "javascript:alert(1)"),
-        ),
     )
 
 
@@ -194,14 +195,13 @@ def test_the_page_refers_to_nothing_outside_and_runs_nothing(page: str) -> None:
         if name in ("src", "href", "xlink:href") and value
     ]
     outside = [value for value in addresses if not value.startswith(("#", "data:"))]
-    assert outside == ["https://example.com/runs/7"]
+    assert outside == []
     assert not re.search(r"@import|url\((?!#)", page)
 
 
 def test_what_comes_from_the_data_is_text_and_never_markup(page: str) -> None:
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert "trap: javascript:alert(1)" in shown(page)
 
 
 def test_the_same_inputs_give_the_same_page_and_it_is_small(page: str) -> None:
@@ -219,18 +219,16 @@ def test_little_is_enough_for_a_page() -> None:
         predictions=None,
         versions={},
         commands=(),
-        links=(),
     )
     text = shown(render_report(bare))
     assert "Promoted" in text
-    for absent in ("Splits", "Surest mistakes", "Learning curves", "Look further"):
+    for absent in ("Splits", "Most confident errors", "Learning curves", "Next steps"):
         assert absent not in text
 
 
 def test_a_model_that_has_diverged_can_be_shown() -> None:
-    metrics = dataclasses.replace(
-        METRICS, average_loss=Interval(math.nan, math.nan, math.nan), ece=Interval(*[math.nan] * 3)
-    )
+    unknown = Interval(math.nan, math.nan, math.nan)
+    metrics = reaching(average_loss=unknown, ece=unknown)
     decision = decide(metrics, None, GateConfig(min_examples=10))
     text = shown(
         render_report(dataclasses.replace(inputs(), metrics=metrics, decision=decision, history=()))
@@ -264,21 +262,15 @@ def test_confusions_come_largest_first_and_only_where_there_are_any() -> None:
     assert pairs == [("b", "a", 4), ("b", LABELS[2], 2), ("a", "b", 1)]
 
 
-def test_mistakes_come_surest_first() -> None:
+def test_errors_come_most_confident_first() -> None:
     probabilities = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8], [0.6, 0.4]])
     table = PredictionTable(("1", "2", "3", "4"), ("a", "a", "z", "a"), ("a", "b"), probabilities)
-    seen = [(each.id, each.confidence, each.probability) for each in surest_mistakes(table)]
+    seen = [(each.id, each.confidence, each.probability) for each in most_confident_errors(table)]
     assert seen == [("3", 0.8, 0.0), ("2", 0.7, 0.3)]
 
 
 def test_a_smaller_loss_is_better_and_a_smaller_accuracy_worse() -> None:
-    theirs = dataclasses.replace(
-        METRICS, accuracy=Interval(0.999, 0.9, 1), average_loss=Interval(5.0, 4, 6)
-    )
+    theirs = reaching(accuracy=Interval(0.999, 0.9, 1), average_loss=Interval(5.0, 4, 6))
     rows = side_by_side(METRICS, dataclasses.replace(CHAMPION, metrics=theirs))
-    assert {row.name: row.better for row in rows} == {
-        "Accuracy": False,
-        "Macro-F1": None,
-        "Average loss": True,
-        "Calibration error": None,
-    }
+    better = {row.name: row.better for row in rows}
+    assert (better["accuracy"], better["macro-F1"], better["average loss"]) == (False, None, True)

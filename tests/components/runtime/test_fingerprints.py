@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from components.artifacts.values import Examples, Rows, SourceFile
-from components.config import GateConfig, TrainingConfig
+from components.config import TrainingConfig
+from components.gate_config import GateConfig
 from components.runtime.fingerprints import ROOT, code_digest, fingerprint, reachable_modules
 
 

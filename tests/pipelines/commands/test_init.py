@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.config import Bound, DataConfig, GateConfig, TrainingConfig
+from components.config import DataConfig, TrainingConfig
 from components.data.proposal import Proposal, propose
 from components.errors import DataError, NotFoundError, UserError
 from components.features.config import FeaturesConfig
 from components.features.ids import IdFeature
 from components.features.numeric import NumericFeature
 from components.features.vocabulary import VocabularyFeature
+from components.gate_config import Bound, GateConfig
 from pipelines.commands.init import render_config, write_config
 from pipelines.config import PipelineConfig, load_config, parse_config
 

@@ -120,4 +120,4 @@ def test_the_champion_answers_as_it_was_measured(
     answers = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
     found = [answer["label"] == str(label) for answer, label in zip(answers, labels, strict=True)]
     assert first_run.metrics is not None
-    assert np.mean(found) == pytest.approx(first_run.metrics.accuracy.value)
+    assert np.mean(found) == pytest.approx(first_run.metrics.overall["accuracy"].value)

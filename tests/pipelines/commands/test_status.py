@@ -140,7 +140,7 @@ def test_a_run_that_did_not_end_is_shown_as_unfinished(
     status.show_status(None, work.root)
     text = capsys.readouterr().out
     assert _rows(text)["20260101-000000-aaaa"][1] == "unfinished"
-    assert "goes on, or was killed" in text
+    assert "is running, or was killed" in text
 
 
 def test_a_work_directory_without_runs_says_so(work: WorkDirectory) -> None:

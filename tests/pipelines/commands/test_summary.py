@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from io import StringIO
 from pathlib import Path
 
@@ -115,5 +116,12 @@ def test_mlflows_own_database_is_shown_as_the_command_that_opens_it(
 
 
 def test_intervals_of_the_summary_are_those_of_the_metrics() -> None:
-    low, high = METRICS.accuracy.low, METRICS.accuracy.high
-    assert f"[{low:.3f}, {high:.3f}]" in shown(outcome())
+    accuracy = METRICS.overall["accuracy"]
+    assert f"[{accuracy.low:.3f}, {accuracy.high:.3f}]" in shown(outcome())
+
+
+def test_an_older_run_may_lack_a_metric_or_have_one_that_is_gone() -> None:
+    older = {"accuracy": METRICS.overall["accuracy"], "gone": METRICS.overall["ece"]}
+    text = shown(outcome(metrics=dataclasses.replace(METRICS, overall=older)))
+    assert "accuracy 0.978" in text
+    assert "ECE" not in text

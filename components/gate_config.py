@@ -1,0 +1,78 @@
+"""What the gate requires: apart from the other settings, so that a new rule retrains nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from components.config import STRICT, Fraction, NonNegativeInt, PositiveInt
+from components.metrics import METRICS
+
+_BOUNDED = {key: metric for key, metric in METRICS.items() if metric.may_be_bounded}
+_BOUNDS_DESCRIPTION = "Limits of metrics on the test split: " + "; ".join(
+    f"{key} ({metric.unit}, {'higher' if metric.higher_is_better else 'lower'} is better)"
+    for key, metric in _BOUNDED.items()
+)
+"""Also the text of the generated config reference."""
+
+if TYPE_CHECKING:
+    BoundedMetric: TypeAlias = str
+else:
+    # Built at run time, so that the schema lists the keys; a type checker accepts only literals.
+    BoundedMetric = Literal[tuple(_BOUNDED)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Bound:
+    """The least and the greatest value that a metric may have."""
+
+    min: float | None = None
+    """Smallest value that passes."""
+    max: float | None = None
+    """Largest value that passes."""
+
+    def __post_init__(self) -> None:
+        if self.min is None and self.max is None:
+            raise ValueError("give min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+
+
+@dataclass(frozen=True, config=STRICT)
+class PerClassFloor:
+    """What every class must reach on the test split."""
+
+    min_recall: Fraction = 0.0
+    """Smallest recall of any class; 0 is no rule."""
+    min_precision: Fraction = 0.0
+    """Smallest precision of any class; 0 is no rule."""
+    min_support: NonNegativeInt = 1
+    """Fewest test examples of each class."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class ChampionRule:
+    """How the candidate must compare with the champion on the same examples."""
+
+    promote_if: Literal["not_significantly_worse", "significantly_better", "always"] = (
+        "not_significantly_worse"
+    )
+    """``always`` does not compare."""
+    alpha: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
+    """Significance level of McNemar's exact test."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class GateConfig:
+    """What a model must reach on the test split to be promoted."""
+
+    bounds: Annotated[dict[BoundedMetric, Bound], Field(description=_BOUNDS_DESCRIPTION)] = (
+        dataclasses.field(default_factory=lambda: {"accuracy": Bound(min=0.5)})
+    )
+    min_examples: PositiveInt = 100
+    """Fewest rows in the test split."""
+    per_class: PerClassFloor = PerClassFloor()
+    champion: ChampionRule = ChampionRule()
