@@ -138,7 +138,7 @@ def test_an_order_that_is_taken_back_ends_the_parts(cast: Cast) -> None:
 def test_a_chief_that_was_killed_finds_its_followers_again(cast: Cast) -> None:
     followers = [cast.follower(1), cast.follower(2)]
     job = cast.job("time.sleep(600)")
-    cast.chief().call(job, LONG)
+    cast.chief().dispatch(job, LONG)
     wait_for(lambda: cast.ran(1) == cast.ran(2) == 1)
     chief = cast.chief()
     chief.dispatch(job, LONG)
