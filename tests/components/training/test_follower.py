@@ -170,7 +170,7 @@ def test_when_the_chief_fails_its_followers_do_with_its_reason(cast: Cast) -> No
 def test_without_a_chief_a_follower_gives_up_in_time(cast: Cast) -> None:
     status, error = _ended(cast.follower(1, wait=0.5))
     assert status == 1
-    assert error.startswith("worker 1 heard nothing from the chief")
+    assert error.startswith("worker 1 got no order from worker 0")
 
 
 def test_sigterm_ends_a_follower_and_its_part_and_unregisters_it(cast: Cast) -> None:
