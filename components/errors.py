@@ -1,17 +1,17 @@
 """Every error that a stage raises on purpose.
 
     RnnflowError                    the root; exit code 1
-    |-- UserError (ValueError)      the user can mend it; exit code 2
+    |-- UserError (ValueError)      the user can fix it; exit code 2
     |   |-- ConfigError             the configuration cannot be used
     |   |-- DataError               the rows cannot be used
     |   |   `-- BadRowBudgetError   more rows are unusable than the config allows
-    |   |-- ClusterError             the environment speaks of a cluster that cannot be
+    |   |-- ClusterError             the environment describes an invalid cluster
     |   |-- NotFoundError (LookupError)   a file, run, version or champion does not exist
     |   `-- BusyError               another run holds the work directory
     |-- StorageError (OSError)      a disk that is full, a directory that is read-only
     |-- TrainingError               training cannot go on; the last good checkpoint is kept
     |   `-- WorkerFailedError       a training worker failed more often than the config allows
-    |-- RegistryError               the MLflow server is away or refuses
+    |-- RegistryError               the MLflow server is unreachable or rejects a request
     `-- SkewError                   the exported model does not answer as the trained one does
 
 A message says what was expected, what came, where, and what to do.
@@ -27,7 +27,7 @@ class RnnflowError(Exception):
 
 
 class UserError(RnnflowError, ValueError):
-    """Something that the user can mend: a config, a file, an argument."""
+    """Something that the user can fix: a config, a file, an argument."""
 
     exit_code = 2
 
@@ -45,7 +45,7 @@ class BadRowBudgetError(DataError):
 
 
 class ClusterError(UserError):
-    """The environment speaks of a cluster that cannot be: two chiefs, an index too large."""
+    """The environment describes an invalid cluster: two chiefs, an index too large."""
 
 
 class NotFoundError(UserError, LookupError):
@@ -72,7 +72,7 @@ class WorkerFailedError(TrainingError):
 
 
 class RegistryError(RnnflowError):
-    """The MLflow server is away or refuses."""
+    """The MLflow server is unreachable or rejects a request."""
 
 
 class SkewError(RnnflowError):

@@ -1,7 +1,9 @@
-"""Flow runs that a kill left Running in Prefect: the next start of the same pipeline ends them.
+"""Ends flow runs that were killed and are still Running in Prefect.
 
-With a Prefect server of one's own an automation does this within minutes, without a next start:
-see ``infra/shared/killed_runs.yaml``.
+The next run of the same work directory does so.
+
+With a Prefect server of your own an automation does this within minutes, without a next run: see
+``infra/shared/killed_runs.yaml``.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ LOGGER = logging.getLogger("rnnflow")
 def mark_killed_flow_runs(work_dir: Path) -> int:
     """Ends, as Crashed, the other Running flow runs of a work directory; counts them.
 
-    Call it by the run that holds the work directory's lock: no other can be alive then.
+    Call it while the work directory's lock is held: no other run can be alive then.
     """
     running = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING]))
     with get_client(sync_client=True) as client:

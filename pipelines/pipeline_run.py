@@ -1,4 +1,4 @@
-"""One run of the pipeline: it calls the stages, says what they made, and ends well.
+"""One run of the pipeline: it runs the stages, reports what they made, and records how it ended.
 
 Every way to end is handled here: promoted, refused by the gate, stopped after a stage, failed.
 """
@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,8 +29,8 @@ from pipelines.console import StageLine, make_console
 from pipelines.killed_runs import mark_killed_flow_runs
 from pipelines.run_report import write_report
 from pipelines.run_tracking import RunTracking, prefect_address
-from pipelines.stage_records import metric_values, record_stage, worker_logs
-from pipelines.tasks import MODULES, AnyTask
+from pipelines.stage_records import metric_values, worker_logs
+from pipelines.stages import Stage
 from pipelines.work_directory import (
     CONFIG,
     ERROR,
@@ -80,7 +80,8 @@ class PipelineRun:
         if self._cluster and not self._cluster.is_chief:
             raise ClusterError(
                 f"expected to be worker 0, which runs the pipeline, but this is worker "
-                f"{self._cluster.index}: start it with `rnnflow`, which lets it follow worker 0."
+                f"{self._cluster.index}: start it with `rnnflow run`, which makes it wait for "
+                "worker 0."
             )
         self.config = with_workers(load_config(Path(config_path)), workers, self._cluster)
         self.work = WorkDirectory(Path(work_dir).resolve())
@@ -94,16 +95,18 @@ class PipelineRun:
         self._console = make_console()
         self._held = contextlib.ExitStack()
         self._tracking: RunTracking
+        self._current: Stage
         self._line: StageLine
         self._outcome: Outcome
 
     @property
     def mlflow_run_id(self) -> str | None:
-        """The parent run in MLflow; None as long as the server is away."""
+        """The parent run in MLflow; None as long as the server is unreachable."""
         return self._tracking.mlflow_run_id
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as held:
+            # First: all that follows takes for granted that no other run uses the directory.
             held.enter_context(self.work.lock(self.run_id))
             held.enter_context(outside_of_cluster())
             held.enter_context(shown_output(self._console))
@@ -124,33 +127,40 @@ class PipelineRun:
         with self._held:
             if error is None or isinstance(error, _StageReached):
                 self._end(*self._verdict())
-                self._let_workers_go(wait_seconds=self.config.launch.worker_wait_seconds)
+                self._dismiss_workers(wait_seconds=self.config.launch.worker_wait_seconds)
                 return True
-            text = "".join(traceback.format_exception(error))
-            write_atomically(self.directory / ERROR, text)
-            self._let_workers_go(failure=_message(error))
+            write_atomically(self.directory / ERROR, "".join(traceback.format_exception(error)))
+            # Before the outcome, whose tracking may wait for a server: other machines wait here.
+            self._dismiss_workers(failure=_message(error))
             self._end("failed", _message(error), getattr(error, "exit_code", None))
             return False
 
-    def stage(self, task: AnyTask, *inputs: Any, **extras: Any) -> Any:
+    def stage(self, stage: Stage, *inputs: Any, **extras: Any) -> Any:
         """Runs one stage, or reuses what it made before from the same inputs, config and code.
 
         Args:
-          task: the stage.
+          stage: what to run.
           inputs: what it works on; they decide, with its code, whether it can be reused.
           extras: arguments that do not change what it makes.
         """
-        name = task.name
-        directory = self._artifact_directory(name, inputs)
-        if directory is not None:
-            extras["directory"] = directory
+        name = stage.name
+        artifact: Path | None = None
+        if stage.code is not None:
+            artifact = self.work.artifacts / name / fingerprint(stage.code, inputs)
+            extras["directory"] = artifact
         self._tracking.stage_started(name)
-        with StageLine(self._console, name) as self._line:
-            state = self._call(task, inputs, extras)
-            self.values[name] = value = state.result()
-            self._note(name, value, state.name == "Cached", directory)
-        if name == "model":
-            self._let_workers_go()
+        with StageLine(self._console, name) as line:
+            self._current, self._line = stage, line
+            state = self._call(stage, artifact, inputs, extras)
+            value, reused = state.result(), state.name == "Cached"
+            self.values[name] = value
+            record = stage.record(value, self.config)
+            self._tracking.stage_finished(name, record, reused)
+            line.finish(record.summary, reused)
+            path = str(artifact) if artifact else None
+            self._stages.append(StageOutcome(name, record.summary, line.seconds, reused, path))
+        if stage.dismisses_workers:
+            self._dismiss_workers()
         if name == self._until:
             raise _StageReached
         return value
@@ -159,7 +169,7 @@ class PipelineRun:
         """Shows and tracks a new line of the training history."""
         shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         self._line.update(f"step {step:,} of {self.config.training.max_steps:,}, {shown}")
-        self._tracking.follow("model", history)
+        self._tracking.log_new_history(self._current.name, history)
 
     def final_state(self) -> State[Any]:
         """Completed, or Refused: finished like any other run, but neither green nor red."""
@@ -168,44 +178,41 @@ class PipelineRun:
             return State(type=StateType.CANCELLED, name="Refused", message=reason)
         return Completed(name="Promoted" if status == "promoted" else "Completed", message=reason)
 
-    def _artifact_directory(self, name: str, inputs: tuple[Any, ...]) -> Path | None:
-        if name not in MODULES:
-            return None
-        return self.work.artifacts / name / fingerprint(MODULES[name], inputs)
-
-    def _call(self, task: AnyTask, inputs: tuple[Any, ...], extras: dict[str, Any]) -> State[Any]:
-        if task.name == self._rerun and "directory" in extras:
-            _forget(extras["directory"])
-        placed = task.with_options(result_storage=self.work.artifacts)
-        state: State[Any] = placed(*inputs, return_state=True, **extras)
+    def _call(
+        self,
+        stage: Stage,
+        artifact: Path | None,
+        inputs: Iterable[Any],
+        extras: Mapping[str, Any],
+    ) -> State[Any]:
+        if artifact and stage.name == self._rerun:
+            # Without its directory an artifact has no cached result either. What an interrupted
+            # build left goes too: a training would continue from it.
+            for path in (artifact, partial_of(artifact)):
+                shutil.rmtree(path, ignore_errors=True)
+        task = stage.task.with_options(result_storage=self.work.artifacts)
+        state: State[Any] = task(*inputs, return_state=True, **extras)
         if not state.is_completed():
-            logs = worker_logs(partial_of(extras["directory"])) if "directory" in extras else ()
-            self._tracking.stage_failed(task.name, logs)
+            logs = worker_logs(partial_of(artifact)) if artifact else ()
+            self._tracking.stage_failed(stage.name, logs)
             raise state.result(raise_on_failure=False)
         return state
 
-    def _let_workers_go(self, failure: str | None = None, wait_seconds: float = 0.0) -> None:
-        """Ends the followers on a cluster; those that are still to come are waited for."""
+    def _dismiss_workers(self, failure: str | None = None, wait_seconds: float = 0.0) -> None:
+        """Lets the other workers of a cluster exit; waits for those that have not registered."""
         if self.chief is None:
             return
-        missing = self.chief.let_go("failed" if failure else "done", failure or "", wait_seconds)
+        missing = self.chief.dismiss("failed" if failure else "done", failure or "", wait_seconds)
         if missing and wait_seconds:
             LOGGER.warning(
-                "%d workers were not there after %.0f s: nobody let them go.", missing, wait_seconds
+                "%d workers did not register within %.0f s, so they do not know that the run is "
+                "over. Stop them by hand.",
+                missing,
+                wait_seconds,
             )
 
-    def _note(self, name: str, value: Any, reused: bool, directory: Path | None) -> None:
-        record = record_stage(name, value, self.config)
-        if name == "rows":
-            self._tracking.log_rows(self.config.name, value)
-        self._tracking.stage_finished(name, record, reused)
-        self._line.finish(record.summary, reused)
-        artifact = str(directory) if directory else None
-        self._stages.append(
-            StageOutcome(name, record.summary, self._line.seconds, reused, artifact)
-        )
-
     def _verdict(self) -> tuple[Status, str]:
+        # A run up to a stage behind the gate, such as the export, says only that this was done.
         decision: Decision | None = self.values.get("decision")
         if decision is not None and self._until in (None, "decision") and not decision.promoted:
             return "refused", decision.reason
@@ -213,17 +220,15 @@ class PipelineRun:
             return "promoted", decision.reason
         return "done", f"Done up to {self._stages[-1].name}; nothing was promoted."
 
-    def _report(self) -> tuple[Path, ...]:
+    def _end(self, status: Status, reason: str, exit_code: int | None = None) -> None:
+        metrics = self.values.get("metrics")
+        report: tuple[Path, ...] = ()
         try:
-            return write_report(self.run_id, self.directory, self.config, self.values)
+            report = write_report(self.run_id, self.directory, self.config, self.values)
         except Exception as error:
             # The run has its outcome, or its first error, whatever becomes of the page about it.
             LOGGER.warning("The report of run %s could not be written: %s", self.run_id, error)
-            return ()
-
-    def _end(self, status: Status, reason: str, exit_code: int | None = None) -> None:
-        metrics = self.values.get("metrics")
-        self._tracking.log_summary(metric_values(metrics) if metrics else {}, self._report())
+        self._tracking.log_summary(metric_values(metrics) if metrics else {}, report)
         unsent = self._tracking.end(status, reason)
         self._outcome = Outcome(
             run_id=self.run_id,
@@ -241,12 +246,6 @@ class PipelineRun:
             unsent_events=unsent,
         )
         self.work.save_outcome(self._outcome)
-
-
-def _forget(directory: Path) -> None:
-    """Removes an artifact, and what an interrupted build left of it."""
-    for path in (directory, partial_of(directory)):
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _message(error: BaseException) -> str:

@@ -1,7 +1,7 @@
-"""A Prefect server for as long as one run takes, where the settings of Prefect name none.
+"""A Prefect server for the time of one run, where the settings of Prefect name none.
 
-Prefect would start one itself, but only after it has imported all of the server into this process,
-and when the flow begins. This one starts in the meantime, and never outlives the run.
+Prefect would start one itself, but only when the flow begins, after it has imported the whole
+server into this process. This one starts while other imports go on, and never outlives the run.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _ATTEMPTS: Final = 3
 
 @contextlib.contextmanager
 def prefect_server() -> Iterator[Callable[[], None]]:
-    """A server for the flow runs inside; yields what waits until it answers.
+    """A server for the flow runs inside; yields a function that blocks until the server is ready.
 
-    Nothing is started if Prefect's settings name a server, or want none to be started.
+    Nothing is started if Prefect's settings name a server, or forbid to start one.
 
     Raises:
-      RnnflowError: by the call that waits: it does not start.
+      RnnflowError: by the yielded function, if the server does not start.
     """
-    # Here, so that a fault in the config or the arguments is told before the slow import.
+    # Imported here, so that an error in the config is reported before the slow import.
     from prefect.settings import (
         PREFECT_API_URL,
         PREFECT_UI_URL,
@@ -53,7 +53,7 @@ def prefect_server() -> Iterator[Callable[[], None]]:
 
         def wait() -> None:
             server.wait(limit_seconds)
-            # It has no pages, so that a flow run has none.
+            # The server has no web pages, so the flow run must not link to one.
             updates = {PREFECT_API_URL: server.address, PREFECT_UI_URL: ""}
             stack.enter_context(temporary_settings(updates))
 
@@ -61,10 +61,10 @@ def prefect_server() -> Iterator[Callable[[], None]]:
 
 
 class _TemporaryServer:
-    """``prefect server start``, which begins when this is made and ends when it is left."""
+    """``prefect server start``, started when this is created and ended on exit."""
 
     def __init__(self) -> None:
-        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed when left)
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed on exit)
         self._start()
 
     def __enter__(self) -> _TemporaryServer:
@@ -80,14 +80,14 @@ class _TemporaryServer:
         self._log.close()
 
     def wait(self, limit_seconds: float) -> None:
-        """Returns when it answers. Raises RnnflowError if it does not in time."""
+        """Returns once the server answers. Raises RnnflowError if it does not in time."""
         deadline, attempts = time.monotonic() + limit_seconds, 1
         while not self._answers():
             if self._process.poll() is not None and attempts < _ATTEMPTS:
                 attempts += 1
                 self._start()
             elif self._process.poll() is not None or time.monotonic() > deadline:
-                raise RnnflowError(self._complaint(limit_seconds))
+                raise RnnflowError(self._start_error(limit_seconds))
             time.sleep(_POLL_SECONDS)
 
     def _start(self) -> None:
@@ -95,7 +95,7 @@ class _TemporaryServer:
         self.address = f"http://{HOST}:{port}/api"
         program = str(Path(sys.executable).parent / "prefect")
         start = [program, "server", "start", "--host", HOST, "--port", str(port)]
-        # A session of its own: Ctrl-C is for the run, which still has something to tell the server.
+        # A session of its own: Ctrl-C must end the run alone, which still reports to the server.
         self._process = subprocess.Popen(
             tied([*start, "--no-services", "--no-ui"]),
             stdin=subprocess.DEVNULL,
@@ -109,7 +109,7 @@ class _TemporaryServer:
             return self._process.poll() is None
         return False
 
-    def _complaint(self, limit_seconds: float) -> str:
+    def _start_error(self, limit_seconds: float) -> str:
         status = self._process.poll()
         how = f"ended with status {status}" if status is not None else "does not answer"
         self._log.seek(0)

@@ -1,4 +1,4 @@
-"""One pipeline run in MLflow, and the link to it in Prefect: a parent run, a nested one a stage."""
+"""One pipeline run in MLflow, a parent run with a nested one per stage, and its link in Prefect."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ from pathlib import Path
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
-from components.artifacts.values import Rows
 from components.tracking import tracker
-from components.tracking.background_sender import Lingering
+from components.tracking.background_sender import BackgroundSender
 from pipelines.config import PipelineConfig, flatten
 from pipelines.provenance import provenance_tags
 from pipelines.stage_records import StageRecord
 from pipelines.work_directory import CONFIG, JOURNAL, Status, WorkDirectory
 
-LINGER_SECONDS = 5.0
-"""How long MLflow's picture of a run may be behind, at most, while its server answers."""
+SEND_DELAY_SECONDS = 5.0
+"""How far MLflow may be behind the run while its server answers."""
 
 _PARENT = "pipeline"
 
 
 class RunTracking:
-    """What one run tells MLflow. A server that is away loses nothing and stops nothing.
+    """What one run logs to MLflow. With an unreachable server nothing is lost and nothing stops.
 
-    All is on disk at once, and the server is told by a thread of its own, some seconds later: a
-    stage waits neither for the server nor for the import of MLflow.
+    Everything is on disk at once, and a background thread sends it some seconds later: a stage
+    waits neither for the server nor for the import of MLflow.
     """
 
     def __init__(
@@ -36,16 +35,16 @@ class RunTracking:
         work: WorkDirectory,
         run_id: str,
         config: PipelineConfig,
-        linger_seconds: float = LINGER_SECONDS,
+        send_delay_seconds: float = SEND_DELAY_SECONDS,
     ) -> None:
         self._work, self._run_id, self._name = work, run_id, config.name
         directory = work.runs / run_id
         self._journal = directory / JOURNAL
-        self._is_linked = self._has_ended = self._earlier_runs_are_settled = False
-        self._settling = threading.Lock()
-        self._sender = Lingering(self._send, linger_seconds)
+        self._is_linked = self._has_ended = self._earlier_runs_are_handled = False
+        self._handling = threading.Lock()
+        self._sender = BackgroundSender(self._send, send_delay_seconds)
         self._tracker = tracker.Tracker(
-            self._journal, work.tracking_uri, config.name, self._sender.want
+            self._journal, work.tracking_uri, config.name, self._sender.request
         )
         tags = {tracker.WORK_DIR_TAG: str(work.root), "rnnflow.run_id": run_id}
         self._tracker.start_run(_PARENT, run_id, None, tags | _running_tags())
@@ -53,23 +52,27 @@ class RunTracking:
         self._tracker.log_artifact(_PARENT, directory / CONFIG)
 
     def _send(self) -> None:
-        self._settle_earlier_runs()
+        self._handle_earlier_runs()
         self._tracker.send()
 
-    def _settle_earlier_runs(self) -> None:
-        """Comes before the server hears of this run."""
-        # Here, so that it is the thread that sends which waits for the import of MLflow.
+    def _handle_earlier_runs(self) -> None:
+        """Sends what they left unsent, then marks those that were killed.
+
+        It comes before the first event of this run is sent: whatever the server has as RUNNING
+        until then belongs to a run that was killed.
+        """
+        # Imported here, so that the sending thread is the one that waits for the import of MLflow.
         from components.tracking.recovery import mark_killed_runs, replay_pending
 
-        with self._settling:
-            if not self._earlier_runs_are_settled:
+        with self._handling:
+            if not self._earlier_runs_are_handled:
                 replay_pending(self._work.runs, self._work.tracking_uri, self._journal)
                 mark_killed_runs(self._work.tracking_uri, self._name, self._work.root)
-                self._earlier_runs_are_settled = True
+                self._earlier_runs_are_handled = True
 
     @property
     def mlflow_run_id(self) -> str | None:
-        """The parent run, which is made if need be; None as long as the server is away."""
+        """The parent run, which is created if needed; None as long as the server is unreachable."""
         if self._tracker.run_id(_PARENT) is None and not self._has_ended:
             self._send()
         return self._tracker.run_id(_PARENT)
@@ -80,9 +83,15 @@ class RunTracking:
 
     def stage_finished(self, name: str, record: StageRecord, reused: bool) -> None:
         """Logs all that a stage made: the same for one that was reused."""
+        for file in record.dataset.files if record.dataset else ():
+            dataset = f"{self._name}-{Path(file.path).stem}"
+            self._tracker.log_dataset(
+                _PARENT, dataset, file.digest, file.path,
+                profile={"bytes": file.size_bytes}, context=file.split or "all splits",
+            )  # fmt: skip
         self._tracker.log_params(name, record.parameters)
         if record.history:
-            self.follow(name, record.history)
+            self.log_new_history(name, record.history)
         now = time.time_ns() // 1_000_000
         points = [tracker.Point(key, value, 0, now) for key, value in record.metrics.items()]
         self._tracker.log_metrics(name, points)
@@ -98,22 +107,12 @@ class RunTracking:
             self._tracker.log_artifact(name, path)
         self._tracker.end_run(name, "FAILED", {"rnnflow.status": "failed"})
 
-    def follow(self, name: str, history: Path) -> None:
-        """Logs the new lines of a history."""
-        self._tracker.follow(name, history)
-
-    def log_rows(self, name: str, rows: Rows) -> None:
-        """Enters the data set, a file a split, as inputs of the parent run."""
-        for file in rows.files:
-            context = file.split or "all splits"
-            profile = {"bytes": file.size_bytes}
-            self._tracker.log_dataset(
-                _PARENT, f"{name}-{Path(file.path).stem}", file.digest, file.path,
-                profile=profile, context=context,
-            )  # fmt: skip
+    def log_new_history(self, name: str, history: Path) -> None:
+        """Logs the new lines of a stage's history."""
+        self._tracker.log_new_history(name, history)
 
     def log_summary(self, metrics: dict[str, float], files: Iterable[Path]) -> None:
-        """Puts the test metrics on the parent run, to be compared, and the report beside them."""
+        """Logs the test metrics, which runs are compared by, and the report on the parent run."""
         now = time.time_ns() // 1_000_000
         points = (tracker.Point(key, value, 0, now) for key, value in metrics.items())
         self._tracker.log_metrics(_PARENT, points)
@@ -121,7 +120,7 @@ class RunTracking:
             self._tracker.log_artifact(_PARENT, path)
 
     def end(self, status: Status, reason: str) -> int:
-        """Ends the parent run; returns how many events the server still lacks."""
+        """Ends the parent run; returns how many events are still unsent."""
         finished: tracker.RunStatus = "FAILED" if status == "failed" else "FINISHED"
         # MLflow shows its note as the description of the run.
         tags = {
@@ -130,8 +129,9 @@ class RunTracking:
             "mlflow.note.content": reason,
         }
         self._tracker.end_run(_PARENT, finished, tags)
+        # No background send may be in progress: the last events are sent below, in order.
         self._sender.close()
-        self._settle_earlier_runs()
+        self._handle_earlier_runs()
         unsent = self._tracker.flush()
         self._has_ended = True
         if not self._is_linked:
@@ -139,7 +139,7 @@ class RunTracking:
         return unsent
 
     def _link_from_prefect(self) -> None:
-        mlflow_run = self._tracker.run_id(_PARENT) or "not known yet: the server is away"
+        mlflow_run = self._tracker.run_id(_PARENT) or "not known yet: the server is unreachable"
         address = self._work.tracking_uri
         lines = [
             f"MLflow experiment `{self._name}`, run `{mlflow_run}`, at `{address}`.",

@@ -6,7 +6,7 @@ A reused stage returns the same value and leaves the same files, so it is tracke
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,8 @@ class StageRecord:
     history: Path | None = None
     """Metrics against the global step."""
     artifacts: tuple[Path, ...] = ()
-
-
-def record_stage(stage: str, value: Any, config: PipelineConfig) -> StageRecord:
-    """Describes what a stage made."""
-    return _RECORDERS[stage](value, config)
+    dataset: Rows | None = None
+    """Shown as the inputs of the pipeline's run."""
 
 
 def interval_text(interval: Interval) -> str:
@@ -67,14 +64,17 @@ def _interval_values(name: str, interval: Interval) -> dict[str, float]:
     return {name: interval.value, f"{name}/low": interval.low, f"{name}/high": interval.high}
 
 
-def _rows(value: Rows, config: PipelineConfig) -> StageRecord:
+def record_rows(value: Rows, config: PipelineConfig) -> StageRecord:
+    """The files, their size and digest."""
     size = sum(file.size_bytes for file in value.files) / 1e6
     files = f"{len(value.files)} file{'' if len(value.files) == 1 else 's'}"
     summary = f"{files}, {size:.1f} MB, digest {value.digest[:12]}"
-    return StageRecord(summary, {"data.digest": value.digest, **flatten(config.data, "data")})
+    parameters = {"data.digest": value.digest, **flatten(config.data, "data")}
+    return StageRecord(summary, parameters, dataset=value)
 
 
-def _examples(value: Examples, config: PipelineConfig) -> StageRecord:
+def record_examples(value: Examples, config: PipelineConfig) -> StageRecord:
+    """How many rows each split has, and how many could not be used."""
     directory = Path(value.path)
     statistics = json.loads((directory / "statistics.json").read_bytes())
     counts = statistics["rows"]
@@ -93,7 +93,8 @@ def _examples(value: Examples, config: PipelineConfig) -> StageRecord:
     )
 
 
-def _model(value: Model, config: PipelineConfig) -> StageRecord:
+def record_model(value: Model, config: PipelineConfig) -> StageRecord:
+    """The best checkpoint, the learning curve, the workers' logs."""
     directory = Path(value.path)
     units = ", ".join(str(count) for count in config.model.units)
     parameters = flatten(config.model, "model") | flatten(config.training, "training")
@@ -114,7 +115,8 @@ def worker_logs(directory: Path) -> list[Path]:
     return sorted(directory.glob("logs/worker-*.log"))
 
 
-def _metrics(value: Metrics, config: PipelineConfig) -> StageRecord:
+def record_metrics(value: Metrics, config: PipelineConfig) -> StageRecord:
+    """Every metric of the test split, with its figures."""
     directory = Path(value.predictions_path).parent
     named = ", ".join(
         f"{METRICS[key].short_label} {interval_text(interval)}"
@@ -129,13 +131,15 @@ def _metrics(value: Metrics, config: PipelineConfig) -> StageRecord:
     )
 
 
-def _champion(value: Champion | None, config: PipelineConfig) -> StageRecord:
+def record_champion(value: Champion | None, config: PipelineConfig) -> StageRecord:
+    """Which version serves."""
     if value is None:
         return StageRecord(f"{config.name} has no champion yet", {"champion.version": "none"})
     return StageRecord(f"version {value.version} serves now", {"champion.version": value.version})
 
 
-def _champion_metrics(value: ChampionMetrics | None, config: PipelineConfig) -> StageRecord:
+def record_champion_metrics(value: ChampionMetrics | None, config: PipelineConfig) -> StageRecord:
+    """The champion's metrics, and the rows that only one of the two models gets right."""
     if value is None:
         return StageRecord("nothing to compare with")
     accuracy = value.metrics.overall["accuracy"]
@@ -152,7 +156,8 @@ def _champion_metrics(value: ChampionMetrics | None, config: PipelineConfig) -> 
     return StageRecord(summary, {"champion.version": value.version}, metrics)
 
 
-def _decision(value: Decision, config: PipelineConfig) -> StageRecord:
+def record_decision(value: Decision, config: PipelineConfig) -> StageRecord:
+    """Which rules hold."""
     passed = sum(rule.passed for rule in value.rules)
     metrics = {f"gate/{rule.rule}": float(rule.passed) for rule in value.rules}
     word = "passed" if value.promoted else "refused"
@@ -163,7 +168,8 @@ def _decision(value: Decision, config: PipelineConfig) -> StageRecord:
     )
 
 
-def _export(value: Export, config: PipelineConfig) -> StageRecord:
+def record_export(value: Export, config: PipelineConfig) -> StageRecord:
+    """The check of the SavedModel in a fresh process."""
     summary = (
         f"SavedModel; a fresh process gives the same answers on {value.checked_rows} rows "
         f"(largest difference {value.largest_difference:.1e})"
@@ -173,21 +179,9 @@ def _export(value: Export, config: PipelineConfig) -> StageRecord:
     return StageRecord(summary, flatten(config.export, "export"), metrics, artifacts=(check,))
 
 
-def _version(value: Version, config: PipelineConfig) -> StageRecord:
+def record_version(value: Version, config: PipelineConfig) -> StageRecord:
+    """The registered version and its aliases."""
     aliases = ", ".join(value.aliases) or "no alias"
     word = "registered before as" if value.reused else "registered as"
     summary = f"{word} {value.name} version {value.version} ({aliases})"
     return StageRecord(summary, {"version": value.version, "aliases": ",".join(value.aliases)})
-
-
-_RECORDERS: Mapping[str, Callable[[Any, PipelineConfig], StageRecord]] = {
-    "rows": _rows,
-    "examples": _examples,
-    "model": _model,
-    "metrics": _metrics,
-    "champion": _champion,
-    "champion_metrics": _champion_metrics,
-    "decision": _decision,
-    "export": _export,
-    "version": _version,
-}

@@ -1,19 +1,13 @@
-"""The stages as Prefect tasks: retries where one can help, time limits, tags, cached results.
+"""The stages: retries where one can help, time limits, tags, and whose code counts for the cache.
 
-A task's result is kept in the artifact directory that it describes, under the stage's fingerprint:
-the two exist together or not at all. The stages are imported when they run, because a stage that
-is reused needs no TensorFlow and no Beam.
+The components are imported when a stage runs, because a stage that is reused needs no TensorFlow
+and no Beam.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeAlias
-
-from prefect import Task, task
-from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import TaskRunContext
+from typing import Any
 
 from components.artifacts.values import (
     Champion,
@@ -34,49 +28,16 @@ from components.config import (
     PreprocessingConfig,
     TrainingConfig,
 )
-from components.errors import RegistryError, RnnflowError
 from components.features.config import FeaturesConfig
 from components.gate_config import GateConfig
 from components.runtime.libraries import load_tensorflow
-
-AnyTask: TypeAlias = Task[Any, Any]
-
-MODULES = {
-    "examples": "components.data.examples",
-    "model": "components.training.train",
-    "metrics": "components.evaluation.measure",
-    "champion_metrics": "components.evaluation.measure",
-    "export": "components.export.export",
-}
-"""The cached stages, each with the module whose code counts."""
+from pipelines import stage_records
+from pipelines.stages import stage
 
 _HOUR_SECONDS = 3600
 
 
-def _artifact_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    directory: Path = parameters["directory"]
-    return f"{directory.parent.name}/{directory.name}/result"
-
-
-def _retry_can_help(task: AnyTask, run: TaskRun, state: State[Any]) -> bool:
-    error = state.result(raise_on_failure=False)
-    return isinstance(error, RegistryError) or not isinstance(error, RnnflowError)
-
-
-_CACHED: dict[str, Any] = {
-    "cache_policy": CacheKeyFnPolicy(cache_key_fn=_artifact_key),
-    "persist_result": True,
-    "result_serializer": "json",
-    "retry_condition_fn": _retry_can_help,
-}
-_UNCACHED: dict[str, Any] = {
-    "cache_policy": NO_CACHE,
-    "persist_result": False,
-    "retry_condition_fn": _retry_can_help,
-}
-
-
-@task(name="rows", tags=["data"], timeout_seconds=_HOUR_SECONDS, **_UNCACHED)
+@stage("rows", stage_records.record_rows, tags=["data"], timeout_seconds=_HOUR_SECONDS)
 def read_rows(data: DataConfig) -> Rows:
     """Finds the files and the digest of what they hold."""
     from components.data import sources
@@ -84,13 +45,14 @@ def read_rows(data: DataConfig) -> Rows:
     return sources.read_rows(data)
 
 
-@task(
-    name="examples",
+@stage(
+    "examples",
+    stage_records.record_examples,
+    code="components.data.examples",
     tags=["data", "beam"],
     retries=1,
     retry_delay_seconds=5,
     timeout_seconds=6 * _HOUR_SECONDS,
-    **_CACHED,
 )
 def write_examples(
     rows: Rows,
@@ -107,13 +69,15 @@ def write_examples(
     return examples.write_examples(rows, data, features, preprocessing, directory)
 
 
-@task(
-    name="model",
+@stage(
+    "model",
+    stage_records.record_model,
+    code="components.training.train",
+    dismisses_workers=True,
     tags=["tensorflow"],
     retries=1,
     retry_delay_seconds=5,
     timeout_seconds=72 * _HOUR_SECONDS,
-    **_CACHED,
 )
 def train_model(
     examples: Examples,
@@ -128,24 +92,26 @@ def train_model(
 ) -> Model:
     """Trains, and continues from the last checkpoint if an earlier try was cut short.
 
-    More workers than one are processes, which this task starts, or calls on a cluster, and follows.
+    More than one worker are processes, which this task starts on this machine or has the workers of
+    a cluster start, and supervises.
     """
     load_tensorflow()
-    from components.training import train as stage
+    from components.training import train
 
-    return stage.train_model(
+    return train.train_model(
         examples, model, training, seed,
         directory=directory, on_progress=on_progress, launch=launch, chief=chief,
     )  # fmt: skip
 
 
-@task(
-    name="metrics",
+@stage(
+    "metrics",
+    stage_records.record_metrics,
+    code="components.evaluation.measure",
     tags=["tensorflow"],
     retries=1,
     retry_delay_seconds=5,
     timeout_seconds=6 * _HOUR_SECONDS,
-    **_CACHED,
 )
 def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metrics:
     """Scores the test split, once, for the gate."""
@@ -155,13 +121,13 @@ def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metri
     return measure.measure_model(model, examples, directory=directory)
 
 
-@task(
-    name="champion",
+@stage(
+    "champion",
+    stage_records.record_champion,
     tags=["mlflow"],
     retries=2,
     retry_delay_seconds=[1, 3],
     timeout_seconds=_HOUR_SECONDS,
-    **_UNCACHED,
 )
 def find_champion(name: str, tracking_uri: str, *, directory: Path) -> Champion | None:
     """Looks up which version serves now, and fetches it."""
@@ -170,13 +136,14 @@ def find_champion(name: str, tracking_uri: str, *, directory: Path) -> Champion 
     return registry.find_champion(name, tracking_uri, directory)
 
 
-@task(
-    name="champion_metrics",
+@stage(
+    "champion_metrics",
+    stage_records.record_champion_metrics,
+    code="components.evaluation.measure",
     tags=["tensorflow"],
     retries=1,
     retry_delay_seconds=5,
     timeout_seconds=6 * _HOUR_SECONDS,
-    **_CACHED,
 )
 def measure_champion(
     champion: Champion | None,
@@ -195,23 +162,24 @@ def measure_champion(
     return measure.measure_champion(champion, model, examples, metrics, directory=directory)
 
 
-@task(name="decision", tags=["gate"], timeout_seconds=60, **_UNCACHED)
+@stage("decision", stage_records.record_decision, tags=["gate"], timeout_seconds=60)
 def decide(
     metrics: Metrics, champion_metrics: ChampionMetrics | None, gate: GateConfig
 ) -> Decision:
     """Applies the gate's rules to the metrics."""
-    from components.evaluation import gate as stage
+    from components.evaluation.gate import decide
 
-    return stage.decide(metrics, champion_metrics, gate)
+    return decide(metrics, champion_metrics, gate)
 
 
-@task(
-    name="export",
+@stage(
+    "export",
+    stage_records.record_export,
+    code="components.export.export",
     tags=["tensorflow"],
     retries=1,
     retry_delay_seconds=5,
     timeout_seconds=_HOUR_SECONDS,
-    **_CACHED,
 )
 def export_model(
     model: Model, examples: Examples, metrics: Metrics, config: ExportConfig, *, directory: Path
@@ -226,13 +194,13 @@ def export_model(
     )
 
 
-@task(
-    name="version",
+@stage(
+    "version",
+    stage_records.record_version,
     tags=["mlflow"],
     retries=2,
     retry_delay_seconds=[1, 3],
     timeout_seconds=_HOUR_SECONDS,
-    **_UNCACHED,
 )
 def register_model(
     export: Export, decision: Decision, name: str, tracking_uri: str, *, run_id: str | None

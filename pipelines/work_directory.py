@@ -5,14 +5,13 @@
   champions/<name>-<version>/        local copies of the models that serve
   runs/<run id>/                     config.yaml, outcome.json, report.html, tracking.jsonl
   mlflow.db  mlflow-artifacts/       unless MLFLOW_TRACKING_URI names a server
-  cluster/<key>/                     where the workers of a cluster meet
-  lock                               held by the one run that is going on
+  cluster/<key>/                     orders and registrations of the workers of a cluster
+  lock                               held by the one run in progress
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import time
@@ -24,7 +23,7 @@ from typing import Literal, TypeAlias
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass as validated
 
-from components.artifacts.storage import storage_errors, write_atomically
+from components.artifacts.storage import locked_file, write_atomically
 from components.artifacts.values import Decision, Metrics, Version
 from components.errors import BusyError, NotFoundError
 
@@ -39,7 +38,7 @@ JOURNAL = "tracking.jsonl"
 
 @validated(frozen=True)
 class StageOutcome:
-    """One stage of a run: what it said, how long it took, whether it was reused."""
+    """One stage of a run: its summary, how long it took, whether it was reused."""
 
     name: str
     summary: str
@@ -69,13 +68,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class WorkDirectory:
-    """Names the places below one work directory."""
+    """The paths below one work directory."""
 
     root: Path
 
     @property
     def artifacts(self) -> Path:
-        """Below it a directory a stage, and in that one a fingerprint."""
+        """Holds a directory per stage, and in that one a directory per fingerprint."""
         return self.root / "artifacts"
 
     @property
@@ -85,12 +84,12 @@ class WorkDirectory:
 
     @property
     def runs(self) -> Path:
-        """Below it a directory a run."""
+        """Holds a directory per run."""
         return self.root / "runs"
 
     @property
     def cluster(self) -> Path:
-        """Below it a directory for each cluster whose workers meet here."""
+        """Holds a directory per cluster whose workers use this work directory."""
         return self.root / "cluster"
 
     @property
@@ -138,20 +137,17 @@ class WorkDirectory:
           BusyError: another run holds it.
           StorageError: the directory cannot be written.
         """
-        with storage_errors(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
-            file = (self.root / "lock").open("a+", encoding="utf-8")
-        with file:
+        path = self.root / "lock"
+        with contextlib.ExitStack() as held:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file = held.enter_context(locked_file(path, wait=False))
             except BlockingIOError:
-                file.seek(0)
                 raise BusyError(
-                    f"another run is going on in {self.root} ({file.read().strip()}). "
-                    "Wait for it, or choose another place with --work-dir."
+                    f"another run is in progress in {self.root} ({path.read_text().strip()}). "
+                    "Wait for it, or choose another directory with --work-dir."
                 ) from None
             file.truncate(0)
-            file.write(f"run {run_id}, process {os.getpid()}\n")
+            file.write(f"run {run_id}, process {os.getpid()}\n".encode())
             file.flush()
             yield
 

@@ -1,4 +1,4 @@
-"""The training workers as a run sees them: how many there are, where, and what they say."""
+"""The training workers as a run sees them: how many there are, and what they print."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def with_workers(
 
 @contextlib.contextmanager
 def outside_of_cluster() -> Iterator[None]:
-    """Without ``TF_CONFIG``: a run's own process evaluates and exports alone, wherever it runs.
+    """Hides ``TF_CONFIG`` meanwhile: the process of a run evaluates and exports alone.
 
     Its training workers are given a ``TF_CONFIG`` of their own.
     """
@@ -51,7 +51,7 @@ def outside_of_cluster() -> Iterator[None]:
 
 @contextlib.contextmanager
 def shown_output(console: Console) -> Iterator[None]:
-    """Shows every line of the workers, and what becomes of them, while this is open."""
+    """Shows every line of the workers, and how they end, while this is open."""
     handler = _ConsoleHandler(console)
     level = _OUTPUT.level
     _OUTPUT.setLevel(logging.INFO)
@@ -64,7 +64,7 @@ def shown_output(console: Console) -> Iterator[None]:
 
 
 class _ConsoleHandler(logging.Handler):
-    """Prints above a line that is being updated, where a stream's handler would tear it."""
+    """Prints above a line that is being updated, which a stream's handler would break up."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()

@@ -8,7 +8,6 @@ The file is the one record of the curve: it is drawn, tracked and resumed from h
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -63,6 +62,16 @@ def truncate_after(path: Path, step: int) -> None:
     write_atomically(path, "".join(_line(point) for point in kept))
 
 
+def read_history_behind(path: Path, offset: int) -> tuple[tuple[HistoryPoint, ...], int]:
+    """The points behind ``offset`` bytes, and the offset behind them; an unfinished line waits."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read()
+    complete = data[: data.rfind(b"\n") + 1]
+    points = tuple(_POINT.validate_json(line) for line in complete.splitlines())
+    return points, offset + len(complete)
+
+
 class HistoryReader:
     """Reads what is new in a history that another process writes.
 
@@ -79,19 +88,14 @@ class HistoryReader:
     def new_points(self) -> tuple[HistoryPoint, ...]:
         """The points behind those of the last call; a line without its end waits."""
         try:
-            with self._path.open("rb") as file:
-                status = os.fstat(file.fileno())
-                replaced = self._file not in (0, status.st_ino) or status.st_size < self._offset
-                if replaced:
-                    self._offset = status.st_size
-                self._file = status.st_ino
-                file.seek(self._offset)
-                data = file.read()
+            status = self._path.stat()
+            if self._file not in (0, status.st_ino) or status.st_size < self._offset:
+                self._offset = status.st_size
+            self._file = status.st_ino
+            points, self._offset = read_history_behind(self._path, self._offset)
         except FileNotFoundError:
             return ()
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return tuple(_POINT.validate_json(line) for line in whole.splitlines())
+        return points
 
 
 def series(points: tuple[HistoryPoint, ...], name: str) -> tuple[list[int], list[float]]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from components.errors import StorageError
 
@@ -83,6 +85,28 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             temporary.unlink(missing_ok=True)
             raise
         _sync_directory(path.parent)
+
+
+@contextlib.contextmanager
+def locked_file(path: Path, *, wait: bool = True) -> Iterator[BinaryIO]:
+    """Opens a file to read and append, and holds an exclusive lock on it while it is open.
+
+    The system frees the lock when the process ends, however it ends.
+
+    Args:
+      path: the file; it is created if it is missing, with its folder.
+      wait: for another holder of the lock to free it.
+
+    Raises:
+      BlockingIOError: the lock is held elsewhere, and ``wait`` is false.
+      StorageError: the file cannot be written.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield file
 
 
 STORAGE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG})

@@ -1,26 +1,24 @@
 """The aliases ``champion`` and ``previous``, moved one step at a time and with a record.
 
-MLflow has no compare-and-set for an alias. Here a move is told which version it expects to
-replace, looks directly before, looks again after, and holds a lock against the other processes of
-this machine; two machines that move within the same instant are found by the second look. Each
-move is kept in tags of both versions and in the history of the registered model.
+MLflow has no compare-and-set for an alias. Here a move names the version that it expects to
+replace, checks it directly before, checks the result after, and holds a lock against the other
+processes of this machine; a move from another machine at the same instant is found by the second
+check. Each move is kept in tags of both versions and in the history of the registered model.
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import fcntl
 import getpass
 import hashlib
 import json
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from components.artifacts.storage import locked_file
 from components.errors import NotFoundError, RegistryError
 from components.registry.versions import DEMOTED_TAG
 from components.tracking.client import MlflowClient, MlflowException, connect
@@ -54,7 +52,8 @@ def promote(name: str, version: int, *, tracking_uri: str, reason: str) -> int |
 
     Raises:
       NotFoundError: there is no such version.
-      RegistryError: the server is away or refuses, or somebody else moved the alias just now.
+      RegistryError: the server is unreachable or rejects the request, or the alias was moved
+        meanwhile.
     """
     with registry_errors(tracking_uri, f"promote version {version} of {name}"):
         client = connect(tracking_uri)
@@ -72,7 +71,8 @@ def rollback(name: str, *, tracking_uri: str, reason: str) -> tuple[int, int]:
 
     Raises:
       NotFoundError: there is no champion, or no previous one.
-      RegistryError: the server is away or refuses, or somebody else moved the alias just now.
+      RegistryError: the server is unreachable or rejects the request, or the alias was moved
+        meanwhile.
     """
     with registry_errors(tracking_uri, f"roll {name} back"):
         client = connect(tracking_uri)
@@ -96,20 +96,23 @@ def move_champion(
     action: Literal["gate", "promote", "rollback"],
     reason: str,
 ) -> None:
-    """Gives ``champion`` to ``version`` if it is where it is expected; moves nothing otherwise.
+    """Gives ``champion`` to ``version`` if ``expected`` has it; moves nothing otherwise.
 
-    A version that is champion already stays it, without a new record.
+    A version that is the champion already stays it, without a new record.
 
     Raises:
       RegistryError: another version than ``expected`` is the champion, or becomes it meanwhile.
     """
-    with _serialised(f"{client.tracking_uri} {name}"):
+    # In the temporary directory: processes with different work directories share a registry.
+    registry = hashlib.sha256(f"{client.tracking_uri} {name}".encode()).hexdigest()[:16]
+    with locked_file(Path(tempfile.gettempdir()) / f"rnnflow-{os.getuid()}-{registry}.lock"):
         actual = version_with_alias(client, name, CHAMPION)
         if actual == version:
             return
         if actual != expected:
             raise _moved(name, expected, actual, version)
         if actual is not None:
+            # Before the champion moves: a kill in between leaves a version to roll back to.
             client.set_registered_model_alias(name, PREVIOUS, str(actual))
         client.set_registered_model_alias(name, CHAMPION, str(version))
         _record(client, name, actual, version, action, reason)
@@ -137,13 +140,13 @@ def _require_version(client: MlflowClient, name: str, version: int) -> None:
 
 def _moved(name: str, expected: int | None, actual: int | None, version: int) -> RegistryError:
     return RegistryError(
-        f"version {version} of {name} was not made champion: expected {_spoken(expected)} as the "
-        f"champion, found {_spoken(actual)}; somebody else moved it meanwhile. Start again to "
-        f"compare with {_spoken(actual)}; `rnnflow status` shows the versions."
+        f"version {version} of {name} was not made champion: expected {_described(expected)} as "
+        f"the champion, found {_described(actual)}; it was moved meanwhile. Run again to compare "
+        f"with {_described(actual)}; `rnnflow status` shows the versions."
     )
 
 
-def _spoken(version: int | None) -> str:
+def _described(version: int | None) -> str:
     return "no version" if version is None else f"version {version}"
 
 
@@ -172,12 +175,3 @@ def _who() -> str:
     except (KeyError, OSError):  # a container may run as a user without a name
         user = f"uid {os.getuid()}"
     return f"{user}@{socket.gethostname()}"
-
-
-@contextlib.contextmanager
-def _serialised(what: str) -> Iterator[None]:
-    digest = hashlib.sha256(what.encode()).hexdigest()[:16]
-    path = Path(tempfile.gettempdir()) / f"rnnflow-{os.getuid()}-{digest}.lock"
-    with path.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -24,13 +24,13 @@ from components.tracking.client import (
     MlflowException,
     Run,
     ensure_experiment,
-    patient,
+    request_timeout,
 )
 
 SAVED_MODEL = "saved_model"
 UPLOAD_SECONDS = 60
 EXAMPLE = "example.json"
-"""In the directory of an export: one row, a value a feature, as a client sends it."""
+"""In the directory of an export: one row, a value per feature, as a client sends it."""
 
 _SERVED_CODE = Path(__file__).with_name("pyfunc.py")
 _SERVED_PACKAGES = ("mlflow", "numpy", "pandas", "tensorflow")
@@ -40,13 +40,13 @@ def create_version(client: MlflowClient, export: Export, name: str, run_id: str 
     """Uploads an export as an output of its run and makes a version of it; returns its number.
 
     Args:
-      client: where to.
+      client: of the server to upload to.
       export: the checked SavedModel.
       name: the registered model; it is made if it is missing.
       run_id: the MLflow run that made the model; without one, a run is made to hold it.
 
     Raises:
-      MlflowException: the server is away or refuses.
+      MlflowException: the server is unreachable or rejects the request.
     """
     _ensure_registered(client, name)
     run = client.get_run(run_id) if run_id else _new_run(client, name)
@@ -59,7 +59,7 @@ def create_version(client: MlflowClient, export: Export, name: str, run_id: str 
     )
     with (
         _package(Path(export.path), logged, run.info.run_id) as package,
-        patient(UPLOAD_SECONDS),
+        request_timeout(UPLOAD_SECONDS),
     ):
         client.log_model_artifacts(logged.model_id, str(package))
     client.finalize_logged_model(logged.model_id, "READY")

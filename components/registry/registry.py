@@ -35,7 +35,7 @@ from components.registry.versions import (
     rolled_back_digests,
     search_versions,
 )
-from components.tracking.client import MlflowClient, ModelVersion, connect, patient, quoted
+from components.tracking.client import MlflowClient, ModelVersion, connect, quoted, request_timeout
 from components.tracking.errors import registry_errors
 
 __all__ = [
@@ -57,13 +57,13 @@ def find_champion(name: str, tracking_uri: str, directory: Path) -> Champion | N
     Args:
       name: the registered model.
       tracking_uri: address of MLflow.
-      directory: where fetched champions lie; one that is there already is not fetched again.
+      directory: holds the fetched champions; one that exists is not fetched again.
 
     Returns:
       None as long as the model has no champion.
 
     Raises:
-      RegistryError: the server is away or refuses.
+      RegistryError: the server is unreachable or rejects the request.
       NotFoundError: the champion was not registered by this project.
     """
     with registry_errors(tracking_uri, f"look up the champion of {name}"):
@@ -79,11 +79,11 @@ def find_champion(name: str, tracking_uri: str, directory: Path) -> Champion | N
                 "registered by rnnflow and cannot be compared with. Give the alias to another "
                 "version, or choose another name in the config."
             )
-        place = directory / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}-{number}-{digest[:12]}"
-        if not is_complete(place):
-            _fetch(client, version, place)
+        copy = directory / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}-{number}-{digest[:12]}"
+        if not is_complete(copy):
+            _fetch(client, version, copy)
         rolled_back = rolled_back_digests(client, name, number)
-    return Champion(name, number, str(place / SAVED_MODEL), digest, rolled_back)
+    return Champion(name, number, str(copy / SAVED_MODEL), digest, rolled_back)
 
 
 def register_model(
@@ -102,15 +102,15 @@ def register_model(
 
     Args:
       export: the checked SavedModel.
-      decision: what the gate said; the version it compared with must still be the champion.
+      decision: of the gate; the version that it compared with must still be the champion.
       name: the registered model; it is made if it is missing.
       tracking_uri: address of MLflow.
       run_id: the MLflow run that made the model; without one, a run is made to hold it.
       tags: more tags of the version.
 
     Raises:
-      RegistryError: the server is away or refuses, or somebody else moved the champion after the
-        gate compared with it; then the version is registered and nothing is promoted.
+      RegistryError: the server is unreachable or rejects the request, or the champion was moved
+        after the gate compared with it; then the version is registered and nothing is promoted.
     """
     with registry_errors(tracking_uri, f"register the model {name}"):
         client = connect(tracking_uri)
@@ -135,17 +135,17 @@ def _find_version(client: MlflowClient, name: str, digest: str) -> int | None:
     return max(ready, default=None)
 
 
-def _fetch(client: MlflowClient, version: ModelVersion, place: Path) -> None:
+def _fetch(client: MlflowClient, version: ModelVersion, copy: Path) -> None:
     """Copies the SavedModel out of a model version."""
     uri = client.get_model_version_download_uri(version.name, version.version)
-    with building(place) as partial, patient(UPLOAD_SECONDS):
+    with building(copy) as partial, request_timeout(UPLOAD_SECONDS):
         mlflow.artifacts.download_artifacts(
             artifact_uri=f"{uri}/artifacts/{SAVED_MODEL}",
             dst_path=str(partial),
             tracking_uri=client.tracking_uri,
             registry_uri=client.tracking_uri,
         )
-        # An artifact store may give the directory itself or what lies around it.
+        # An artifact store may give the directory itself or the one around it.
         inner = partial / "artifacts" / SAVED_MODEL
         if inner.is_dir():
             inner.replace(partial / SAVED_MODEL)

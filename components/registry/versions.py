@@ -22,7 +22,7 @@ class RegisteredVersion:
     version: int
     aliases: tuple[str, ...]
     decision: str
-    """``promoted`` or ``refused``: what the gate said of it."""
+    """``promoted`` or ``refused``: the decision of the gate."""
     reason: str
     digest: str
     """Digest of the trained model."""
@@ -37,7 +37,7 @@ def list_versions(name: str, tracking_uri: str) -> tuple[RegisteredVersion, ...]
     """Every version of a registered model, newest first; empty if there is none.
 
     Raises:
-      RegistryError: the server is away or refuses.
+      RegistryError: the server is unreachable or rejects the request.
     """
     with registry_errors(tracking_uri, f"list the versions of {name}"):
         client = connect(tracking_uri)
@@ -74,7 +74,7 @@ def search_versions(client: MlflowClient, query: str) -> list[ModelVersion]:
 
 
 def rolled_back_digests(client: MlflowClient, name: str, champion: int) -> tuple[str, ...]:
-    """Digests of the models whose last demotion was a rollback: a person did not want them."""
+    """Digests of the models whose last demotion was a rollback: a person rejected them."""
     versions = search_versions(client, f"name = {quoted(name)}")
     return tuple(
         each.tags[DIGEST_TAG]
@@ -86,7 +86,7 @@ def rolled_back_digests(client: MlflowClient, name: str, champion: int) -> tuple
 
 
 def aliases_by_version(client: MlflowClient, name: str) -> dict[int, list[str]]:
-    """The aliases by version; a search for versions does not tell them on every store."""
+    """The aliases by version; a search for versions does not return them on every store."""
     try:
         held = client.get_registered_model(name).aliases
     except MlflowException as error:

@@ -1,4 +1,4 @@
-"""Keeps what libraries write for their own developers away from a user's terminal."""
+"""Keeps what libraries write for their own developers off a user's terminal."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ _ONE_AT_A_TIME: Final = threading.Lock()
 def load_tensorflow() -> None:
     """Imports TensorFlow, once, with the process's standard error muted meanwhile.
 
-    Its C++ part writes there before its log level counts.
-
-    It must come before Beam, which loads parts of it. A Python exception is raised as usual.
+    Its C++ part writes there before its log level takes effect. It must be imported before Beam,
+    which loads parts of it. A Python exception is raised as usual.
     """
     with _ONE_AT_A_TIME:
         if "tensorflow" in sys.modules:
@@ -31,19 +30,22 @@ def load_tensorflow() -> None:
 
 @contextlib.contextmanager
 def tensorflow_loading() -> Iterator[None]:
-    """Meanwhile a thread loads TensorFlow; at the end it is done, and standard error is heard."""
-    thread = threading.Thread(target=_try_to_load, name="load TensorFlow")
+    """Imports TensorFlow in a background thread.
+
+    On exit the import has finished and stderr is restored.
+    """
+
+    def try_to_load() -> None:
+        # What needs TensorFlow later gets the same error, and reports it.
+        with contextlib.suppress(Exception):
+            load_tensorflow()
+
+    thread = threading.Thread(target=try_to_load, name="load TensorFlow")
     thread.start()
     try:
         yield
     finally:
         thread.join()
-
-
-def _try_to_load() -> None:
-    # Who needs TensorFlow meets the same error, and tells it.
-    with contextlib.suppress(Exception):
-        load_tensorflow()
 
 
 @contextlib.contextmanager
@@ -62,11 +64,12 @@ def _muted_standard_error() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _no_garbage_collected() -> Iterator[None]:
-    """Imports leave none: to look for it among all that they make takes a quarter of their time."""
+    """Imports leave no garbage, and searching for it takes a quarter of their time."""
     gc.disable()
     try:
         yield
     finally:
+        # What was imported lives as long as the process: no later collection needs to visit it.
         gc.freeze()
         gc.enable()
 

@@ -1,10 +1,10 @@
-"""The processes that this project starts: their environment, and that they end with their starter.
+"""Child processes: their environment, and how they are tied to the process that started them.
 
-Run as a script, this file becomes a command that the system kills when its starter has ended:
+Run as a script, this file becomes a command that the system kills when its parent has ended:
 
     python -I subprocesses.py PARENT COMMAND [ARGUMENT ...]
 
-PARENT is the process id of the starter. The new process sets this for itself, because
+PARENT is the process id of the parent. The new process sets this for itself, because
 ``preexec_fn`` would run Python between fork and exec of a process with many threads. Other systems
 than Linux leave the command running.
 """
@@ -31,7 +31,7 @@ def main(parent: str, *command: str) -> None:
     """Ties this process to ``parent`` and becomes ``command``."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # The starter may have died before this process was tied.
+    # The parent may have died before prctl was called, which sends no signal then.
     if os.getppid() != int(parent):
         sys.exit(128 + signal.SIGKILL)
     os.execvp(command[0], command)

@@ -1,4 +1,4 @@
-"""Work that waits a little, so that more of it is done at once, and by a thread of its own."""
+"""Calls that are put off a little, so that one does for several, and run on a background thread."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ import threading
 from collections.abc import Callable
 
 
-class Lingering:
-    """Calls a function on a thread of its own, some time after it was first wanted.
+class BackgroundSender:
+    """Calls a function on a thread of its own, some time after the first request.
 
     Args:
-      function: what is called. An error ends the thread and is not told: who calls the function
-        once more at the end meets it again.
-      linger_seconds: how long a wish waits for others; one call is for all of them.
+      function: what is called. An error ends the thread silently: the owner calls the function
+        once more at the end, and gets the error then.
+      delay_seconds: how long a request waits for others; one call serves all of them.
     """
 
-    def __init__(self, function: Callable[[], None], linger_seconds: float) -> None:
+    def __init__(self, function: Callable[[], None], delay_seconds: float) -> None:
         self._function = function
-        self._linger_seconds = linger_seconds
-        self._wanted = threading.Event()
+        self._delay_seconds = delay_seconds
+        self._requested = threading.Event()
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lingering", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="background sender", daemon=True)
         self._thread.start()
 
-    def want(self) -> None:
-        """Wants a call."""
-        self._wanted.set()
+    def request(self) -> None:
+        """Schedules a call; requests within ``delay_seconds`` share one."""
+        self._requested.set()
 
     def close(self) -> None:
-        """Returns when a call that runs has ended; there is no other one, wanted or not."""
+        """Returns when the call in progress has ended; none is made after it, requested or not."""
         self._closed.set()
-        self._wanted.set()
+        self._requested.set()
         self._thread.join()
 
     def _run(self) -> None:
         with contextlib.suppress(Exception):
-            while self._wanted.wait() and not self._closed.wait(self._linger_seconds):
-                self._wanted.clear()
+            while self._requested.wait() and not self._closed.wait(self._delay_seconds):
+                # Before the call: a request that comes during it leads to another one.
+                self._requested.clear()
                 self._function()

@@ -1,4 +1,4 @@
-"""How this project reaches MLflow: one client a call site, no global state, quiet and bounded.
+"""How this project reaches MLflow: a client per call site, no global state, quiet and bounded.
 
 MLflow's own defaults wait about four minutes on a server that is gone; here a request waits
 ``TIMEOUT_SECONDS`` and is not repeated, unless the user set MLflow's variables. ``WAIT_DEFAULTS``
@@ -62,8 +62,8 @@ __all__ = [
     "connect",
     "ensure_experiment",
     "find_experiment",
-    "patient",
     "quoted",
+    "request_timeout",
     "sqlite_file",
 ]
 
@@ -72,7 +72,7 @@ _CHATTY_LOGGERS = ("alembic", "mlflow", "urllib3.connectionpool")
 
 
 def connect(tracking_uri: str) -> MlflowClient:
-    """A client of the tracking server and its registry; nothing is asked of the server yet.
+    """A client of the tracking server and its registry; no request is sent yet.
 
     A SQLite store is opened, and made if it is missing, with its artifacts beside the file.
     """
@@ -113,13 +113,13 @@ def artifact_root(database: Path) -> str:
 
 
 def find_experiment(client: MlflowClient, name: str) -> str | None:
-    """The id of an experiment, also of one in the bin; None if there is none."""
+    """The id of an experiment, also of a deleted one; None if there is none."""
     found = client.get_experiment_by_name(name)
     return None if found is None else str(found.experiment_id)
 
 
 def ensure_experiment(client: MlflowClient, name: str) -> str:
-    """The id of an experiment, which is made, or taken out of the bin, if need be."""
+    """The id of an experiment, which is created, or restored if it was deleted."""
     found = client.get_experiment_by_name(name)
     if found is None:
         database = sqlite_file(client.tracking_uri)
@@ -131,8 +131,8 @@ def ensure_experiment(client: MlflowClient, name: str) -> str:
 
 
 @contextlib.contextmanager
-def patient(seconds: int) -> Iterator[None]:
-    """While this is open, a request may take so long: for uploads to a server that has answered.
+def request_timeout(seconds: int) -> Iterator[None]:
+    """Allows requests more time while this is open: for uploads to a server that has answered.
 
     A timeout that the user set is kept.
     """
@@ -148,6 +148,6 @@ def patient(seconds: int) -> Iterator[None]:
 
 
 def quoted(text: str) -> str:
-    """A value as it stands in a search filter."""
+    """Quotes a value for a search filter."""
     mark = '"' if "'" in text else "'"
     return f"{mark}{text}{mark}"

@@ -1,8 +1,8 @@
 """Sends the events of a journal to MLflow: in order, and each once.
 
-An event may be applied again after a crash between the request and the note of it, so each kind
-is applied in a way that a second time changes nothing: a run is looked for by its tag before it
-is made, a parameter keeps its value, MLflow drops a metric point that it has.
+After a crash between a request and the new cursor an event is applied again, so every kind is
+idempotent: a run is searched by its tag before it is created, a parameter keeps its value, MLflow
+drops a metric point that it has.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import logging
 from components.tracking.client import MlflowClient, connect, ensure_experiment, quoted
 from components.tracking.errors import broken_connection, first_line, is_final, reason
 from components.tracking.events import APPLY, GoneError, run_tags
-from components.tracking.journal import AwayError, Cursor, Event, Journal
+from components.tracking.journal import Cursor, Event, Journal, ServerUnreachableError
 
 RUN_KEY_TAG = "rnnflow.run_key"
 ATTEMPTS = 5
-"""How often an event may fail while the server answers other questions."""
+"""How often an event may fail while the server answers other requests."""
 
 _LOG = logging.getLogger("rnnflow")
 
@@ -33,43 +33,45 @@ class Delivery:
         self._experiment_id = ""
 
     def send(self) -> int:
-        """Sends what is unsent; returns how many events that were.
+        """Sends what is unsent; returns how many events were sent.
 
         Raises:
-          AwayError: the server does not answer; what was sent until then is noted.
+          ServerUnreachableError: the server does not answer; the cursor is behind what was sent.
         """
         with self._journal.sending():
             before = cursor = self._journal.cursor()
             sent = 0
             try:
                 for event, end in self._journal.read(cursor.offset):
-                    cursor, failure = self._settle(event, end, cursor)
+                    cursor, failure = self._apply_or_reject(event, end, cursor)
                     if failure is not None:
-                        raise AwayError(reason(failure)) from failure
+                        raise ServerUnreachableError(reason(failure)) from failure
                     sent += 1
             finally:
                 if cursor != before:
                     self._journal.move_cursor(cursor)
         return sent
 
-    def _settle(self, event: Event, end: int, cursor: Cursor) -> tuple[Cursor, Exception | None]:
-        """Applies one event, or puts it aside where the server will never take it."""
+    def _apply_or_reject(
+        self, event: Event, end: int, cursor: Cursor
+    ) -> tuple[Cursor, Exception | None]:
+        """Applies one event, or rejects it if the server will never take it."""
         runs = dict(cursor.runs)
         try:
             self._apply(event, runs)
         except Exception as error:
-            # Whatever a tracking client raises must not reach the one that is tracked.
-            if not _is_hopeless(error):
+            # Whatever a tracking client raises must not stop the pipeline.
+            if not (is_final(error) or isinstance(error, GoneError)):
                 cursor = self._count_attempt(cursor, error)
                 if cursor.attempts < ATTEMPTS:
                     return cursor, error
-            self._put_aside(event, error)
+            self._reject(event, error)
         return Cursor(end, runs), None
 
-    def _put_aside(self, event: Event, error: Exception) -> None:
+    def _reject(self, event: Event, error: Exception) -> None:
         self._journal.reject(event, first_line(error))
         _LOG.warning(
-            "MLflow refused %s of %s: %s. It is kept in %s, the run goes on.",
+            "MLflow rejected %s of %s: %s. It is kept in %s; the run continues.",
             event["event"],
             event.get("key"),
             first_line(error),
@@ -77,7 +79,7 @@ class Delivery:
         )
 
     def _count_attempt(self, cursor: Cursor, error: Exception) -> Cursor:
-        """One attempt more, if the server answers a plain question: then the event is at fault."""
+        """Counts an attempt if the server answers a plain request: then the event is the cause."""
         if broken_connection(error):
             return cursor
         try:
@@ -95,13 +97,13 @@ class Delivery:
         client = self._connected()
         kind, key = event["event"], event.get("key", "")
         if kind == "start_run":
-            runs[key] = self._started(client, event, runs)
+            runs[key] = self._start_run(client, event, runs)
         elif kind != "open":
             if kind not in APPLY or key not in runs:
                 raise GoneError(f"there is no MLflow run {key!r} for {kind!r}")
             APPLY[kind](client, runs[key], event)
 
-    def _started(self, client: MlflowClient, event: Event, runs: dict[str, str]) -> str:
+    def _start_run(self, client: MlflowClient, event: Event, runs: dict[str, str]) -> str:
         known = runs.get(event["key"]) or self._find_run(client, event["run_key"])
         if known:
             client.update_run(known, status="RUNNING")
@@ -114,7 +116,7 @@ class Delivery:
                 raise GoneError(f"there is no MLflow run {parent!r} to nest {event['key']!r} in")
             tags["mlflow.parentRunId"] = runs[parent]
         run = client.create_run(
-            self._experiment_now(client),
+            self._ensure_experiment(client),
             start_time=event["milliseconds"],
             run_name=event["name"],
             tags=tags | {RUN_KEY_TAG: event["run_key"]},
@@ -123,15 +125,10 @@ class Delivery:
 
     def _find_run(self, client: MlflowClient, run_key: str) -> str | None:
         query = f"tags.`{RUN_KEY_TAG}` = {quoted(run_key)}"
-        found = client.search_runs([self._experiment_now(client)], query, max_results=1)
+        found = client.search_runs([self._ensure_experiment(client)], query, max_results=1)
         return str(found[0].info.run_id) if found else None
 
-    def _experiment_now(self, client: MlflowClient) -> str:
+    def _ensure_experiment(self, client: MlflowClient) -> str:
         if not self._experiment_id:
             self._experiment_id = ensure_experiment(client, self._experiment)
         return self._experiment_id
-
-
-def _is_hopeless(error: Exception) -> bool:
-    """The server refuses for good, or what the event needs is gone."""
-    return is_final(error) or isinstance(error, GoneError)

@@ -1,4 +1,4 @@
-"""What MLflow, its databases and its file stores raise: what is final, and how it is told."""
+"""What MLflow, its databases and its file stores raise: what is final, and messages for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from components.tracking.client import MlflowException
 from components.tracking.journal import without_credentials
 
 _DENIED_CODES = frozenset({"CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED", "UNAUTHENTICATED"})
-# What a server says when the same request can never succeed; anything else may pass.
+# Codes of requests that can never succeed; any other failure may be over at the next try.
 _FINAL_CODES = frozenset(
     {
         "ALREADY_EXISTS",
@@ -41,34 +41,30 @@ def registry_errors(tracking_uri: str, purpose: str) -> Iterator[None]:
         raise
     except Exception as error:
         # The clients of databases and of cloud stores share no root with MLflow's exceptions.
-        if is_final(error) or _is_denied(error):
+        if isinstance(error, MlflowException) and error.error_code in _FINAL_CODES | _DENIED_CODES:
             raise RegistryError(
-                f"cannot {purpose}: MLflow at {where} refuses ({first_line(error)}). Mend that "
-                "and start again; finished stages are reused."
+                f"cannot {purpose}: MLflow at {where} rejected the request ({first_line(error)}). "
+                "Fix that and run again; finished stages are reused."
             ) from error
         raise RegistryError(
             f"cannot {purpose}: MLflow at {where} does not answer ({reason(error)}). Start it, "
-            "or set MLFLOW_TRACKING_URI to one that runs, and start again; finished stages are "
+            "or set MLFLOW_TRACKING_URI to a server that runs, and run again; finished stages are "
             "reused."
         ) from error
 
 
 def is_final(error: Exception) -> bool:
-    """Whether the same request would fail for ever: a refusal, not an absence."""
+    """Whether the same request would always fail, as the server rejected it."""
     return isinstance(error, MlflowException) and error.error_code in _FINAL_CODES
 
 
-def _is_denied(error: Exception) -> bool:
-    return isinstance(error, MlflowException) and error.error_code in _DENIED_CODES
-
-
 def reason(error: BaseException) -> str:
-    """Why a request failed, in a few words: of a broken connection, what broke it."""
+    """Why a request failed, in a few words; for a broken connection its cause."""
     return first_line(broken_connection(error) or error)
 
 
 def broken_connection(error: BaseException) -> BaseException | None:
-    """The refused, reset or silent connection behind an error; None if the server answered."""
+    """The refused, reset or timed-out connection behind an error; None if the server answered."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ConnectionError | TimeoutError) and not isinstance(

@@ -1,4 +1,4 @@
-"""How each kind of tracking event is applied to an MLflow run; a second time changes nothing."""
+"""How each kind of tracking event is applied to an MLflow run; all of them are idempotent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from components.tracking.client import (
     MlflowClient,
     Param,
     RunTag,
-    patient,
+    request_timeout,
 )
 from components.tracking.journal import Event
 
@@ -23,11 +23,11 @@ UPLOAD_SECONDS = 30
 
 
 class GoneError(Exception):
-    """What an event needs is not there: its file is gone, or its run was refused."""
+    """What an event needs does not exist: its file was removed, or its run was rejected."""
 
 
 def run_tags(event: Event) -> list[RunTag]:
-    """The tags that an event brings."""
+    """The tags of an event."""
     return [RunTag(name, value) for name, value in event["tags"].items()]
 
 
@@ -40,15 +40,11 @@ def _log_metrics(client: MlflowClient, run: str, event: Event) -> None:
     client.log_batch(run, metrics=points)
 
 
-def _set_tags(client: MlflowClient, run: str, event: Event) -> None:
-    client.log_batch(run, tags=run_tags(event))
-
-
 def _log_artifact(client: MlflowClient, run: str, event: Event) -> None:
     path, destination = Path(event["path"]), event["artifact_path"] or None
     if not path.exists():
         raise GoneError(f"{path} is gone")
-    with patient(UPLOAD_SECONDS):
+    with request_timeout(UPLOAD_SECONDS):
         if path.is_dir():
             client.log_artifacts(run, str(path), destination)
         else:
@@ -69,14 +65,13 @@ def _log_dataset(client: MlflowClient, run: str, event: Event) -> None:
 
 
 def _end_run(client: MlflowClient, run: str, event: Event) -> None:
-    _set_tags(client, run, event)
+    client.log_batch(run, tags=run_tags(event))
     client.set_terminated(run, event["status"], end_time=event["milliseconds"])
 
 
 APPLY: dict[str, Callable[[MlflowClient, str, dict[str, Any]], None]] = {
     "log_params": _log_params,
     "log_metrics": _log_metrics,
-    "set_tags": _set_tags,
     "log_artifact": _log_artifact,
     "log_dataset": _log_dataset,
     "end_run": _end_run,

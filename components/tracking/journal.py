@@ -1,15 +1,15 @@
 """The journal of a pipeline run: what is to be tracked, on disk before it is sent.
 
-``tracking.jsonl`` holds one event a line and only grows. ``tracking.cursor.json`` beside it says
-how far the tracking server has it, and which MLflow runs were made. ``tracking.rejected.jsonl``
-keeps what the server refused for good. A line that a kill tore off counts as never written.
+``tracking.jsonl`` holds one event per line and only grows. ``tracking.cursor.json`` beside it holds
+the position up to which the events were sent, and the MLflow runs that were made.
+``tracking.rejected.jsonl`` keeps what the server refused for good. A line that a kill cut short
+counts as never written.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,22 +17,22 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
-from components.artifacts.storage import storage_errors, write_atomically
+from components.artifacts.storage import locked_file, storage_errors, write_atomically
 
 Event: TypeAlias = dict[str, Any]
 """``event`` is its kind, ``key`` names the run it belongs to; the rest depends on the kind."""
 
 
-class AwayError(Exception):
+class ServerUnreachableError(Exception):
     """The server does not answer now; it may later. Never leaves the tracking modules."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cursor:
-    """How far the server has the journal."""
+    """The position up to which the server has the journal."""
 
     offset: int = 0
-    """Bytes of the journal that were sent or refused."""
+    """Bytes of the journal that were sent or rejected."""
     runs: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """MLflow run ids by key."""
     attempts: int = 0
@@ -60,7 +60,7 @@ class Journal:
         _append_lines(self.rejected_path, [{"reason": reason, **event}])
 
     def read(self, offset: int = 0) -> Iterator[tuple[Event, int]]:
-        """The whole events from ``offset`` on, each with the offset behind it."""
+        """The complete events from ``offset`` on, each with the offset of the next one."""
         if not self.path.exists():
             return
         with self.path.open("rb") as file:
@@ -72,13 +72,13 @@ class Journal:
                 yield _parsed(line), offset
 
     def cursor(self) -> Cursor:
-        """How far the server has this journal; the start if nothing was sent."""
+        """The stored position; the start of the journal if nothing was sent."""
         if not self.cursor_path.exists():
             return Cursor()
         return Cursor(**json.loads(self.cursor_path.read_bytes()))
 
     def move_cursor(self, cursor: Cursor) -> None:
-        """Notes, atomically, how far the server has this journal."""
+        """Stores the position, atomically."""
         write_atomically(self.cursor_path, json.dumps(dataclasses.asdict(cursor)))
 
     def unsent(self) -> int:
@@ -87,13 +87,8 @@ class Journal:
 
     @contextlib.contextmanager
     def sending(self) -> Iterator[None]:
-        """Held by the one that sends, so that no event is sent by two."""
-        path = self.path.with_suffix(".lock")
-        with storage_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("wb")
-        with file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        """Held while events are sent, so that no event is sent by two threads or processes."""
+        with locked_file(self.path.with_suffix(".lock")):
             yield
 
 
@@ -108,27 +103,22 @@ def without_credentials(uri: str) -> str:
 def _parsed(line: bytes) -> Event:
     try:
         return dict(json.loads(line))
-    except (
-        TypeError,
-        ValueError,
-    ):  # a damaged disk: nothing knows this kind, so it will be put aside
+    except (TypeError, ValueError):
+        # A damaged disk. No event has this kind, so that it will be rejected, not block the rest.
         return {"event": "unreadable", "text": line.decode(errors="replace")}
 
 
 def _append_lines(path: Path, events: Iterable[Event]) -> None:
     data = b"".join(json.dumps(event).encode() + b"\n" for event in events)
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.truncate(_whole_lines(path))
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    with storage_errors(path), locked_file(path) as file:
+        file.truncate(_complete_bytes(path))
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
-def _whole_lines(path: Path) -> int:
-    """Bytes of the file up to its last newline: what follows was torn off by a kill."""
+def _complete_bytes(path: Path) -> int:
+    """Bytes of the file up to its last newline: a kill cut short what follows."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         end = size

@@ -1,4 +1,4 @@
-"""What a start does about earlier runs: it sends what waits and marks what was killed."""
+"""What the start of a run does for earlier ones: sends what is unsent, marks what was killed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from components.tracking.client import MlflowClient, connect, find_experiment, quoted
 from components.tracking.delivery import Delivery
 from components.tracking.errors import reason
-from components.tracking.journal import AwayError, Event, Journal, without_credentials
+from components.tracking.journal import Event, Journal, ServerUnreachableError, without_credentials
 from components.tracking.tracker import STATUS_TAG, WORK_DIR_TAG
 
 _LOG = logging.getLogger("rnnflow")
@@ -17,25 +17,25 @@ _LOG = logging.getLogger("rnnflow")
 def replay_pending(
     runs_directory: Path, tracking_uri: str | None = None, current: Path | None = None
 ) -> int:
-    """Sends what the journals of earlier runs, ``<runs_directory>/*/tracking.jsonl``, still hold.
+    """Sends what is unsent in the journals of earlier runs, ``<runs_directory>/*/tracking.jsonl``.
 
     Args:
       runs_directory: where the runs of a work directory are.
       tracking_uri: used instead of a journal's own address where the two differ only in the user
         and password, which no journal keeps.
-      current: the journal of the run that starts, which is left alone.
+      current: the journal of the run that starts, which is skipped.
 
     Returns:
-      The events that are still unsent. A server that is away is asked once, and only logged.
+      The events that are still unsent. An unreachable server is tried once, and only logged.
     """
-    away: set[str] = set()
+    unreachable: set[str] = set()
     unsent = 0
     for path in sorted(set(runs_directory.glob("*/tracking.jsonl")) - {current}):
         journal = Journal(path)
         waiting = journal.unsent()
         opening = next((event for event, _ in journal.read()), {})
         if waiting and "uri" in opening:
-            unsent += _replay(journal, opening, waiting, tracking_uri, away)
+            unsent += _replay(journal, opening, waiting, tracking_uri, unreachable)
     return unsent
 
 
@@ -44,10 +44,10 @@ def _replay(
     opening: Event,
     waiting: int,
     tracking_uri: str | None,
-    away: set[str],
+    unreachable: set[str],
 ) -> int:
     uri = opening["uri"]
-    if uri in away:
+    if uri in unreachable:
         return waiting
     same = tracking_uri is not None and without_credentials(tracking_uri) == uri
     delivery = Delivery(
@@ -55,8 +55,8 @@ def _replay(
     )
     try:
         _LOG.info("Sent %d events of an earlier run from %s.", delivery.send(), journal.path)
-    except AwayError as error:
-        away.add(uri)
+    except ServerUnreachableError as error:
+        unreachable.add(uri)
         _LOG.warning(
             "The tracking server %s does not answer (%s): %d events of an earlier run stay in %s.",
             uri,
@@ -70,15 +70,16 @@ def _replay(
 def mark_killed_runs(tracking_uri: str, experiment: str, work_dir: Path) -> int:
     """Ends, as KILLED, the runs of this work directory that a kill left RUNNING; counts them.
 
-    Call it at the start of a run, behind ``replay_pending`` and before the server is told of that
-    run, by the one that holds the work directory. A server that is away is only logged.
+    Call it at the start of a run that holds the work directory's lock, after ``replay_pending`` and
+    before anything of that run is sent: any other run that is RUNNING was killed then. An
+    unreachable server is only logged.
     """
     try:
         client = connect(tracking_uri)
         found = find_experiment(client, experiment)
         return 0 if found is None else _mark_killed(client, found, work_dir)
     except Exception as error:
-        # Marking is a courtesy to the reader: no fault of a server may stop a start.
+        # Only readers of MLflow miss the mark: an error of the server must not stop the run.
         _LOG.warning("Runs that were killed could not be marked: %s.", reason(error))
         return 0
 
@@ -86,7 +87,7 @@ def mark_killed_runs(tracking_uri: str, experiment: str, work_dir: Path) -> int:
 def _mark_killed(client: MlflowClient, experiment: str, work_dir: Path) -> int:
     running = "attributes.status = 'RUNNING'"
     mine = f"tags.`{WORK_DIR_TAG}` = {quoted(str(work_dir.absolute()))}"
-    times = _last_signs(work_dir)
+    times = _last_event_times(work_dir)
     marked = 0
     for run in client.search_runs([experiment], f"{running} and {mine}", max_results=1000):
         nested = f"{running} and tags.`mlflow.parentRunId` = '{run.info.run_id}'"
@@ -97,11 +98,11 @@ def _mark_killed(client: MlflowClient, experiment: str, work_dir: Path) -> int:
     return marked
 
 
-def _last_signs(work_dir: Path) -> dict[str, int]:
+def _last_event_times(work_dir: Path) -> dict[str, int]:
     """Milliseconds of the last event of each journal, by the ids of its MLflow runs."""
-    signs: dict[str, int] = {}
+    times: dict[str, int] = {}
     for path in work_dir.glob("runs/*/tracking.jsonl"):
         journal = Journal(path)
         last = max((event.get("milliseconds", 0) for event, _ in journal.read()), default=0)
-        signs |= dict.fromkeys(journal.cursor().runs.values(), last)
-    return signs
+        times |= dict.fromkeys(journal.cursor().runs.values(), last)
+    return times

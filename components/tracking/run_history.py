@@ -31,7 +31,7 @@ def recent_runs(tracking_uri: str, experiment: str, count: int) -> tuple[RunSumm
     """The last ``count`` pipeline runs of an experiment, newest first; empty if there are none.
 
     Raises:
-        RegistryError: the server cannot be reached or rejects the request.
+        RegistryError: the server is unreachable or rejects the request.
     """
     with registry_errors(tracking_uri, f"list the runs of {experiment}"):
         client = connect(tracking_uri)

@@ -1,7 +1,7 @@
-"""What a pipeline run tells MLflow: written to a journal first, then sent.
+"""What a pipeline run logs to MLflow: written to a journal first, then sent.
 
 A ``Tracker`` belongs to one pipeline run and holds its MLflow runs by a key: ``pipeline`` for the
-parent, the name of a stage for each nested one. A server that is away never stops the pipeline:
+parent, the name of a stage for each nested one. An unreachable server never stops the pipeline:
 what it missed stays in the journal, and the next start sends it (``components.tracking.recovery``).
 """
 
@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from components.tracking.journal import AwayError, Event, Journal, without_credentials
+from components.tracking.journal import Event, Journal, ServerUnreachableError, without_credentials
 from components.tracking.values import (
-    PARAMS_A_BATCH,
-    POINTS_A_BATCH,
+    PARAMS_PER_BATCH,
+    POINTS_PER_BATCH,
     Point,
     batches,
-    flat_params,
+    param_texts,
     read_points,
     safe_name,
 )
@@ -43,9 +43,11 @@ RunStatus: TypeAlias = Literal["FINISHED", "FAILED", "KILLED"]
 WORK_DIR_TAG = "rnnflow.work_dir"
 STATUS_TAG = "rnnflow.status"
 PATIENCE_SECONDS = 10.0
-"""Time that one run may lose to a server that is away before only ``flush`` asks it again."""
-FOLLOW_SECONDS = 1.0
+"""How long one run may wait for an unreachable server before only ``flush`` tries it again."""
+HISTORY_SECONDS = 1.0
+"""Least time between two reads of the histories that grow."""
 DIGEST_LENGTH = 36
+"""Most characters that MLflow takes."""
 
 _LOG = logging.getLogger("rnnflow")
 
@@ -77,54 +79,46 @@ class Tracker:
         self._sending = threading.Lock()
         self._histories: dict[tuple[str, str], Path] = {}
         self._offsets: dict[tuple[str, str], int] = {}
-        self._followed_at = -math.inf
+        self._history_read_at = -math.inf
         self._id = uuid.uuid4().hex
-        self._away = False
+        self._unreachable = False
         self._lost_seconds = 0.0
-        if not self._recall():
+        if not self._resume():
             uri = without_credentials(tracking_uri)
             self._journal.append([_event("open", id=self._id, uri=uri, experiment=experiment)])
 
     def start_run(self, key: str, name: str, parent: str | None, tags: Mapping[str, str]) -> None:
-        """Starts the MLflow run ``key``, nested in the run ``parent``; or starts it once more."""
+        """Starts the MLflow run ``key`` in the run ``parent``, or sets it to running again."""
         run_key = f"{self._id}/{key}"
-        self._record(
-            _event(
-                "start_run",
-                key,
-                name=name,
-                parent=parent,
-                run_key=run_key,
-                tags=_texts(tags),
-            )
-        )
+        event = _event("start_run", key, name=name, parent=parent, run_key=run_key, tags=dict(tags))
+        self._record(event)
 
     def log_params(self, key: str, params: Mapping[str, object]) -> None:
-        """Logs parameters; nested mappings get dotted names."""
-        pairs = batches(flat_params(params).items(), PARAMS_A_BATCH)
+        """Logs parameters."""
+        pairs = batches(param_texts(params).items(), PARAMS_PER_BATCH)
         self._record(*(_event("log_params", key, params=dict(batch)) for batch in pairs))
 
     def log_metrics(self, key: str, points: Iterable[Point]) -> None:
         """Logs points of metrics."""
         self._record(*_metric_events(key, points))
 
-    def follow(self, key: str, history: Path) -> None:
+    def log_new_history(self, key: str, history: Path) -> None:
         """Logs the lines of a ``history.jsonl`` that are new since the last call.
 
-        Cheap enough for every line: it looks every ``FOLLOW_SECONDS``, and ``end_run`` and
-        ``flush`` log the rest. The file is known by its name, so it may have moved when its
-        artifact was finished.
+        Cheap enough to call for every line: it reads the file every ``HISTORY_SECONDS``, and
+        ``end_run`` and ``flush`` log the rest. The file is identified by its name, so it may have
+        moved when its artifact was finished.
         """
         with self._lock:
             self._histories[key, history.name] = history
-            if time.monotonic() - self._followed_at >= FOLLOW_SECONDS:
-                self._take_up(key)
-                self._followed_at = time.monotonic()
+            if time.monotonic() - self._history_read_at >= HISTORY_SECONDS:
+                self._log_new_lines(key)
+                self._history_read_at = time.monotonic()
 
     def log_artifact(self, key: str, path: Path, artifact_path: str = "") -> None:
         """Uploads a file into, or the content of a directory as, ``artifact_path``.
 
-        The file must stay where it is until it is sent: log what is finished.
+        The file must stay where it is until it is sent: log only what is finished.
         """
         where = {"path": str(path.absolute()), "artifact_path": artifact_path}
         self._record(_event("log_artifact", key, **where))
@@ -136,7 +130,6 @@ class Tracker:
         digest: str,
         source: str,
         *,
-        schema: Mapping[str, object] | None = None,
         profile: Mapping[str, object] | None = None,
         context: str = "",
     ) -> None:
@@ -149,51 +142,72 @@ class Tracker:
             "name": name,
             "digest": digest[:DIGEST_LENGTH],
             "source": source,
-            "schema": dict(schema or {}),
+            "schema": {},
             "profile": {"digest": digest, **(profile or {})},
             "context": context,
         }
         self._record(_event("log_dataset", key, **described))
 
-    def set_tags(self, key: str, tags: Mapping[str, str]) -> None:
-        """Sets tags of the run."""
-        self._record(_event("set_tags", key, tags=_texts(tags)))
-
     def end_run(self, key: str, status: RunStatus, tags: Mapping[str, str] | None = None) -> None:
-        """Ends the run with a status; a server that was away is asked again."""
+        """Ends the run with a status; a server that was unreachable is tried again."""
         with self._lock:
-            self._take_up(key)
-            event = _event("end_run", key, status=status, tags=_texts(tags or {}))
-            self._record(event, ask_again=self._lost_seconds < PATIENCE_SECONDS)
+            self._log_new_lines(key)
+            # The last points of the history come first: nothing is logged to a run that has ended.
+            event = _event("end_run", key, status=status, tags=dict(tags or {}))
+            self._record(event, try_again=self._lost_seconds < PATIENCE_SECONDS)
 
     def flush(self) -> int:
-        """Asks the server again, if it was away; returns the events that are still unsent."""
+        """Tries a server that was unreachable again; returns how many events are still unsent."""
         with self._lock:
             for key in {key for key, _ in self._histories}:
-                self._take_up(key)
+                self._log_new_lines(key)
         self.send()
         return self._journal.unsent()
 
     def send(self) -> None:
-        """Sends what is unsent. Any thread may call it; a server that is away is only logged."""
+        """Sends what is unsent, from any thread; an unreachable server is only logged."""
+        # Imported here, so that the sending thread is the one that waits for the import of MLflow.
+        from components.tracking.delivery import Delivery
+
         with self._sending:
-            self._send()
+            began = time.monotonic()
+            try:
+                if self._delivery is None:
+                    self._delivery = Delivery(self._journal, self._tracking_uri, self._experiment)
+                sent = self._delivery.send()
+            except ServerUnreachableError as error:
+                self._lost_seconds += time.monotonic() - began
+                if not self._unreachable:
+                    _LOG.warning(
+                        "The tracking server %s does not answer (%s). The run continues: what it "
+                        "logs is kept in %s and sent once the server answers again, at the latest "
+                        "by the next run.",
+                        without_credentials(self._tracking_uri),
+                        error,
+                        self._journal.path,
+                    )
+                self._unreachable = True
+                return
+            if self._unreachable and sent:
+                _LOG.info("The tracking server answers again: %d kept events were sent.", sent)
+            self._unreachable = False
 
     def run_id(self, key: str) -> str | None:
         """The id of the MLflow run; None as long as the server has not made it."""
         return self._journal.cursor().runs.get(key)
 
-    def _take_up(self, key: str) -> None:
-        """Logs what the followed histories of a run hold and the journal does not."""
-        for place, history in self._histories.items():
-            if place[0] == key:
-                points, offset = read_points(history, self._offsets.get(place, 0))
-                mark = {"history": history.name, "until": offset}
-                self._record(*(event | mark for event in _metric_events(key, points)))
-                self._offsets[place] = offset
+    def _log_new_lines(self, key: str) -> None:
+        """Logs the lines of a run's histories that the journal does not have yet."""
+        for (run, name), history in self._histories.items():
+            if run == key:
+                points, offset = read_points(history, self._offsets.get((run, name), 0))
+                # Kept with the events, so that a run that continues reads on from there.
+                position = {"history": name, "until": offset}
+                self._record(*(event | position for event in _metric_events(key, points)))
+                self._offsets[run, name] = offset
 
-    def _recall(self) -> bool:
-        """Takes up a journal that exists: its identity, and how far each history was read."""
+    def _resume(self) -> bool:
+        """Restores the identity and the read positions from a journal that exists."""
         found = False
         for event, _ in self._journal.read():
             found = True
@@ -202,46 +216,14 @@ class Tracker:
                 self._offsets[event["key"], event["history"]] = event["until"]
         return found
 
-    def _record(self, *events: Event, ask_again: bool = False) -> None:
+    def _record(self, *events: Event, try_again: bool = False) -> None:
         if not events:
             return
         self._journal.append(events)
         if self._on_record is not None:
             self._on_record()
-        elif ask_again or not self._away:
+        elif try_again or not self._unreachable:
             self.send()
-
-    def _send(self) -> None:
-        began = time.monotonic()
-        try:
-            sent = self._delivered()
-        except AwayError as error:
-            self._lost_seconds += time.monotonic() - began
-            self._warn(error)
-            self._away = True
-            return
-        if self._away and sent:
-            _LOG.info("The tracking server answers again: %d kept events were sent.", sent)
-        self._away = False
-
-    def _delivered(self) -> int:
-        # Here, so that it is the thread that sends which waits for the import of MLflow.
-        from components.tracking.delivery import Delivery
-
-        if self._delivery is None:
-            self._delivery = Delivery(self._journal, self._tracking_uri, self._experiment)
-        return self._delivery.send()
-
-    def _warn(self, error: AwayError) -> None:
-        if self._away:
-            return
-        _LOG.warning(
-            "The tracking server %s does not answer (%s). The run goes on: what it logs is kept "
-            "in %s and is sent when the server is back, at the latest by the next run.",
-            without_credentials(self._tracking_uri),
-            error,
-            self._journal.path,
-        )
 
 
 def _event(kind: str, key: str = "", **rest: object) -> Event:
@@ -258,8 +240,4 @@ def _metric_events(key: str, points: Iterable[Point]) -> list[Event]:
         (safe_name(point.name), point.value, point.step, point.timestamp_milliseconds)
         for point in points
     )
-    return [_event("log_metrics", key, points=batch) for batch in batches(rows, POINTS_A_BATCH)]
-
-
-def _texts(tags: Mapping[str, str]) -> dict[str, str]:
-    return {name: str(value) for name, value in tags.items()}
+    return [_event("log_metrics", key, points=batch) for batch in batches(rows, POINTS_PER_BATCH)]

@@ -1,4 +1,4 @@
-"""Values as MLflow takes them: flat parameters with allowed names, points of a curve, batches."""
+"""Values as MLflow takes them: parameters as text, allowed names, points of a curve, batches."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-POINTS_A_BATCH = 1000
-PARAMS_A_BATCH = 100
+from components.artifacts.history import read_history_behind
+
+POINTS_PER_BATCH = 1000
+PARAMS_PER_BATCH = 100
 PARAM_LENGTH = 6000
 NAME_LENGTH = 250
 
@@ -31,13 +33,20 @@ class Point:
     timestamp_milliseconds: int
 
 
-def flat_params(values: Mapping[str, object]) -> dict[str, str]:
-    """Parameters as text, under dotted names; a value too long for MLflow is cut into parts.
+def param_texts(params: Mapping[str, object]) -> dict[str, str]:
+    """Parameters as text; a value too long for MLflow is cut into parts.
 
-    ``{"a": {"b": [1, 2]}}`` becomes ``{"a.b": "[1, 2]"}``; the second part of a long value is
+    ``{"units": [1, 2]}`` becomes ``{"units": "[1, 2]"}``; the second part of a long value is
     ``name.part2``, and so on.
     """
-    return dict(part for name, value in _leaves("", values) for part in _parts(name, value))
+    texts: dict[str, str] = {}
+    for name, value in params.items():
+        is_collection = isinstance(value, Mapping | list | tuple)
+        text = json.dumps(value, ensure_ascii=False, default=str) if is_collection else str(value)
+        texts[safe_name(name)] = text[:PARAM_LENGTH]
+        for number, start in enumerate(range(PARAM_LENGTH, len(text), PARAM_LENGTH), start=2):
+            texts[safe_name(f"{name}.part{number}")] = text[start : start + PARAM_LENGTH]
+    return texts
 
 
 def safe_name(name: str) -> str:
@@ -63,44 +72,20 @@ def batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
 
 
 def read_points(history: Path, offset: int) -> tuple[list[Point], int]:
-    """The points of the whole lines of a ``history.jsonl`` behind ``offset``, and the new offset.
+    """The points of a ``history.jsonl`` behind ``offset`` bytes, and the offset behind them.
 
-    A line is ``{"step", "timestamp_milliseconds", "metrics": {name: value}}``. A file without the
-    end of a line at ``offset`` was cut and written anew, and is read from its start.
+    A file in which no line ends at ``offset`` was cut and written again since, and is read from
+    its start: MLflow drops the points that it has.
     """
     if not history.exists():
         return [], offset
     with history.open("rb") as file:
         file.seek(max(0, offset - 1))
         start = offset if offset and file.read(1) == b"\n" else 0
-        file.seek(start)
-        data = file.read()
-    whole = data[: data.rfind(b"\n") + 1]
-    return [point for line in whole.splitlines() for point in _points(line)], start + len(whole)
-
-
-def _points(line: bytes) -> list[Point]:
-    row = json.loads(line)
-    step, milliseconds = int(row["step"]), int(row["timestamp_milliseconds"])
-    return [Point(name, float(value), step, milliseconds) for name, value in row["metrics"].items()]
-
-
-def _leaves(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(f"{name}.", value)
-        else:
-            yield name, _as_text(value)
-
-
-def _parts(name: str, value: str) -> Iterator[tuple[str, str]]:
-    yield safe_name(name), value[:PARAM_LENGTH]
-    for number, start in enumerate(range(PARAM_LENGTH, len(value), PARAM_LENGTH), start=2):
-        yield safe_name(f"{name}.part{number}"), value[start : start + PARAM_LENGTH]
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, Mapping | list | tuple):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)
+    new, end = read_history_behind(history, start)
+    points = [
+        Point(name, value, point.step, point.timestamp_milliseconds)
+        for point in new
+        for name, value in point.metrics.items()
+    ]
+    return points, end

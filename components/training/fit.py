@@ -29,8 +29,8 @@ def fit(job: TrainingJob, directory: Path, on_point: OnPoint) -> None:
 
     Args:
       job: what to train on what.
-      directory: where checkpoints and history are, or shall be.
-      on_point: told of every new line of the history.
+      directory: of the checkpoints and the history.
+      on_point: called for every new line of the history.
 
     Raises:
       TrainingError: training cannot go on; the last good checkpoint is kept.
@@ -46,14 +46,14 @@ def fit_as_worker(job: TrainingJob, directory: Path) -> None:
 
     Args:
       job: what to train on what; the same for all workers.
-      directory: where checkpoints and history are, or shall be; all workers see it.
+      directory: of the checkpoints and the history; all workers see it.
 
     Raises:
       RnnCoreError: the workers could not begin together, or one was lost (``WorkerLostError``).
       TrainingError: training cannot go on; the last good checkpoint is kept.
       StorageError: the disk is full or the directory cannot be written.
     """
-    # It comes first: TensorFlow makes no such strategy after its first operation.
+    # First of all: TensorFlow refuses to make such a strategy after its first operation.
     strategy = rnn_core.multi_worker_strategy(job.launch.worker_wait_seconds)
     with _training_errors():
         config = _run_config(job, strategy)

@@ -1,4 +1,4 @@
-"""What a worker of a cluster does that is not the chief: it waits for orders and runs its part."""
+"""What the workers of a cluster other than the chief do: wait for orders and run their part."""
 
 from __future__ import annotations
 
@@ -14,45 +14,42 @@ from components.workers.cluster import Cluster
 from components.workers.local_cluster import own_worker
 from components.workers.rendezvous import Follower, Order
 from components.workers.supervisor import raising_sigterm, run_workers
-from components.workers.worker_process import WorkerCommand
 
 _LOG = logging.getLogger("rnnflow.workers")
 
 
-def follow(
+def join_cluster(
     directory: Path,
     cluster: Cluster,
     launch: LaunchConfig,
     command: Callable[[Path], Sequence[str]] = training_command,
 ) -> None:
-    """Takes part in the chief's trainings until the chief lets this worker go.
+    """Takes part in the trainings of the chief until it dismisses this worker.
 
     Args:
-      directory: where the workers of this cluster meet.
+      directory: of this cluster's registrations and orders.
       cluster: the workers, and which one this is.
       launch: how long to wait.
       command: what runs this worker's part of a job.
 
     Raises:
-      TrainingError: the chief failed, did not come, or another process has this one's index.
+      TrainingError: the chief failed or did not start, or another process has this one's index.
       StorageError: the directory cannot be written.
     """
     with raising_sigterm(), contextlib.closing(Follower(directory, cluster)) as follower:
         while (order := follower.next_order(launch.chief_wait_seconds)).status == "train":
             job = Path(order.job)
             worker = own_worker(command(job), cluster, logs_of(job))
-            _take_part(follower, order, worker, launch)
+
+            def find_stop_reason(order: Order = order) -> str | None:
+                return None if follower.is_current(order) else "The chief withdrew its order."
+
+            failure = run_workers([worker], launch, find_stop_reason)
+            if failure and follower.is_current(order):
+                _LOG.warning(
+                    "%s The chief decides whether all workers start again.", failure.reason
+                )
+                # The new token is how the chief notices the failure.
+                follower.register()
     if order.status == "failed":
         raise TrainingError(f"the chief of this worker failed: {order.reason}")
-
-
-def _take_part(
-    follower: Follower, order: Order, worker: WorkerCommand, launch: LaunchConfig
-) -> None:
-    def look() -> str | None:
-        return None if follower.stands(order) else "The chief took its order back."
-
-    failure = run_workers([worker], launch, look)
-    if failure and follower.stands(order):
-        _LOG.warning("%s What follows is up to the chief.", failure.reason)
-        follower.register()

@@ -18,12 +18,12 @@ _VALIDATION = ("accuracy", "average_loss")
 
 
 class Recorder(rnn_core.Hook):
-    """Writes the training loss to the history, and tells of it.
+    """Writes the training loss to the history, and reports it.
 
     Args:
       history: the file; None for a worker that only stops where the chief does.
-      every_steps: how often.
-      on_point: told of every new line.
+      every_steps: between two lines.
+      on_point: called for every new line.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Recorder(rnn_core.Hook):
         self._record(context.global_step, {"train/loss": context.loss})
 
     def record_evaluation(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Leaves out what is there: the last evaluation is exported a second time at the end."""
+        """Leaves out what is written already: the last evaluation is exported again at the end."""
         known = read_history(self._history) if self._history else ()
         if not any(
             point.step == step and metrics.keys() <= point.metrics.keys() for point in known
@@ -67,7 +67,7 @@ class ValidationRecorder(rnn_core.Exporter):
 
     @property
     def name(self) -> str:
-        """Of its folder, which it does not use."""
+        """Names its folder, which it does not use."""
         return "history"
 
     def export(

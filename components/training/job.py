@@ -1,4 +1,4 @@
-"""What a training worker is told: a file in the directory that the model is built in."""
+"""The job of the training workers: a file in the directory that the model is built in."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from components.errors import RnnflowError, StorageError, TrainingError, UserErr
 
 JOB = "job.json"
 LOGS = "logs"
-"""Folder of a model directory with a log a worker."""
+"""Folder of a model directory with a log per worker."""
 
 FINAL_ERRORS: Mapping[int, type[RnnflowError]] = {
     os.EX_USAGE: UserError,
     os.EX_IOERR: StorageError,
     os.EX_SOFTWARE: TrainingError,
 }
-"""Errors that would come again at the next start of a worker, by its exit status."""
+"""Errors that a restart does not help against, by the exit status of the worker."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -42,7 +42,7 @@ _JOBS = TypeAdapter(TrainingJob)
 
 
 def save_job(job: TrainingJob, directory: Path) -> Path:
-    """Writes the job into the directory in which the workers shall train."""
+    """Writes the job into the directory in which the workers train."""
     path = directory / JOB
     write_atomically(path, _JOBS.dump_json(job, indent=2))
     return path
@@ -68,6 +68,6 @@ def training_command(job: Path) -> tuple[str, ...]:
 
 
 def status_of(error: RnnflowError) -> int:
-    """The exit status of a worker that gives up because of an error that would come again."""
+    """The exit status of a worker that gives up because of one of ``FINAL_ERRORS``."""
     known = (status for status, kind in FINAL_ERRORS.items() if isinstance(error, kind))
     return next(known, os.EX_SOFTWARE)

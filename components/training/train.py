@@ -43,17 +43,17 @@ def train_model(
 
     A call that was killed continues from its last checkpoint when it is made again with the same
     ``directory``, and ends with the same weights, bit for bit. With one worker it trains in this
-    process, with more in processes that it starts, follows and ends.
+    process, with more in processes that it starts, watches and ends.
 
     Args:
       examples: the training and the validation split.
       model: the network and its optimizer.
-      training: how long, how often somebody looks, and how many workers.
+      training: length, batch size, when to log and evaluate, and how many workers.
       seed: decides initial weights and the order of the examples.
-      directory: where the model shall be.
-      on_progress: told of every new line of the history.
+      directory: of the finished model.
+      on_progress: called for every new line of the history.
       launch: how workers are started and ended.
-      chief: calls the workers of a cluster; without it they are all started on this machine.
+      chief: dispatches the workers of a cluster; without it all are started on this machine.
 
     Raises:
       TrainingError: training cannot go on; the last good checkpoint is kept.
@@ -89,16 +89,18 @@ def _fit_with_workers(
     def commands() -> Sequence[WorkerCommand]:
         if chief is None:
             return local_workers(command, job.training.workers, logs)
-        chief.call(file, job.launch.worker_wait_seconds)
+        chief.dispatch(file, job.launch.worker_wait_seconds)
         return [own_worker(command, chief.cluster, logs)]
 
-    def look() -> str | None:
+    def report_progress() -> str | None:
+        """Reports new lines of the history; returns why to stop, if a worker was lost."""
         for point in history.new_points():
             on_point(point.step, point.metrics)
-        return chief.find_loss() if chief else None
+        return chief.find_lost_worker() if chief else None
 
-    supervise(commands, job.launch, look, FINAL_ERRORS)
-    look()
+    supervise(commands, job.launch, report_progress, FINAL_ERRORS)
+    # The last lines may have come after the last poll.
+    report_progress()
 
 
 def _best_checkpoint(directory: Path) -> str:

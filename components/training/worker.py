@@ -2,8 +2,8 @@
 
     python -m components.training.worker JOB      with TF_CONFIG in the environment
 
-It trains in the directory of JOB, the file of ``training_job``. What it says of its end is what
-``worker_process`` and ``training_job`` list.
+It trains in the directory of JOB, a file of ``components.training.job``. How it reports its end is
+listed there and in ``components.workers.worker_process``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main(job_path: str) -> int:
 
 
 def _train(job: Path) -> int:
-    # Here, so that TensorFlow is loaded in silence before anything else loads it.
+    # Imported here, after TensorFlow was loaded without its messages.
     import rnn_core
     from components.training.fit import fit_as_worker
 
@@ -40,7 +40,7 @@ def _train(job: Path) -> int:
     except rnn_core.WorkerLostError as error:
         return _failed(error, LOST_PEER)
     except rnn_core.RnnCoreError as error:
-        # Such as a port that was taken in the meantime: another try may succeed.
+        # Such as a port that was taken in the meantime: another start may succeed.
         return _failed(error, os.EX_TEMPFAIL)
     except RnnflowError as error:
         return _failed(error, status_of(error))

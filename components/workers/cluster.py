@@ -1,6 +1,8 @@
 """The workers that train together: who they are, and which one this process is.
 
-Read from ``TF_CONFIG`` or, without it, from what a Kubernetes Indexed Job or a Slurm step says:
+Read from ``TF_CONFIG`` or, without it, from the variables of a Kubernetes Indexed Job or a Slurm
+step. The process that trains reads its ``TF_CONFIG`` with ``rnn_core``; this module decides, before
+TensorFlow is imported, whether a process leads a run or joins one:
 
     TF_CONFIG      a "cluster" with "worker" and perhaps one "chief", and a "task"
     Kubernetes     JOB_COMPLETION_INDEX and HOSTNAME, which every pod of such a Job has;
@@ -35,7 +37,7 @@ class Cluster:
     """Workers by index, ``host:port`` each, and the index of this one. Worker 0 is the chief.
 
     Raises:
-      ClusterError: an address is none or is there twice, or there is no such index.
+      ClusterError: an address is malformed or given twice, or there is no such index.
     """
 
     addresses: tuple[str, ...]
@@ -77,10 +79,10 @@ class Cluster:
 
 
 def find_cluster(environment: Mapping[str, str]) -> Cluster | None:
-    """The cluster that the environment speaks of; None if this process trains alone.
+    """The cluster that the environment describes; None if this process trains alone.
 
     Raises:
-      ClusterError: what the environment says does not fit together.
+      ClusterError: the environment describes an invalid cluster.
     """
     for read in (_from_tf_config, _from_kubernetes, _from_slurm):
         cluster = read(environment)
@@ -131,7 +133,7 @@ def _check_role(role: str, addresses: Any) -> None:
     if role not in ("chief", "worker") and addresses:
         raise ClusterError(
             f"{TF_CONFIG}: expected the roles chief and worker, got {role!r} as well. The pipeline "
-            "trains with workers that are alike: leave it out of the cluster, and do not start it."
+            "trains with equal workers: leave it out of the cluster, and do not start it."
         )
     if role == "chief" and len(addresses) > 1:
         raise ClusterError(f"{TF_CONFIG}: expected one chief, got {', '.join(addresses)}.")
@@ -171,18 +173,20 @@ def _from_slurm(environment: Mapping[str, str]) -> Cluster | None:
             f"Slurm names {len(nodes)} nodes and {tasks} tasks, but counts {sum(counts)} tasks on "
             f"{len(counts)} nodes."
         )
-    places = [(node, local) for node, count in enumerate(counts) for local in range(count)]
-    _check_place(environment, places, index)
+    positions = [(node, local) for node, count in enumerate(counts) for local in range(count)]
+    _check_position(environment, positions, index)
     port = _slurm_port(environment)
-    return Cluster(tuple(f"{nodes[node]}:{port + local}" for node, local in places), index)
+    return Cluster(tuple(f"{nodes[node]}:{port + local}" for node, local in positions), index)
 
 
-def _check_place(environment: Mapping[str, str], places: list[tuple[int, int]], index: int) -> None:
-    here = (_number(environment, "SLURM_NODEID"), _number(environment, "SLURM_LOCALID"))
-    if index < len(places) and here != places[index]:
+def _check_position(
+    environment: Mapping[str, str], positions: list[tuple[int, int]], index: int
+) -> None:
+    own = (_number(environment, "SLURM_NODEID"), _number(environment, "SLURM_LOCALID"))
+    if index < len(positions) and own != positions[index]:
         raise ClusterError(
-            f"expected Slurm's task {index} on node {places[index][0]} as number "
-            f"{places[index][1]}, but it is number {here[1]} on node {here[0]}: start the tasks "
+            f"expected Slurm's task {index} on node {positions[index][0]} as number "
+            f"{positions[index][1]}, but it is number {own[1]} on node {own[0]}: start the tasks "
             "with srun --distribution=block."
         )
 

@@ -51,8 +51,8 @@ def own_worker(command: Sequence[str], cluster: Cluster, logs: Path) -> WorkerCo
 def free_ports(count: int) -> list[int]:
     """TCP ports that nothing uses.
 
-    They are outside of the range from which the system takes ports for outgoing connections, so
-    that none is taken by chance until a worker has it.
+    They are outside of the range of ports for outgoing connections, so that none is taken by chance
+    before a worker listens on it.
 
     Raises:
       WorkerFailedError: there are not enough.

@@ -1,4 +1,4 @@
-"""Starts workers, follows them, and starts all of them again when one fails.
+"""Starts workers, watches them, and starts all of them again when one fails.
 
 It may supervise a whole local cluster, or the one worker of this machine in a larger cluster.
 """
@@ -19,12 +19,12 @@ from components.config import LaunchConfig
 from components.errors import RnnflowError, WorkerFailedError
 from components.workers.worker_process import LOST_PEER, WorkerCommand, WorkerProcess, end_all
 
-Look: TypeAlias = Callable[[], str | None]
-"""Called again and again while workers run; a reason to end them all, or None to go on."""
+StopReason: TypeAlias = Callable[[], str | None]
+"""Called at each poll while workers run; returns a reason to end them all, or None."""
 
 _POLL_SECONDS = 0.05
 _SETTLE_SECONDS = 2.0
-"""Time for the worker that was lost to be seen, after another said that it is."""
+"""How long the exit of a lost worker may come after another worker has noticed the loss."""
 
 _LOG = logging.getLogger("rnnflow.workers")
 
@@ -38,7 +38,7 @@ class Failure:
     status: int | None = None
     """Of the worker that failed first; None if they were ended for another reason."""
     error: str | None = None
-    """What that worker said of its error."""
+    """What that worker printed of its error."""
     evidence: str = ""
     """Its last lines, and where its log is."""
 
@@ -46,27 +46,31 @@ class Failure:
 def supervise(
     commands: Callable[[], Sequence[WorkerCommand]],
     launch: LaunchConfig,
-    look: Look,
+    find_stop_reason: StopReason,
     final_errors: Mapping[int, type[RnnflowError]],
 ) -> None:
     """Runs workers until all have finished, and starts all of them again when one fails.
 
     Args:
-      commands: called before each start for what to start; the first one is the chief.
-      launch: how often, and how long everything may take.
-      look: see ``Look``.
-      final_errors: exit statuses of errors that would come again, and what to raise for each.
+      commands: returns what to start, called before each start; the first one is the chief.
+      launch: restarts and time limits.
+      find_stop_reason: see ``StopReason``.
+      final_errors: errors that a restart does not help against, by exit status.
 
     Raises:
       WorkerFailedError: a worker failed more often than ``launch.restarts_allowed`` says.
       RnnflowError: one of ``final_errors``.
     """
     restarts = 0
-    while failure := run_workers(commands(), launch, look):
+    while failure := run_workers(commands(), launch, find_stop_reason):
         if failure.status is not None and (final := final_errors.get(failure.status)):
             raise final(failure.error or failure.reason)
         if restarts == launch.restarts_allowed:
-            raise WorkerFailedError(_too_often(failure, restarts))
+            raise WorkerFailedError(
+                f"{failure.reason} launch.restarts_allowed = {restarts} allows no more restarts; "
+                "the last checkpoint is kept, and another run continues from it."
+                f"{failure.evidence}"
+            )
         restarts += 1
         _LOG.warning(
             "%s All workers start again from the last checkpoint (%d of %d restarts).",
@@ -77,7 +81,7 @@ def supervise(
 
 
 def run_workers(
-    commands: Sequence[WorkerCommand], launch: LaunchConfig, look: Look
+    commands: Sequence[WorkerCommand], launch: LaunchConfig, find_stop_reason: StopReason
 ) -> Failure | None:
     """Runs workers once; when this returns or raises, none is left.
 
@@ -88,22 +92,24 @@ def run_workers(
     with raising_sigterm():
         try:
             workers.extend(WorkerProcess(command) for command in commands)
-            return _follow(workers, launch, look)
+            return _poll_until_done(workers, launch, find_stop_reason)
         finally:
             end_all(workers, launch.grace_seconds)
-            _tell(workers)
+            _log_output(workers)
 
 
-def _follow(workers: Sequence[WorkerProcess], launch: LaunchConfig, look: Look) -> Failure | None:
+def _poll_until_done(
+    workers: Sequence[WorkerProcess], launch: LaunchConfig, find_stop_reason: StopReason
+) -> Failure | None:
     while True:
-        _tell(workers)
+        _log_output(workers)
         ended = [worker for worker in workers if worker.poll() is not None]
         if failed := [worker for worker in ended if not worker.has_finished]:
             return _explain(_first_cause(workers, failed))
         if len(ended) == len(workers):
             return None
         _end_overdue(workers, launch)
-        if reason := look():
+        if reason := find_stop_reason():
             return Failure(reason)
         time.sleep(_POLL_SECONDS)
 
@@ -115,7 +121,7 @@ def _end_overdue(workers: Sequence[WorkerProcess], launch: LaunchConfig) -> None
         seconds = max(chief_seconds, worker.finished_seconds)
         if worker.poll() is None and seconds > launch.exit_seconds:
             _LOG.warning("%s has not ended %.0f s after its work was done.", worker.name, seconds)
-            # All is written: what keeps it from ending does not matter any more.
+            # Its results are written, so the run does not fail because of what keeps it running.
             worker.finish()
             end_all([worker], launch.grace_seconds)
 
@@ -136,7 +142,7 @@ def _first_cause(
 
 
 def _explain(worker: WorkerProcess) -> Failure:
-    _tell([worker])
+    _log_output([worker])
     lines = "".join(f"\n  {line}" for line in worker.last_lines)
     evidence = f"\nThe last lines of {worker.name} (all are in {worker.command.log}):{lines}"
     error = f" ({worker.error})" if worker.error else ""
@@ -144,23 +150,16 @@ def _explain(worker: WorkerProcess) -> Failure:
     return Failure(reason, worker.status, worker.error, evidence)
 
 
-def _too_often(failure: Failure, restarts: int) -> str:
-    return (
-        f"{failure.reason} launch.restarts_allowed = {restarts} allows no more restarts; the last "
-        f"checkpoint is kept, and another run continues from it.{failure.evidence}"
-    )
-
-
 def _how_it_ended(status: int | None) -> str:
     if status is None or status >= 0:
         return f"ended with status {status}"
     try:
         return f"was killed by {signal.Signals(-status).name}"
-    except ValueError:
+    except ValueError:  # a real-time signal has no name
         return f"was killed by signal {-status}"
 
 
-def _tell(workers: Sequence[WorkerProcess]) -> None:
+def _log_output(workers: Sequence[WorkerProcess]) -> None:
     for worker in workers:
         for line in worker.new_lines():
             _LOG.info("%s | %s", worker.name, line)
@@ -168,7 +167,7 @@ def _tell(workers: Sequence[WorkerProcess]) -> None:
 
 @contextlib.contextmanager
 def raising_sigterm() -> Iterator[None]:
-    """Ends this process by an exception on SIGTERM, unless somebody else handles it.
+    """Ends this process by an exception on SIGTERM, unless SIGTERM has another handler.
 
     While the exception runs, no other SIGTERM stops what it cleans up.
     """

@@ -1,10 +1,10 @@
-"""One worker: a process group of its own, with its output kept in a file and told line by line.
+"""One worker: a process group of its own, with its output kept in a file and read line by line.
 
-What a worker says to the one that supervises it:
+What a worker reports to its supervisor:
 
-    a line FINISHED          its work is done; it has little time left to end
+    a line FINISHED          its work is done; it has little time left to exit
     a line ERROR and more    why it gives up
-    exit status LOST_PEER    another worker is gone: that one knows why
+    exit status LOST_PEER    another worker was lost: the cause is there
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _LOG = logging.getLogger("rnnflow.workers")
 
 @dataclass(frozen=True)
 class WorkerCommand:
-    """What is started as a worker."""
+    """What to start as a worker."""
 
     name: str
     """For people, such as ``worker 1``."""
@@ -47,7 +47,7 @@ class WorkerCommand:
     environment: Mapping[str, str]
     """All of it: nothing is added."""
     log: Path
-    """Where its output is appended; the folder must be there."""
+    """Its output is appended to this file, whose folder must exist."""
 
 
 class WorkerProcess:
@@ -63,7 +63,7 @@ class WorkerProcess:
         """As ``subprocess`` has it, negative for a signal; None while it runs."""
         self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self.error: str | None = None
-        """What it said of its error."""
+        """What it printed of its error."""
         self._finished_at: float | None = None
         self._log_failed = False
         self._unread: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -85,7 +85,7 @@ class WorkerProcess:
 
     @property
     def has_finished(self) -> bool:
-        """Whether its work is done: it said so, or it ended well."""
+        """Whether its work is done: it printed so, or its exit status was 0."""
         return self._finished_at is not None
 
     @property
@@ -95,7 +95,9 @@ class WorkerProcess:
 
     def poll(self) -> int | None:
         """The exit status, None while it runs. What the worker left running is ended with it."""
-        if self.status is None and self._has_ended():
+        ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        if self.status is None and os.waitid(os.P_PID, self._process.pid, ended) is not None:
+            # Before it is reaped: until then no other process can get the id of its group.
             self._signal(signal.SIGKILL)
             # Its last lines come first: they say whether it had finished.
             self._reader.join(_DRAIN_SECONDS)
@@ -105,7 +107,7 @@ class WorkerProcess:
         return self.status
 
     def finish(self) -> None:
-        """Counts its work as done from now on, if it does not yet."""
+        """Counts its work as done from now on, unless it already does."""
         if self._finished_at is None:
             self._finished_at = time.monotonic()
 
@@ -116,18 +118,13 @@ class WorkerProcess:
                 yield self._unread.get_nowait()
 
     def terminate(self) -> None:
-        """Asks it to end, also if it was stopped."""
+        """Asks it to exit, also if it is suspended."""
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Ends it at once."""
         self._signal(signal.SIGKILL)
-
-    def _has_ended(self) -> bool:
-        """Without reaping it: until then nothing else can get the number of its group."""
-        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, self._process.pid, flags) is not None
 
     def _signal(self, number: signal.Signals) -> None:
         if self.status is None:
@@ -171,7 +168,9 @@ def end_all(workers: Sequence[WorkerProcess], grace_seconds: float) -> None:
         worker.kill()
     if not _ended(running, _KILL_SECONDS):
         names = ", ".join(worker.name for worker in running if worker.status is None)
-        _LOG.warning("The system does not end %s, which hangs in it; going on without.", names)
+        _LOG.warning(
+            "%s did not exit after SIGKILL (stuck in a system call); continuing without.", names
+        )
 
 
 def _ended(workers: Sequence[WorkerProcess], seconds: float) -> bool:

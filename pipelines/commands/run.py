@@ -11,7 +11,7 @@ from rich.console import Console
 
 from components.errors import RnnflowError, UserError
 from components.runtime.libraries import tensorflow_loading
-from components.training.follower import follow
+from components.training.follower import join_cluster
 from components.workers.cluster import find_cluster
 from components.workers.supervisor import raising_sigterm
 from pipelines.commands.summary import print_summary
@@ -24,7 +24,7 @@ from pipelines.workers import shown_output, with_workers
 
 
 def run_pipeline(config: Path, work_dir: Path, workers: int | None = None) -> int:
-    """Runs the pipeline; returns the exit code."""
+    """Runs the whole pipeline; returns the exit code."""
     return _run(config, work_dir, until=None, rerun=None, workers=workers)
 
 
@@ -60,7 +60,8 @@ def _run(
     if cluster is not None and not cluster.is_chief:
         console.print(f"worker {cluster.index} of {cluster.size}")
         with shown_output(console):
-            follow(WorkDirectory(work_dir.resolve()).cluster / cluster.key, cluster, config.launch)
+            directory = WorkDirectory(work_dir.resolve()).cluster / cluster.key
+            join_cluster(directory, cluster, config.launch)
         return 0
     run_id = new_run_id()
     console.print(f"run {run_id}")
@@ -78,13 +79,13 @@ def _call_flow(
     rerun: str | None,
     workers: int | None,
 ) -> Outcome:
-    # Prefect sends its last log lines when the process ends: until then its server must be there.
+    # Prefect sends its last log lines when the process ends: its server must run until then.
     lifetime = contextlib.ExitStack()
     atexit.register(lifetime.close)
     with raising_sigterm(), tensorflow_loading():
         with console.status("starting Prefect ..."):
             wait_for_server = lifetime.enter_context(prefect_server())
-            # Here, so that a fault in the config or the arguments is told before the slow imports.
+            # Imported here, so that an error in the config is reported before the slow imports.
             from pipelines.training import training_flow
 
             wait_for_server()
@@ -99,9 +100,7 @@ def _call_flow(
     if isinstance(error, RnnflowError):
         raise error
     assert isinstance(error, BaseException), f"a failed flow run holds its error, not {error!r}"
-    raise RnnflowError(_unexpected(error, work_dir, run_id)) from error
-
-
-def _unexpected(error: BaseException, work_dir: Path, run_id: str) -> str:
-    log = WorkDirectory(work_dir.resolve()).runs / run_id / ERROR
-    return f"{type(error).__name__}: {error}\n  The whole trace is in {log}."
+    trace = WorkDirectory(work_dir.resolve()).runs / run_id / ERROR
+    raise RnnflowError(
+        f"{type(error).__name__}: {error}\n  The whole trace is in {trace}."
+    ) from error

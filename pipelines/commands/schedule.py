@@ -18,7 +18,7 @@ from pipelines.training import training_flow
 ONE_AT_A_TIME = ConcurrencyLimitConfig(
     limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW, grace_period_seconds=60
 )
-"""A run that is due while another is going on is cancelled, not queued: the next night comes."""
+"""A run that is due during another is cancelled, not queued: the next scheduled run covers it."""
 
 
 def serve(config: Path, cron: str, timezone: str, work_dir: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect import flow, task
+from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
@@ -20,6 +20,8 @@ from components.workers.rendezvous import Follower, Order
 from pipelines import tasks
 from pipelines.config import load_config
 from pipelines.pipeline_run import EXIT_CODES, PipelineRun
+from pipelines.stage_records import record_decision, record_rows
+from pipelines.stages import stage
 from pipelines.work_directory import CONFIG, ERROR, REPORT, Outcome, StageOutcome, new_run_id
 from tests.pipelines.samples import PROMOTED, REFUSED
 from tests.projects import Project
@@ -30,7 +32,7 @@ pytest_plugins = ["tests.components.mlflow_fixtures"]
 def _decided(decision: Decision, values: dict[str, Any], until: str | None = None) -> Any:
     """A flow that does nothing but decide; ``values`` are what its earlier stages made."""
 
-    @task(name="decision", persist_result=False)
+    @stage("decision", record_decision)
     def decide() -> Decision:
         return decision
 
@@ -45,7 +47,7 @@ def _decided(decision: Decision, values: dict[str, Any], until: str | None = Non
 
 
 def _failing(error: BaseException) -> Any:
-    @task(name="rows", persist_result=False)
+    @stage("rows", record_rows)
     def read() -> None:
         raise error
 
@@ -188,7 +190,7 @@ def test_a_stage_can_be_made_to_run_again(small: Project) -> None:
 def _on_cluster(
     project: Project, monkeypatch: pytest.MonkeyPatch, run: Callable[[], Any]
 ) -> list[Order]:
-    """Runs as worker 0 of three; gives what the other two are told, one of whom comes late."""
+    """Runs as worker 0 of three; gives the last orders of the other two, one of them late."""
     cluster = Cluster(("a:1", "b:2", "c:3"), 0)
     monkeypatch.setenv("TF_CONFIG", cluster.tf_config)
     directory = project.work.cluster / cluster.key

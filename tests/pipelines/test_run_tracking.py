@@ -1,4 +1,4 @@
-"""One run in MLflow and the link to it in Prefect; a server that is away stops nothing."""
+"""One run in MLflow and the link to it in Prefect; an unreachable server stops nothing."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def test_a_run_and_its_stages_can_be_read_back(small: Project, store: str, tmp_p
     def use(tracking: RunTracking) -> None:
         tracking.stage_started("rows")
         files = (SourceFile("/data/train.jsonl", None, "f" * 64, 10),)
-        tracking.log_rows(name, Rows(files, "d"))
-        tracking.stage_finished("rows", StageRecord("1 file", {"data.digest": "d"}), True)
+        record = StageRecord("1 file", {"data.digest": "d"}, dataset=Rows(files, "d"))
+        tracking.stage_finished("rows", record, True)
         tracking.stage_started("model")
         record = StageRecord("gru", metrics={"best_step": 20.0}, history=history)
         tracking.stage_finished("model", record, False)
@@ -136,7 +136,7 @@ def test_the_server_hears_of_a_run_while_it_goes_on(small: Project, store: str) 
     @flow(persist_result=False)
     def tracked() -> None:
         write_atomically(small.work.runs / RUN_ID / CONFIG, dump_config(config(name)))
-        tracking = RunTracking(small.work, RUN_ID, config(name), linger_seconds=0.0)
+        tracking = RunTracking(small.work, RUN_ID, config(name), send_delay_seconds=0.0)
         wait_for(lambda: Journal(small.work.runs / RUN_ID / JOURNAL).unsent() == 0)
         heard.append(_runs(store, name)[RUN_ID].info.status)
         tracking.end("done", "Done.")

@@ -18,7 +18,19 @@ from components.artifacts.values import (
     SourceFile,
     Version,
 )
-from pipelines.stage_records import interval_text, metric_values, record_stage
+from pipelines.stage_records import (
+    interval_text,
+    metric_values,
+    record_champion,
+    record_champion_metrics,
+    record_decision,
+    record_examples,
+    record_export,
+    record_metrics,
+    record_model,
+    record_rows,
+    record_version,
+)
 from tests.pipelines.samples import METRICS, PROMOTED, REFUSED, config, interval
 
 
@@ -48,7 +60,7 @@ def test_rows_are_known_by_files_size_and_digest() -> None:
         SourceFile("train.jsonl", None, "a", 1_500_000),
         SourceFile("test.jsonl", "test", "b", 500_000),
     )
-    record = record_stage("rows", Rows(files, "0123456789abcdef"), config())
+    record = record_rows(Rows(files, "0123456789abcdef"), config())
     assert record.summary == "2 files, 2.0 MB, digest 0123456789ab"
     assert record.parameters["data.digest"] == "0123456789abcdef"
     assert record.parameters["data.train"] == "rows.jsonl"
@@ -60,7 +72,7 @@ def test_examples_are_counted_a_split_and_their_files_are_kept(tmp_path: Path) -
         "bad_rows": {"count": 1},
     }
     _touch(tmp_path / "statistics.json", json.dumps(statistics))
-    record = record_stage("examples", Examples(str(tmp_path), "d"), config())
+    record = record_examples(Examples(str(tmp_path), "d"), config())
     assert record.summary == "2,700 train, 30 validation, 70 test; 1 unusable rows"
     assert record.metrics == {
         "examples/train": 2700.0,
@@ -82,7 +94,7 @@ def test_a_model_comes_with_its_curve_its_events_and_only_its_best_checkpoint(
         _touch(best.with_name(f"{best.name}.{end}"))
     _touch(tmp_path / "checkpoints" / "model.ckpt-1250.index")
     events = _touch(tmp_path / "checkpoints" / "eval" / "events.out.tfevents.1")
-    record = record_stage("model", Model(str(tmp_path), str(best), 1200, "d"), config())
+    record = record_model(Model(str(tmp_path), str(best), 1200, "d"), config())
     assert record.summary == "gru [64], best checkpoint at step 1,200"
     assert record.history == tmp_path / "history.jsonl"
     assert record.metrics == {"best_step": 1200.0}
@@ -96,7 +108,7 @@ def test_a_model_comes_with_its_curve_its_events_and_only_its_best_checkpoint(
 
 def test_a_model_that_workers_trained_comes_with_a_log_a_worker(tmp_path: Path) -> None:
     logs = [_touch(tmp_path / "logs" / f"worker-{index}.log") for index in range(2)]
-    record = record_stage("model", Model(str(tmp_path), str(tmp_path / "best"), 7, "d"), config())
+    record = record_model(Model(str(tmp_path), str(tmp_path / "best"), 7, "d"), config())
     assert [path for path in record.artifacts if path.suffix == ".log"] == logs
     assert record.parameters["training.workers"] == 1
 
@@ -105,7 +117,7 @@ def test_metrics_are_said_with_intervals_and_kept_with_their_pictures(tmp_path: 
     for name in ("predictions.parquet", "metrics.json", "confusion_matrix.png", "_SUCCESS"):
         _touch(tmp_path / name)
     metrics = dataclasses.replace(METRICS, predictions_path=str(tmp_path / "predictions.parquet"))
-    record = record_stage("metrics", metrics, config())
+    record = record_metrics(metrics, config())
     assert record.summary.startswith("accuracy 0.978 [0.958, 0.988], macro-F1 0.970")
     assert record.summary.endswith("on 1,234 test rows")
     assert record.metrics == metric_values(metrics)
@@ -115,17 +127,17 @@ def test_metrics_are_said_with_intervals_and_kept_with_their_pictures(tmp_path: 
 
 
 def test_no_champion_is_said_in_both_of_its_stages() -> None:
-    first = record_stage("champion", None, config())
+    first = record_champion(None, config())
     assert first.summary == "demo has no champion yet"
     assert first.parameters == {"champion.version": "none"}
-    assert record_stage("champion_metrics", None, config()).summary == "nothing to compare with"
+    assert record_champion_metrics(None, config()).summary == "nothing to compare with"
 
 
 def test_the_champion_is_named_and_paired_with_the_candidate() -> None:
-    champion = record_stage("champion", Champion("demo", 3, "/path", "d"), config())
+    champion = record_champion(Champion("demo", 3, "/path", "d"), config())
     assert champion.summary == "version 3 serves now"
     compared = ChampionMetrics(3, METRICS, 1190, 11, 7, 26, same_model=False)
-    record = record_stage("champion_metrics", compared, config())
+    record = record_champion_metrics(compared, config())
     assert record.summary == (
         "version 3: accuracy 0.978 [0.958, 0.988]; "
         "11 rows only the candidate gets right, 7 only the champion"
@@ -142,7 +154,7 @@ def test_the_champion_is_named_and_paired_with_the_candidate() -> None:
 def test_a_decision_is_counted_rule_by_rule(
     decision: object, summary: str, promoted: float
 ) -> None:
-    record = record_stage("decision", decision, config())
+    record = record_decision(decision, config())
     assert record.summary == summary
     assert record.metrics["gate/promoted"] == promoted
     assert record.metrics["gate/accuracy"] == 1.0
@@ -150,7 +162,7 @@ def test_a_decision_is_counted_rule_by_rule(
 
 
 def test_an_export_says_how_closely_the_fresh_process_agreed(tmp_path: Path) -> None:
-    record = record_stage("export", Export(str(tmp_path), "d", 2.5e-7, 100), config())
+    record = record_export(Export(str(tmp_path), "d", 2.5e-7, 100), config())
     assert "on 100 rows" in record.summary
     assert "2.5e-07" in record.summary
     assert record.metrics == {"export/largest_difference": 2.5e-7}
@@ -158,8 +170,8 @@ def test_an_export_says_how_closely_the_fresh_process_agreed(tmp_path: Path) -> 
 
 
 def test_a_version_says_what_it_is_and_whether_it_was_there_before() -> None:
-    first = record_stage("version", Version("demo", 4, ("champion",), False), config())
+    first = record_version(Version("demo", 4, ("champion",), False), config())
     assert first.summary == "registered as demo version 4 (champion)"
     assert first.parameters == {"version": 4, "aliases": "champion"}
-    again = record_stage("version", Version("demo", 4, (), True), config())
+    again = record_version(Version("demo", 4, (), True), config())
     assert again.summary == "registered before as demo version 4 (no alias)"

@@ -24,8 +24,9 @@ from components.errors import (
     StorageError,
     UserError,
 )
+from components.runtime.fingerprints import ROOT
 from pipelines import tasks
-from pipelines.tasks import MODULES, AnyTask
+from pipelines.stages import AnyTask, Stage
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -36,8 +37,8 @@ ALL = (
 )  # fmt: skip
 
 
-class Stage:
-    """A stage that counts its calls and fails as often as it is told."""
+class Body:
+    """A stage's function that counts its calls and raises the given errors first."""
 
     def __init__(self, *errors: Exception) -> None:
         self.calls = 0
@@ -52,14 +53,15 @@ class Stage:
         return Examples(str(directory), rows)
 
 
-def _as(task: AnyTask, stage: Callable[..., Examples]) -> AnyTask:
-    """A task with another body and every option of a real one but the wait before a retry."""
+def _as(stage: Stage, body: Callable[..., Examples]) -> AnyTask:
+    """A stage's task with another body, and every option but the wait before a retry."""
+    task = stage.task
 
-    def body(rows: str, *, directory: Path) -> Examples:
-        return stage(rows, directory=directory)
+    def function(rows: str, *, directory: Path) -> Examples:
+        return body(rows, directory=directory)
 
     return Task(
-        body,
+        function,
         name=task.name,
         retries=task.retries,
         retry_delay_seconds=0,
@@ -92,84 +94,95 @@ def directory(tmp_path: Path) -> Path:
 def test_an_error_that_would_come_again_is_not_retried(
     directory: Path, error: RnnflowError
 ) -> None:
-    stage = Stage(error)
-    state = _run(_as(tasks.write_examples, stage), directory)
+    body = Body(error)
+    state = _run(_as(tasks.write_examples, body), directory)
     assert state.is_failed()
     assert state.result(raise_on_failure=False) is error
-    assert stage.calls == 1
+    assert body.calls == 1
 
 
 def test_an_unexpected_error_is_retried_once(directory: Path) -> None:
-    stage = Stage(OSError("gone for a moment"))
-    assert _run(_as(tasks.write_examples, stage), directory).is_completed()
-    assert stage.calls == 2
-    stubborn = Stage(*(OSError("gone for ever") for _ in range(5)))
+    body = Body(OSError("gone for a moment"))
+    assert _run(_as(tasks.write_examples, body), directory).is_completed()
+    assert body.calls == 2
+    stubborn = Body(*(OSError("gone for ever") for _ in range(5)))
     other = directory.with_name("f" * 16)
     assert _run(_as(tasks.write_examples, stubborn), other).is_failed()
     assert stubborn.calls == 2
 
 
-def test_a_registry_that_is_away_is_asked_three_times(directory: Path) -> None:
-    stage = Stage(*(RegistryError("away") for _ in range(5)))
-    assert _run(_as(tasks.find_champion, stage), directory).is_failed()
-    assert stage.calls == 3
+def test_a_registry_that_is_unreachable_is_asked_three_times(directory: Path) -> None:
+    body = Body(*(RegistryError("unreachable") for _ in range(5)))
+    assert _run(_as(tasks.find_champion, body), directory).is_failed()
+    assert body.calls == 3
 
 
 def test_the_decision_is_never_made_twice() -> None:
-    assert tasks.decide.retries == 0
+    assert tasks.decide.task.retries == 0
 
 
 def test_the_result_lies_in_the_artifact_directory_that_it_describes(directory: Path) -> None:
-    stage = Stage()
-    first = _run(_as(tasks.write_examples, stage), directory)
+    body = Body()
+    first = _run(_as(tasks.write_examples, body), directory)
     assert first.name == "Completed"
     assert {path.name for path in directory.iterdir()} == {"_SUCCESS", "shard", "result"}
     kept = json.loads((directory / "result").read_text())
     assert str(directory) in json.dumps(kept)
-    again = _run(_as(tasks.write_examples, stage), directory)
+    again = _run(_as(tasks.write_examples, body), directory)
     assert again.name == "Cached"
     assert again.result() == first.result() == Examples(str(directory), "rows")
-    assert stage.calls == 1
+    assert body.calls == 1
 
 
 def test_without_its_artifact_directory_a_stage_runs_again(directory: Path) -> None:
-    stage = Stage()
-    _run(_as(tasks.write_examples, stage), directory)
+    body = Body()
+    _run(_as(tasks.write_examples, body), directory)
     shutil.rmtree(directory)
-    assert _run(_as(tasks.write_examples, stage), directory).name == "Completed"
-    assert stage.calls == 2
+    assert _run(_as(tasks.write_examples, body), directory).name == "Completed"
+    assert body.calls == 2
     assert (directory / "shard").is_file()
 
 
 def test_another_fingerprint_is_another_result(directory: Path) -> None:
-    stage = Stage()
-    _run(_as(tasks.write_examples, stage), directory)
-    other = _run(_as(tasks.write_examples, stage), directory.with_name("f" * 16), rows="others")
+    body = Body()
+    _run(_as(tasks.write_examples, body), directory)
+    other = _run(_as(tasks.write_examples, body), directory.with_name("f" * 16), rows="others")
     assert other.name == "Completed"
     assert other.result().digest == "others"
 
 
 def test_a_failed_stage_leaves_no_result(directory: Path) -> None:
-    stage = Stage(DataError("no rows"))
-    _run(_as(tasks.write_examples, stage), directory)
+    body = Body(DataError("no rows"))
+    _run(_as(tasks.write_examples, body), directory)
     assert not directory.exists()
-    assert _run(_as(tasks.write_examples, stage), directory).is_completed()
+    assert _run(_as(tasks.write_examples, body), directory).is_completed()
 
 
 def test_what_looks_at_the_world_is_never_taken_from_a_cache(directory: Path) -> None:
-    for task in (tasks.find_champion, tasks.register_model):
-        stage = Stage()
-        assert _run(_as(task, stage), directory, times=2).name == "Completed"
-        assert stage.calls == 2
+    for stage in (tasks.find_champion, tasks.register_model):
+        body = Body()
+        assert _run(_as(stage, body), directory, times=2).name == "Completed"
+        assert body.calls == 2
 
 
 def test_the_cached_stages_are_those_whose_code_counts() -> None:
-    cached = {task.name for task in ALL if task.persist_result}
-    assert cached == set(MODULES)
+    cached = {stage.name for stage in ALL if stage.task.persist_result}
+    assert cached == {stage.name for stage in ALL if stage.code is not None}
+    assert cached == {"examples", "model", "metrics", "champion_metrics", "export"}
 
 
-@pytest.mark.parametrize("task", ALL, ids=lambda task: task.name)
-def test_every_stage_has_a_tag_and_a_time_limit(task: AnyTask) -> None:
+def test_the_code_of_a_cached_stage_is_a_module() -> None:
+    for stage in ALL:
+        assert stage.code is None or (ROOT / f"{stage.code.replace('.', '/')}.py").is_file()
+
+
+def test_workers_are_dismissed_by_the_training_alone() -> None:
+    assert [stage.name for stage in ALL if stage.dismisses_workers] == ["model"]
+
+
+@pytest.mark.parametrize("stage", ALL, ids=lambda stage: stage.name)
+def test_every_stage_has_a_tag_and_a_time_limit(stage: Stage) -> None:
+    task = stage.task
     assert task.tags
     assert task.timeout_seconds is not None
     assert task.timeout_seconds > 0
@@ -183,7 +196,7 @@ def test_a_real_stage_returns_what_its_component_returns(tmp_path: Path) -> None
 
     @flow(persist_result=False)
     def reading() -> None:
-        states.extend(tasks.read_rows(each, return_state=True) for each in (data, absent))
+        states.extend(tasks.read_rows.task(each, return_state=True) for each in (data, absent))
 
     reading()
     assert states[0].result() == read_rows(data)

@@ -54,7 +54,7 @@ def test_the_model_has_a_signature_an_example_and_its_origin(
 
 
 def test_no_compiled_code_is_uploaded(package: Path) -> None:
-    assert [path.name for path in package.glob("*.py")] == ["serving_model.py"]
+    assert [path.name for path in package.glob("*.py")] == ["pyfunc.py"]
     assert not list(package.rglob("*.pyc"))
 
 

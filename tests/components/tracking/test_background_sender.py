@@ -1,15 +1,15 @@
-"""A call that waits for others of its kind."""
+"""Calls on a background thread; requests share one."""
 
 from __future__ import annotations
 
 import threading
 
-from components.tracking.background_sender import Lingering
+from components.tracking.background_sender import BackgroundSender
 
 LONG_SECONDS = 60.0
 
 
-def test_a_wish_is_granted_by_another_thread() -> None:
+def test_a_request_is_served_by_another_thread() -> None:
     callers: list[threading.Thread] = []
     called = threading.Event()
 
@@ -17,28 +17,28 @@ def test_a_wish_is_granted_by_another_thread() -> None:
         callers.append(threading.current_thread())
         called.set()
 
-    lingering = Lingering(note, 0.0)
-    lingering.want()
+    sender = BackgroundSender(note, 0.0)
+    sender.request()
     assert called.wait(LONG_SECONDS)
-    lingering.close()
+    sender.close()
     assert threading.current_thread() not in callers
 
 
-def test_nothing_is_called_that_nobody_wants() -> None:
+def test_without_a_request_nothing_is_called() -> None:
     calls: list[None] = []
-    Lingering(lambda: calls.append(None), 0.0).close()
+    BackgroundSender(lambda: calls.append(None), 0.0).close()
     assert calls == []
 
 
-def test_a_wish_that_still_waits_is_not_granted_after_the_end() -> None:
+def test_a_request_that_still_waits_is_dropped_at_the_end() -> None:
     calls: list[None] = []
-    lingering = Lingering(lambda: calls.append(None), LONG_SECONDS)
-    lingering.want()
-    lingering.close()
+    sender = BackgroundSender(lambda: calls.append(None), LONG_SECONDS)
+    sender.request()
+    sender.close()
     assert calls == []
 
 
-def test_what_is_wanted_during_a_call_makes_another_one() -> None:
+def test_a_request_during_a_call_leads_to_another_one() -> None:
     first, go_on, second = threading.Event(), threading.Event(), threading.Event()
     calls = iter([first, second])
 
@@ -46,23 +46,23 @@ def test_what_is_wanted_during_a_call_makes_another_one() -> None:
         next(calls).set()
         go_on.wait(LONG_SECONDS)
 
-    lingering = Lingering(call, 0.0)
-    lingering.want()
+    sender = BackgroundSender(call, 0.0)
+    sender.request()
     assert first.wait(LONG_SECONDS)
-    lingering.want()
+    sender.request()
     go_on.set()
     assert second.wait(LONG_SECONDS)
-    lingering.close()
+    sender.close()
 
 
-def test_an_error_ends_it_without_a_word() -> None:
+def test_an_error_ends_it_silently() -> None:
     called = threading.Event()
 
     def fail() -> None:
         called.set()
         raise OSError("The disk is full.")
 
-    lingering = Lingering(fail, 0.0)
-    lingering.want()
+    sender = BackgroundSender(fail, 0.0)
+    sender.request()
     assert called.wait(LONG_SECONDS)
-    lingering.close()
+    sender.close()

@@ -11,8 +11,8 @@ from components.tracking.client import (
     connect,
     ensure_experiment,
     find_experiment,
-    patient,
     quoted,
+    request_timeout,
     sqlite_file,
 )
 
@@ -63,7 +63,7 @@ def test_an_experiment_is_made_once_and_taken_out_of_the_bin(store: str) -> None
 
 def test_patience_lasts_as_long_as_it_is_open() -> None:
     before = os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]
-    with patient(77):
+    with request_timeout(77):
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == before
 

@@ -7,7 +7,7 @@ import pytest
 
 from components.tracking.client import MlflowClient, connect, find_experiment
 from components.tracking.delivery import ATTEMPTS, RUN_KEY_TAG, Delivery
-from components.tracking.journal import AwayError, Cursor, Event, Journal
+from components.tracking.journal import Cursor, Event, Journal, ServerUnreachableError
 from tests.components.mlflow_server import free_port
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
@@ -100,7 +100,7 @@ def test_an_event_that_fails_again_and_again_on_a_server_that_answers_is_put_asi
     hopeless = event("log_artifact", path=str(path), artifact_path="file.txt")
     journal.append([start(), upload, hopeless, params(a="1")])
     for _ in range(ATTEMPTS - 1):
-        with pytest.raises(AwayError):
+        with pytest.raises(ServerUnreachableError):
             Delivery(journal, store, "again").send()
     assert journal.unsent() == 2
     assert Delivery(journal, store, "again").send() == 2
@@ -111,7 +111,7 @@ def test_an_absent_server_keeps_everything_and_costs_no_attempt(journal: Journal
     journal.append([start(), params(a="1")])
     delivery = Delivery(journal, f"http://127.0.0.1:{free_port()}", "away")
     for _ in range(2 * ATTEMPTS):
-        with pytest.raises(AwayError, match="Connection refused"):
+        with pytest.raises(ServerUnreachableError, match="Connection refused"):
             delivery.send()
     assert journal.unsent() == 2
     assert journal.cursor().attempts == 0

@@ -42,13 +42,12 @@ def track_a_whole_run(tracker: Tracker, work_dir: Path) -> None:
     artifact = work_dir / "statistics.json"
     artifact.write_text('{"rows": 3}')
     tracker.start_run("pipeline", "run-1", None, {WORK_DIR_TAG: str(work_dir)})
-    tracker.log_params("pipeline", {"model": {"units": (64,)}, "seed": 7})
+    tracker.log_params("pipeline", {"model.units": (64,), "seed": 7})
     tracker.start_run("model", "model", "pipeline", {"rnnflow.stage": "model"})
     tracker.log_metrics("model", [Point("loss", 1 / (1 + i), i, 9_000 + i) for i in range(2_500)])
     tracker.log_artifact("model", artifact, "data")
     tracker.log_dataset("model", "vowels", "ab" * 32, "train.jsonl", profile={"rows": 3})
-    tracker.set_tags("model", {"rnnflow.reused": "false"})
-    tracker.end_run("model", "FINISHED")
+    tracker.end_run("model", "FINISHED", {"rnnflow.reused": "false"})
     tracker.end_run("pipeline", "FINISHED", {"rnnflow.status": "refused"})
 
 
@@ -87,10 +86,10 @@ def test_the_times_of_a_run_are_those_of_its_events_and_not_of_their_delivery(
     tmp_path: Path, store: str
 ) -> None:
     path = journal_path(tmp_path)
-    away = Tracker(path, f"http://127.0.0.1:{free_port()}", tmp_path.name)
+    unreachable = Tracker(path, f"http://127.0.0.1:{free_port()}", tmp_path.name)
     before = time.time_ns() // 1_000_000
-    away.start_run("pipeline", "run", None, {})
-    away.end_run("pipeline", "FINISHED")
+    unreachable.start_run("pipeline", "run", None, {})
+    unreachable.end_run("pipeline", "FINISHED")
     after = time.time_ns() // 1_000_000
     tracker = Tracker(path, store, tmp_path.name)
     assert tracker.flush() == 0
@@ -104,14 +103,14 @@ def test_a_history_is_followed_live_and_taken_up_by_another_tracker(
     history = tmp_path / "model.partial" / "history.jsonl"
     history.parent.mkdir()
     tracker.start_run("model", "model", None, {})
-    tracker.follow("model", history)
+    tracker.log_new_history("model", history)
     write_history(history, range(3))
-    tracker.follow("model", history)
+    tracker.log_new_history("model", history)
     write_history(history, range(3, 5))
     moved = history.parent.rename(tmp_path / "model") / history.name
     again = Tracker(journal_path(tmp_path), store, tmp_path.name)
-    again.follow("model", moved)
-    again.follow("model", moved)
+    again.log_new_history("model", moved)
+    again.log_new_history("model", moved)
     assert again.flush() == 0
     client = connect(store)
     run = run_of(client, again, "model")
@@ -130,7 +129,7 @@ def test_the_end_of_a_run_logs_what_its_history_still_holds(
     tracker.start_run("model", "model", None, {})
     for step in range(30):
         write_history(history, range(step, step + 1))
-        tracker.follow("model", history)
+        tracker.log_new_history("model", history)
     tracker.end_run("model", "FINISHED")
     client = connect(store)
     run = run_of(client, tracker, "model")
@@ -155,20 +154,20 @@ def test_a_directory_is_uploaded_with_what_it_holds(
     assert listed.path == "transform/assets/vocabulary"
 
 
-def test_an_absent_server_never_raises_warns_once_and_is_told_everything_later(
+def test_an_absent_server_never_raises_warns_once_and_gets_everything_later(
     tmp_path: Path, store: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = journal_path(tmp_path)
     uri = f"http://127.0.0.1:{free_port()}"
-    away = Tracker(path, uri, tmp_path.name)
+    unreachable = Tracker(path, uri, tmp_path.name)
     with caplog.at_level(logging.INFO, "rnnflow"):
-        track_a_whole_run(away, tmp_path)
-        assert away.flush() == 11
+        track_a_whole_run(unreachable, tmp_path)
+        assert unreachable.flush() == 10
     (record,) = [one for one in caplog.records if one.levelno == logging.WARNING]
     message = record.getMessage()
-    for part in (uri, "Connection refused", str(path), "sent when the server is back"):
+    for part in (uri, "Connection refused", str(path), "sent once the server answers"):
         assert part in message
-    assert away.run_id("pipeline") is None
+    assert unreachable.run_id("pipeline") is None
     tracker = Tracker(path, store, tmp_path.name)
     assert tracker.flush() == 0
     assert_the_whole_run_is_there(connect(store), tracker)
@@ -182,12 +181,12 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_loses_nothing(
     tracker.start_run("pipeline", "run-1", None, {WORK_DIR_TAG: str(tmp_path)})
     tracker.start_run("model", "model", "pipeline", {})
     write_history(history, range(1_500))
-    tracker.follow("model", history)
+    tracker.log_new_history("model", history)
     assert tracker.flush() == 0
     server.kill()
     try:
         write_history(history, range(1_500, 3_000))
-        tracker.follow("model", history)
+        tracker.log_new_history("model", history)
         tracker.log_params("model", {"seed": 7})
         tracker.log_artifact("model", history)
         tracker.end_run("model", "FINISHED")

@@ -12,7 +12,7 @@ from components.tracking.values import (
     PARAM_LENGTH,
     Point,
     batches,
-    flat_params,
+    param_texts,
     read_points,
     safe_name,
 )
@@ -22,16 +22,16 @@ def line(step: int, **metrics: float) -> str:
     return json.dumps({"step": step, "timestamp_milliseconds": 100 + step, "metrics": metrics})
 
 
-def test_nested_parameters_get_dotted_names() -> None:
-    assert flat_params({"model": {"units": (64, 32), "cell": {"kind": "gru"}}, "seed": 7}) == {
-        "model.units": "[64, 32]",
-        "model.cell.kind": "gru",
+def test_parameters_become_text() -> None:
+    assert param_texts({"units": (64, 32), "kind": "gru", "seed": 7}) == {
+        "units": "[64, 32]",
+        "kind": "gru",
         "seed": "7",
     }
 
 
 def test_every_value_is_kept_even_if_it_is_empty_or_none() -> None:
-    assert flat_params({"a": None, "b": {}, "c": [], "d": "", "e": False}) == {
+    assert param_texts({"a": None, "b": {}, "c": [], "d": "", "e": False}) == {
         "a": "None",
         "b": "{}",
         "c": "[]",
@@ -43,7 +43,7 @@ def test_every_value_is_kept_even_if_it_is_empty_or_none() -> None:
 @given(text=st.text(min_size=0, max_size=20), repeats=st.integers(1, 2000))
 def test_a_long_value_is_cut_into_parts_that_give_it_back(text: str, repeats: int) -> None:
     value = text * repeats
-    parts = flat_params({"name": value})
+    parts = param_texts({"name": value})
     assert "".join(parts.values()) == value
     assert all(len(part) <= PARAM_LENGTH for part in parts.values())
     assert len(parts) == max(1, -(-len(value) // PARAM_LENGTH))
@@ -90,7 +90,7 @@ def test_a_history_without_a_file_has_no_points(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 1])
-def test_a_history_that_was_cut_and_written_anew_is_read_from_its_start(
+def test_a_history_that_was_cut_and_written_again_is_read_from_its_start(
     tmp_path: Path, kept: int
 ) -> None:
     history = tmp_path / "history.jsonl"

@@ -24,11 +24,11 @@ from pathlib import Path
 from components.workers.cluster import Cluster
 from components.config import LaunchConfig
 from components.errors import RnnflowError
-from components.training.follower import follow
+from components.training.follower import join_cluster
 launch = LaunchConfig(chief_wait_seconds={wait}, exit_seconds=60.0)
 command = lambda job: (sys.executable, str(job))
 try:
-    follow(Path({directory!r}), Cluster({addresses!r}, {index}), launch, command)
+    join_cluster(Path({directory!r}), Cluster({addresses!r}, {index}), launch, command)
 except RnnflowError as error:
     sys.exit(str(error))
 """
@@ -93,9 +93,9 @@ def _ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 def test_followers_run_their_part_and_end_when_they_are_let_go(cast: Cast) -> None:
     followers = [cast.follower(1), cast.follower(2)]
     chief = cast.chief()
-    chief.call(cast.job("print('my part')"), LONG)
+    chief.dispatch(cast.job("print('my part')"), LONG)
     wait_for(lambda: cast.ran(1) == cast.ran(2) == 1)
-    assert chief.let_go("done", "", LONG) == 0
+    assert chief.dismiss("done", "", LONG) == 0
     assert [_ended(follower) for follower in followers] == [(0, ""), (0, "")]
     assert "my part" in (cast.folder / "logs" / "worker-2.log").read_text()
     assert not list(cast.directory.glob("worker-*"))
@@ -103,7 +103,7 @@ def test_followers_run_their_part_and_end_when_they_are_let_go(cast: Cast) -> No
 
 def test_with_nothing_to_train_followers_end_well(cast: Cast) -> None:
     followers = [cast.follower(1), cast.follower(2)]
-    assert cast.chief().let_go("done", "", LONG) == 0
+    assert cast.chief().dismiss("done", "", LONG) == 0
     assert [_ended(follower) for follower in followers] == [(0, ""), (0, "")]
     assert cast.ran(1) == cast.ran(2) == 0
 
@@ -115,11 +115,11 @@ def test_a_part_that_fails_is_a_loss_and_is_run_again_with_all_others(cast: Cast
         f"    open({str(cast.folder / 'failed')!r}, 'w'); sys.exit(7)\ntime.sleep(600)"
     )
     job = cast.job(text)
-    chief.call(job, LONG)
-    wait_for(lambda: cast.ran(1) == cast.ran(2) == 1 and chief.find_loss() is not None)
-    chief.call(job, LONG)
+    chief.dispatch(job, LONG)
+    wait_for(lambda: cast.ran(1) == cast.ran(2) == 1 and chief.find_lost_worker() is not None)
+    chief.dispatch(job, LONG)
     wait_for(lambda: cast.ran(1) == cast.ran(2) == 2)
-    assert chief.let_go("done", "", LONG) == 0
+    assert chief.dismiss("done", "", LONG) == 0
     assert [_ended(follower)[0] for follower in followers] == [0, 0]
 
 
@@ -128,22 +128,22 @@ def test_an_order_that_is_taken_back_ends_the_parts(cast: Cast) -> None:
     cast.follower(2)
     chief = cast.chief()
     job = cast.job("time.sleep(600)")
-    chief.call(job, LONG)
+    chief.dispatch(job, LONG)
     wait_for(lambda: cast.ran(1) == cast.ran(2) == 1)
     first = [int(line) for line in (cast.folder / "pids").read_text().split()]
-    chief.call(job, LONG)
+    chief.dispatch(job, LONG)
     assert not any(runs(pid) for pid in first)
 
 
 def test_a_chief_that_was_killed_finds_its_followers_again(cast: Cast) -> None:
     followers = [cast.follower(1), cast.follower(2)]
     job = cast.job("time.sleep(600)")
-    cast.chief().call(job, LONG)
+    cast.chief().dispatch(job, LONG)
     wait_for(lambda: cast.ran(1) == cast.ran(2) == 1)
     chief = cast.chief()
-    chief.call(job, LONG)
+    chief.dispatch(job, LONG)
     wait_for(lambda: cast.ran(1) == cast.ran(2) == 2)
-    chief.let_go("done", "", LONG)
+    chief.dismiss("done", "", LONG)
     assert [_ended(follower)[0] for follower in followers] == [0, 0]
 
 
@@ -151,18 +151,18 @@ def test_a_follower_that_was_killed_is_replaced_by_one_with_its_index(cast: Cast
     followers = [cast.follower(1), cast.follower(2)]
     chief = cast.chief()
     job = cast.job("time.sleep(600)")
-    chief.call(job, LONG)
+    chief.dispatch(job, LONG)
     wait_for(lambda: cast.ran(1) == cast.ran(2) == 1)
     followers[1].kill()
     cast.follower(2)
-    wait_for(lambda: chief.find_loss() is not None)
-    chief.call(job, LONG)
+    wait_for(lambda: chief.find_lost_worker() is not None)
+    chief.dispatch(job, LONG)
     wait_for(lambda: cast.ran(1) == cast.ran(2) == 2)
 
 
 def test_when_the_chief_fails_its_followers_do_with_its_reason(cast: Cast) -> None:
     followers = [cast.follower(1), cast.follower(2)]
-    cast.chief().let_go("failed", "no rows in train.jsonl", LONG)
+    cast.chief().dismiss("failed", "no rows in train.jsonl", LONG)
     reason = "the chief of this worker failed: no rows in train.jsonl"
     assert [_ended(follower) for follower in followers] == [(1, reason), (1, reason)]
 
@@ -170,15 +170,15 @@ def test_when_the_chief_fails_its_followers_do_with_its_reason(cast: Cast) -> No
 def test_without_a_chief_a_follower_gives_up_in_time(cast: Cast) -> None:
     status, error = _ended(cast.follower(1, wait=0.5))
     assert status == 1
-    assert error.startswith("worker 1 heard nothing from the chief")
+    assert error.startswith("worker 1 got no order from worker 0")
 
 
 def test_sigterm_ends_a_follower_and_its_part_and_unregisters_it(cast: Cast) -> None:
     followers = [cast.follower(1), cast.follower(2)]
     chief = cast.chief()
-    chief.call(cast.job("time.sleep(600)"), LONG)
+    chief.dispatch(cast.job("time.sleep(600)"), LONG)
     wait_for(lambda: cast.ran(1) == cast.ran(2) == 1)
     followers[0].send_signal(signal.SIGTERM)
     assert _ended(followers[0])[0] == 128 + signal.SIGTERM
-    wait_for(lambda: str(chief.find_loss()).startswith("worker 1 (b:2) has failed"))
+    wait_for(lambda: str(chief.find_lost_worker()).startswith("worker 1 (b:2) has failed"))
     assert not (cast.directory / "worker-1.json").exists()

@@ -15,7 +15,7 @@ import pytest
 
 from components.config import LaunchConfig
 from components.errors import RnnflowError, StorageError, WorkerFailedError
-from components.workers.supervisor import Look, run_workers, supervise
+from components.workers.supervisor import StopReason, run_workers, supervise
 from components.workers.worker_process import ERROR, FINISHED, LOST_PEER, WorkerCommand
 from tests.components.worker_commands import (
     IGNORE_SIGTERM,
@@ -51,7 +51,10 @@ def _nothing() -> None:
 
 
 def _supervise(
-    folder: Path, *texts: str, launch: LaunchConfig = LAUNCH, look: Look = _nothing
+    folder: Path,
+    *texts: str,
+    launch: LaunchConfig = LAUNCH,
+    find_stop_reason: StopReason = _nothing,
 ) -> int:
     """Counts the starts of all workers."""
     starts = 0
@@ -61,7 +64,7 @@ def _supervise(
         starts += 1
         return [worker(folder, text, index) for index, text in enumerate(texts)]
 
-    supervise(commands, launch, look, FINAL)
+    supervise(commands, launch, find_stop_reason, FINAL)
     return starts
 
 
@@ -176,21 +179,21 @@ def test_the_chief_is_given_all_the_time_it_wants_when_others_have_finished(
 
 
 def test_who_looks_may_end_all_with_a_reason(tmp_path: Path) -> None:
-    def look() -> str | None:
+    def find_stop_reason() -> str | None:
         return "Worker 2 has left." if (tmp_path / "up").exists() else None
 
     with pytest.raises(WorkerFailedError, match=r"^Worker 2 has left\. launch\.restarts_allowed"):
-        _supervise(tmp_path, HEED_SIGTERM, look=look)
+        _supervise(tmp_path, HEED_SIGTERM, find_stop_reason=find_stop_reason)
 
 
 def test_an_error_of_who_looks_ends_all_and_is_raised(tmp_path: Path) -> None:
-    def look() -> str | None:
+    def find_stop_reason() -> str | None:
         if (tmp_path / "up").exists():
             raise KeyError("mine")
         return None
 
     with pytest.raises(KeyError, match="mine"):
-        _supervise(tmp_path, HEED_SIGTERM, SLEEP, launch=AGAIN, look=look)
+        _supervise(tmp_path, HEED_SIGTERM, SLEEP, launch=AGAIN, find_stop_reason=find_stop_reason)
 
 
 def test_a_command_that_cannot_be_started_is_a_worker_that_failed(tmp_path: Path) -> None:

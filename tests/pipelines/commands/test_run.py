@@ -92,7 +92,7 @@ def test_another_worker_than_the_first_follows_it_and_runs_nothing(
     cluster = Cluster(addresses, 0)
     chief = Chief(small.work.cluster / cluster.key, cluster)
     with ThreadPoolExecutor() as threads:
-        missing = threads.submit(chief.let_go, "done", "", 60.0)
+        missing = threads.submit(chief.dismiss, "done", "", 60.0)
         assert _rows_only(small, config=small.config) == 0
         assert missing.result() == 0
     assert capsys.readouterr().out.splitlines() == [
