@@ -22,6 +22,7 @@ import pytest
 
 from tests.projects import ROOT, make_project
 
+pytestmark = pytest.mark.slow
 README = ROOT / "rnn_core" / "README.md"
 SITE = Path("lib") / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
 
