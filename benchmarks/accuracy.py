@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.artifacts.values import Examples
 from components.data.examples import write_examples
-from components.data.sources import read_rows
+from components.data.rows import find_rows
 from components.evaluation.measure import measure_model
 from components.runtime.libraries import quiet_libraries
 from components.training.train import train_model
@@ -22,7 +22,7 @@ def run(seeds: Iterable[int]) -> None:
     config = load_config(CONFIG)
     with tempfile.TemporaryDirectory() as folder, quiet_libraries():
         root = Path(folder)
-        rows = read_rows(config.data)
+        rows = find_rows(config.data)
         examples = write_examples(
             rows, config.data, config.features, config.preprocessing, root / "examples"
         )

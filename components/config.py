@@ -39,7 +39,7 @@ class DataConfig:
     test_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """Share of the rows that the stable hash of their id sends to the test split."""
     bad_rows_allowed_fraction: Fraction = 0.01
-    """The run stops when a larger share of the rows is unusable."""
+    """The run stops when a larger share of the rows is invalid."""
 
     def __post_init__(self) -> None:
         by_hash = self.test is None and self.validation is None

@@ -4,7 +4,7 @@
     |-- UserError (ValueError)      the user can fix it; exit code 2
     |   |-- ConfigError             the configuration cannot be used
     |   |-- DataError               the rows cannot be used
-    |   |   `-- BadRowBudgetError   more rows are unusable than the config allows
+    |   |   `-- InvalidRowsError    more rows are invalid than the config allows
     |   |-- ClusterError             the environment describes an invalid cluster
     |   |-- NotFoundError (LookupError)   a file, run, version or champion does not exist
     |   `-- BusyError               another run holds the work directory
@@ -40,8 +40,8 @@ class DataError(UserError):
     """The rows cannot be used."""
 
 
-class BadRowBudgetError(DataError):
-    """More rows are unusable than ``data.bad_rows_allowed_fraction`` allows."""
+class InvalidRowsError(DataError):
+    """More rows are invalid than ``data.bad_rows_allowed_fraction`` allows."""
 
 
 class ClusterError(UserError):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from components.artifacts.storage import write_atomically
 from components.artifacts.values import Examples, Metrics, Model
+from components.data.statistics import read_statistics
 from pipelines.config import PipelineConfig, dump_config
 from pipelines.provenance import versions
 from pipelines.work_directory import REPORT
@@ -69,7 +69,7 @@ def _page(run_id: str, config: PipelineConfig, values: Mapping[str, Any]) -> str
         run_id=run_id,
         created_at=f"{day[:4]}-{day[4:6]}-{day[6:]} {clock[:2]}:{clock[2:]} UTC",
         data=values["rows"],
-        statistics=json.loads((Path(examples.path) / "statistics.json").read_bytes()),
+        statistics=read_statistics(Path(examples.path)),
         config_yaml=dump_config(config),
         metrics=metrics,
         champion_metrics=values.get("champion_metrics"),

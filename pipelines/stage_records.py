@@ -5,7 +5,6 @@ A reused stage returns the same value and leaves the same files, so it is tracke
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from components.artifacts.values import (
     Rows,
     Version,
 )
+from components.data.statistics import STATISTICS, read_statistics
 from components.metrics import METRICS
 from pipelines.config import PipelineConfig, flatten
 
@@ -76,19 +76,19 @@ def record_rows(value: Rows, config: PipelineConfig) -> StageRecord:
 def record_examples(value: Examples, config: PipelineConfig) -> StageRecord:
     """How many rows each split has, and how many could not be used."""
     directory = Path(value.path)
-    statistics = json.loads((directory / "statistics.json").read_bytes())
+    statistics = read_statistics(directory)
     counts = statistics["rows"]
     summary = ", ".join(f"{count:,} {split}" for split, count in counts.items())
-    bad = statistics["bad_rows"]["count"]
+    invalid = statistics["bad_rows"]["count"]
     parameters = flatten(config.features, "features") | flatten(
         config.preprocessing, "preprocessing"
     )
     metrics = {f"examples/{split}": float(count) for split, count in counts.items()}
-    files = ("statistics.json", "dead_letters.jsonl", "schema.json", "transform")
+    files = (STATISTICS, "dead_letters.jsonl", "schema.json", "transform")
     return StageRecord(
-        f"{summary}; {bad:,} unusable rows",
+        f"{summary}; {invalid:,} invalid rows",
         parameters,
-        {**metrics, "examples/bad_rows": float(bad)},
+        {**metrics, "examples/bad_rows": float(invalid)},
         artifacts=tuple(directory / name for name in files),
     )
 

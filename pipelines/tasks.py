@@ -38,11 +38,11 @@ _HOUR_SECONDS = 3600
 
 
 @stage("rows", stage_records.record_rows, tags=["data"], timeout_seconds=_HOUR_SECONDS)
-def read_rows(data: DataConfig) -> Rows:
+def find_rows(data: DataConfig) -> Rows:
     """Finds the files and the digest of what they hold."""
-    from components.data import sources
+    from components.data import rows
 
-    return sources.read_rows(data)
+    return rows.find_rows(data)
 
 
 @stage(

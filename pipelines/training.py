@@ -34,7 +34,7 @@ def training_flow(
         config_path, work_dir, run_id, until=until, rerun=rerun, workers=workers
     ) as run:
         config = run.config
-        rows = run.stage(tasks.read_rows, config.data)
+        rows = run.stage(tasks.find_rows, config.data)
         examples = run.stage(
             tasks.write_examples, rows, config.data, config.features, config.preprocessing
         )

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.scaling.work import BATCH, CLASSES, FEATURES, STEPS
 from components.artifacts.values import Examples
 from components.data.examples import write_examples
-from components.data.sources import read_rows
+from components.data.rows import find_rows
 from components.runtime.libraries import quiet_libraries
 from components.training.datasets import count, read_batches
 from pipelines.config import PipelineConfig, load_config
@@ -57,7 +57,7 @@ def _preprocess(root: Path, rows: int) -> tuple[Examples, float]:
     config = _write(root, rows)
     began_at = time.perf_counter()
     examples = write_examples(
-        read_rows(config.data),
+        find_rows(config.data),
         config.data,
         config.features,
         config.preprocessing,

@@ -13,7 +13,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -136,6 +136,12 @@ def digest_of_file(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def combined_digest(parts: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 over (name, digest) pairs in their order, in hexadecimal."""
+    content = "\n".join(f"{name} {digest}" for name, digest in parts)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _sync_directory(directory: Path) -> None:

@@ -9,13 +9,15 @@ from pydantic.dataclasses import dataclass
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+RAW_TEST = "raw_test"
+"""Name of the files with the rows of the test split before the transform."""
 
 _STRICT = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, config=_STRICT)
 class SourceFile:
-    """One JSONL file; ``split`` is None where the id of a row decides."""
+    """One file of rows; ``split`` is None where the id of a row decides."""
 
     path: str
     split: Split | None

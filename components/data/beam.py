@@ -59,7 +59,7 @@ def run_pipeline(preprocessing: PreprocessingConfig) -> Iterator[beam.Pipeline]:
 
 
 def _storage_error(error: Exception) -> OSError | None:
-    """Workers report an exception as text, so the text is what tells a full disk."""
+    """The full disk behind an error: workers report exceptions as text, so the text is searched."""
     for code in sorted(STORAGE_ERRNOS):
         if os.strerror(code) in str(error):
             return OSError(code, os.strerror(code))

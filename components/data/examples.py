@@ -5,15 +5,14 @@
     transform/                          the transform graph and its vocabularies
     schema.json                         ``components.artifacts.schema``
     statistics.json                     ``components.data.statistics``
-    dead_letters.jsonl                  the unusable rows: source, line, reason, excerpt
+    dead_letters.jsonl                  the invalid rows: source, line, reason, excerpt
 
-The same rows and settings give the same TFRecords, byte for byte: the shard of a row and its place
-in it come from the hash of its id.
+The same rows and settings give the same TFRecords, byte for byte: the hash of a row's id decides
+its shard and its position in it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,25 +26,31 @@ import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 
 from components.artifacts.schema import Schema, save_schema
-from components.artifacts.storage import building, digest_of_file
-from components.artifacts.values import SPLITS, Examples, Rows, Split
+from components.artifacts.storage import building, combined_digest, digest_of_file
+from components.artifacts.values import RAW_TEST, SPLITS, Examples, Rows, Split
 from components.config import DataConfig, PreprocessingConfig
 from components.data.arrow import adapter_config, pass_through, to_record_batch, transformed_rows
 from components.data.beam import check_runner, run_pipeline
-from components.data.jsonl import Chunk, chunks, read_chunk
 from components.data.preprocessing import preprocessing_fn
 from components.data.row_parsing import Row, Value
 from components.data.sequence_examples import encode
-from components.data.splits import Bands, bands_of, hash_of_id, shard_of
+from components.data.sources.formats import chunks_of
+from components.data.sources.source import Chunk
+from components.data.splits import (
+    SplitFractions,
+    hash_of_id,
+    read_split_rows,
+    shard_of,
+    split_fractions,
+)
 from components.data.statistics import write_statistics
-from components.data.survey import check_survey, survey_rows, write_dead_letters
+from components.data.survey import DEAD_LETTERS, check_survey, survey_rows, write_invalid_rows
 from components.features.config import FeaturesConfig
 from components.runtime.libraries import quiet_libraries
 
 BATCH_ROWS = 1000
 BATCH_STEPS = 50_000
 """A record batch ends at so many rows or steps: constants, since sums of floats depend on it."""
-RAW_TEST = "raw_test"
 
 _Record: TypeAlias = tuple[bytes, str, bytes]
 """Hash of the id, id, serialized example."""
@@ -56,7 +61,7 @@ class _Plan:
     """What every worker needs to know."""
 
     features: FeaturesConfig
-    bands: Bands
+    fractions: SplitFractions
     shards: int
     directory: str
 
@@ -72,31 +77,32 @@ def write_examples(
 
     Raises:
       ConfigError: the Beam runner or its options cannot be used.
-      BadRowBudgetError: too many unusable rows; they are in ``<directory>.dead_letters.jsonl``.
+      InvalidRowsError: too many invalid rows; ``<directory>.dead_letters.jsonl`` lists them.
       DataError: ids that occur twice, an empty split, a single label or an unknown one.
       StorageError: the disk is full or the directory cannot be written.
     """
     check_runner(preprocessing)
-    bands = bands_of(data)
-    refused = directory.with_name(directory.name + ".dead_letters.jsonl")
+    fractions = split_fractions(data)
+    # Outside of the directory, which is removed when the survey fails.
+    dead_letters = directory.with_name(f"{directory.name}.{DEAD_LETTERS}")
     with building(directory) as partial, quiet_libraries():
-        parts = [chunk for file in rows.files for chunk in chunks(file)]
-        survey = survey_rows(parts, features, bands, preprocessing, partial)
-        check_survey(survey, data, features, refused)
-        plan = _Plan(features, bands, preprocessing.shards, str(partial))
-        _transform_rows(parts, plan, preprocessing)
+        chunks = chunks_of(rows)
+        survey = survey_rows(chunks, features, fractions, preprocessing, partial)
+        check_survey(survey, data, features, dead_letters)
+        plan = _Plan(features, fractions, preprocessing.shards, str(partial))
+        _transform_rows(chunks, plan, preprocessing)
         sizes = _id_counts(partial / "transform", features)
         labels = tuple(sorted(survey.profile.splits["train"].labels))
         save_schema(Schema(features, labels, sizes), partial)
         write_statistics(survey.profile, sizes, partial)
-        write_dead_letters(survey.dead_letters, partial / "dead_letters.jsonl")
+        write_invalid_rows(survey.invalid_rows, partial / DEAD_LETTERS)
         digest = _digest(partial)
-    refused.unlink(missing_ok=True)
+    dead_letters.unlink(missing_ok=True)
     return Examples(str(directory), digest)
 
 
 def _transform_rows(
-    parts: Sequence[Chunk], plan: _Plan, preprocessing: PreprocessingConfig
+    chunks: Sequence[Chunk], plan: _Plan, preprocessing: PreprocessingConfig
 ) -> None:
     config = adapter_config(plan.features)
     scratch = Path(plan.directory) / "scratch"
@@ -105,28 +111,28 @@ def _transform_rows(
         tft_beam.Context(str(scratch), passthrough_keys=pass_through()),
     ):
         # The input is read once to learn and once to transform: keeping it would double the memory.
-        train = _read(pipeline, "train", parts) | "Train" >> beam.FlatMap(_batches, plan, "train")
-        every = _read(pipeline, "all", parts) | "All" >> beam.FlatMap(_batches, plan, None)
+        train = _read(pipeline, "train", chunks) | "Train" >> beam.FlatMap(_batches, plan, "train")
+        every = _read(pipeline, "all", chunks) | "All" >> beam.FlatMap(_batches, plan, None)
         transform = (train, config) | tft_beam.AnalyzeDataset(preprocessing_fn(plan.features))
         transform | tft_beam.WriteTransformFn(str(Path(plan.directory) / "transform"))
         (batches, _) = ((every, config), transform) | tft_beam.TransformDataset(
             output_record_batches=True
         )
         transformed = batches | "Encode" >> beam.FlatMap(_encode_batch, plan)
-        raw = _read(pipeline, "raw", parts) | "Raw" >> beam.FlatMap(_encode_raw_test, plan)
+        raw = _read(pipeline, "raw", chunks) | "Raw" >> beam.FlatMap(_encode_raw_test, plan)
         _write_shards(pipeline, [transformed, raw], plan)
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _read(pipeline: beam.Pipeline, name: str, parts: Sequence[Chunk]) -> Any:
+def _read(pipeline: beam.Pipeline, name: str, chunks: Sequence[Chunk]) -> Any:
     return (
-        pipeline | f"Chunks of {name}" >> beam.Create(parts) | f"Spread {name}" >> beam.Reshuffle()
+        pipeline | f"Chunks of {name}" >> beam.Create(chunks) | f"Spread {name}" >> beam.Reshuffle()
     )
 
 
 def _rows(chunk: Chunk, plan: _Plan, only: Split | None) -> Iterator[tuple[Split, Row]]:
-    """The usable rows of a chunk, with their split."""
-    for _, _, split, row in read_chunk(chunk, plan.features, plan.bands):
+    """The valid rows of a chunk, with their split."""
+    for _, split, row in read_split_rows(chunk, plan.features, plan.fractions):
         if isinstance(row, Row) and split is not None and only in (None, split):
             yield split, row
 
@@ -196,5 +202,4 @@ def _id_counts(transform: Path, features: FeaturesConfig) -> dict[str, int]:
 def _digest(directory: Path) -> str:
     """The digest of what is trained on: the records and the schema, by name."""
     paths = [*sorted(directory.glob("*.tfrecord")), directory / "schema.json"]
-    content = "\n".join(f"{path.name} {digest_of_file(path)}" for path in paths)
-    return hashlib.sha256(content.encode()).hexdigest()
+    return combined_digest((path.name, digest_of_file(path)) for path in paths)

@@ -1,4 +1,4 @@
-"""Looks at JSONL files and proposes settings for them, with notes on what a person should check.
+"""Reads the rows and proposes settings for them, with notes on what a person should check.
 
 Numbers become a numeric feature, strings a vocabulary, whole numbers that use nearly every value
 from 0 or 1 on an id. What some rows lack or what no model can take is left out, and a note says so.
@@ -6,12 +6,10 @@ from 0 or 1 on an id. What some rows lack or what no model can take is left out,
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from components.artifacts.values import SPLITS, Split
@@ -20,10 +18,11 @@ from components.config import (
     TrainingConfig,
 )
 from components.data.feature_inference import infer_feature, why_left_out
-from components.data.jsonl import Chunk, chunks, lines, read_chunk
-from components.data.row_parsing import BadRow, excerpt
-from components.data.sources import read_rows
-from components.data.splits import bands_of
+from components.data.row_parsing import InvalidRow
+from components.data.rows import find_rows
+from components.data.sources.formats import chunks_of
+from components.data.sources.source import Chunk, Record
+from components.data.splits import read_split_rows, split_fractions
 from components.errors import DataError
 from components.features.config import AnyFeature, FeaturesConfig
 from components.features.observed import Observed, Part
@@ -37,7 +36,7 @@ _ROW = '{"id": "a-1", "label": "yes", "context": {"age": 41}, "sequence": {"puls
 class Proposal:
     """Settings that fit the data, what the data hold, and what a person should check.
 
-    ``rows`` counts the usable rows of each split, ``unusable`` those that the settings refuse,
+    ``rows`` counts the valid rows of each split, ``invalid`` those that do not fit the settings,
     ``labels`` the rows of each label; ``lengths`` are the least, median and greatest number of
     steps; a note is one line.
     """
@@ -47,25 +46,25 @@ class Proposal:
     training: TrainingConfig
     gate: GateConfig
     rows: dict[Split, int]
-    unusable: int
+    invalid: int
     labels: dict[str, int]
     lengths: tuple[int, int, int]
     notes: tuple[str, ...]
 
 
 def propose(data: DataConfig) -> Proposal:
-    """Reads all rows twice: to see what is in them, and to try the settings on them.
+    """Reads all rows twice: to infer the features, and to parse the rows with them.
 
     Raises:
       NotFoundError: a file does not exist.
       DataError: a file is empty or holds something else than rows, no sequence can be used, or
         there are fewer than two labels.
     """
-    parts = [chunk for file in read_rows(data).files for chunk in chunks(file)]
-    features, notes = _propose_features(parts, data)
-    trial = _try(parts, data, features)
-    if trial.refused:
-        notes.append(f"{trial.refused:,} rows cannot be used; the first is {trial.first_refused}.")
+    chunks = chunks_of(find_rows(data))
+    features, notes = _propose_features(chunks, data)
+    trial = _try(chunks, data, features)
+    if trial.invalid:
+        notes.append(f"{trial.invalid:,} rows are invalid; the first is {trial.first_invalid}.")
     lengths = sorted(trial.lengths)
     return Proposal(
         data=data,
@@ -73,7 +72,7 @@ def propose(data: DataConfig) -> Proposal:
         training=propose_training(trial.rows["train"]),
         gate=propose_gate(trial.labels, trial.rows["test"]),
         rows=trial.rows,
-        unusable=trial.refused,
+        invalid=trial.invalid,
         labels=dict(sorted(trial.labels.items())),
         lengths=(lengths[0], lengths[len(lengths) // 2], lengths[-1]),
         notes=tuple(" ".join(note.split()) for note in notes),
@@ -103,12 +102,14 @@ def propose_gate(labels: Mapping[str, int], test_rows: int) -> GateConfig:
     )
 
 
-def _propose_features(parts: Sequence[Chunk], data: DataConfig) -> tuple[FeaturesConfig, list[str]]:
-    rows, seen = _look(parts)
+def _propose_features(
+    chunks: Sequence[Chunk], data: DataConfig
+) -> tuple[FeaturesConfig, list[str]]:
+    rows, observed = _observe(chunks)
     notes: list[str] = []
     features: dict[Part, dict[str, AnyFeature]] = {"sequence": {}, "context": {}}
     for part in _PARTS:
-        for name, values in sorted(seen[part].items()):
+        for name, values in sorted(observed[part].items()):
             feature = infer_feature(values)
             why_not = why_left_out(name, values, rows, data.bad_rows_allowed_fraction)
             if why_not is None and part == "context" and name in features["sequence"]:
@@ -126,38 +127,32 @@ def _propose_features(parts: Sequence[Chunk], data: DataConfig) -> tuple[Feature
     return FeaturesConfig(features["sequence"], features["context"]), notes
 
 
-def _look(parts: Sequence[Chunk]) -> tuple[int, dict[Part, dict[str, Observed]]]:
-    """Counts the rows, and sees what each feature's values look like."""
+def _observe(chunks: Sequence[Chunk]) -> tuple[int, dict[Part, dict[str, Observed]]]:
+    """Counts the rows that are objects, and observes the values of each feature."""
     rows = 0
-    seen: dict[Part, dict[str, Observed]] = {"sequence": {}, "context": {}}
-    for chunk in parts:
-        for number, line in lines(chunk):
-            row = _json_object(chunk.source, number, line)
-            rows += row is not None
+    first_other: tuple[Chunk, Record] | None = None
+    observed: dict[Part, dict[str, Observed]] = {"sequence": {}, "context": {}}
+    for chunk in chunks:
+        for record in chunk.records():
+            if not isinstance(record.values, dict):
+                first_other = first_other or (chunk, record)
+                continue
+            rows += 1
             for part in _PARTS:
-                for name, value in _named_values(row, part):
-                    seen[part].setdefault(name, Observed(part)).add(value)
-    return rows, seen
+                for name, value in _named_values(record.values, part):
+                    observed[part].setdefault(name, Observed(part)).add(value)
+    if not rows and first_other is not None:
+        chunk, record = first_other
+        source = chunk.source
+        raise DataError(
+            f"{source.location(record.number)} is not a row: {record.excerpt}\n"
+            f"Expected {source.layout}, such as {_ROW}"
+        )
+    return rows, observed
 
 
-def _json_object(source: str, number: int, line: bytes) -> dict[str, Any] | None:
-    """The row; None for a bad line, unless it is the first: then the file is something else."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        row = None
-    if isinstance(row, dict):
-        return row
-    if number > 1:
-        return None
-    raise DataError(
-        f"{source}:1 is not a JSON object: {excerpt(line)}\n"
-        f"One row a line was expected, such as {_ROW}"
-    )
-
-
-def _named_values(row: dict[str, Any] | None, part: Part) -> list[tuple[str, Any]]:
-    values = row.get(part) if row else None
+def _named_values(row: dict[str, Any], part: Part) -> list[tuple[str, Any]]:
+    values = row.get(part)
     if not isinstance(values, dict):
         return []
     return [(name, value) for name, value in values.items() if value is not None]
@@ -165,33 +160,31 @@ def _named_values(row: dict[str, Any] | None, part: Part) -> list[tuple[str, Any
 
 @dataclass
 class _Trial:
-    """What the proposed features make of the rows."""
+    """The rows as parsed with the proposed features."""
 
     rows: dict[Split, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     labels: Counter[str] = field(default_factory=Counter)
     lengths: list[int] = field(default_factory=list)
-    refused: int = 0
-    first_refused: str = ""
+    invalid: int = 0
+    first_invalid: str = ""
 
 
-def _try(parts: Sequence[Chunk], data: DataConfig, features: FeaturesConfig) -> _Trial:
-    trial, bands = _Trial(), bands_of(data)
-    for chunk in parts:
-        for number, _, split, row in read_chunk(chunk, features, bands):
-            if isinstance(row, BadRow):
-                where = f"{Path(chunk.source).name}:{number}: {row.reason}"
-                trial.first_refused = trial.first_refused or where
-                trial.refused += 1
+def _try(chunks: Sequence[Chunk], data: DataConfig, features: FeaturesConfig) -> _Trial:
+    trial, fractions = _Trial(), split_fractions(data)
+    for chunk in chunks:
+        for record, split, row in read_split_rows(chunk, features, fractions):
+            if isinstance(row, InvalidRow):
+                where = f"{chunk.source.location(record.number)}: {row.reason}"
+                trial.first_invalid = trial.first_invalid or where
+                trial.invalid += 1
             elif split is not None:
                 trial.rows[split] += 1
                 trial.labels[str(row.label)] += 1
                 trial.lengths.append(row.steps)
     if len(trial.labels) < 2:
         found = ", ".join(map(repr, trial.labels)) or "none"
-        why = (
-            f" The first row that cannot be used is {trial.first_refused}." if trial.refused else ""
-        )
-        raise DataError(f"two labels at least were expected in {data.train}, found {found}.{why}")
+        why = f" The first invalid row is {trial.first_invalid}." if trial.invalid else ""
+        raise DataError(f"expected two labels or more in {data.train}, found {found}.{why}")
     return trial
 
 

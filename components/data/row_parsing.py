@@ -1,4 +1,4 @@
-"""One JSONL line becomes a typed row, or a reason why it cannot be used.
+"""The plain values of a row become a typed row, or a reason why it is invalid.
 
 A row is ``{"id", "label", "context": {name: value}, "sequence": {name: values}}``; what the
 configuration does not name is ignored. T is the number of steps, F a feature's width.
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from components.features.checks import InvalidValueError, json_type
@@ -19,12 +18,11 @@ from components.features.kind import ValueType
 
 Numbers: TypeAlias = NDArray[np.float32] | NDArray[np.int64]
 Value: TypeAlias = Numbers | list[bytes]
-EXCERPT_CHARACTERS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A usable row.
+    """A valid row.
 
     ``values`` holds each feature by name, of its kind's type ``raw``. Of the sequence: float32
     [T, F], int64 [T], or T strings in UTF-8. Of the context: float32 [F], int64 [1], or one string
@@ -38,45 +36,46 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class BadRow:
-    """Why a line is not a row.
+class InvalidRow:
+    """Why a row cannot be used.
 
-    ``problem`` is the same for all rows with one fault, ``reason`` says where in this row it is;
+    ``cause`` is the same for all rows with one fault, ``detail`` says more about this row;
     ``missing`` names the feature (or ``label``) that is absent or null, if that is the fault.
     """
 
-    problem: str
-    reason: str
+    cause: str
+    detail: str = ""
     missing: str | None = None
 
+    @property
+    def reason(self) -> str:
+        """The cause, with the detail if there is one."""
+        return f"{self.cause}: {self.detail}" if self.detail else self.cause
 
-def parse_row(line: bytes, features: FeaturesConfig, *, needs_label: bool = True) -> Row | BadRow:
-    """Reads one line; with ``needs_label`` false the label may be absent or null."""
+
+def parse_row(
+    values: Any, features: FeaturesConfig, *, needs_label: bool = True
+) -> Row | InvalidRow:
+    """Checks plain values; with ``needs_label`` false the label may be absent or null."""
     try:
-        return _row(_json_object(line), features, needs_label)
-    except _UnusableError as error:
-        return error.bad_row
+        return _row(values, features, needs_label)
+    except _InvalidRowError as error:
+        return error.row
 
 
-def excerpt(line: bytes) -> str:
-    """The start of a line, for a person to recognise it."""
-    text = line[: 4 * EXCERPT_CHARACTERS].decode(errors="replace").strip()
-    if len(text) <= EXCERPT_CHARACTERS:
-        return text
-    return text[: EXCERPT_CHARACTERS - 1] + "…"
+class _InvalidRowError(Exception):
+    def __init__(self, row: InvalidRow) -> None:
+        super().__init__(row.reason)
+        self.row = row
 
 
-class _UnusableError(Exception):
-    def __init__(self, bad_row: BadRow) -> None:
-        super().__init__(bad_row.reason)
-        self.bad_row = bad_row
+def _refuse(cause: str, detail: str = "", missing: str | None = None) -> NoReturn:
+    raise _InvalidRowError(InvalidRow(cause, detail, missing))
 
 
-def _refuse(problem: str, detail: str = "", missing: str | None = None) -> NoReturn:
-    raise _UnusableError(BadRow(problem, f"{problem}: {detail}" if detail else problem, missing))
-
-
-def _row(row: dict[str, Any], features: FeaturesConfig, needs_label: bool) -> Row:
+def _row(row: Any, features: FeaturesConfig, needs_label: bool) -> Row:
+    if not isinstance(row, dict):
+        _refuse("not a JSON object", f"it is {json_type(row)}")
     values: dict[str, Value] = {}
     context = _part(row, "context", bool(features.context))
     for name, feature in features.context.items():
@@ -86,22 +85,6 @@ def _row(row: dict[str, Any], features: FeaturesConfig, needs_label: bool) -> Ro
         values[name] = _value(_present(sequence, name), name, feature, is_sequence=True)
     steps = _common_length({name: len(values[name]) for name in features.sequence})
     return Row(_row_id(row), _label(row, needs_label), steps, values)
-
-
-def _json_object(line: bytes) -> dict[str, Any]:
-    try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        if "UTF-8" in str(error):
-            _refuse("invalid UTF-8")
-        if b"NaN" in line or b"Infinity" in line:
-            _refuse("NaN or Infinity, which JSON does not have", error.msg)
-        _refuse("invalid JSON", f"{error.msg} at column {error.colno}")
-    except RecursionError:
-        _refuse("invalid JSON", "nested too deeply")
-    if not isinstance(row, dict):
-        _refuse("not a JSON object", f"it is {json_type(row)}")
-    return row
 
 
 def _row_id(row: dict[str, Any]) -> str:

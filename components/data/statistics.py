@@ -3,7 +3,7 @@
 ``statistics.json`` holds, by split: the rows, the least, median and greatest number of steps, the
 rows of each label, and of each numeric feature the count, mean, standard deviation, minimum and
 maximum of each of its F numbers over all steps; and over all splits the missing values, the
-unusable rows with their reasons, and the vocabulary sizes.
+invalid rows with their causes, and the vocabulary sizes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from components.artifacts.storage import write_atomically
 from components.artifacts.values import SPLITS, Split
-from components.data.row_parsing import BadRow, Row, Value
+from components.data.row_parsing import InvalidRow, Row
+from components.data.sources.formats import source_of
 from components.features.config import FeaturesConfig
 
 STATISTICS = "statistics.json"
@@ -28,28 +29,31 @@ STATISTICS = "statistics.json"
 
 @dataclass
 class Moments:
-    """Count, mean [F], sum of squared deviations [F], minimum [F] and maximum [F] of steps."""
+    """Statistics of steps: all but ``count`` are float64 [F], one number per feature dimension."""
 
     count: int
     mean: NDArray[np.float64]
-    squares: NDArray[np.float64]
+    sum_squared_deviations: NDArray[np.float64]
     minimum: NDArray[np.float64]
     maximum: NDArray[np.float64]
 
     @classmethod
     def of(cls, steps: NDArray[np.float32]) -> Moments:
-        """The moments of steps [T, F]."""
+        """The moments of steps, float32 [T, F]."""
         values = steps.astype(np.float64)
         mean = values.mean(axis=0)
-        squares = ((values - mean) ** 2).sum(axis=0)
-        return cls(len(values), mean, squares, values.min(axis=0), values.max(axis=0))
+        deviations = ((values - mean) ** 2).sum(axis=0)
+        return cls(len(values), mean, deviations, values.min(axis=0), values.max(axis=0))
 
     def merge(self, other: Moments) -> None:
         """Adds other steps, by the pairwise update of Chan, Golub and LeVeque (1979)."""
         count = self.count + other.count
         delta = other.mean - self.mean
         self.mean = self.mean + delta * (other.count / count)
-        self.squares = self.squares + other.squares + delta**2 * (self.count * other.count / count)
+        between = delta**2 * (self.count * other.count / count)
+        self.sum_squared_deviations = (
+            self.sum_squared_deviations + other.sum_squared_deviations + between
+        )
         self.minimum = np.minimum(self.minimum, other.minimum)
         self.maximum = np.maximum(self.maximum, other.maximum)
         self.count = count
@@ -59,7 +63,7 @@ class Moments:
         return {
             "count": self.count,
             "mean": self.mean.tolist(),
-            "standard_deviation": np.sqrt(self.squares / self.count).tolist(),
+            "standard_deviation": np.sqrt(self.sum_squared_deviations / self.count).tolist(),
             "minimum": self.minimum.tolist(),
             "maximum": self.maximum.tolist(),
         }
@@ -67,7 +71,7 @@ class Moments:
 
 @dataclass
 class SplitProfile:
-    """What is known of the rows of one split."""
+    """Counts and moments of the rows of one split."""
 
     rows: int = 0
     lengths: Counter[int] = field(default_factory=Counter)
@@ -75,16 +79,17 @@ class SplitProfile:
     moments: dict[str, Moments] = field(default_factory=dict)
 
     def add(self, row: Row, numeric: frozenset[str]) -> None:
-        """Counts a row in."""
+        """Adds a row."""
         self.rows += 1
         self.lengths[row.steps] += 1
         if row.label is not None:
             self.labels[row.label] += 1
         for name in sorted(numeric):
-            self._add_moments(name, Moments.of(_steps(row.values[name])))
+            steps = np.atleast_2d(np.asarray(row.values[name], np.float32))  # [F] is one step
+            self._add_moments(name, Moments.of(steps))
 
     def merge(self, other: SplitProfile) -> None:
-        """Counts the rows of another profile in."""
+        """Adds the rows of another profile."""
         self.rows += other.rows
         self.lengths += other.lengths
         self.labels += other.labels
@@ -99,66 +104,68 @@ class SplitProfile:
 
 
 @dataclass
-class Problem:
-    """One fault: the rows that have it, and the first of them."""
+class InvalidRows:
+    """The invalid rows of one cause: how many there are, and where the first one is."""
 
     count: int
-    source: str
-    line: int
+    path: str
+    number: int
 
     @property
     def first(self) -> str:
-        """Where the first row is: the name of its file and its line."""
-        return f"{Path(self.source).name}:{self.line}"
+        """The location of the first row, for messages."""
+        return source_of(self.path).location(self.number)
 
 
 @dataclass
 class Profile:
-    """What is known of all rows; ``numeric`` names the features that have moments."""
+    """Counts and moments of all rows; ``numeric`` names the features that have moments."""
 
     numeric: frozenset[str]
     splits: dict[Split, SplitProfile] = field(
         default_factory=lambda: {split: SplitProfile() for split in SPLITS}
     )
-    problems: dict[str, Problem] = field(default_factory=dict)
+    invalid: dict[str, InvalidRows] = field(default_factory=dict)
+    """By cause."""
     missing: Counter[str] = field(default_factory=Counter)
 
     @property
-    def usable(self) -> int:
-        """Rows that can be used."""
+    def valid_count(self) -> int:
+        """The number of valid rows."""
         return sum(split.rows for split in self.splits.values())
 
     @property
-    def unusable(self) -> int:
-        """Rows that cannot be used."""
-        return sum(problem.count for problem in self.problems.values())
+    def invalid_count(self) -> int:
+        """The number of invalid rows."""
+        return sum(rows.count for rows in self.invalid.values())
 
     def add(self, split: Split, row: Row) -> None:
-        """Counts a usable row in."""
+        """Adds a valid row."""
         self.splits[split].add(row, self.numeric)
 
-    def add_bad(self, bad: BadRow, source: str, line: int) -> None:
-        """Counts an unusable row in."""
-        self._add_problem(bad.problem, Problem(1, source, line))
-        if bad.missing is not None:
-            self.missing[bad.missing] += 1
+    def add_invalid(self, row: InvalidRow, path: str, number: int) -> None:
+        """Adds an invalid row, which is row ``number`` of the source at ``path``."""
+        self._add_invalid_rows(row.cause, InvalidRows(1, path, number))
+        if row.missing is not None:
+            self.missing[row.missing] += 1
 
     def merge(self, other: Profile) -> None:
-        """Counts the rows of another profile in."""
+        """Adds the rows of another profile."""
         for split in SPLITS:
             self.splits[split].merge(other.splits[split])
-        for problem, seen in other.problems.items():
-            self._add_problem(problem, seen)
+        for cause, rows in other.invalid.items():
+            self._add_invalid_rows(cause, rows)
         self.missing += other.missing
 
-    def most_common_problems(self) -> list[tuple[str, Problem]]:
-        """The problems, that of the most rows first."""
-        return sorted(self.problems.items(), key=lambda item: (-item[1].count, item[0]))
+    def most_common_causes(self) -> list[tuple[str, InvalidRows]]:
+        """The causes of invalid rows, that of the most rows first."""
+        return sorted(self.invalid.items(), key=lambda item: (-item[1].count, item[0]))
 
-    def _add_problem(self, problem: str, seen: Problem) -> None:
-        known = self.problems.setdefault(problem, Problem(0, seen.source, seen.line))
-        known.count += seen.count
-        known.source, known.line = min((known.source, known.line), (seen.source, seen.line))
+    def _add_invalid_rows(self, cause: str, rows: InvalidRows) -> None:
+        known = self.invalid.setdefault(cause, InvalidRows(0, rows.path, rows.number))
+        known.count += rows.count
+        # The first location does not depend on the order in which the workers' profiles are merged.
+        known.path, known.number = min((known.path, known.number), (rows.path, rows.number))
 
 
 def new_profile(features: FeaturesConfig) -> Profile:
@@ -175,6 +182,12 @@ def write_statistics(
     write_atomically(directory / STATISTICS, content + "\n")
 
 
+def read_statistics(directory: Path) -> dict[str, Any]:
+    """The statistics in a directory of examples, as ``summary`` made them."""
+    content: dict[str, Any] = json.loads((directory / STATISTICS).read_bytes())
+    return content
+
+
 def summary(profile: Profile, vocabulary_sizes: Mapping[str, int]) -> dict[str, Any]:
     """The statistics as JSON values."""
     splits = profile.splits.items()
@@ -188,11 +201,11 @@ def summary(profile: Profile, vocabulary_sizes: Mapping[str, int]) -> dict[str, 
         },
         "missing_values": dict(profile.missing),
         "bad_rows": {
-            "count": profile.unusable,
-            "of": profile.usable + profile.unusable,
+            "count": profile.invalid_count,
+            "of": profile.valid_count + profile.invalid_count,
             "problems": [
-                {"problem": name, "count": seen.count, "first": seen.first}
-                for name, seen in profile.most_common_problems()
+                {"problem": cause, "count": rows.count, "first": rows.first}
+                for cause, rows in profile.most_common_causes()
             ],
         },
         "vocabulary_sizes": dict(vocabulary_sizes),
@@ -204,8 +217,3 @@ def _lengths(lengths: Counter[int]) -> dict[str, float]:
         return {}
     steps = np.repeat(sorted(lengths), [lengths[length] for length in sorted(lengths)])
     return {"min": int(steps[0]), "median": float(np.median(steps)), "max": int(steps[-1])}
-
-
-def _steps(value: Value) -> NDArray[np.float32]:
-    """Steps [T, F]; a context feature [F] is one step."""
-    return np.atleast_2d(np.asarray(value, np.float32))

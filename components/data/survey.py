@@ -1,6 +1,6 @@
-"""The first pass over the rows: what is in them, and whether they can be used at all.
+"""The first pass over the rows: what is in them, and whether a model can be trained on them.
 
-It finds the unusable rows, the ids that occur twice and the statistics, before anything is learned
+It finds the invalid rows, the ids that occur twice and the statistics, before anything is learned
 from the data.
 """
 
@@ -20,22 +20,29 @@ from components.artifacts.storage import write_atomically
 from components.artifacts.values import SPLITS, Split
 from components.config import DataConfig, PreprocessingConfig
 from components.data.beam import run_pipeline
-from components.data.jsonl import Chunk, read_chunk
-from components.data.row_parsing import BadRow, excerpt
-from components.data.splits import Bands
-from components.data.statistics import Problem, Profile, new_profile
-from components.errors import BadRowBudgetError, DataError
+from components.data.row_parsing import InvalidRow
+from components.data.sources.formats import source_of
+from components.data.sources.source import Chunk
+from components.data.splits import SplitFractions, read_split_rows
+from components.data.statistics import InvalidRows, Profile, new_profile
+from components.errors import DataError, InvalidRowsError
 from components.features.config import FeaturesConfig
 
 _SHOWN = 5
 
-Place: TypeAlias = tuple[str, int, Split]
-"""Where a usable row is: source, line, split. A tuple, since Beam encodes one for every row."""
+DEAD_LETTERS = "dead_letters.jsonl"
+"""Name of the file that lists the invalid rows."""
+
+_Occurrence: TypeAlias = tuple[str, int, Split]
+"""Where an id occurs: path, number of the row, split. A tuple: Beam encodes one for every row."""
 
 
 @dataclass(frozen=True, order=True)
-class DeadLetter:
-    """A row that cannot be used: where it is, why, and how it begins."""
+class InvalidRowEntry:
+    """What ``dead_letters.jsonl`` says of an invalid row: where it is, why, and how it begins.
+
+    ``line`` is its number in the source.
+    """
 
     source: str
     line: int
@@ -48,40 +55,42 @@ class Survey:
     """What the first pass found; ``duplicates`` are the ids that occur more than once."""
 
     profile: Profile
-    dead_letters: tuple[DeadLetter, ...]
-    duplicates: tuple[tuple[str, tuple[Place, ...]], ...]
+    invalid_rows: tuple[InvalidRowEntry, ...]
+    duplicates: tuple[tuple[str, tuple[_Occurrence, ...]], ...]
 
 
 def survey_rows(
     chunks: Sequence[Chunk],
     features: FeaturesConfig,
-    bands: Bands,
+    fractions: SplitFractions,
     preprocessing: PreprocessingConfig,
     directory: Path,
 ) -> Survey:
-    """Looks at every row; ``directory`` is where the workers leave what they found."""
+    """Parses every row once; the workers write what they found to ``directory``."""
     found = directory / "survey.pickle"
     with run_pipeline(preprocessing) as pipeline:
-        profiles, letters, ids = (
+        profiles, invalid_rows, ids = (
             pipeline
             | "Chunks" >> beam.Create(chunks)
             | "Spread" >> beam.Reshuffle()
-            | "Survey" >> beam.FlatMap(_survey_chunk, features, bands).with_outputs(
-                "letters", "ids", main="profiles"
+            | "Survey" >> beam.FlatMap(_survey_chunk, features, fractions).with_outputs(
+                "invalid", "ids", main="profiles"
             )
         )  # fmt: skip
         profile = profiles | "Merge" >> beam.CombineGlobally(_MergeProfiles(features))
         duplicates = (
             ids
             | "Group by id" >> beam.GroupByKey()
-            | "Sort places" >> beam.MapTuple(_sorted_places)
+            | "Sort occurrences" >> beam.MapTuple(lambda key, found: (key, tuple(sorted(found))))
             | "Keep duplicates" >> beam.Filter(lambda item: len(item[1]) > 1)
         )
         (
             pipeline
             | "Once" >> beam.Create([str(found)])
             | "Write survey"
-            >> beam.Map(_write_survey, AsSingleton(profile), AsList(letters), AsList(duplicates))
+            >> beam.Map(
+                _write_survey, AsSingleton(profile), AsList(invalid_rows), AsList(duplicates)
+            )
         )
     survey = cast(Survey, pickle.loads(found.read_bytes()))
     found.unlink()
@@ -91,10 +100,10 @@ def survey_rows(
 def check_survey(
     survey: Survey, data: DataConfig, features: FeaturesConfig, dead_letters: Path
 ) -> None:
-    """Refuses rows that no model can be trained on.
+    """Checks that a model can be trained on the rows.
 
     Raises:
-      BadRowBudgetError: too many unusable rows; they are listed in the file ``dead_letters``.
+      InvalidRowsError: too many invalid rows; they are listed in the file ``dead_letters``.
       DataError: no rows, ids that occur twice, an empty split, a single label, a label that the
         training split does not have, or numbers too large to be scaled.
     """
@@ -105,29 +114,26 @@ def check_survey(
     _check_scales(survey.profile, features)
 
 
-def write_dead_letters(letters: Iterable[DeadLetter], path: Path) -> None:
-    """Writes one JSON line a dead letter: source, line, reason, excerpt."""
-    content = "".join(json.dumps(asdict(letter), ensure_ascii=False) + "\n" for letter in letters)
+def write_invalid_rows(rows: Iterable[InvalidRowEntry], path: Path) -> None:
+    """Writes one JSON line per invalid row: source, line, reason, excerpt."""
+    content = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
     write_atomically(path, content)
 
 
 def _survey_chunk(
-    chunk: Chunk, features: FeaturesConfig, bands: Bands
+    chunk: Chunk, features: FeaturesConfig, fractions: SplitFractions
 ) -> Iterator[Profile | TaggedOutput]:
     profile = new_profile(features)
-    for number, line, split, row in read_chunk(chunk, features, bands):
-        if isinstance(row, BadRow):
-            profile.add_bad(row, chunk.source, number)
-            letter = DeadLetter(chunk.source, number, row.reason, excerpt(line))
-            yield TaggedOutput("letters", letter)
+    path = chunk.source.path
+    for record, split, row in read_split_rows(chunk, features, fractions):
+        if isinstance(row, InvalidRow):
+            profile.add_invalid(row, path, record.number)
+            entry = InvalidRowEntry(path, record.number, row.reason, record.excerpt)
+            yield TaggedOutput("invalid", entry)
         elif split is not None:
             profile.add(split, row)
-            yield TaggedOutput("ids", (row.id, (chunk.source, number, split)))
+            yield TaggedOutput("ids", (row.id, (path, record.number, split)))
     yield profile
-
-
-def _sorted_places(row_id: str, places: Iterable[Place]) -> tuple[str, tuple[Place, ...]]:
-    return row_id, tuple(sorted(places))
 
 
 class _MergeProfiles(beam.CombineFn):
@@ -152,51 +158,49 @@ class _MergeProfiles(beam.CombineFn):
 
 
 def _write_survey(
-    path: str, profile: Profile, letters: list[DeadLetter], duplicates: list[Any]
+    path: str, profile: Profile, invalid_rows: list[InvalidRowEntry], duplicates: list[Any]
 ) -> None:
-    by_place = sorted(duplicates, key=lambda item: item[1])
-    survey = Survey(profile, tuple(sorted(letters)), tuple(by_place))
+    in_order = sorted(duplicates, key=lambda item: item[1])
+    survey = Survey(profile, tuple(sorted(invalid_rows)), tuple(in_order))
     write_atomically(Path(path), pickle.dumps(survey))
 
 
 def _check_budget(survey: Survey, data: DataConfig, dead_letters: Path) -> None:
-    bad = survey.profile.unusable
-    total = bad + survey.profile.usable
+    invalid = survey.profile.invalid_count
+    total = invalid + survey.profile.valid_count
     if not total:
-        raise DataError(f"{data.train} holds no rows: one JSON object a line was expected.")
-    if bad <= data.bad_rows_allowed_fraction * total:
+        layout = source_of(data.train).layout
+        raise DataError(f"{data.train} holds no rows; expected {layout}.")
+    if invalid <= data.bad_rows_allowed_fraction * total:
         return
-    write_dead_letters(survey.dead_letters, dead_letters)
-    raise BadRowBudgetError(
-        f"{bad:,} of {total:,} rows unusable, {100 * data.bad_rows_allowed_fraction:g} % allowed; "
-        f"{_reasons(survey.profile.most_common_problems())}; see {dead_letters}"
+    write_invalid_rows(survey.invalid_rows, dead_letters)
+    raise InvalidRowsError(
+        f"{invalid:,} of {total:,} rows are invalid, {100 * data.bad_rows_allowed_fraction:g} % "
+        f"allowed; {_causes(survey.profile.most_common_causes())}; see {dead_letters}"
     )
 
 
-def _reasons(problems: list[tuple[str, Problem]]) -> str:
-    lead = "the three most common reasons: " if len(problems) > 3 else "because: "
+def _causes(causes: list[tuple[str, InvalidRows]]) -> str:
+    lead = "the three most common causes: " if len(causes) > 3 else "because: "
     return lead + ", ".join(
-        f"{name} ({seen.count:,}, first at {seen.first})" for name, seen in problems[:3]
+        f"{cause} ({rows.count:,}, first at {rows.first})" for cause, rows in causes[:3]
     )
 
 
-def _check_duplicates(duplicates: Sequence[tuple[str, tuple[Place, ...]]]) -> None:
+def _check_duplicates(duplicates: Sequence[tuple[str, tuple[_Occurrence, ...]]]) -> None:
     if not duplicates:
         return
     shown = "; ".join(
-        f"{row_id!r} at " + ", ".join(_short(place) for place in places[:_SHOWN])
-        for row_id, places in duplicates[:_SHOWN]
+        f"{row_id!r} at "
+        + ", ".join(source_of(path).location(number) for path, number, _ in found[:_SHOWN])
+        for row_id, found in duplicates[:_SHOWN]
     )
-    in_two = sum(len({split for _, _, split in places}) > 1 for _, places in duplicates)
+    in_two = sum(len({split for _, _, split in found}) > 1 for _, found in duplicates)
     leak = f", {in_two:,} of them in two splits" if in_two else ""
     raise DataError(
         f"every id may occur once, but {len(duplicates):,} occur more often{leak}: {shown}. "
         "Remove the repeated rows or give them ids of their own."
     )
-
-
-def _short(place: Place) -> str:
-    return f"{Path(place[0]).name}:{place[1]}"
 
 
 def _check_splits(profile: Profile, data: DataConfig) -> None:
@@ -205,12 +209,14 @@ def _check_splits(profile: Profile, data: DataConfig) -> None:
             continue
         file = getattr(data, split)
         if file is not None and split != "train":
-            what = f"data.{split} ({file}) holds no usable row."
+            what = f"data.{split} ({file}) holds no valid row."
         elif split == "train":
             what = "give more rows, or lower the fractions of the other splits."
         else:
             what = f"give more rows, a greater data.{split}_fraction, or a file in data.{split}."
-        raise DataError(f"the {split} split is empty, of {profile.usable:,} usable rows: {what}")
+        raise DataError(
+            f"the {split} split is empty, of {profile.valid_count:,} valid rows: {what}"
+        )
 
 
 def _check_labels(profile: Profile) -> None:
@@ -218,7 +224,7 @@ def _check_labels(profile: Profile) -> None:
     if len(known) < 2:
         raise DataError(
             f"all rows of the training split have the label {next(iter(known))!r}: a classifier "
-            "needs two labels at least."
+            "needs at least two labels."
         )
     for split in ("validation", "test"):
         seen = profile.splits[split].labels

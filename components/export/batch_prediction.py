@@ -1,4 +1,4 @@
-"""Rows of a JSONL file -> labels and probabilities of an exported model."""
+"""Rows of a source -> labels and probabilities of an exported model."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 from components.artifacts.schema import Schema, load_schema
 from components.artifacts.values import Champion
-from components.data.row_parsing import BadRow, Row, Value, parse_row
+from components.data.row_parsing import InvalidRow, Row, Value
 from components.data.sequence_examples import encode
-from components.errors import DataError, NotFoundError
+from components.data.sources.source import Source
+from components.errors import DataError
 from components.export.saved_model import schema_directory, score_saved_model
 
 _BATCH_SIZE = 256
@@ -19,7 +20,10 @@ _BATCH_SIZE = 256
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer to one line: a label with the probability of each, or why there is none."""
+    """The answer to one row: the most probable label and the probability of each, or an error.
+
+    ``line`` is the number of the row in its source.
+    """
 
     line: int
     id: str | None
@@ -28,58 +32,55 @@ class Prediction:
     error: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """What a line of the output holds: keys without a value are left out."""
+        """The content of a line of the output; keys without a value are left out."""
         values = {"line": self.line, "id": self.id, "label": self.label,
                   "probabilities": self.probabilities, "error": self.error}  # fmt: skip
         return {key: value for key, value in values.items() if value is not None}
 
 
-def predict_rows(champion: Champion, data: Path) -> list[Prediction]:
-    """Scores every row of a file, in order; a row that cannot be used gets the reason.
+def predict_rows(champion: Champion, source: Source) -> list[Prediction]:
+    """Scores every row, in order; an invalid row gets the reason instead.
 
     Raises:
       NotFoundError: there is no such file.
-      DataError: the file holds no usable row.
+      DataError: the source holds no valid row.
     """
     schema = load_schema(schema_directory(Path(champion.path)))
-    parsed = list(_parsed(data, schema))
-    records = [_record(row, schema) for _, row in parsed if isinstance(row, Row)]
-    if not records:
-        raise DataError(_nothing_usable(data, parsed))
-    labels, probabilities = score_saved_model(Path(champion.path), records, _BATCH_SIZE)
+    source.check_readable()
+    rows = [
+        (record.number, record.parse(schema.features, needs_label=False))
+        for record in source.all_records()
+    ]
+    examples = [_example(row, schema) for _, row in rows if isinstance(row, Row)]
+    if not examples:
+        raise DataError(_no_valid_row(source, rows))
+    labels, probabilities = score_saved_model(Path(champion.path), examples, _BATCH_SIZE)
     scores = iter(probabilities.tolist())
-    return [_prediction(line, row, labels, scores) for line, row in parsed]
+    return [_prediction(number, row, labels, scores) for number, row in rows]
 
 
-def _parsed(data: Path, schema: Schema) -> Iterator[tuple[int, Row | BadRow]]:
-    try:
-        with data.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, parse_row(line, schema.features, needs_label=False)
-    except (FileNotFoundError, IsADirectoryError):
-        raise NotFoundError(f"expected a JSONL file of rows, but {data} is none.") from None
-
-
-def _record(row: Row, schema: Schema) -> bytes:
+def _example(row: Row, schema: Schema) -> bytes:
     context: dict[str, Value] = {"id": [row.id.encode()]}
     context |= {name: row.values[name] for name in schema.features.context}
     return encode(context, {name: row.values[name] for name in schema.features.sequence})
 
 
 def _prediction(
-    line: int, row: Row | BadRow, labels: tuple[str, ...], scores: Iterator[list[float]]
+    number: int, row: Row | InvalidRow, labels: tuple[str, ...], scores: Iterator[list[float]]
 ) -> Prediction:
-    if isinstance(row, BadRow):
-        return Prediction(line, None, None, None, row.reason)
+    if isinstance(row, InvalidRow):
+        return Prediction(number, None, None, None, row.reason)
     values = next(scores)
     best = labels[max(range(len(values)), key=values.__getitem__)]
-    return Prediction(line, row.id, best, dict(zip(labels, values, strict=True)))
+    return Prediction(number, row.id, best, dict(zip(labels, values, strict=True)))
 
 
-def _nothing_usable(data: Path, parsed: list[tuple[int, Row | BadRow]]) -> str:
-    if not parsed:
-        return f"{data} is empty; one JSON row a line was expected."
-    line, row = parsed[0]
-    reason = row.reason if isinstance(row, BadRow) else ""
-    return f"none of the {len(parsed):,} rows of {data} can be used; line {line}: {reason}"
+def _no_valid_row(source: Source, rows: list[tuple[int, Row | InvalidRow]]) -> str:
+    if not rows:
+        return f"{source.path} is empty; expected {source.layout}."
+    number, row = rows[0]
+    reason = row.reason if isinstance(row, InvalidRow) else ""
+    return (
+        f"none of the {len(rows):,} rows of {source.path} is valid; "
+        f"{source.location(number)}: {reason}"
+    )

@@ -22,7 +22,7 @@ import rnn_core
 from components.artifacts.predictions import read_predictions
 from components.artifacts.schema import Schema, load_schema, save_schema
 from components.artifacts.storage import building, write_atomically
-from components.artifacts.values import Examples, Export, Metrics, Model
+from components.artifacts.values import RAW_TEST, Examples, Export, Metrics, Model
 from components.config import ExportConfig
 from components.errors import SkewError
 from components.export.saved_model import schema_directory
@@ -32,7 +32,6 @@ from components.export.transform_graph import load_transform
 from components.runtime.libraries import quiet_libraries
 from components.runtime.subprocesses import child_environment
 
-RAW_TEST = "raw_test"
 SAVED_MODEL = "saved_model"
 CHECK_TIMEOUT_SECONDS = 900
 

@@ -8,15 +8,14 @@ checkpoint of an iterator is small and continues exactly.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
 import tensorflow as tf
 
 from components.artifacts.schema import load_schema
-from components.artifacts.values import Examples, Split
-from components.data.statistics import STATISTICS
+from components.artifacts.values import RAW_TEST, Examples, Split
+from components.data.statistics import read_statistics
 from components.errors import NotFoundError
 from components.training.example_parsing import parse_examples, parse_ids
 
@@ -70,7 +69,7 @@ def read_batches(
 
 def read_raw_records(examples: Examples) -> list[bytes]:
     """The serialized raw examples of the test split, in the order of its other readers."""
-    return _read_files(examples, "raw_test")
+    return _read_files(examples, RAW_TEST)
 
 
 def read_ids(examples: Examples, split: Split) -> list[str]:
@@ -81,8 +80,7 @@ def read_ids(examples: Examples, split: Split) -> list[str]:
 
 def count(examples: Examples, split: Split) -> int:
     """The number of examples in a split."""
-    statistics = json.loads((Path(examples.path) / STATISTICS).read_bytes())
-    return int(statistics["rows"][split])
+    return int(read_statistics(Path(examples.path))["rows"][split])
 
 
 def _on_one_thread() -> tf.data.Options:

@@ -136,7 +136,7 @@ def _yaml(values: dict[str, Any], indent: str = "") -> str:
 
 def _seen(found: Proposal) -> Iterator[str]:
     rows = ", ".join(f"{count:,} {split}" for split, count in found.rows.items())
-    yield f"{sum(found.rows.values()):,} usable rows ({rows}), {found.unusable:,} unusable."
+    yield f"{sum(found.rows.values()):,} valid rows ({rows}), {found.invalid:,} invalid."
     commonest = sorted(found.labels.items(), key=lambda item: -item[1])
     shown = ", ".join(f"{label}: {count:,}" for label, count in commonest[:6])
     more = f" and {len(commonest) - 6} more" if len(commonest) > 6 else ""

@@ -1,4 +1,4 @@
-"""The verbs about the model that serves: promote, rollback, predict."""
+"""The commands for the model that serves: promote, rollback, predict."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from components.artifacts.storage import write_atomically
+from components.data.sources.formats import source_of
 from components.errors import NotFoundError
 from components.registry.registry import find_champion
 from components.registry.registry import promote as promote_version
@@ -21,7 +22,7 @@ def promote(name: str, version: int, reason: str, work_dir: Path) -> None:
 
     Raises:
       NotFoundError: there is no such version.
-      RegistryError: the registry is away or somebody else moved the champion.
+      RegistryError: the registry is unreachable or another process moved the champion.
     """
     uri = WorkDirectory(work_dir.resolve()).tracking_uri
     before = promote_version(name, version, tracking_uri=uri, reason=reason)
@@ -34,7 +35,7 @@ def rollback(name: str, reason: str, work_dir: Path) -> None:
 
     Raises:
       NotFoundError: there is no champion or no previous one.
-      RegistryError: the registry is away or somebody else moved the champion.
+      RegistryError: the registry is unreachable or another process moved the champion.
     """
     uri = WorkDirectory(work_dir.resolve()).tracking_uri
     before, after = rollback_version(name, tracking_uri=uri, reason=reason)
@@ -42,15 +43,15 @@ def rollback(name: str, reason: str, work_dir: Path) -> None:
 
 
 def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:
-    """Scores a file with the champion: a JSON line a row, in order.
+    """Scores a file with the champion and writes one JSON line per row, in order.
 
     Raises:
       NotFoundError: there is no champion yet, or no such file.
-      DataError: no row can be used.
-      RegistryError: the registry is away.
+      DataError: no row is valid.
+      RegistryError: the registry is unreachable.
     """
-    if not data.is_file():
-        raise NotFoundError(f"expected a JSONL file of rows, but {data} does not exist.")
+    source = source_of(str(data))
+    source.check_readable()  # before TensorFlow is loaded and the champion is fetched
     work = WorkDirectory(work_dir.resolve())
     champion = find_champion(name, work.tracking_uri, work.champions)
     if champion is None:
@@ -63,16 +64,16 @@ def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:
         predict_rows,  # behind the quiet import of TensorFlow
     )
 
-    predictions = predict_rows(champion, data)
+    predictions = predict_rows(champion, source)
     text = "".join(json.dumps(each.as_json(), ensure_ascii=False) + "\n" for each in predictions)
     if output is None:
         click.echo(text, nl=False)
     else:
         write_atomically(output, text)
-    unusable = sum(each.error is not None for each in predictions)
-    place = f" to {output}" if output else ""
+    invalid = sum(each.error is not None for each in predictions)
+    where = f" to {output}" if output else ""
     click.echo(
-        f"{name} version {champion.version}: {len(predictions) - unusable:,} rows scored{place}, "
-        f"{unusable:,} unusable",
+        f"{name} version {champion.version}: {len(predictions) - invalid:,} rows scored{where}, "
+        f"{invalid:,} invalid",
         err=True,
     )

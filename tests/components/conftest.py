@@ -90,9 +90,9 @@ def mixed_lines() -> list[str]:
 def prepare(data: DataConfig, features: FeaturesConfig, directory: Path) -> Examples:
     """Runs the stage for real."""
     from components.data.examples import write_examples
-    from components.data.sources import read_rows
+    from components.data.rows import find_rows
 
-    return write_examples(read_rows(data), data, features, PreprocessingConfig(), directory)
+    return write_examples(find_rows(data), data, features, PreprocessingConfig(), directory)
 
 
 @pytest.fixture(scope="session")

@@ -113,7 +113,7 @@ def json_row(steps: int) -> dict[str, Any]:
 
 def raw_record(row: dict[str, Any]) -> bytes:
     """The raw example of a row."""
-    parsed = parse_row(json.dumps(row).encode(), FEATURES)
+    parsed = parse_row(row, FEATURES)
     assert isinstance(parsed, Row), parsed
     context = {name: parsed.values[name] for name in FEATURES.context}
     sequence = {name: parsed.values[name] for name in FEATURES.sequence}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from components.errors import BadRowBudgetError, DataError, NotFoundError, RnnflowError
+from components.errors import DataError, InvalidRowsError, NotFoundError, RnnflowError
 from pipelines.work_directory import Outcome
 from tests.integration.conftest import Project, make_project
 
@@ -42,18 +42,18 @@ def _refused(project: Project, kind: type[RnnflowError]) -> str:
     return str(caught.value)
 
 
-def test_too_many_unusable_rows_stop_the_run_with_the_commonest_reasons(project: Project) -> None:
+def test_too_many_invalid_rows_stop_the_run_with_the_commonest_causes(project: Project) -> None:
     def spoil(rows: Rows) -> None:
         for row in rows[:30]:
             row["sequence"]["coefficients"][1] = [1.0, 2.0]
 
     _rewrite(project, "train", spoil)
-    message = _refused(project, BadRowBudgetError)
-    assert "30 of 640 rows unusable, 1 % allowed" in message
+    message = _refused(project, InvalidRowsError)
+    assert "30 of 640 rows are invalid, 1 % allowed" in message
     assert "train.jsonl" in message
 
 
-def test_a_few_unusable_rows_are_set_aside(project: Project) -> None:
+def test_a_few_invalid_rows_are_set_aside(project: Project) -> None:
     def spoil(rows: Rows) -> None:
         rows[0]["sequence"]["coefficients"][-1][3] = float("nan")
 
@@ -62,7 +62,7 @@ def test_a_few_unusable_rows_are_set_aside(project: Project) -> None:
     directory = Path(str(outcome.stages[-1].artifact))
     (letter,) = (directory / "dead_letters.jsonl").read_text().splitlines()
     assert json.loads(letter)["line"] == 1
-    assert "1 unusable" in outcome.stages[-1].summary
+    assert "1 invalid" in outcome.stages[-1].summary
 
 
 def test_a_label_that_only_the_test_split_has_is_named(project: Project) -> None:
@@ -119,5 +119,5 @@ def test_the_command_line_shows_the_message_and_no_traceback(project: Project) -
     done = project.call("run", str(project.config))
     assert done.returncode == 2
     assert "Traceback" not in done.stdout + done.stderr
-    assert "unusable" in done.stderr
+    assert "are invalid" in done.stderr
     assert "train.jsonl" in done.stderr

@@ -106,7 +106,7 @@ def test_init_writes_a_config_that_can_be_read(tmp_path: Path) -> None:
     assert "rnnflow run" in result.output
     text = (tmp_path / "mine.yaml").read_text()
     assert "train: mine.jsonl" in text
-    assert "# 120 usable rows" in text
+    assert "# 120 valid rows" in text
     from pipelines.config import load_config
 
     config = load_config(tmp_path / "mine.yaml")

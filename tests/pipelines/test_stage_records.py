@@ -73,7 +73,7 @@ def test_examples_are_counted_a_split_and_their_files_are_kept(tmp_path: Path) -
     }
     _touch(tmp_path / "statistics.json", json.dumps(statistics))
     record = record_examples(Examples(str(tmp_path), "d"), config())
-    assert record.summary == "2,700 train, 30 validation, 70 test; 1 unusable rows"
+    assert record.summary == "2,700 train, 30 validation, 70 test; 1 invalid rows"
     assert record.metrics == {
         "examples/train": 2700.0,
         "examples/validation": 30.0,

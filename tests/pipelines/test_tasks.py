@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import State
 from components.artifacts.storage import building
 from components.artifacts.values import Examples
 from components.config import DataConfig
-from components.data.sources import read_rows
+from components.data.rows import find_rows
 from components.errors import (
     DataError,
     NotFoundError,
@@ -31,7 +31,7 @@ from pipelines.stages import AnyTask, Stage
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 ALL = (
-    tasks.read_rows, tasks.write_examples, tasks.train_model, tasks.measure_model,
+    tasks.find_rows, tasks.write_examples, tasks.train_model, tasks.measure_model,
     tasks.find_champion, tasks.measure_champion, tasks.decide, tasks.export_model,
     tasks.register_model,
 )  # fmt: skip
@@ -196,10 +196,10 @@ def test_a_real_stage_returns_what_its_component_returns(tmp_path: Path) -> None
 
     @flow(persist_result=False)
     def reading() -> None:
-        states.extend(tasks.read_rows.task(each, return_state=True) for each in (data, absent))
+        states.extend(tasks.find_rows.task(each, return_state=True) for each in (data, absent))
 
     reading()
-    assert states[0].result() == read_rows(data)
+    assert states[0].result() == find_rows(data)
     error = states[1].result(raise_on_failure=False)
     assert isinstance(error, NotFoundError)
     assert isinstance(error, UserError)

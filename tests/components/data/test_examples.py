@@ -21,9 +21,9 @@ from components.artifacts.storage import is_complete
 from components.artifacts.values import SPLITS
 from components.config import DataConfig, PreprocessingConfig
 from components.data.examples import write_examples
-from components.data.sources import read_rows
-from components.data.splits import bands_of, split_of
-from components.errors import BadRowBudgetError, ConfigError, StorageError
+from components.data.rows import find_rows
+from components.data.splits import split_fractions, split_of
+from components.errors import ConfigError, InvalidRowsError, StorageError
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
 from components.training.datasets import read_ids, read_raw_records
@@ -50,10 +50,10 @@ def test_every_file_of_the_contract_is_there_and_nothing_else(mixed: Prepared) -
     assert not mixed.path.with_name("examples.partial").exists()
 
 
-def test_every_usable_row_is_in_the_split_that_its_id_decides(mixed: Prepared) -> None:
-    bands = bands_of(mixed.data)
+def test_every_valid_row_is_in_the_split_that_its_id_decides(mixed: Prepared) -> None:
+    fractions = split_fractions(mixed.data)
     for split in SPLITS:
-        expected = {row["id"] for row in mixed.rows if split_of(row["id"], bands) == split}
+        expected = {row["id"] for row in mixed.rows if split_of(row["id"], fractions) == split}
         assert sorted(read_ids(mixed.examples, split)) == sorted(expected)
 
 
@@ -78,7 +78,7 @@ def test_raw_records_hold_the_values_of_the_rows(mixed: Prepared) -> None:
         assert len(lists["motion"].feature) == len(row["sequence"]["motion"])
 
 
-def test_unusable_rows_are_dead_letters_with_source_line_and_reason(mixed: Prepared) -> None:
+def test_invalid_rows_are_dead_letters_with_source_line_and_reason(mixed: Prepared) -> None:
     letters = [
         json.loads(line) for line in (mixed.path / "dead_letters.jsonl").read_text().splitlines()
     ]
@@ -122,7 +122,7 @@ def test_a_refused_run_leaves_its_dead_letters_and_nothing_else(
     features = FeaturesConfig({"x": NumericFeature(kind="numeric")})
     rows = [{"id": f"{n}", "label": f"{n % 2}", "sequence": {"x": [n]}} for n in range(99)]
     data = DataConfig(train=write_rows([*rows, "{"]), bad_rows_allowed_fraction=0.001)
-    with pytest.raises(BadRowBudgetError, match=r"1 of 100 rows unusable, 0\.1 % allowed"):
+    with pytest.raises(InvalidRowsError, match=r"1 of 100 rows are invalid, 0\.1 % allowed"):
         prepare(data, features, tmp_path / "out" / "examples")
     letters = tmp_path / "out" / "examples.dead_letters.jsonl"
     assert list(letters.parent.iterdir()) == [letters]
@@ -136,7 +136,7 @@ def test_a_runner_that_does_not_exist_stops_before_anything_is_made(
 ) -> None:
     preprocessing = PreprocessingConfig(runner="Elsewhere")
     with pytest.raises(ConfigError, match="Elsewhere"):
-        write_examples(read_rows(mixed.data), mixed.data, MIXED, preprocessing, tmp_path / "e")
+        write_examples(find_rows(mixed.data), mixed.data, MIXED, preprocessing, tmp_path / "e")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -149,7 +149,7 @@ def small_disk() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_disk_that_is_full_is_told_and_leaves_nothing_half_written(
+def test_a_full_disk_is_reported_and_leaves_nothing_half_written(
     vowels: Prepared, tmp_path: Path, small_disk: None
 ) -> None:
     with pytest.raises(StorageError, match=r"cannot write .*examples"):
@@ -167,10 +167,10 @@ from components.config import DataConfig, PreprocessingConfig
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
 from components.data.examples import write_examples
-from components.data.sources import read_rows
+from components.data.rows import find_rows
 data = DataConfig(train=sys.argv[1], test=sys.argv[2])
 features = FeaturesConfig({"coefficients": NumericFeature(kind="numeric", width=12)})
-write_examples(read_rows(data), data, features, PreprocessingConfig(), Path(sys.argv[3]))
+write_examples(find_rows(data), data, features, PreprocessingConfig(), Path(sys.argv[3]))
 """
     arguments = [vowels.data.train, str(vowels.data.test), str(tmp_path / "examples")]
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A look at the data gives settings with which the pipeline runs."""
+"""Reading the data gives settings with which the pipeline runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_vowels_are_twelve_numbers_a_step_with_nothing_to_check() -> None:
     assert found.rows["test"] == 370
     assert found.lengths == (7, 15, 29)
     assert list(found.labels) == list("123456789")
-    assert (found.unusable, found.notes) == (0, ())
+    assert (found.invalid, found.notes) == (0, ())
 
 
 def test_every_kind_of_feature_is_found(write_rows: WriteRows) -> None:
@@ -41,11 +41,11 @@ def test_every_kind_of_feature_is_found(write_rows: WriteRows) -> None:
     assert context["shop"] == IdFeature(kind="id", size=9)
     assert "not in the config" not in context
     assert sum(found.rows.values()) == 120
-    assert found.unusable == 2
+    assert found.invalid == 2
     notes = "\n".join(found.notes)
     assert "sequence.event holds whole numbers up to 39 and is taken as ids" in notes
     assert "context.not in the config is left out: rename it" in notes
-    assert "2 rows cannot be used; the first is rows.jsonl:11: invalid JSON" in notes
+    assert "2 rows are invalid; the first is rows.jsonl:11: invalid JSON" in notes
 
 
 def test_more_rows_mean_fewer_passes_and_larger_batches() -> None:
@@ -70,7 +70,7 @@ def test_the_gate_asks_for_more_than_always_naming_the_commonest_label() -> None
 
 def test_a_file_of_something_else_is_named_with_an_example_of_a_row(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("id,label,x\na,b,1\n")
-    with pytest.raises(DataError, match=r"rows\.csv:1 is not a JSON object: id,label,x\nOne row"):
+    with pytest.raises(DataError, match=r"rows\.csv:1 is not a row: id,label,x\nExpected one JSON"):
         propose(DataConfig(train=str(tmp_path / "rows.csv")))
 
 
@@ -87,7 +87,7 @@ def test_rows_without_a_usable_sequence_are_refused_with_the_reasons(write_rows:
 
 def test_a_single_label_is_refused(write_rows: WriteRows) -> None:
     rows = [{**mixed_row(number), "label": "same"} for number in range(5)]
-    with pytest.raises(DataError, match=r"two labels at least were expected in .*, found 'same'"):
+    with pytest.raises(DataError, match=r"expected two labels or more in .*, found 'same'"):
         propose(DataConfig(train=write_rows(rows)))
 
 
@@ -112,3 +112,21 @@ def test_a_name_in_the_sequence_and_in_the_context_is_left_out_of_one(
     found = propose(DataConfig(train=write_rows(rows)))
     assert found.features.context == {}
     assert found.notes == ("context.x is left out: a sequence has this name; rename one of them.",)
+
+
+def test_a_byte_order_mark_blank_lines_and_broken_lines_leave_the_other_rows(
+    tmp_path: Path,
+) -> None:
+    row = '{{"id": "{0}", "label": "{1}", "sequence": {{"x": [1.5]}}}}'
+    good = [row.format(n, n % 2).encode() for n in range(20)]
+    lines = [b"\xef\xbb\xbf" + good[0], b" ", *good[1:], b'{"id": "\xff"}', b'{"id": NaN}']
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    found = propose(DataConfig(train=str(path), bad_rows_allowed_fraction=0.1))
+    assert (sum(found.rows.values()), found.invalid) == (20, 2)
+    assert found.notes == ("2 rows are invalid; the first is rows.jsonl:22: invalid UTF-8.",)
+
+
+def test_a_broken_first_row_is_invalid_as_any_other(write_rows: WriteRows) -> None:
+    found = propose(DataConfig(train=write_rows(["{", *(mixed_row(n) for n in range(60))])))
+    assert (sum(found.rows.values()), found.invalid) == (60, 1)

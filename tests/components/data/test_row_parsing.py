@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from components.data.row_parsing import BadRow, Row, excerpt, parse_row
+from components.data.row_parsing import InvalidRow, Row
+from components.data.sources.jsonl import decode_line
+from components.data.sources.source import Record
 from components.features.config import FeaturesConfig
 from components.features.ids import IdFeature
 from components.features.numeric import NumericFeature
@@ -37,15 +39,19 @@ def steps(*values: Any) -> bytes:
     return line(sequence={"x": list(values)})
 
 
+def parse_row(text: bytes, features: FeaturesConfig, **options: Any) -> Row | InvalidRow:
+    return Record(1, text, decode_line(text)).parse(features, **options)
+
+
 def good(text: bytes, features: FeaturesConfig = PLAIN, **options: Any) -> Row:
     row = parse_row(text, features, **options)
     assert isinstance(row, Row), row
     return row
 
 
-def bad(text: bytes, features: FeaturesConfig = PLAIN) -> BadRow:
+def bad(text: bytes, features: FeaturesConfig = PLAIN) -> InvalidRow:
     row = parse_row(text, features)
-    assert isinstance(row, BadRow), row
+    assert isinstance(row, InvalidRow), row
     return row
 
 
@@ -75,7 +81,7 @@ def test_numbers_arrive_as_the_float32_that_was_written(values: np.ndarray) -> N
 
 @given(st.binary(max_size=60))
 def test_no_line_whatsoever_raises(text: bytes) -> None:
-    assert isinstance(parse_row(text, PLAIN), (Row, BadRow))
+    assert isinstance(parse_row(text, PLAIN), (Row, InvalidRow))
 
 
 JSON = st.recursive(
@@ -101,7 +107,7 @@ def test_whole_numbers_are_taken_for_the_id_and_the_label() -> None:
 
 def test_a_row_without_a_label_is_bad_for_training_and_good_for_prediction() -> None:
     for missing in (line(label=None), line(label=...), line(label="")):
-        assert bad(missing) == BadRow("'label' is missing", "'label' is missing", "label")
+        assert bad(missing) == InvalidRow("'label' is missing", missing="label")
         assert good(missing, needs_label=False).label is None
 
 
@@ -167,7 +173,7 @@ def test_whole_numbers_beyond_64_bits_are_numbers_but_no_ids() -> None:
         (steps(True), IDS, "not a whole number: a boolean at step 0"),
     ],
 )
-def test_an_unusable_line_says_what_is_wrong_and_where(
+def test_an_invalid_line_says_what_is_wrong_and_where(
     text: bytes, features: FeaturesConfig, reason: str
 ) -> None:
 
@@ -187,9 +193,7 @@ def test_an_unusable_line_says_what_is_wrong_and_where(
         (None, IdFeature(kind="id", size=9), "c is missing"),
     ],
 )
-def test_an_unusable_context_value_says_what_is_wrong(
-    value: Any, feature: Any, reason: str
-) -> None:
+def test_an_invalid_context_value_says_what_is_wrong(value: Any, feature: Any, reason: str) -> None:
     features = FeaturesConfig(PLAIN.sequence, {"c": feature})
     found = bad(line(context={"c": value}), features).reason
     assert reason in found
@@ -202,22 +206,12 @@ def test_sequences_of_different_lengths_are_named() -> None:
     assert row.reason == "the sequences have different lengths: x has 2 steps, y has 1 steps"
 
 
-def test_rows_with_one_fault_share_the_problem_but_not_the_reason() -> None:
+def test_rows_with_one_fault_share_the_cause_but_not_the_reason() -> None:
     first, second = bad(steps([1]), WIDE), bad(steps([1, 2], [1, 2, 3]), WIDE)
-    assert first.problem == second.problem
+    assert first.cause == second.cause
     assert first.reason != second.reason
 
 
 def test_a_missing_feature_is_named_for_the_count_of_missing_values() -> None:
     assert bad(line(sequence={"x": None})).missing == "x"
     assert bad(steps()).missing is None
-
-
-@given(st.text())
-def test_an_excerpt_is_short(text: str) -> None:
-    assert len(excerpt(text.encode())) <= 120
-
-
-def test_an_excerpt_of_a_long_line_shows_that_it_was_cut() -> None:
-    assert excerpt(b"ab" * 100) == "ab" * 59 + "a…"
-    assert excerpt(b" short\xff \r") == "short\ufffd"

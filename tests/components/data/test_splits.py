@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components.config import DataConfig
-from components.data.splits import Bands, bands_of, hash_of_id, position, shard_of, split_of
+from components.data.row_parsing import InvalidRow, Row
+from components.data.sources.formats import source_of
+from components.data.splits import (
+    SplitFractions,
+    hash_of_id,
+    position,
+    read_split_rows,
+    shard_of,
+    split_fractions,
+    split_of,
+)
+from components.features.config import FeaturesConfig
+from components.features.numeric import NumericFeature
+from tests.components.conftest import WriteRows
 
 IDS = st.text(min_size=1)
-BANDS = Bands(test=0.2, validation=0.15)
+FRACTIONS = SplitFractions(test=0.2, validation=0.15)
 KNOWN_SPLITS = ["validation", "test", "validation", "train", "test", "train", "train", "validation"]
 KNOWN_SHARDS = [3, 0, 0, 1, 0, 3, 0, 3]
 
@@ -27,29 +42,29 @@ def test_the_largest_hash_is_still_below_one(monkeypatch: pytest.MonkeyPatch) ->
 
 @given(st.lists(IDS, unique=True, max_size=20), st.randoms())
 def test_a_row_keeps_its_split_when_rows_are_added_or_reordered(ids: list[str], random) -> None:
-    before = {row_id: split_of(row_id, BANDS) for row_id in ids}
+    before = {row_id: split_of(row_id, FRACTIONS) for row_id in ids}
     more = [*ids, *(f"new {row_id}" for row_id in ids)]
     random.shuffle(more)
-    after = {row_id: split_of(row_id, BANDS) for row_id in more}
+    after = {row_id: split_of(row_id, FRACTIONS) for row_id in more}
     assert before == {row_id: after[row_id] for row_id in ids}
 
 
 def test_the_splits_of_known_ids_never_change() -> None:
     # Written down once: a change here would move rows of every user between splits.
-    assert [split_of(f"row-{number}", BANDS) for number in range(8)] == KNOWN_SPLITS
+    assert [split_of(f"row-{number}", FRACTIONS) for number in range(8)] == KNOWN_SPLITS
     assert [shard_of(f"row-{number}", 4) for number in range(8)] == KNOWN_SHARDS
 
 
 def test_the_shares_of_many_ids_are_those_that_were_asked_for() -> None:
-    splits = [split_of(str(number), BANDS) for number in range(20_000)]
+    splits = [split_of(str(number), FRACTIONS) for number in range(20_000)]
     assert splits.count("test") / 20_000 == pytest.approx(0.2, abs=0.015)
     assert splits.count("validation") / 20_000 == pytest.approx(0.15, abs=0.015)
 
 
 @given(IDS)
 def test_a_smaller_share_only_takes_from_the_split(row_id: str) -> None:
-    if split_of(row_id, Bands(test=0.1, validation=0.0)) == "test":
-        assert split_of(row_id, Bands(test=0.2, validation=0.0)) == "test"
+    if split_of(row_id, SplitFractions(test=0.1, validation=0.0)) == "test":
+        assert split_of(row_id, SplitFractions(test=0.2, validation=0.0)) == "test"
 
 
 @given(IDS, st.integers(1, 100))
@@ -65,9 +80,32 @@ def test_a_shard_does_not_depend_on_the_bits_that_choose_the_split() -> None:
 
 def test_a_split_with_a_file_of_its_own_takes_no_share_of_the_training_file() -> None:
     both = DataConfig(train="a", validation="b", test="c")
-    assert bands_of(both) == Bands(test=0.0, validation=0.0)
+    assert split_fractions(both) == SplitFractions(test=0.0, validation=0.0)
     only_test = DataConfig(train="a", test="c", validation_fraction=0.3)
-    assert bands_of(only_test) == Bands(test=0.0, validation=0.3)
+    assert split_fractions(only_test) == SplitFractions(test=0.0, validation=0.3)
+
+
+LINE = '{"id": "a", "label": "b", "sequence": {"x": [1]}}'
+FEATURES = FeaturesConfig({"x": NumericFeature(kind="numeric")})
+ALL_TRAIN = SplitFractions(test=0.0, validation=0.0)
+
+
+def test_rows_carry_the_split_of_their_file_or_of_their_id(write_rows: WriteRows) -> None:
+    (chunk,) = source_of(write_rows([LINE])).chunks()
+    found = [
+        split
+        for each in (chunk, replace(chunk, split="test"))
+        for _, split, _ in read_split_rows(each, FEATURES, ALL_TRAIN)
+    ]
+    assert found == ["train", "test"]
+
+
+def test_an_invalid_row_comes_with_its_cause_and_without_a_split(write_rows: WriteRows) -> None:
+    (chunk,) = source_of(write_rows([LINE, "", "{"])).chunks()
+    (_, _, good), (record, split, bad) = read_split_rows(chunk, FEATURES, ALL_TRAIN)
+    assert isinstance(good, Row)
+    assert isinstance(bad, InvalidRow)
+    assert (record.number, record.text, split) == (3, b"{", None)
 
 
 def test_the_hash_of_an_id_is_sha256_of_its_utf8() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from components.data.row_parsing import BadRow, Row
-from components.data.statistics import Moments, Profile, new_profile, summary, write_statistics
+from components.data.row_parsing import InvalidRow, Row
+from components.data.statistics import (
+    Moments,
+    Profile,
+    new_profile,
+    read_statistics,
+    summary,
+    write_statistics,
+)
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
 from tests.components.conftest import Prepared
@@ -61,7 +67,7 @@ def test_merged_profiles_count_the_rows_of_both(
     merged = profile_of(first)
     merged.merge(profile_of(second))
     whole = profile_of(first + second)
-    assert merged.usable == whole.usable == len(first) + len(second)
+    assert merged.valid_count == whole.valid_count == len(first) + len(second)
     assert merged.splits["train"].lengths == whole.splits["train"].lengths
     assert merged.splits["train"].labels == whole.splits["train"].labels
 
@@ -76,11 +82,11 @@ def test_merging_leaves_the_other_profile_as_it_was(rows: list[np.ndarray]) -> N
     assert summary(other, {}) == before
 
 
-def test_the_first_row_of_a_problem_is_the_first_in_the_file() -> None:
+def test_the_first_row_of_a_cause_is_the_first_in_the_file() -> None:
     profile = new_profile(FEATURES)
     for line in (30, 4, 12):
-        profile.add_bad(BadRow("x is missing", "x is missing", "x"), "folder/rows.jsonl", line)
-    profile.add_bad(BadRow("invalid JSON", "invalid JSON: at column 3"), "folder/rows.jsonl", 1)
+        profile.add_invalid(InvalidRow("x is missing", missing="x"), "folder/rows.jsonl", line)
+    profile.add_invalid(InvalidRow("invalid JSON", "at column 3"), "folder/rows.jsonl", 1)
     assert summary(profile, {})["bad_rows"] == {
         "count": 4,
         "of": 4,
@@ -114,7 +120,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_file_of_the_vowels_says_what_the_data_set_is_known_for(vowels: Prepared) -> None:
-    statistics = json.loads((vowels.path / "statistics.json").read_text())
+    statistics = read_statistics(vowels.path)
     counts = statistics["rows"]
     assert counts["train"] + counts["validation"] == 270
     assert counts["test"] == 370

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from components.config import DataConfig, PreprocessingConfig
-from components.data.jsonl import chunks
-from components.data.sources import read_rows
-from components.data.splits import bands_of
+from components.data.rows import find_rows
+from components.data.sources.formats import chunks_of
+from components.data.splits import split_fractions
 from components.data.survey import Survey, check_survey, survey_rows
-from components.errors import BadRowBudgetError, DataError
+from components.errors import DataError, InvalidRowsError
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
 from tests.components.conftest import JsonRow, WriteRows
@@ -39,30 +39,31 @@ def check(tmp_path: Path) -> Check:
     """Surveys the rows for real, in two chunks at least, and checks what was found."""
 
     def run(data: DataConfig) -> Survey:
-        parts = [part for file in read_rows(data).files for part in chunks(file, chunk_bytes=700)]
-        survey = survey_rows(parts, FEATURES, bands_of(data), PreprocessingConfig(), tmp_path)
+        chunks = chunks_of(find_rows(data), chunk_bytes=700)
+        fractions = split_fractions(data)
+        survey = survey_rows(chunks, FEATURES, fractions, PreprocessingConfig(), tmp_path)
         check_survey(survey, data, FEATURES, tmp_path / "letters.jsonl")
         return survey
 
     return run
 
 
-def test_usable_rows_pass_and_are_counted(check: Check, write_rows: WriteRows) -> None:
+def test_valid_rows_pass_and_are_counted(check: Check, write_rows: WriteRows) -> None:
     profile = check(DataConfig(train=write_rows(rows(60)))).profile
-    assert (profile.usable, profile.unusable) == (60, 0)
+    assert (profile.valid_count, profile.invalid_count) == (60, 0)
 
 
-def test_the_budget_names_the_reasons_with_their_first_rows(
+def test_the_budget_names_the_causes_with_their_first_rows(
     check: Check, write_rows: WriteRows, tmp_path: Path
 ) -> None:
     lines: list[JsonRow | str] = [*rows(90)]
     lines[4:4] = [row(200 + n, sequence={"x": []}) for n in range(3)]
     lines[30:30] = [row(300 + n, label=None) for n in range(2)]
     lines[50:50] = ['{"id": NaN}', "{", row(400, id=None)]
-    with pytest.raises(BadRowBudgetError) as error:
+    with pytest.raises(InvalidRowsError) as error:
         check(DataConfig(train=write_rows(lines), bad_rows_allowed_fraction=0.05))
     assert str(error.value) == (
-        "8 of 98 rows unusable, 5 % allowed; the three most common reasons: "
+        "8 of 98 rows are invalid, 5 % allowed; the three most common causes: "
         "x is empty (3, first at rows.jsonl:5), 'label' is missing (2, first at rows.jsonl:31), "
         f"'id' is missing (1, first at rows.jsonl:53); see {tmp_path / 'letters.jsonl'}"
     )
@@ -72,7 +73,7 @@ def test_the_dead_letters_of_a_refused_run_are_left_in_the_order_of_the_lines(
     check: Check, write_rows: WriteRows, tmp_path: Path
 ) -> None:
     path = write_rows([*rows(20), "{", *rows(20, "more"), row(50, sequence={})])
-    with pytest.raises(BadRowBudgetError):
+    with pytest.raises(InvalidRowsError):
         check(DataConfig(train=path, bad_rows_allowed_fraction=0.0))
     letters = [json.loads(line) for line in (tmp_path / "letters.jsonl").read_text().splitlines()]
     assert [(letter["source"], letter["line"]) for letter in letters] == [(path, 21), (path, 42)]
@@ -83,7 +84,7 @@ def test_the_dead_letters_of_a_refused_run_are_left_in_the_order_of_the_lines(
 
 def test_a_budget_that_is_just_kept_passes(check: Check, write_rows: WriteRows) -> None:
     survey = check(DataConfig(train=write_rows([*rows(99), "{"]), bad_rows_allowed_fraction=0.01))
-    assert [letter.line for letter in survey.dead_letters] == [100]
+    assert [entry.line for entry in survey.invalid_rows] == [100]
 
 
 def test_ids_that_occur_twice_are_named_with_their_lines(
@@ -97,7 +98,7 @@ def test_ids_that_occur_twice_are_named_with_their_lines(
     )
 
 
-def test_an_id_in_two_splits_is_told_apart(check: Check, write_rows: WriteRows) -> None:
+def test_ids_in_two_splits_are_counted(check: Check, write_rows: WriteRows) -> None:
     train = write_rows(rows(40), "train.jsonl")
     test = write_rows([*rows(10, "test"), row(5)], "test.jsonl")
     with pytest.raises(DataError, match=r"1 of them in two splits: 'row-5' at test\.jsonl:11, "):
@@ -112,25 +113,25 @@ def test_a_label_that_only_the_test_split_has_is_named(check: Check, write_rows:
 
 
 def test_a_single_class_is_refused(check: Check, write_rows: WriteRows) -> None:
-    with pytest.raises(DataError, match="have the label 'a': a classifier needs two"):
+    with pytest.raises(DataError, match="have the label 'a': a classifier needs at least two"):
         check(DataConfig(train=write_rows([row(2 * number) for number in range(60)])))
 
 
 def test_an_empty_split_says_what_to_do(check: Check, write_rows: WriteRows) -> None:
-    with pytest.raises(DataError, match=r"validation split is empty, of 4 usable rows: give more"):
+    with pytest.raises(DataError, match=r"validation split is empty, of 4 valid rows: give more"):
         check(DataConfig(train=write_rows(rows(3)), test=write_rows([row(7)], "test.jsonl"),
                          validation_fraction=0.001))  # fmt: skip
 
 
-def test_a_file_without_a_usable_row_is_named(check: Check, write_rows: WriteRows) -> None:
+def test_a_file_without_a_valid_row_is_named(check: Check, write_rows: WriteRows) -> None:
     data = DataConfig(train=write_rows(rows(30)), test=write_rows(["{"], "test.jsonl"),
                       bad_rows_allowed_fraction=0.5)  # fmt: skip
-    with pytest.raises(DataError, match=r"data\.test \(.*test\.jsonl\) holds no usable row"):
+    with pytest.raises(DataError, match=r"data\.test \(.*test\.jsonl\) holds no valid row"):
         check(data)
 
 
 def test_a_file_of_blank_lines_holds_no_rows(check: Check, write_rows: WriteRows) -> None:
-    with pytest.raises(DataError, match="holds no rows"):
+    with pytest.raises(DataError, match="holds no rows; expected one JSON object per line"):
         check(DataConfig(train=write_rows(["", "  ", ""])))
 
 

@@ -1,4 +1,4 @@
-"""Rows of a file through an exported model: an answer a line, in order, or the reason why none."""
+"""Rows of a source through an exported model: one answer per row, in order, or the reason."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from components.artifacts.values import Champion
+from components.data.sources.formats import source_of
 from components.errors import DataError, NotFoundError
 from components.export.batch_prediction import Prediction, predict_rows
 from tests.components.conftest import write_lines
@@ -28,7 +29,7 @@ def _without(row: dict[str, Any], *keys: str) -> dict[str, Any]:
 
 def _predict(champion: Champion, path: Path, *rows: object) -> list[Prediction]:
     lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
-    return predict_rows(champion, Path(write_lines(path / "rows.jsonl", lines)))
+    return predict_rows(champion, source_of(write_lines(path / "rows.jsonl", lines)))
 
 
 def test_every_row_gets_the_most_probable_label_and_the_probability_of_each(
@@ -58,7 +59,7 @@ def test_a_row_needs_no_label_and_its_label_changes_nothing(
     assert plain.probabilities == null.probabilities == wrong.probabilities
 
 
-def test_a_row_that_cannot_be_used_gets_the_reason_and_disturbs_no_other(
+def test_an_invalid_row_gets_the_reason_and_disturbs_no_other(
     champion: Champion, tmp_path: Path
 ) -> None:
     good = json_row(4)
@@ -76,9 +77,30 @@ def test_a_row_that_cannot_be_used_gets_the_reason_and_disturbs_no_other(
     ]
 
 
-def test_empty_lines_are_passed_over_but_counted(champion: Champion, tmp_path: Path) -> None:
+def test_blank_lines_are_skipped_but_counted(champion: Champion, tmp_path: Path) -> None:
     found = _predict(champion, tmp_path, "", json_row(2), "   ", json_row(1))
     assert [each.line for each in found] == [2, 4]
+
+
+def test_every_row_of_a_file_with_a_byte_order_mark_is_scored(
+    champion: Champion, toy: ToyExport, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    lines = [json.dumps(json_row(steps)) for steps in LENGTHS]
+    path.write_text("\n".join(lines), encoding="utf-8-sig")
+    found = predict_rows(champion, source_of(str(path)))
+    assert [(each.line, each.error) for each in found] == [(n, None) for n in range(1, 6)]
+    assert found[0].probabilities is not None
+    expected = toy.probabilities[0].tolist()
+    assert list(found[0].probabilities.values()) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_line_that_is_not_utf_8_gets_the_reason(champion: Champion, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"id": "\xff"}\n' + json.dumps(json_row(2)).encode())
+    bad, good = predict_rows(champion, source_of(str(path)))
+    assert (bad.line, bad.error) == (1, "invalid UTF-8")
+    assert (good.line, good.error) == (2, None)
 
 
 def test_more_rows_than_a_batch_keep_their_order(champion: Champion, tmp_path: Path) -> None:
@@ -113,20 +135,22 @@ def test_an_empty_file_is_the_users_mistake(champion: Champion, tmp_path: Path) 
         _predict(champion, tmp_path, "", " ")
 
 
-def test_a_file_without_one_usable_row_names_the_first_reason(
+def test_a_file_without_one_valid_row_names_the_first_reason(
     champion: Champion, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match=r"none of the 2 rows .* line 1: invalid JSON"):
+    with pytest.raises(
+        DataError, match=r"none of the 2 rows .* is valid; rows\.jsonl:1: invalid JSON"
+    ):
         _predict(champion, tmp_path, "{", "[]")
 
 
 @pytest.mark.parametrize("name", ["absent.jsonl", "."])
-def test_what_is_no_file_is_named(champion: Champion, tmp_path: Path, name: str) -> None:
-    with pytest.raises(NotFoundError, match="expected a JSONL file"):
-        predict_rows(champion, tmp_path / name)
+def test_a_path_without_a_file_is_named(champion: Champion, tmp_path: Path, name: str) -> None:
+    with pytest.raises(NotFoundError, match="a file with one JSON object per line"):
+        predict_rows(champion, source_of(str(tmp_path / name)))
 
 
 def test_a_model_without_a_schema_is_named(tmp_path: Path) -> None:
     strange = Champion("demo", 1, str(tmp_path), "digest")
     with pytest.raises(NotFoundError, match=r"schema\.json is missing"):
-        predict_rows(strange, tmp_path / "rows.jsonl")
+        predict_rows(strange, source_of(str(tmp_path / "rows.jsonl")))

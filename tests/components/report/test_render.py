@@ -149,7 +149,7 @@ def test_the_data_is_there(text: str) -> None:
         "train 1,200 7 15.5 29",
         "test 60 – – –",
         "400 33.3%",
-        "2 of 1,282 rows were unusable",
+        "2 of 1,282 rows were invalid",
         "2: not JSON (first: train.jsonl:17 )",
         "Missing values: pressure 17.",
         "Vocabulary sizes: word 1,234.",

@@ -34,7 +34,7 @@ PROPOSAL = Proposal(
     training=TrainingConfig(batch_size=64, max_steps=2000, evaluate_every_steps=100),
     gate=GateConfig(bounds={"accuracy": Bound(min=0.83)}, min_examples=160),
     rows={"train": 1300, "validation": 300, "test": 400},
-    unusable=3,
+    invalid=3,
     labels={"a": 1, "b": 7, "c": 2, "d": 3, "e": 4, "f": 5, "g": 6, "h": 1972},
     lengths=(1, 12, 99),
     notes=("context.shop holds whole numbers up to 8 and is taken as ids.",),
@@ -101,7 +101,7 @@ def test_whatever_the_features_are_called_the_yaml_reads_back(
 
 def test_comments_tell_what_was_seen() -> None:
     text = render_config(PROPOSAL, "demo", Path("/data"))
-    assert "# 2,000 usable rows (1,300 train, 300 validation, 400 test), 3 unusable.\n" in text
+    assert "# 2,000 valid rows (1,300 train, 300 validation, 400 test), 3 invalid.\n" in text
     assert "# 8 labels (h: 1,972, b: 7, g: 6, f: 5, e: 4, d: 3 and 2 more).\n" in text
     assert "# 1 to 99 steps, median 12.\n" in text
     assert "# context.shop holds whole numbers up to 8 and is taken as ids.\n" in text
@@ -133,7 +133,7 @@ def test_the_config_lies_beside_the_data_and_is_named_after_it(
     assert config.name == "rows"
     assert _same(config, propose(config.data))
     told = capsys.readouterr().out
-    assert "60 usable rows" in told
+    assert "60 valid rows" in told
     assert "sequence.v: numeric" in told
     assert f"rnnflow run {place}" in told
 

@@ -75,7 +75,7 @@ def test_rows_are_scored_to_standard_output_and_counted_beside_it(
     assert [answer["line"] for answer in answers] == [1, 2, 3]
     assert [answer.get("id") for answer in answers] == ["row-4", None, "row-1"]
     assert "sequence" in answers[1]["error"] or "context" in answers[1]["error"]
-    assert "by-hand version 1: 2 rows scored, 1 unusable" in err
+    assert "by-hand version 1: 2 rows scored, 1 invalid" in err
 
 
 def test_answers_may_go_to_a_file_and_are_the_same(
@@ -89,7 +89,7 @@ def test_answers_may_go_to_a_file_and_are_the_same(
     models.predict(versions, data, tmp_path / "answers.jsonl", work_dir)
     out, err = capsys.readouterr()
     assert out == ""
-    assert f"2 rows scored to {tmp_path / 'answers.jsonl'}, 0 unusable" in err
+    assert f"2 rows scored to {tmp_path / 'answers.jsonl'}, 0 invalid" in err
     assert (tmp_path / "answers.jsonl").read_text() == said
 
 
@@ -99,7 +99,7 @@ def test_without_a_champion_it_is_said_how_to_get_one(work_dir: Path, tmp_path: 
         models.predict("nobody", data, None, work_dir)
 
 
-def test_rows_that_are_not_there_or_not_usable_write_no_answers(
+def test_missing_files_and_invalid_rows_write_no_answers(
     versions: str, work_dir: Path, tmp_path: Path
 ) -> None:
     models.promote(versions, 1, "", work_dir)

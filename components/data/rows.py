@@ -1,18 +1,18 @@
-"""The raw rows: JSONL files that exist, are not empty and have a known content."""
+"""The first stage: finds the files of the raw rows, which must exist and hold something."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-from components.artifacts.storage import digest_of_file
+from components.artifacts.storage import combined_digest
 from components.artifacts.values import Rows, SourceFile, Split
 from components.config import DataConfig
+from components.data.sources.formats import source_of
 from components.errors import DataError, NotFoundError
 
 
-def read_rows(data: DataConfig) -> Rows:
-    """Finds the files and reads their content digests.
+def find_rows(data: DataConfig) -> Rows:
+    """Finds the files and computes the digest of their content; reads no row.
 
     Raises:
       NotFoundError: a file does not exist or cannot be read.
@@ -25,24 +25,20 @@ def read_rows(data: DataConfig) -> Rows:
     if data.test is not None:
         files.append(_source_file("test", data.test, "test"))
     _check_distinct(files)
-    content = "\n".join(f"{file.split} {file.digest}" for file in files)
-    return Rows(tuple(files), hashlib.sha256(content.encode()).hexdigest())
+    # A file that moves to another split changes the digest; the name of a file does not.
+    return Rows(tuple(files), combined_digest((str(file.split), file.digest) for file in files))
 
 
-def _source_file(key: str, name: str, split: Split | None) -> SourceFile:
-    path = Path(name)
-    if not path.is_file():
-        what = "is a directory" if path.is_dir() else "does not exist"
-        raise NotFoundError(
-            f"data.{key}: {name} {what} (looked in {Path.cwd()}); give the path of a JSONL file."
-        )
+def _source_file(key: str, path: str, split: Split | None) -> SourceFile:
+    source = source_of(path)
     try:
-        size, digest = path.stat().st_size, digest_of_file(path)
-    except PermissionError as error:
-        raise NotFoundError(f"data.{key}: {name} may not be read by this user.") from error
-    if not size:
-        raise DataError(f"data.{key}: {name} is empty; one JSON row a line was expected.")
-    return SourceFile(name, split, digest, size)
+        source.check_readable()
+    except NotFoundError as error:
+        raise NotFoundError(f"data.{key}: {error}") from error
+    size_bytes = Path(path).stat().st_size
+    if not size_bytes:
+        raise DataError(f"data.{key}: {path} is empty; expected {source.layout}.")
+    return SourceFile(path, split, source.digest(), size_bytes)
 
 
 def _check_distinct(files: list[SourceFile]) -> None:

@@ -1,0 +1,82 @@
+"""The suffix chooses the format, and a new format takes a class and an entry in the table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from components.config import DataConfig, PreprocessingConfig
+from components.data.proposal import propose
+from components.data.rows import find_rows
+from components.data.sources import formats
+from components.data.sources.formats import chunks_of, source_of
+from components.data.sources.jsonl import JsonLines
+from components.data.sources.source import CHUNK_BYTES, Chunk, Record, Source
+from components.data.splits import split_fractions
+from components.data.survey import survey_rows
+from components.errors import DataError
+from components.features.config import FeaturesConfig
+from components.features.numeric import NumericFeature
+from tests.components.conftest import WriteRows
+
+
+class JsonArray(Source):
+    """A format for this test: one JSON array of all rows; a chunk is a range of its items."""
+
+    layout = "one JSON array of objects"
+
+    def chunks(self, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
+        rows = json.loads(Path(self.path).read_bytes())
+        for start in range(0, len(rows), 10):
+            yield Chunk(self, start, min(start + 10, len(rows)), start + 1)
+
+    def records(self, chunk: Chunk) -> Iterator[Record]:
+        rows = json.loads(Path(self.path).read_bytes())[chunk.start : chunk.stop]
+        for number, row in enumerate(rows, start=chunk.first_number):
+            yield Record(number, json.dumps(row).encode(), row)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.JSONL", "rows", "rows.txt"])
+def test_a_file_is_read_as_jsonl_unless_its_suffix_says_otherwise(name: str) -> None:
+    assert source_of(name) == JsonLines(name)
+
+
+def test_a_file_that_changed_since_it_was_found_is_refused(write_rows: WriteRows) -> None:
+    rows = find_rows(DataConfig(train=write_rows(["{}"])))
+    write_rows(["[]"])
+    with pytest.raises(DataError, match=r"rows\.jsonl has changed since this run began"):
+        chunks_of(rows)
+
+
+def test_chunks_carry_the_split_of_their_file(write_rows: WriteRows) -> None:
+    data = DataConfig(train=write_rows(["{}"]), test=write_rows(["[]"], "test.jsonl"))
+    assert [chunk.split for chunk in chunks_of(find_rows(data))] == [None, "test"]
+
+
+def test_a_new_format_takes_one_class_and_one_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "FORMATS", {**formats.FORMATS, ".array": JsonArray})
+    rows: list[object] = [
+        {"id": f"row-{n}", "label": "ab"[n % 2], "sequence": {"x": [n + 0.5]}} for n in range(60)
+    ]
+    rows[40] = {"id": "no sequence"}
+    path = tmp_path / "rows.array"
+    path.write_text(json.dumps(rows))
+    data = DataConfig(train=str(path), bad_rows_allowed_fraction=0.1)
+
+    found = propose(data)
+    assert found.features == FeaturesConfig({"x": NumericFeature(kind="numeric")})
+    assert "1 rows are invalid; the first is rows.array:41: 'sequence'" in found.notes[-1]
+
+    survey = survey_rows(
+        chunks_of(find_rows(data)), found.features, split_fractions(data), PreprocessingConfig(),
+        tmp_path,
+    )  # fmt: skip
+    assert (survey.profile.valid_count, survey.profile.invalid_count) == (59, 1)
+    ((_, invalid),) = survey.profile.most_common_causes()
+    assert invalid.first == "rows.array:41"
+    assert [(entry.source, entry.line) for entry in survey.invalid_rows] == [(str(path), 41)]
