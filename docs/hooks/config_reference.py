@@ -12,13 +12,13 @@ from pipelines.config import PipelineConfig
 
 _INTRODUCTION = """# Configuration reference
 
-One YAML file describes a pipeline. This page is generated from the classes that read it, so it lists
-every key there is. [Your own data](own_data.md) explains a config step by step, and
+One YAML file describes a pipeline. This page is generated from the classes that read it, so it
+lists every key there is. [Your own data](own_data.md) explains a config step by step, and
 [the gate](gate.md) what each rule computes.
 
 - Only `name`, `data.train` and `features.sequence` are required; everything else has a default.
-- Unknown keys and keys that are given twice are errors, with the closest known key as a suggestion. All
-  errors of a file are reported together.
+- Unknown keys and keys that are given twice are errors; for an unknown key the closest known key is
+  suggested. All errors of a file are reported together.
 - Paths are relative to the config file.
 - Units are part of a key's name. A *fraction* lies between 0 and 1.
 """
