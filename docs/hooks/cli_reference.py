@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 
 import click
@@ -31,7 +32,7 @@ def cli_reference() -> str:
 def _section(name: str, command: click.Command) -> Iterator[str]:
     context = click.Context(command, info_name=f"rnnflow {name}")
     yield f"\n## rnnflow {name}\n\n"
-    yield f"{command.help or ''}\n\n"
+    yield f"{inspect.cleandoc(command.help or '')}\n\n"
     yield f"```text\n{command.get_usage(context).removeprefix('Usage: ')}\n```\n\n"
     options = [each for each in command.params if isinstance(each, click.Option)]
     if options:

@@ -74,7 +74,7 @@ def _section(models: Schema, path: str, model: Schema) -> Iterator[str]:
     for key, value in model["properties"].items():
         required = key in model.get("required", ())
         cells = (
-            f"`{key}`",
+            f'<span class="key">`{key}`</span>',
             _type(models, value),
             next((unit for end, unit in _UNITS.items() if key.endswith(end)), ""),
             _default(value, required),
@@ -150,7 +150,9 @@ def _mapping_type(value: Schema) -> str:
 def _default(value: Schema, required: bool) -> str:
     if required:
         return "required"
-    if "$ref" in value or "default" not in value:
+    if "$ref" in value:
+        return "see below"
+    if "default" not in value:
         return ""
     default = value["default"]
     return "none" if default is None else f"`{json.dumps(default)}`"
