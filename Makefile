@@ -29,8 +29,9 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	@$(BIN)/mypy
 
-# The documentation site, into build/site; a dead link or a missing reference fails. Material for
-# MkDocs prints an advertisement for its successor unless it is told not to.
+# The documentation site, into build/site; a dead link or a missing reference fails. Its search needs
+# a server: `python -m http.server --directory build/site`. NO_MKDOCS_2_WARNING silences a notice of
+# the theme about other products.
 docs: $(VENV)/.dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 	@echo "Built build/site/index.html"
