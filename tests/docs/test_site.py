@@ -41,6 +41,7 @@ def test_every_config_key_has_a_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
     assert config_reference.undocumented_keys() == []
 
 
+@pytest.mark.slow
 def test_every_command_is_in_the_reference(site: Path) -> None:
     text = (site / "cli_reference.html").read_text()
     for name, command in rnnflow.commands.items():
@@ -50,6 +51,7 @@ def test_every_command_is_in_the_reference(site: Path) -> None:
                 assert flag.lower() in text.lower(), f"{name}: {flag}"
 
 
+@pytest.mark.slow
 def test_every_public_name_of_rnn_core_is_in_the_reference(site: Path) -> None:
     text = (site / "rnn_core_api.html").read_text()
     names = [f"rnn_core.{name}" for name in rnn_core.__all__ if name != "export"]
@@ -59,6 +61,7 @@ def test_every_public_name_of_rnn_core_is_in_the_reference(site: Path) -> None:
     assert sorted({*names, *exported} - shown - aliases) == []
 
 
+@pytest.mark.slow
 def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
     for page in site.glob("*.html"):
         loaded = re.findall(

@@ -5,6 +5,7 @@ A block that cannot run in a test says why, in a comment above it. ``text`` is o
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -61,15 +62,16 @@ class Reader:
         """Runs all blocks of a page in their order."""
         (path,) = (each for each in PAGES if each.name == page)
         namespace: dict[str, object] = {"__name__": "page"}
-        for block in blocks(path):
-            if block.title:
-                (self.folder(page) / block.title).write_text(block.text)
-            elif block.skip is None and block.language == "python":
-                exec(compile(block.text, block.where, "exec"), namespace)
-            elif block.skip is None and block.language == "sh":
-                self._call(block, self.folder(page))
+        with contextlib.chdir(self.folder(page)):
+            for block in blocks(path):
+                if block.title:
+                    Path(block.title).write_text(block.text)
+                elif block.skip is None and block.language == "python":
+                    exec(compile(block.text, block.where, "exec"), namespace)
+                elif block.skip is None and block.language == "sh":
+                    self._call(block)
 
-    def _call(self, block: Block, folder: Path) -> None:
+    def _call(self, block: Block) -> None:
         environment = {
             **os.environ,
             "PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}",
@@ -77,7 +79,7 @@ class Reader:
         }
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block.text],
-            cwd=folder, env=environment, capture_output=True, text=True, check=False,
+            env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == block.status, f"{block.where}\n{done.stdout}\n{done.stderr}"
 
@@ -90,19 +92,15 @@ def reader(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Rea
 @pytest.fixture(scope="module")
 def own_data(reader: Reader) -> Path:
     """The folder of the page on own data, after all of it was followed."""
-    folder = reader.folder(_DATA)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        reader.follow(_DATA)
-    return folder
+    reader.follow(_DATA)
+    return reader.folder(_DATA)
 
 
 @pytest.fixture(scope="module")
 def tutorial(reader: Reader) -> Path:
     """The folder of the tutorial, after all of it was followed."""
-    folder = reader.folder(_TUTORIAL)
     reader.follow(_TUTORIAL)
-    return folder
+    return reader.folder(_TUTORIAL)
 
 
 def test_own_data(own_data: Path) -> None:
@@ -110,6 +108,7 @@ def test_own_data(own_data: Path) -> None:
     assert len((own_data / "scores.jsonl").read_text().splitlines()) == 300
 
 
+@pytest.mark.timeout(1800)  # five runs of the pipeline
 def test_the_tutorial(tutorial: Path) -> None:
     assert len((tutorial / "scores.jsonl").read_text().splitlines()) == 900
 
