@@ -72,7 +72,6 @@ class GateConfig:
     bounds: Annotated[dict[BoundedMetric, Bound], Field(description=_BOUNDS_DESCRIPTION)] = (
         dataclasses.field(default_factory=lambda: {"accuracy": Bound(min=0.5)})
     )
-    """Limits of metrics on the test split."""
     min_examples: PositiveInt = 100
     """Fewest rows in the test split."""
     per_class: PerClassFloor = PerClassFloor()

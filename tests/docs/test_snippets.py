@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from components.config import FeaturesConfig, NumericFeature, VocabularyFeature
 from components.data.row_parsing import BadRow, parse_row
+from components.features.config import FeaturesConfig
+from components.features.numeric import NumericFeature
+from components.features.vocabulary import VocabularyFeature
 from pipelines.config import parse_config
 from tests.docs.pages import PAGES, Block, blocks
 from tests.projects import ROOT
@@ -28,11 +30,12 @@ data: {train: mine.jsonl}
 features: {sequence: {pulse: {kind: numeric}}}
 """
 _FEATURES = FeaturesConfig(
-    sequence={"pulse": NumericFeature("numeric")}, context={"age": NumericFeature("numeric")}
+    sequence={"pulse": NumericFeature(kind="numeric")},
+    context={"age": NumericFeature(kind="numeric")},
 )
 _MORE_FEATURES = FeaturesConfig(
-    sequence={"pulse": NumericFeature("numeric"), "event": VocabularyFeature("token")},
-    context={"age": NumericFeature("numeric"), "city": VocabularyFeature("categorical")},
+    sequence={"pulse": NumericFeature(kind="numeric"), "event": VocabularyFeature(kind="token")},
+    context={"age": NumericFeature(kind="numeric"), "city": VocabularyFeature(kind="categorical")},
 )
 
 
