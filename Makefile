@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 CONFIG ?= pipelines/configs/japanese_vowels.yaml
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: run test lint types benchmark bench bench-peers bench-workers sanitize goldens drill-training image-test wheel lock clean
+.PHONY: run test lint types docs benchmark bench bench-peers bench-workers sanitize goldens drill-training image-test wheel lock clean
 
 run: $(VENV)/.kernel
 	@$(BIN)/rnnflow run $(CONFIG)
@@ -28,6 +28,13 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	@$(BIN)/mypy
+
+# The documentation site, into build/site; a dead link or a missing reference fails. Its search needs
+# a server: `python -m http.server --directory build/site`. NO_MKDOCS_2_WARNING silences a notice of
+# the theme about other products.
+docs: $(VENV)/.dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "Built build/site/index.html"
 
 benchmark: $(VENV)/.kernel
 	@$(BIN)/python -m benchmarks

@@ -64,7 +64,9 @@ class OptimizerConfig:
     """The optimizer and its step."""
 
     name: OptimizerName = "adam"
+    """The update rule, as in Keras."""
     learning_rate: PositiveFloat = 0.003
+    """Size of a step."""
     clip_norm: PositiveFloat | None = 5.0
     """Each gradient is scaled down to this L2 norm."""
 
@@ -74,6 +76,7 @@ class ModelConfig:
     """The network."""
 
     cell_type: CellType = "gru"
+    """Kind of the recurrent cells, the same in all layers."""
     units: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (64,)
     """Hidden units (H) of each layer."""
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -81,18 +84,22 @@ class ModelConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class TrainingConfig:
-    """How long to train, and how often somebody looks."""
+    """Training length, batch size, and when to log, evaluate and save."""
 
     batch_size: PositiveInt = 32
+    """Rows per training step, of all workers together."""
     max_steps: PositiveInt = 1000
+    """Training ends here at the latest."""
     evaluate_every_steps: PositiveInt = 50
     """Checkpoint and evaluation on the validation split."""
     log_every_steps: PositiveInt = 10
+    """Loss and steps per second in the log and in MLflow."""
     early_stopping_metric: Literal["average_loss", "accuracy"] = "average_loss"
     """Decides which checkpoint is best, and when training stops."""
     early_stopping_patience_steps: PositiveInt | None = 300
     """Training stops after so many steps without a better evaluation."""
     keep_checkpoint_max: PositiveInt = 3
+    """Newest checkpoints that are kept beside the best one."""
     workers: PositiveInt = 1
     """Processes that share each batch; on a cluster, its size is taken instead."""
 

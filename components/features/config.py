@@ -32,7 +32,9 @@ class FeaturesConfig:
     """The features of a row, by name: ``sequence`` (one value a time step) and ``context``."""
 
     sequence: Annotated[dict[str, Feature], Field(min_length=1)]
+    """Features with one value per time step."""
     context: dict[str, Feature] = dataclasses.field(default_factory=dict)
+    """Features with one value per row."""
 
     def __post_init__(self) -> None:
         faults = [*_faults_of_names([*self.sequence, *self.context]), *_faults_of_placement(self)]

@@ -22,6 +22,7 @@ class IdFeature(FeatureKind):
     """Whole numbers in [0, size): event types, item ids."""
 
     kind: Literal["id"]
+    """Whole numbers as ids."""
     size: PositiveInt
     """Ids run from 0 to size - 1."""
     embedding_dimension: PositiveInt | None = None

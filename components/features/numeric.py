@@ -22,9 +22,11 @@ class NumericFeature(FeatureKind):
     """Numbers: [T] or [T, F] as a sequence feature, one number or [F] as a context feature."""
 
     kind: Literal["numeric"]
+    """Numbers."""
     width: PositiveInt = 1
     """F, the numbers at each step; 1 also takes plain numbers."""
     normalize: Literal["z_score", "none"] = "z_score"
+    """``z_score``: minus the mean, over the standard deviation, both of the training split."""
 
     @property
     def raw(self) -> ValueType:

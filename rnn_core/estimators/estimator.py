@@ -120,8 +120,9 @@ class Estimator(ExportMethods):
 
         Raises:
             ArgumentError: both are given, or one is not positive.
-            NanLossDuringTrainingError, LabelError, EmptyInputError, FeatureError,
-            CheckpointError, StorageError: as ``training.train``.
+            NanLossDuringTrainingError: the loss is not finite.
+            LabelError, EmptyInputError, FeatureError: the input cannot be used.
+            CheckpointError, StorageError: a checkpoint cannot be read or written.
         """
         check_steps(steps, max_steps)
         checkpoint = checkpoints.newest_intact(self._model_dir)
@@ -165,7 +166,8 @@ class Estimator(ExportMethods):
 
         Raises:
             ArgumentError: ``steps`` is not positive.
-            LabelError, EmptyInputError, FeatureError, CheckpointError, StorageError.
+            LabelError, EmptyInputError, FeatureError: the input cannot be used.
+            CheckpointError, StorageError: a checkpoint or a summary cannot be read or written.
         """
         check_steps(steps, None)
         batch_hooks = BatchHooks(hooks, ModeKeys.EVAL, self._model_dir)
@@ -202,7 +204,8 @@ class Estimator(ExportMethods):
 
         Raises:
             ArgumentError: ``predict_keys`` names no prediction.
-            FeatureError, CheckpointError.
+            FeatureError: the input cannot be used.
+            CheckpointError: the checkpoint cannot be read.
         """
         batch_hooks = BatchHooks(hooks, ModeKeys.PREDICT, self._model_dir)
         keys = [predict_keys] if isinstance(predict_keys, str) else predict_keys

@@ -38,7 +38,7 @@ def train_and_evaluate(estimator: Estimator, train_spec: TrainSpec, eval_spec: E
     Raises:
         ArgumentTypeError: an argument is of another type.
         WorkerLostError: another task of the cluster is gone, or did not answer in time.
-        As ``Estimator.train`` and ``Estimator.evaluate``.
+        RnnCoreError: any other error of ``Estimator.train`` and ``Estimator.evaluate``.
     """
     for given, kind in ((estimator, Estimator), (train_spec, TrainSpec), (eval_spec, EvalSpec)):
         if not isinstance(given, kind):
