@@ -54,8 +54,8 @@ def load_config(path: Path) -> PipelineConfig:
     """Reads a YAML file; the data paths in it are relative to the file's own folder.
 
     Raises:
-      NotFoundError: there is no such file.
-      ConfigError: it is no YAML, or a key or value cannot be used.
+        NotFoundError: there is no such file.
+        ConfigError: it is no YAML, or a key or value cannot be used.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -74,7 +74,7 @@ def parse_config(text: str, source: str = "config") -> PipelineConfig:
     """Reads the text of a YAML file.
 
     Raises:
-      ConfigError: it is no YAML, or a key or value cannot be used.
+        ConfigError: it is no YAML, or a key or value cannot be used.
     """
     try:
         values = yaml.load(text, Loader=_UniqueKeyLoader)

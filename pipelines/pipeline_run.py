@@ -55,15 +55,16 @@ class PipelineRun:
     """A context manager around the stages of one run.
 
     Args:
-      config_path: the YAML file.
-      work_dir: where artifacts and runs are.
-      run_id: names the run; made from the time if it is empty.
-      until: the last stage to run.
-      rerun: a stage that runs even though it could be reused.
-      workers: processes that train, instead of the config's ``training.workers``.
+        config_path: the YAML file.
+        work_dir: where artifacts and runs are.
+        run_id: names the run; made from the time if it is empty.
+        until: the last stage to run.
+        rerun: a stage that runs even though it could be reused.
+        workers: processes that train, instead of the config's ``training.workers``.
 
     Raises:
-      UserError: the config or the cluster cannot be used, or another run holds the work directory.
+        UserError: the config or the cluster cannot be used, or another run holds the work
+            directory.
     """
 
     def __init__(
@@ -139,9 +140,9 @@ class PipelineRun:
         """Runs one stage, or reuses what it made before from the same inputs, config and code.
 
         Args:
-          stage: what to run.
-          inputs: what it works on; they decide, with its code, whether it can be reused.
-          extras: arguments that do not change what it makes.
+            stage: what to run.
+            inputs: what it works on; they decide, with its code, whether it can be reused.
+            extras: arguments that do not change what it makes.
         """
         name = stage.name
         artifact: Path | None = None

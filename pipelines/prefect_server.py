@@ -33,7 +33,7 @@ def prefect_server() -> Iterator[Callable[[], None]]:
     Nothing is started if Prefect's settings name a server, or forbid to start one.
 
     Raises:
-      RnnflowError: by the yielded function, if the server does not start.
+        RnnflowError: by the yielded function, if the server does not start.
     """
     # Imported here, so that an error in the config is reported before the slow import.
     from prefect.settings import (

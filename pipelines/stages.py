@@ -52,11 +52,11 @@ def stage(
     """Makes a function a stage.
 
     Args:
-      name: see ``Stage``.
-      record: see ``Stage``.
-      code: see ``Stage``; a stage with it is cached, and its function takes a ``directory``.
-      dismisses_workers: see ``Stage``.
-      options: of the Prefect task: tags, retries, a time limit.
+        name: see ``Stage``.
+        record: see ``Stage``.
+        code: see ``Stage``; a stage with it is cached, and its function takes a ``directory``.
+        dismisses_workers: see ``Stage``.
+        options: of the Prefect task: tags, retries, a time limit.
     """
     caching = _CACHED if code else _UNCACHED
 

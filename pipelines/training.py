@@ -23,12 +23,12 @@ def training_flow(
     """One run of the pipeline.
 
     Args:
-      config_path: the YAML file.
-      work_dir: where artifacts, runs and, by default, MLflow's database are.
-      run_id: names the run; made from the time if it is empty.
-      until: the last stage to run; all of them if it is None.
-      rerun: a stage that runs even though it could be reused.
-      workers: processes that train, instead of the config's ``training.workers``.
+        config_path: the YAML file.
+        work_dir: where artifacts, runs and, by default, MLflow's database are.
+        run_id: names the run; made from the time if it is empty.
+        until: the last stage to run; all of them if it is None.
+        rerun: a stage that runs even though it could be reused.
+        workers: processes that train, instead of the config's ``training.workers``.
     """
     with PipelineRun(
         config_path, work_dir, run_id, until=until, rerun=rerun, workers=workers

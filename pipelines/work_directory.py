@@ -107,7 +107,7 @@ class WorkDirectory:
         """The directory of a run, the newest if none is named.
 
         Raises:
-          NotFoundError: there is no such run.
+            NotFoundError: there is no such run.
         """
         known = self.run_ids()
         chosen = run_id or (known[-1] if known else None)
@@ -134,8 +134,8 @@ class WorkDirectory:
         """Held by one run at a time; the system frees it when the process ends, however it ends.
 
         Raises:
-          BusyError: another run holds it.
-          StorageError: the directory cannot be written.
+            BusyError: another run holds it.
+            StorageError: the directory cannot be written.
         """
         path = self.root / "lock"
         with contextlib.ExitStack() as held:

@@ -24,7 +24,7 @@ def with_workers(
     """The config with as many workers as the cluster has, or as the command line asks for.
 
     Raises:
-      UserError: the two differ.
+        UserError: the two differ.
     """
     if cluster is not None and workers not in (None, cluster.size):
         raise UserError(

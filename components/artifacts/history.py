@@ -35,7 +35,7 @@ def append_point(path: Path, step: int, metrics: Mapping[str, float]) -> None:
     """Adds one line; it counts as written once its newline is.
 
     Raises:
-      StorageError: the disk is full.
+        StorageError: the disk is full.
     """
     line = _line(HistoryPoint(step, time.time_ns() // 1_000_000, dict(metrics)))
     with storage_errors(path), path.open("a", encoding="utf-8") as file:
@@ -48,7 +48,7 @@ def read_history(path: Path) -> tuple[HistoryPoint, ...]:
     Without a file there are no points.
 
     Raises:
-      ValueError: a whole line is not a point.
+        ValueError: a whole line is not a point.
     """
     if not path.is_file():
         return ()

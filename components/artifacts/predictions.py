@@ -29,7 +29,7 @@ class PredictionTable:
     """The answers of one model on one set of examples.
 
     Raises:
-      DataError: nothing was predicted, the parts do not fit each other, or an id comes twice.
+        DataError: nothing was predicted, the parts do not fit each other, or an id comes twice.
     """
 
     ids: tuple[str, ...]
@@ -95,7 +95,7 @@ def write_predictions(table: PredictionTable, path: Path) -> None:
     """Writes the columns id, label, predicted, correct and probabilities (a list of K).
 
     Raises:
-      StorageError: the disk is full or the directory cannot be written.
+        StorageError: the disk is full or the directory cannot be written.
     """
     width = len(table.classes)
     values = pa.array(np.ascontiguousarray(table.probabilities).reshape(-1), pa.float64())
@@ -117,8 +117,8 @@ def read_predictions(path: Path) -> PredictionTable:
     """What ``write_predictions`` wrote.
 
     Raises:
-      NotFoundError: there is no such file.
-      DataError: the file does not hold predictions.
+        NotFoundError: there is no such file.
+        DataError: the file does not hold predictions.
     """
     if not path.is_file():
         raise NotFoundError(f"no predictions at {path}: run the evaluation again")

@@ -44,7 +44,7 @@ def load_schema(examples_path: str | Path) -> Schema:
     """Reads ``schema.json`` of a directory of examples.
 
     Raises:
-      NotFoundError: there is none, or it cannot be read.
+        NotFoundError: there is none, or it cannot be read.
     """
     path = Path(examples_path) / _FILE
     try:

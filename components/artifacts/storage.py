@@ -37,14 +37,14 @@ def partial_of(directory: Path) -> Path:
 def building(directory: Path, *, resume: bool = False) -> Iterator[Path]:
     """Yields ``<directory>.partial``; on success it becomes ``directory``, whole.
 
-    After an error it is taken away, unless the next build shall resume it.
+    After an error it is removed, unless the next build is to resume it.
 
     Args:
-      directory: where the artifact shall be; what is there is replaced.
-      resume: keep what an earlier, interrupted build left in the partial directory.
+        directory: the artifact's directory; what is there is replaced.
+        resume: keep what an earlier, interrupted build left in the partial directory.
 
     Raises:
-      StorageError: the disk is full or the directory cannot be written.
+        StorageError: the disk is full or the directory cannot be written.
     """
     partial = partial_of(directory)
     with storage_errors(directory):
@@ -67,7 +67,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """Writes a file so that a reader, or a crash, sees the old content or the new one.
 
     Raises:
-      StorageError: the disk is full or the directory cannot be written.
+        StorageError: the disk is full or the directory cannot be written.
     """
     data = content.encode() if isinstance(content, str) else content
     with storage_errors(path):
@@ -94,12 +94,12 @@ def locked_file(path: Path, *, wait: bool = True) -> Iterator[BinaryIO]:
     The system frees the lock when the process ends, however it ends.
 
     Args:
-      path: the file; it is created if it is missing, with its folder.
-      wait: for another holder of the lock to free it.
+        path: the file; it is created if it is missing, with its folder.
+        wait: for another holder of the lock to free it.
 
     Raises:
-      BlockingIOError: the lock is held elsewhere, and ``wait`` is false.
-      StorageError: the file cannot be written.
+        BlockingIOError: the lock is held elsewhere, and ``wait`` is false.
+        StorageError: the file cannot be written.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     """Turns a full disk or a directory that cannot be written into one clear error.
 
     Raises:
-      StorageError: with the path and what to do.
+        StorageError: with the path and what to do.
     """
     try:
         yield

@@ -20,7 +20,7 @@ def check_runner(preprocessing: PreprocessingConfig) -> None:
     """Checks that the runner and its options exist.
 
     Raises:
-      ConfigError: names what Beam does not know.
+        ConfigError: names what Beam does not know.
     """
     try:
         create_runner(preprocessing.runner)
@@ -45,7 +45,7 @@ def run_pipeline(preprocessing: PreprocessingConfig) -> Iterator[beam.Pipeline]:
     """Yields a pipeline, and runs it to its end when the block is left.
 
     Raises:
-      OSError: a full disk or a directory that is read-only, whatever Beam wrapped it in.
+        OSError: a full disk or a directory that is read-only, whatever Beam wrapped it in.
     """
     try:
         options = PipelineOptions([], **preprocessing.runner_options)

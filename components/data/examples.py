@@ -76,10 +76,10 @@ def write_examples(
     """Validates, splits, transforms and writes the rows into ``directory``.
 
     Raises:
-      ConfigError: the Beam runner or its options cannot be used.
-      InvalidRowsError: too many invalid rows; ``<directory>.dead_letters.jsonl`` lists them.
-      DataError: ids that occur twice, an empty split, a single label or an unknown one.
-      StorageError: the disk is full or the directory cannot be written.
+        ConfigError: the Beam runner or its options cannot be used.
+        InvalidRowsError: too many invalid rows; ``<directory>.dead_letters.jsonl`` lists them.
+        DataError: ids that occur twice, an empty split, a single label or an unknown one.
+        StorageError: the disk is full or the directory cannot be written.
     """
     check_runner(preprocessing)
     fractions = split_fractions(data)

@@ -56,9 +56,9 @@ def propose(data: DataConfig) -> Proposal:
     """Reads all rows twice: to infer the features, and to parse the rows with them.
 
     Raises:
-      NotFoundError: a file does not exist.
-      DataError: a file is empty or holds something else than rows, no sequence can be used, or
-        there are fewer than two labels.
+        NotFoundError: a file does not exist.
+        DataError: a file is empty or holds something else than rows, no sequence can be used, or
+          there are fewer than two labels.
     """
     chunks = chunks_of(find_rows(data))
     features, notes = _propose_features(chunks, data)

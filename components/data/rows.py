@@ -15,8 +15,8 @@ def find_rows(data: DataConfig) -> Rows:
     """Finds the files and computes the digest of their content; reads no row.
 
     Raises:
-      NotFoundError: a file does not exist or cannot be read.
-      DataError: a file is empty, or one file is given for two splits.
+        NotFoundError: a file does not exist or cannot be read.
+        DataError: a file is empty, or one file is given for two splits.
     """
     train_split: Split | None = "train" if data.validation and data.test else None
     files = [_source_file("train", data.train, train_split)]

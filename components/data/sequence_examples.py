@@ -23,9 +23,9 @@ def encode(context: Mapping[str, Value], sequence: Mapping[str, Value]) -> bytes
     """Serializes one example.
 
     Args:
-      context: float32 [F], int64 [N] or strings, by feature name.
-      sequence: by feature name float32 [T, F] (F numbers a step), or int64 [T] or T strings (one a
-        step).
+        context: float32 [F], int64 [N] or strings, by feature name.
+        sequence: by feature name float32 [T, F], F numbers per step; or int64 [T] or T strings, one
+            per step.
     """
     features = _map({name: _feature(value) for name, value in context.items()})
     lists = _map({name: _steps(value) for name, value in sequence.items()})

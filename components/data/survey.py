@@ -103,9 +103,9 @@ def check_survey(
     """Checks that a model can be trained on the rows.
 
     Raises:
-      InvalidRowsError: too many invalid rows; they are listed in the file ``dead_letters``.
-      DataError: no rows, ids that occur twice, an empty split, a single label, a label that the
-        training split does not have, or numbers too large to be scaled.
+        InvalidRowsError: too many invalid rows; they are listed in the file ``dead_letters``.
+        DataError: no rows, ids that occur twice, an empty split, a single label, a label that the
+          training split does not have, or numbers too large to be scaled.
     """
     _check_budget(survey, data, dead_letters)
     _check_duplicates(survey.duplicates)

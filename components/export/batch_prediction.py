@@ -42,8 +42,8 @@ def predict_rows(champion: Champion, source: Source) -> list[Prediction]:
     """Scores every row, in order; an invalid row gets the reason instead.
 
     Raises:
-      NotFoundError: there is no such file.
-      DataError: the source holds no valid row.
+        NotFoundError: there is no such file.
+        DataError: the source holds no valid row.
     """
     schema = load_schema(schema_directory(Path(champion.path)))
     source.check_readable()

@@ -47,16 +47,16 @@ def export_model(
     """Exports the best checkpoint together with the transform graph, and checks the result.
 
     Args:
-      estimator: the trained model.
-      examples: the examples whose transform graph and raw test rows are used.
-      metrics: the evaluation, whose predictions the exported model must repeat.
-      config: rows and tolerance of the check.
-      model: which checkpoint.
-      directory: where the export shall be.
+        estimator: the trained model.
+        examples: the examples whose transform graph and raw test rows are used.
+        metrics: the evaluation, whose predictions the exported model must repeat.
+        config: rows and tolerance of the check.
+        model: which checkpoint.
+        directory: the directory of the export.
 
     Raises:
-      SkewError: the exported model does not answer as the evaluation did, or does not load.
-      StorageError: the disk is full or the directory cannot be written.
+        SkewError: the exported model does not answer as the evaluation did, or does not load.
+        StorageError: the disk is full or the directory cannot be written.
     """
     schema = load_schema(examples.path)
     expected = read_predictions(Path(metrics.predictions_path))

@@ -25,9 +25,9 @@ def score_saved_model(
     """Scores raw rows, in order, through the signature ``serving_default``.
 
     Args:
-      saved_model_path: a directory that ``export_model`` made, or a copy of it.
-      raw_records: serialized raw ``tf.train.SequenceExample``s.
-      batch_size: rows that are scored at once.
+        saved_model_path: a directory that ``export_model`` made, or a copy of it.
+        raw_records: serialized raw ``tf.train.SequenceExample``s.
+        batch_size: rows that are scored at once.
     """
     model = tf.saved_model.load(str(saved_model_path))
     answer = model.signatures["serving_default"]

@@ -44,9 +44,10 @@ class Served(tf.Module):
     """Raw features -> transform -> predictor, as functions that ``tf.saved_model.save`` takes.
 
     Args:
-      schema: the features and the labels.
-      transform: raw features to transformed ones, both in the forms of ``example_parsing``.
-      predictor: transformed features to ``logits``, ``probabilities``, ``class_ids``, ``classes``.
+        schema: the features and the labels.
+        transform: raw features to transformed ones, both in the forms of ``example_parsing``.
+        predictor: transformed features to ``logits``, ``probabilities``, ``class_ids`` and
+            ``classes``.
 
     """
 

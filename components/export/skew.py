@@ -23,12 +23,12 @@ def largest_difference(
     """The largest difference of a probability over all rows and both signatures.
 
     Args:
-      answers: ``ids`` [N], ``labels`` [K], and of each signature the probabilities [N, K].
-      expected: the evaluation's predictions, of these rows and perhaps more, in any order.
-      tolerance: the largest difference that is allowed.
+        answers: ``ids`` [N], ``labels`` [K], and of each signature the probabilities [N, K].
+        expected: the evaluation's predictions, of these rows and perhaps more, in any order.
+        tolerance: the largest difference that is allowed.
 
     Raises:
-      SkewError: a difference is larger, or is not a number; or rows or labels do not fit.
+        SkewError: a difference is larger, or is not a number; or rows or labels do not fit.
     """
     ids = answers["ids"].tolist()
     classes = tuple(answers["labels"].tolist())

@@ -47,7 +47,7 @@ def load_transform(examples_path: str | Path) -> Transform:
     """Loads the transform graph that ``write_examples`` left.
 
     Raises:
-      NotFoundError: the directory holds none.
+        NotFoundError: the directory holds none.
     """
     saved_model = Path(examples_path) / TRANSFORM_FN
     if not saved_model.is_dir():

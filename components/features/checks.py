@@ -15,9 +15,9 @@ class InvalidValueError(Exception):
     """A value that its feature cannot take.
 
     Args:
-      problem: what is wrong, without the feature's name; the same in all rows with this fault.
-      detail: what was found in this row.
-      step: the time step at which it was found, if it is the fault of one.
+        problem: what is wrong, without the feature's name; the same in all rows with this fault.
+        detail: what was found in this row.
+        step: the time step at which it was found, if it is the fault of one.
     """
 
     def __init__(self, problem: str, detail: str = "", step: int | None = None) -> None:
@@ -43,13 +43,13 @@ def check_types(
     """Compares exact types, so that a boolean is no number.
 
     Args:
-      values: the values of all steps, one after the other.
-      types: the types that are allowed.
-      expected: what they are called, with the article.
-      values_per_step: how many values make a step.
+        values: the values of all steps, one after the other.
+        types: the types that are allowed.
+        expected: what they are called, with the article.
+        values_per_step: how many values make a step.
 
     Raises:
-      InvalidValueError: a value has another type.
+        InvalidValueError: a value has another type.
     """
     if set(map(type, values)) <= types:
         return

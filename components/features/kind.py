@@ -64,10 +64,10 @@ class FeatureKind(ABC):
         """The values of all steps, one after the other: T x F numbers, or T single values.
 
         Args:
-          steps: JSON values, one per step; of a context feature one.
+            steps: JSON values, one per step; of a context feature one.
 
         Raises:
-          InvalidValueError: a value is not of this kind.
+            InvalidValueError: a value is not of this kind.
         """
 
     def placement_fault(self, is_sequence: bool) -> str | None:
@@ -79,13 +79,13 @@ class FeatureKind(ABC):
         """Adds the transformation of raw values to TFT's graph.
 
         Args:
-          values: tensor of type ``raw``, [N, *step_shape] of all N steps of a batch; of a context
-            feature [B, F], or [B, 1] for single values.
-          name: of the feature.
+            values: tensor of type ``raw``, [N, *step_shape] of all N steps of a batch; of a context
+              feature [B, F], or [B, 1] for single values.
+            name: of the feature.
 
         Returns:
-          A tensor of type ``transformed`` and the same shape; ``values`` itself if nothing is to
-          be done.
+            A tensor of type ``transformed`` and the same shape; ``values`` itself if nothing is to
+            be done.
         """
         del name
         return values
@@ -94,8 +94,8 @@ class FeatureKind(ABC):
         """How many ids ``transform`` gives out; None if it gives out numbers.
 
         Args:
-          name: of the feature.
-          transform_output: the ``tft.TFTransformOutput`` of the analyzed training split.
+            name: of the feature.
+            transform_output: the ``tft.TFTransformOutput`` of the analyzed training split.
         """
         del name, transform_output
         return None
@@ -105,9 +105,9 @@ class FeatureKind(ABC):
         """The ``tf.feature_column`` that reads transformed values.
 
         Args:
-          name: of the feature.
-          id_count: what ``id_count`` returned.
-          is_sequence: whether the feature has a value at each step.
+            name: of the feature.
+            id_count: what ``id_count`` returned.
+            is_sequence: whether the feature has a value at each step.
         """
 
     @classmethod

@@ -48,12 +48,12 @@ def promote(name: str, version: int, *, tracking_uri: str, reason: str) -> int |
     """Makes a version the champion, whatever the gate said; the last champion gets ``previous``.
 
     Returns:
-      The version that was champion before; None if there was none.
+        The version that was champion before; None if there was none.
 
     Raises:
-      NotFoundError: there is no such version.
-      RegistryError: the server is unreachable or rejects the request, or the alias was moved
-        meanwhile.
+        NotFoundError: there is no such version.
+        RegistryError: the server is unreachable or rejects the request, or the alias was moved
+          meanwhile.
     """
     with registry_errors(tracking_uri, f"promote version {version} of {name}"):
         client = connect(tracking_uri)
@@ -67,12 +67,12 @@ def rollback(name: str, *, tracking_uri: str, reason: str) -> tuple[int, int]:
     """Gives ``champion`` back to ``previous``, which takes the version that is rolled back.
 
     Returns:
-      The version that was champion, and the one that is now.
+        The version that was champion, and the one that is now.
 
     Raises:
-      NotFoundError: there is no champion, or no previous one.
-      RegistryError: the server is unreachable or rejects the request, or the alias was moved
-        meanwhile.
+        NotFoundError: there is no champion, or no previous one.
+        RegistryError: the server is unreachable or rejects the request, or the alias was moved
+          meanwhile.
     """
     with registry_errors(tracking_uri, f"roll {name} back"):
         client = connect(tracking_uri)
@@ -101,7 +101,7 @@ def move_champion(
     A version that is the champion already stays it, without a new record.
 
     Raises:
-      RegistryError: another version than ``expected`` is the champion, or becomes it meanwhile.
+        RegistryError: another version than ``expected`` is the champion, or becomes it meanwhile.
     """
     # In the temporary directory: processes with different work directories share a registry.
     registry = hashlib.sha256(f"{client.tracking_uri} {name}".encode()).hexdigest()[:16]

@@ -40,13 +40,13 @@ def create_version(client: MlflowClient, export: Export, name: str, run_id: str 
     """Uploads an export as an output of its run and makes a version of it; returns its number.
 
     Args:
-      client: of the server to upload to.
-      export: the checked SavedModel.
-      name: the registered model; it is made if it is missing.
-      run_id: the MLflow run that made the model; without one, a run is made to hold it.
+        client: of the server to upload to.
+        export: the checked SavedModel.
+        name: the registered model; it is made if it is missing.
+        run_id: the MLflow run that made the model; without one, a run is made to hold it.
 
     Raises:
-      MlflowException: the server is unreachable or rejects the request.
+        MlflowException: the server is unreachable or rejects the request.
     """
     _ensure_registered(client, name)
     run = client.get_run(run_id) if run_id else _new_run(client, name)

@@ -38,8 +38,8 @@ class SequenceClassifier(PythonModel):
         """Answers each row, in order.
 
         Raises:
-          MlflowException: a column is missing, or a row's sequences are empty, of different
-            lengths or of another width.
+            MlflowException: a column is missing, or a row's sequences are empty, of different
+              lengths or of another width.
         """
         del context, params
         missing = sorted(set(self._specs) - set(model_input.columns))

@@ -55,16 +55,16 @@ def find_champion(name: str, tracking_uri: str, directory: Path) -> Champion | N
     """The version that serves now, with a local copy of its SavedModel.
 
     Args:
-      name: the registered model.
-      tracking_uri: address of MLflow.
-      directory: holds the fetched champions; one that exists is not fetched again.
+        name: the registered model.
+        tracking_uri: address of MLflow.
+        directory: holds the fetched champions; one that exists is not fetched again.
 
     Returns:
-      None as long as the model has no champion.
+        None as long as the model has no champion.
 
     Raises:
-      RegistryError: the server is unreachable or rejects the request.
-      NotFoundError: the champion was not registered by this project.
+        RegistryError: the server is unreachable or rejects the request.
+        NotFoundError: the champion was not registered by this project.
     """
     with registry_errors(tracking_uri, f"look up the champion of {name}"):
         client = connect(tracking_uri)
@@ -101,16 +101,16 @@ def register_model(
     registered without an alias, with the reason in its tags.
 
     Args:
-      export: the checked SavedModel.
-      decision: of the gate; the version that it compared with must still be the champion.
-      name: the registered model; it is made if it is missing.
-      tracking_uri: address of MLflow.
-      run_id: the MLflow run that made the model; without one, a run is made to hold it.
-      tags: more tags of the version.
+        export: the checked SavedModel.
+        decision: of the gate; the version that it compared with must still be the champion.
+        name: the registered model; it is made if it is missing.
+        tracking_uri: address of MLflow.
+        run_id: the MLflow run that made the model; without one, a run is made to hold it.
+        tags: more tags of the version.
 
     Raises:
-      RegistryError: the server is unreachable or rejects the request, or the champion was moved
-        after the gate compared with it; then the version is registered and nothing is promoted.
+        RegistryError: the server is unreachable or rejects the request, or the champion was moved
+          after the gate compared with it; then the version is registered and nothing is promoted.
     """
     with registry_errors(tracking_uri, f"register the model {name}"):
         client = connect(tracking_uri)

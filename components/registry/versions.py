@@ -37,7 +37,7 @@ def list_versions(name: str, tracking_uri: str) -> tuple[RegisteredVersion, ...]
     """Every version of a registered model, newest first; empty if there is none.
 
     Raises:
-      RegistryError: the server is unreachable or rejects the request.
+        RegistryError: the server is unreachable or rejects the request.
     """
     with registry_errors(tracking_uri, f"list the versions of {name}"):
         client = connect(tracking_uri)

@@ -11,9 +11,9 @@ class BackgroundSender:
     """Calls a function on a thread of its own, some time after the first request.
 
     Args:
-      function: what is called. An error ends the thread silently: the owner calls the function
-        once more at the end, and gets the error then.
-      delay_seconds: how long a request waits for others; one call serves all of them.
+        function: what is called. An error ends the thread silently: the owner calls the function
+          once more at the end, and gets the error then.
+        delay_seconds: how long a request waits for others; one call serves all of them.
     """
 
     def __init__(self, function: Callable[[], None], delay_seconds: float) -> None:

@@ -36,7 +36,7 @@ class Delivery:
         """Sends what is unsent; returns how many events were sent.
 
         Raises:
-          ServerUnreachableError: the server does not answer; the cursor is behind what was sent.
+            ServerUnreachableError: the server does not answer; the cursor is behind what was sent.
         """
         with self._journal.sending():
             before = cursor = self._journal.cursor()

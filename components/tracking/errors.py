@@ -32,7 +32,7 @@ def registry_errors(tracking_uri: str, purpose: str) -> Iterator[None]:
     """Turns what MLflow, its database or its file store raise into one clear error.
 
     Raises:
-      RegistryError: what failed, where, why, and what to do.
+        RegistryError: what failed, where, why, and what to do.
     """
     where = without_credentials(tracking_uri)
     try:

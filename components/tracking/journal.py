@@ -51,7 +51,7 @@ class Journal:
         """Writes the events and waits until the disk has them.
 
         Raises:
-          StorageError: the disk is full or the directory cannot be written.
+            StorageError: the disk is full or the directory cannot be written.
         """
         _append_lines(self.path, events)
 

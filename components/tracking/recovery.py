@@ -20,13 +20,13 @@ def replay_pending(
     """Sends what is unsent in the journals of earlier runs, ``<runs_directory>/*/tracking.jsonl``.
 
     Args:
-      runs_directory: where the runs of a work directory are.
-      tracking_uri: used instead of a journal's own address where the two differ only in the user
-        and password, which no journal keeps.
-      current: the journal of the run that starts, which is skipped.
+        runs_directory: where the runs of a work directory are.
+        tracking_uri: used instead of a journal's own address where the two differ only in the user
+          and password, which no journal keeps.
+        current: the journal of the run that starts, which is skipped.
 
     Returns:
-      The events that are still unsent. An unreachable server is tried once, and only logged.
+        The events that are still unsent. An unreachable server is tried once, and only logged.
     """
     unreachable: set[str] = set()
     unsent = 0

@@ -56,11 +56,11 @@ class Tracker:
     """The MLflow runs of one pipeline run. No method raises because of the server.
 
     Args:
-      journal: the file to write, ``<work_dir>/runs/<run_id>/tracking.jsonl``. One that exists is
-        continued.
-      tracking_uri: any address that MLflow takes.
-      experiment: name of the MLflow experiment; it is made if it is missing.
-      on_record: called when there is something to ``send``. Without it, all is sent at once.
+        journal: the file to write, ``<work_dir>/runs/<run_id>/tracking.jsonl``. One that exists is
+          continued.
+        tracking_uri: any address that MLflow takes.
+        experiment: name of the MLflow experiment; it is made if it is missing.
+        on_record: called when there is something to ``send``. Without it, all is sent at once.
     """
 
     def __init__(

@@ -40,18 +40,18 @@ def read_batches(
     """Batches of (features, labels): features in the form of ``parsing``, labels string [B].
 
     Args:
-      examples: the directory of the examples; it is read when the dataset is made.
-      split: the split to read.
-      batch_size: B, of all workers together; only the last batch of a dataset that does not repeat
-        may be smaller.
-      shuffle_seed: orders each epoch anew, reproducibly; None keeps the order of the files.
-      repeat: begin again after each epoch, for ever.
-      worker: index of the worker that reads.
-      workers: how many share each batch. Worker k takes its rows k, k + workers, and so on, or a
-        batch of no rows where there are too few: together they read the very batches of one.
+        examples: the directory of the examples; it is read when the dataset is made.
+        split: the split to read.
+        batch_size: B, of all workers together; only the last batch of a dataset that does not
+            repeat may be smaller.
+        shuffle_seed: a new order in each epoch, reproducible; None keeps the order of the files.
+        repeat: begin again after each epoch, without end.
+        worker: index of the worker that reads.
+        workers: how many share each batch. Worker k takes its rows k, k + workers, and so on, or a
+          batch of no rows where there are too few: together they read the very batches of one.
 
     Raises:
-      NotFoundError: the directory holds no such examples.
+        NotFoundError: the directory holds no such examples.
     """
     rows = _parsed(examples, split)
     count = tf.size(rows[1], out_type=tf.int64)

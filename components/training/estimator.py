@@ -53,7 +53,7 @@ def load_estimator(model: Model) -> rnn_core.RNNClassifier:
     """The estimator of a trained model, as it was built for training.
 
     Raises:
-      NotFoundError: the model's directory is not there any more.
+        NotFoundError: the model's directory is not there any more.
     """
     directory = Path(model.path)
     if not (directory / _SETTINGS).is_file():

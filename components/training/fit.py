@@ -28,13 +28,13 @@ def fit(job: TrainingJob, directory: Path, on_point: OnPoint) -> None:
     """Trains in this process, alone.
 
     Args:
-      job: what to train on what.
-      directory: of the checkpoints and the history.
-      on_point: called for every new line of the history.
+        job: what to train on what.
+        directory: of the checkpoints and the history.
+        on_point: called for every new line of the history.
 
     Raises:
-      TrainingError: training cannot go on; the last good checkpoint is kept.
-      StorageError: the disk is full or the directory cannot be written.
+        TrainingError: training cannot go on; the last good checkpoint is kept.
+        StorageError: the disk is full or the directory cannot be written.
     """
     recorder = Recorder(directory / HISTORY, job.training.log_every_steps, on_point)
     with _training_errors():
@@ -45,13 +45,13 @@ def fit_as_worker(job: TrainingJob, directory: Path) -> None:
     """Trains in this process, as one of the workers that ``TF_CONFIG`` names; the chief writes.
 
     Args:
-      job: what to train on what; the same for all workers.
-      directory: of the checkpoints and the history; all workers see it.
+        job: what to train on what; the same for all workers.
+        directory: of the checkpoints and the history; all workers see it.
 
     Raises:
-      RnnCoreError: the workers could not begin together, or one was lost (``WorkerLostError``).
-      TrainingError: training cannot go on; the last good checkpoint is kept.
-      StorageError: the disk is full or the directory cannot be written.
+        RnnCoreError: the workers could not begin together, or one was lost (``WorkerLostError``).
+        TrainingError: training cannot go on; the last good checkpoint is kept.
+        StorageError: the disk is full or the directory cannot be written.
     """
     # First of all: TensorFlow refuses to make such a strategy after its first operation.
     strategy = rnn_core.multi_worker_strategy(job.launch.worker_wait_seconds)

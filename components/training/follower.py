@@ -27,14 +27,14 @@ def join_cluster(
     """Takes part in the trainings of the chief until it dismisses this worker.
 
     Args:
-      directory: of this cluster's registrations and orders.
-      cluster: the workers, and which one this is.
-      launch: how long to wait.
-      command: what runs this worker's part of a job.
+        directory: of this cluster's registrations and orders.
+        cluster: the workers, and which one this is.
+        launch: how long to wait.
+        command: what runs this worker's part of a job.
 
     Raises:
-      TrainingError: the chief failed or did not start, or another process has this one's index.
-      StorageError: the directory cannot be written.
+        TrainingError: the chief failed or did not start, or another process has this one's index.
+        StorageError: the directory cannot be written.
     """
     with raising_sigterm(), contextlib.closing(Follower(directory, cluster)) as follower:
         while (order := follower.next_order(launch.chief_wait_seconds)).status == "train":

@@ -21,9 +21,9 @@ class Recorder(rnn_core.Hook):
     """Writes the training loss to the history, and reports it.
 
     Args:
-      history: the file; None for a worker that only stops where the chief does.
-      every_steps: between two lines.
-      on_point: called for every new line.
+        history: the file; None for a worker that only stops where the chief does.
+        every_steps: between two lines.
+        on_point: called for every new line.
     """
 
     def __init__(

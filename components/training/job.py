@@ -52,7 +52,7 @@ def load_job(path: Path) -> TrainingJob:
     """Reads what ``save_job`` wrote.
 
     Raises:
-      ValueError: it is no such file.
+        ValueError: it is no such file.
     """
     return _JOBS.validate_json(path.read_bytes())
 

@@ -46,18 +46,18 @@ def train_model(
     process, with more in processes that it starts, watches and ends.
 
     Args:
-      examples: the training and the validation split.
-      model: the network and its optimizer.
-      training: length, batch size, when to log and evaluate, and how many workers.
-      seed: decides initial weights and the order of the examples.
-      directory: of the finished model.
-      on_progress: called for every new line of the history.
-      launch: how workers are started and ended.
-      chief: dispatches the workers of a cluster; without it all are started on this machine.
+        examples: the training and the validation split.
+        model: the network and its optimizer.
+        training: length, batch size, when to log and evaluate, and how many workers.
+        seed: decides initial weights and the order of the examples.
+        directory: of the finished model.
+        on_progress: called for every new line of the history.
+        launch: how workers are started and ended.
+        chief: dispatches the workers of a cluster; without it all are started on this machine.
 
     Raises:
-      TrainingError: training cannot go on; the last good checkpoint is kept.
-      StorageError: the disk is full or the directory cannot be written.
+        TrainingError: training cannot go on; the last good checkpoint is kept.
+        StorageError: the disk is full or the directory cannot be written.
     """
     with building(directory, resume=True) as partial:
         save_settings(partial, load_schema(Path(examples.path)), model)

@@ -37,7 +37,7 @@ class Cluster:
     """Workers by index, ``host:port`` each, and the index of this one. Worker 0 is the chief.
 
     Raises:
-      ClusterError: an address is malformed or given twice, or there is no such index.
+        ClusterError: an address is malformed or given twice, or there is no such index.
     """
 
     addresses: tuple[str, ...]
@@ -82,7 +82,7 @@ def find_cluster(environment: Mapping[str, str]) -> Cluster | None:
     """The cluster that the environment describes; None if this process trains alone.
 
     Raises:
-      ClusterError: the environment describes an invalid cluster.
+        ClusterError: the environment describes an invalid cluster.
     """
     for read in (_from_tf_config, _from_kubernetes, _from_slurm):
         cluster = read(environment)

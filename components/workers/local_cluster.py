@@ -28,12 +28,12 @@ def local_workers(command: Sequence[str], count: int, logs: Path) -> list[Worker
     Each gets its share of the cores, unless ``TF_NUM_INTRAOP_THREADS`` says otherwise.
 
     Args:
-      command: what every worker runs.
-      count: how many.
-      logs: folder of the log files; it is made.
+        command: what every worker runs.
+        count: how many.
+        logs: folder of the log files; it is made.
 
     Raises:
-      WorkerFailedError: there are not enough free ports.
+        WorkerFailedError: there are not enough free ports.
     """
     addresses = tuple(f"{HOST}:{port}" for port in free_ports(count))
     threads = str(max(1, len(os.sched_getaffinity(0)) // count))
@@ -55,7 +55,7 @@ def free_ports(count: int) -> list[int]:
     before a worker listens on it.
 
     Raises:
-      WorkerFailedError: there are not enough.
+        WorkerFailedError: there are not enough.
     """
     ports = range(_FIRST_PORT, max(_FIRST_PORT + 1000, _first_ephemeral()))
     with contextlib.ExitStack() as sockets:

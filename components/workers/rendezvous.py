@@ -67,11 +67,11 @@ class Chief:
     """Worker 0's side. What earlier runs left in the directory is removed.
 
     Args:
-      directory: one for the cluster; it is made.
-      cluster: the workers.
+        directory: one for the cluster; it is made.
+        cluster: the workers.
 
     Raises:
-      StorageError: the directory cannot be written.
+        StorageError: the directory cannot be written.
     """
 
     def __init__(self, directory: Path, cluster: Cluster) -> None:
@@ -94,7 +94,7 @@ class Chief:
         """Waits until all others have registered and are idle, and has them run the job with it.
 
         Raises:
-          WorkerFailedError: a worker did not register in time.
+            WorkerFailedError: a worker did not register in time.
         """
         # Withdrawn first: workers that still follow it end their part and become idle.
         (self._directory / _ORDER).unlink(missing_ok=True)
@@ -127,7 +127,7 @@ class Chief:
         A chief that has just started waits for them in any case, for some seconds.
 
         Returns:
-          How many never registered.
+            How many never registered.
         """
         rest = [index for index in range(1, self._cluster.size) if index not in self._dismissed]
         # This chief removed the registrations when it started: they may be about to come back.
@@ -168,11 +168,11 @@ class Follower:
     """The side of every other worker.
 
     Args:
-      directory: the one that the chief uses.
-      cluster: the workers.
+        directory: the one that the chief uses.
+        cluster: the workers.
 
     Raises:
-      StorageError: the directory cannot be written.
+        StorageError: the directory cannot be written.
     """
 
     def __init__(self, directory: Path, cluster: Cluster) -> None:
@@ -191,7 +191,7 @@ class Follower:
         """Waits for an order after the last one.
 
         Raises:
-          WorkerFailedError: none came in time, or another process has the index of this one.
+            WorkerFailedError: none came in time, or another process has the index of this one.
         """
         deadline = time.monotonic() + wait_seconds
         while True:

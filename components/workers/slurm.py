@@ -16,7 +16,7 @@ def expand_nodes(nodelist: str) -> tuple[str, ...]:
     """The names in a list such as ``node[01-03,7],gpu5``, in its order.
 
     Raises:
-      ClusterError: it is no such list.
+        ClusterError: it is no such list.
     """
     names = [name for entry in _entries(nodelist) for name in _expand_entry(entry, nodelist)]
     if not names:
@@ -28,7 +28,7 @@ def expand_tasks(tasks_per_node: str) -> tuple[int, ...]:
     """The tasks of each node from a list such as ``2(x3),1``.
 
     Raises:
-      ClusterError: it is no such list.
+        ClusterError: it is no such list.
     """
     counts: list[int] = []
     for entry in tasks_per_node.split(","):

@@ -52,14 +52,14 @@ def supervise(
     """Runs workers until all have finished, and starts all of them again when one fails.
 
     Args:
-      commands: returns what to start, called before each start; the first one is the chief.
-      launch: restarts and time limits.
-      find_stop_reason: see ``StopReason``.
-      final_errors: errors that a restart does not help against, by exit status.
+        commands: returns what to start, called before each start; the first one is the chief.
+        launch: restarts and time limits.
+        find_stop_reason: see ``StopReason``.
+        final_errors: errors that a restart does not help against, by exit status.
 
     Raises:
-      WorkerFailedError: a worker failed more often than ``launch.restarts_allowed`` says.
-      RnnflowError: one of ``final_errors``.
+        WorkerFailedError: a worker failed more often than ``launch.restarts_allowed`` says.
+        RnnflowError: one of ``final_errors``.
     """
     restarts = 0
     while failure := run_workers(commands(), launch, find_stop_reason):
@@ -86,7 +86,7 @@ def run_workers(
     """Runs workers once; when this returns or raises, none is left.
 
     Returns:
-      None if all have finished.
+        None if all have finished.
     """
     workers: list[WorkerProcess] = []
     with raising_sigterm():

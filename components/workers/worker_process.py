@@ -54,7 +54,7 @@ class WorkerProcess:
     """A worker that runs, in its own session; it never outlives this process (on Linux).
 
     Raises:
-      OSError: the system has no room for another process.
+        OSError: the system has no room for another process.
     """
 
     def __init__(self, command: WorkerCommand) -> None:

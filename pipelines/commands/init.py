@@ -31,9 +31,9 @@ def write_config(
     """Writes the config beside the data, or where ``output`` says, and prints what was found.
 
     Raises:
-      UserError: the config exists already.
-      DataError: the rows cannot be used.
-      NotFoundError: a file does not exist.
+        UserError: the config exists already.
+        DataError: the rows cannot be used.
+        NotFoundError: a file does not exist.
     """
     path = output or data.with_suffix(".yaml")
     if path.exists() and not force:
@@ -50,9 +50,9 @@ def render_config(found: Proposal, name: str, folder: Path) -> str:
     """The YAML text: what was chosen, with what was seen as comments.
 
     Args:
-      found: what the data are like.
-      name: of the experiment and the registered model.
-      folder: where the config will lie; the data paths are relative to it.
+        found: what the data are like.
+        name: of the experiment and the registered model.
+        folder: where the config will lie; the data paths are relative to it.
     """
     sections = {
         "data": _paths_from(found.data, folder),

@@ -21,8 +21,8 @@ def promote(name: str, version: int, reason: str, work_dir: Path) -> None:
     """Makes a version the champion.
 
     Raises:
-      NotFoundError: there is no such version.
-      RegistryError: the registry is unreachable or another process moved the champion.
+        NotFoundError: there is no such version.
+        RegistryError: the registry is unreachable or another process moved the champion.
     """
     uri = WorkDirectory(work_dir.resolve()).tracking_uri
     before = promote_version(name, version, tracking_uri=uri, reason=reason)
@@ -34,8 +34,8 @@ def rollback(name: str, reason: str, work_dir: Path) -> None:
     """Makes the previous champion the champion again.
 
     Raises:
-      NotFoundError: there is no champion or no previous one.
-      RegistryError: the registry is unreachable or another process moved the champion.
+        NotFoundError: there is no champion or no previous one.
+        RegistryError: the registry is unreachable or another process moved the champion.
     """
     uri = WorkDirectory(work_dir.resolve()).tracking_uri
     before, after = rollback_version(name, tracking_uri=uri, reason=reason)
@@ -46,9 +46,9 @@ def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:
     """Scores a file with the champion and writes one JSON line per row, in order.
 
     Raises:
-      NotFoundError: there is no champion yet, or no such file.
-      DataError: no row is valid.
-      RegistryError: the registry is unreachable.
+        NotFoundError: there is no champion yet, or no such file.
+        DataError: no row is valid.
+        RegistryError: the registry is unreachable.
     """
     source = source_of(str(data))
     source.check_readable()  # before TensorFlow is loaded and the champion is fetched

@@ -39,8 +39,8 @@ def run_until(
     """Runs the pipeline up to a stage, on a config or on the artifacts of a run.
 
     Raises:
-      UserError: both a config and a run are named.
-      NotFoundError: there is no such run.
+        UserError: both a config and a run are named.
+        NotFoundError: there is no such run.
     """
     if config is not None and run_id is not None:
         raise UserError(f"give a config ({config}) or --run {run_id}, not both.")

@@ -25,8 +25,8 @@ def serve(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
     """Serves the config as a deployment named after it; returns when it is stopped.
 
     Raises:
-      UserError: the config, the schedule or the time zone cannot be used, or no Prefect server is
-        named.
+        UserError: the config, the schedule or the time zone cannot be used, or no Prefect server is
+          named.
     """
     name = load_config(config).name
     schedule = parse_schedule(cron, timezone)
@@ -47,7 +47,7 @@ def check_server() -> None:
     """Refuses Prefect's ephemeral server: it would never start a run that is due.
 
     Raises:
-      UserError: no server is named.
+        UserError: no server is named.
     """
     if not PREFECT_API_URL.value():
         raise UserError(
@@ -61,7 +61,7 @@ def parse_schedule(cron: str, timezone: str) -> Schedule:
     """A schedule from a cron expression and a time zone.
 
     Raises:
-      UserError: one of them cannot be used.
+        UserError: one of them cannot be used.
     """
     try:
         zoneinfo.ZoneInfo(timezone)

@@ -127,13 +127,8 @@ def stop_if_no_decrease_hook(
     """
     return _stop_if(
         lambda found: steps_without_improvement(found, False) >= max_steps_without_decrease,
-        estimator,
-        metric_name,
-        eval_dir,
-        min_steps,
-        run_every_secs,
-        run_every_steps,
-    )
+        estimator, metric_name, eval_dir, min_steps, run_every_secs, run_every_steps,
+    )  # fmt: skip
 
 
 def stop_if_no_increase_hook(
@@ -152,13 +147,8 @@ def stop_if_no_increase_hook(
     """
     return _stop_if(
         lambda found: steps_without_improvement(found, True) >= max_steps_without_increase,
-        estimator,
-        metric_name,
-        eval_dir,
-        min_steps,
-        run_every_secs,
-        run_every_steps,
-    )
+        estimator, metric_name, eval_dir, min_steps, run_every_secs, run_every_steps,
+    )  # fmt: skip
 
 
 def stop_if_higher_hook(
@@ -177,13 +167,8 @@ def stop_if_higher_hook(
     """
     return _stop_if(
         lambda found: any(value > threshold for value in found.values()),
-        estimator,
-        metric_name,
-        eval_dir,
-        min_steps,
-        run_every_secs,
-        run_every_steps,
-    )
+        estimator, metric_name, eval_dir, min_steps, run_every_secs, run_every_steps,
+    )  # fmt: skip
 
 
 def stop_if_lower_hook(
@@ -202,10 +187,5 @@ def stop_if_lower_hook(
     """
     return _stop_if(
         lambda found: any(value < threshold for value in found.values()),
-        estimator,
-        metric_name,
-        eval_dir,
-        min_steps,
-        run_every_secs,
-        run_every_steps,
-    )
+        estimator, metric_name, eval_dir, min_steps, run_every_secs, run_every_steps,
+    )  # fmt: skip

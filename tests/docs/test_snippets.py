@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from components.data.row_parsing import BadRow, parse_row
+from components.data.row_parsing import InvalidRow, parse_row
+from components.data.sources.jsonl import decode_line
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
 from components.features.vocabulary import VocabularyFeature
@@ -157,9 +158,9 @@ def test_a_config_is_valid(block: Block) -> None:
 @pytest.mark.parametrize(
     "block", [each for each in ALL_BLOCKS if each.language == "json"], ids=lambda block: block.where
 )
-def test_a_row_is_usable(block: Block) -> None:
+def test_a_row_is_valid(block: Block) -> None:
     features = _MORE_FEATURES if "city" in block.text else _FEATURES
-    assert not isinstance(parse_row(block.text.strip().encode(), features), BadRow)
+    assert not isinstance(parse_row(decode_line(block.text.strip().encode()), features), InvalidRow)
 
 
 def test_no_fence_escapes_the_tests() -> None:

@@ -24,7 +24,7 @@ def chunks_of(rows: Rows, chunk_bytes: int = CHUNK_BYTES) -> list[Chunk]:
     """The chunks of all files.
 
     Raises:
-      DataError: the content is no longer what ``find_rows`` found.
+        DataError: the content is no longer what ``find_rows`` found.
     """
     chunks: list[Chunk] = []
     for file in rows.files:

@@ -101,7 +101,7 @@ class Source(ABC):
         """Checks that there is a file that this user may read.
 
         Raises:
-          NotFoundError: there is none.
+            NotFoundError: there is none.
         """
         path = Path(self.path)
         if not path.is_file():
