@@ -1,14 +1,17 @@
 # make run    sets up everything and runs the pipeline on JapaneseVowels
 # make test   sets up everything and runs lint, types and tests
+# make check  what takes minutes of that: lint, types and the unit tests
 
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= pipelines/configs/japanese_vowels.yaml
+# Two processes, each with whole files: what the tests of a file share is made once.
+PARALLEL := -n 2 --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: run test lint types docs benchmark bench bench-peers bench-workers sanitize goldens drill-training image-test wheel lock clean
+.PHONY: run test check lint types docs benchmark bench bench-peers bench-workers sanitize goldens drill-training image-test wheel lock clean
 
 run: $(VENV)/.kernel
 	@$(BIN)/rnnflow run $(CONFIG)
@@ -16,9 +19,12 @@ run: $(VENV)/.kernel
 # What trains, and what workers add up, is tested with and without the native operations; the rest
 # with them, if they are built.
 test: $(VENV)/.dev $(VENV)/.kernel lint types
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PARALLEL)
 	@RNN_CORE_KERNELS=off $(BIN)/python -m pytest tests/parity tests/rnn_core/loops/test_training.py \
-	  tests/rnn_core/distribution/test_equality.py
+	  tests/rnn_core/distribution/test_equality.py $(PARALLEL)
+
+check: $(VENV)/.dev $(VENV)/.kernel lint types
+	@$(BIN)/python -m pytest $(PARALLEL) -m unit
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .
