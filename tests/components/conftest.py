@@ -111,7 +111,7 @@ def vowels(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = tmp_path_factory.mktemp("vowels")
     files = {"train": VOWELS / "train.jsonl", "test": VOWELS / "test.jsonl"}
     rows = [json.loads(line) for path in files.values() for line in path.read_text().splitlines()]
-    data = DataConfig(**{name: str(path) for name, path in files.items()})
+    data = DataConfig(train=str(files["train"]), test=str(files["test"]))
     features = FeaturesConfig({"coefficients": NumericFeature(kind="numeric", width=12)})
     return Prepared(rows, data, features, prepare(data, features, folder / "examples"))
 

@@ -41,7 +41,7 @@ LABELS = ("no", "yes", "übrig")
 LENGTHS = (4, 1, 7, 2, 2)
 
 
-class Doubling(tf.Module):  # type: ignore[misc]
+class Doubling(tf.Module):
     """A transform with a variable: numbers are doubled."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Doubling(tf.Module):  # type: ignore[misc]
         }
 
 
-class Summing(tf.Module):  # type: ignore[misc]
+class Summing(tf.Module):
     """A predictor whose logits depend on every value of a row, and on how many there are."""
 
     def __init__(self) -> None:

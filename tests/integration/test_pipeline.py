@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from mlflow import MlflowClient
@@ -105,6 +106,7 @@ def test_the_data_set_and_where_the_code_comes_from_are_recorded(
     vowels: Project, first_run: Outcome
 ) -> None:
     parent = _runs(vowels, first_run)["pipeline"]
+    assert parent.inputs is not None
     datasets = [item.dataset for item in parent.inputs.dataset_inputs]
     assert datasets
     assert all(dataset.digest for dataset in datasets)
@@ -119,7 +121,7 @@ def test_prefect_and_mlflow_name_each_other(vowels: Project, first_run: Outcome)
 
     tags = _runs(vowels, first_run)["pipeline"].data.tags
     with get_client(sync_client=True) as client:
-        flow_run = client.read_flow_run(tags["prefect.flow_run_id"])
+        flow_run = client.read_flow_run(UUID(tags["prefect.flow_run_id"]))
         artifacts = client.read_artifacts()
     assert flow_run.name == first_run.run_id
     assert flow_run.state is not None
@@ -196,7 +198,7 @@ def test_a_refused_run_says_so_in_prefect(vowels: Project, refused_run: Outcome)
 
     tags = _runs(vowels, refused_run)["pipeline"].data.tags
     with get_client(sync_client=True) as client:
-        state = client.read_flow_run(tags["prefect.flow_run_id"]).state
+        state = client.read_flow_run(UUID(tags["prefect.flow_run_id"])).state
     assert state is not None
     assert state.name == "Refused"
     assert state.type.value == "CANCELLED"

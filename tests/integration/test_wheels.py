@@ -91,7 +91,7 @@ def test_rnn_core_declares_tensorflow_keras_and_numpy_alone(core: Path) -> None:
 
 
 def test_rnn_core_imports_what_it_declares_and_no_more(wheels: tuple[Path, Path]) -> None:
-    imported = set()
+    imported: set[str] = set()
     with zipfile.ZipFile(wheels[0]) as wheel:
         for file in filter(lambda name: name.endswith(".py"), wheel.namelist()):
             for node in ast.walk(ast.parse(wheel.read(file))):

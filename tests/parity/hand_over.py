@@ -10,6 +10,7 @@ import platform
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -27,10 +28,12 @@ def hand_over(case: Case, folder: Path) -> None:
     estimator = ours.estimator(case, here)
     estimator.train(cases.train_input(tf, case), steps=cases.STEPS)
     shutil.copytree(here, folder / MODEL_DIR)
-    start = evaluation(tf, estimator, case) | predictions(tf, estimator, case)
+    # Any: to mypy, ** may also give numpy's own argument, a bool.
+    start: dict[str, Any] = evaluation(tf, estimator, case) | predictions(tf, estimator, case)
     np.savez_compressed(folder / AT_START, **start)
     estimator.train(cases.train_input(tf, case), steps=cases.STEPS_BACK)
-    np.savez_compressed(folder / AFTER_MORE_STEPS, **variables(estimator))
+    end: dict[str, Any] = variables(estimator)
+    np.savez_compressed(folder / AFTER_MORE_STEPS, **end)
 
 
 def versions() -> dict[str, str]:

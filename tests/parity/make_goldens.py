@@ -41,10 +41,11 @@ def make(case: Case, work: Path) -> None:
     estimator = theirs.estimator(case, work)
     estimator.train(cases.train_input(tf, case), steps=cases.STEPS)
     _copy_checkpoint(work, folder / MODEL_DIR)
-    start = evaluation(tf, estimator, case) | predictions(tf, estimator, case)
+    # Any: to mypy, ** may also give numpy's own argument, a bool.
+    start: dict[str, Any] = evaluation(tf, estimator, case) | predictions(tf, estimator, case)
     np.savez_compressed(folder / AT_START, **start)
     estimator.train(cases.train_input(tf, case), steps=cases.MORE_STEPS)
-    end = evaluation(tf, estimator, case) | variables(estimator)
+    end: dict[str, Any] = evaluation(tf, estimator, case) | variables(estimator)
     np.savez_compressed(folder / AFTER_MORE_STEPS, **end)
 
 

@@ -11,6 +11,7 @@ import pytest
 from components.artifacts.values import (
     Champion,
     ChampionMetrics,
+    Decision,
     Examples,
     Export,
     Model,
@@ -152,7 +153,7 @@ def test_the_champion_is_named_and_paired_with_the_candidate() -> None:
     [(PROMOTED, "passed: 1 of 1 rules hold", 1.0), (REFUSED, "refused: 1 of 2 rules hold", 0.0)],
 )
 def test_a_decision_is_counted_rule_by_rule(
-    decision: object, summary: str, promoted: float
+    decision: Decision, summary: str, promoted: float
 ) -> None:
     record = record_decision(decision, config())
     assert record.summary == summary

@@ -86,7 +86,7 @@ def make_estimator(model_dir: Path | str, **changes: Any) -> rnn_core.RNNClassif
     return rnn_core.RNNClassifier(**{**arguments, **changes})
 
 
-def weights_of(estimator: rnn_core.RNNEstimator) -> dict[str, Any]:
+def weights_of(estimator: rnn_core.Estimator) -> dict[str, Any]:
     return {name: estimator.get_variable_value(name) for name in estimator.get_variable_names()}
 
 

@@ -96,9 +96,14 @@ EXPORT = {
 }
 
 
+def public_names() -> list[str]:
+    names: list[str] = rnn_core.__all__  # type: ignore[attr-defined]  # __getattr__ gives it
+    return names
+
+
 def test_the_names_of_the_package_are_these() -> None:
     expected = ESTIMATORS | HEADS | HOOKS | EXPORTERS | OWN | ERRORS
-    assert rnn_core.__all__ == sorted(expected)
+    assert public_names() == sorted(expected)
 
 
 def test_the_names_for_exports_are_these() -> None:
@@ -118,15 +123,15 @@ def test_a_name_is_loaded_when_it_is_first_used(name: str) -> None:
 
 
 def test_dir_lists_the_public_names() -> None:
-    assert set(rnn_core.__all__) <= set(dir(rnn_core))
+    assert set(public_names()) <= set(dir(rnn_core))
 
 
 def test_star_gives_the_public_names() -> None:
     names: dict[str, object] = {}
     exec("from rnn_core import *", names)
-    assert set(rnn_core.__all__) <= names.keys()
+    assert set(public_names()) <= names.keys()
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'rnn_core' has no attribute 'DNNClassifier'"):
-        rnn_core.DNNClassifier  # noqa: B018
+        rnn_core.DNNClassifier  # type: ignore[attr-defined]  # noqa: B018

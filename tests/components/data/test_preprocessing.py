@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -16,9 +16,11 @@ from components.features.vocabulary import VocabularyFeature
 from components.training.datasets import read_batches, read_ids
 from tests.components.conftest import MIXED, JsonRow, Prepared, WriteRows, prepare
 
+RowsAndFeatures: TypeAlias = tuple[list[JsonRow], dict[str, Any]]
+
 
 @pytest.fixture(scope="module")
-def train(mixed: Prepared) -> tuple[list[JsonRow], dict[str, Any]]:
+def train(mixed: Prepared) -> RowsAndFeatures:
     """The raw training rows, and their transformed features in one batch."""
     ids = read_ids(mixed.examples, "train")
     by_id = {row["id"]: row for row in mixed.rows}
@@ -32,36 +34,38 @@ def z_scores(values: np.ndarray) -> np.ndarray:
     return (values - values.mean(axis=0)) / np.where(deviation == 0, 1, deviation)
 
 
-def test_numbers_are_scaled_by_the_moments_of_all_steps(train) -> None:
+def test_numbers_are_scaled_by_the_moments_of_all_steps(train: RowsAndFeatures) -> None:
     rows, features = train
     steps = np.concatenate([row["sequence"]["motion"] for row in rows])
     np.testing.assert_allclose(features["motion"].values, z_scores(steps), atol=2e-4)
 
 
-def test_a_number_that_never_changes_becomes_zero(train) -> None:
+def test_a_number_that_never_changes_becomes_zero(train: RowsAndFeatures) -> None:
     _, features = train
     assert not features["motion"].values[:, 2].numpy().any()
 
 
-def test_context_numbers_are_scaled_by_the_moments_of_the_rows(train) -> None:
+def test_context_numbers_are_scaled_by_the_moments_of_the_rows(train: RowsAndFeatures) -> None:
     rows, features = train
     sizes = np.array([row["context"]["size"] for row in rows])
     np.testing.assert_allclose(features["size"], z_scores(sizes), atol=1e-5)
 
 
-def test_numbers_that_shall_not_be_scaled_stay_as_they_are(train) -> None:
+def test_numbers_that_shall_not_be_scaled_stay_as_they_are(train: RowsAndFeatures) -> None:
     rows, features = train
     pulse = [number for row in rows for number in row["sequence"]["pulse"]]
     assert features["pulse"].values[:, 0].numpy().tolist() == pulse
 
 
-def test_ids_stay_as_they_are(train) -> None:
+def test_ids_stay_as_they_are(train: RowsAndFeatures) -> None:
     rows, features = train
     assert features["event"].to_list() == [row["sequence"]["event"] for row in rows]
     assert features["shop"].numpy()[:, 0].tolist() == [row["context"]["shop"] for row in rows]
 
 
-def test_the_most_frequent_strings_are_kept_and_the_others_share_the_buckets(train) -> None:
+def test_the_most_frequent_strings_are_kept_and_the_others_share_the_buckets(
+    train: RowsAndFeatures,
+) -> None:
     rows, features = train
     words = [word for row in rows for word in row["sequence"]["word-1.a"]]
     ids = features["word-1.a"].values.numpy().tolist()

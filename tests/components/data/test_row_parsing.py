@@ -30,7 +30,7 @@ FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
 def line(**changes: Any) -> bytes:
-    row = {"id": "a", "label": "b", "sequence": {"x": [1]}}
+    row: dict[str, Any] = {"id": "a", "label": "b", "sequence": {"x": [1]}}
     row.update(changes)
     return json.dumps({key: value for key, value in row.items() if value is not ...}).encode()
 
@@ -63,11 +63,13 @@ def test_every_kind_of_feature_keeps_its_values(number: int) -> None:
     assert (row.id, row.label) == (source["id"], source["label"])
     assert row.steps == len(sequence["pulse"])
     np.testing.assert_array_equal(row.values["motion"], np.float32(sequence["motion"]))
-    np.testing.assert_array_equal(row.values["pulse"][:, 0], np.float32(sequence["pulse"]))
+    pulse = row.values["pulse"]
+    assert isinstance(pulse, np.ndarray)
+    np.testing.assert_array_equal(pulse[:, 0], np.float32(sequence["pulse"]))
     np.testing.assert_array_equal(row.values["event"], sequence["event"])
     assert row.values["word-1.a"] == [word.encode() for word in sequence["word-1.a"]]
     np.testing.assert_array_equal(row.values["size"], np.float32(context["size"]))
-    np.testing.assert_array_equal(row.values["age"], np.float32([context["age"]]))
+    np.testing.assert_array_equal(row.values["age"], np.array([context["age"]], np.float32))
     np.testing.assert_array_equal(row.values["shop"], [context["shop"]])
     assert row.values["colour"] == [context["colour"].encode()]
     assert set(row.values) == {*MIXED.sequence, *MIXED.context}
@@ -127,7 +129,9 @@ def test_a_context_number_may_stand_alone_or_in_a_list() -> None:
 
 
 def test_whole_numbers_beyond_64_bits_are_numbers_but_no_ids() -> None:
-    assert good(steps(2**70)).values["x"][0, 0] == np.float32(2.0**70)
+    values = good(steps(2**70)).values["x"]
+    assert isinstance(values, np.ndarray)
+    assert values[0, 0] == np.float32(2.0**70)
     assert "not a whole number" in bad(steps(2**70), IDS).reason
     assert "an id out of [0, 5)" in bad(steps(2**63), IDS).reason
 

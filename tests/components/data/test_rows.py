@@ -22,8 +22,8 @@ def test_a_file_alone_leaves_the_split_to_the_ids(write_rows: WriteRows) -> None
 
 def test_files_for_all_splits_decide_the_split(write_rows: WriteRows) -> None:
     names = ("train", "validation", "test")
-    paths = {name: write_rows([{"id": name}], name) for name in names}
-    rows = find_rows(DataConfig(**paths))
+    train, validation, test = (write_rows([{"id": name}], name) for name in names)
+    rows = find_rows(DataConfig(train=train, validation=validation, test=test))
     assert [file.split for file in rows.files] == list(names)
 
 

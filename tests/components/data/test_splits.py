@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -41,7 +42,9 @@ def test_the_largest_hash_is_still_below_one(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @given(st.lists(IDS, unique=True, max_size=20), st.randoms())
-def test_a_row_keeps_its_split_when_rows_are_added_or_reordered(ids: list[str], random) -> None:
+def test_a_row_keeps_its_split_when_rows_are_added_or_reordered(
+    ids: list[str], random: Random
+) -> None:
     before = {row_id: split_of(row_id, FRACTIONS) for row_id in ids}
     more = [*ids, *(f"new {row_id}" for row_id in ids)]
     random.shuffle(more)

@@ -82,15 +82,15 @@ def test_a_model_that_is_gone_leaves_no_metrics(mixed: Prepared, tmp_path: Path)
     assert not (tmp_path / "metrics").exists()
 
 
-class Constant(tf.Module):  # type: ignore[misc]
+class Constant(tf.Module):
     """A champion that always names the last label that it knows; it never saw ``no``."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
     def answer(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         row = tf.constant([[0.25, 0.75]])
         return {"probabilities": tf.repeat(row, tf.size(examples), axis=0)}
 
-    @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[])
     def labels(self) -> tf.Tensor:
         return tf.constant(["yes", "übrig"])
 

@@ -22,5 +22,5 @@ def test_the_first_wrong_value_is_found() -> None:
 
 
 def test_every_json_value_has_a_name() -> None:
-    values = [None, True, 1, 1.5, "a", [], {}]
+    values: list[object] = [None, True, 1, 1.5, "a", [], {}]
     assert len({json_type(value) for value in values}) == len(values)

@@ -9,7 +9,6 @@ from mlflow.utils.validation import MAX_MODEL_REGISTRY_TAG_VALUE_LENGTH
 from components.errors import NotFoundError, RegistryError
 from components.registry.aliases import (
     CHAMPION,
-    DEMOTED_TAG,
     HISTORY_LENGTH,
     PREVIOUS,
     PROMOTED_TAG,
@@ -20,6 +19,7 @@ from components.registry.aliases import (
     rollback,
     version_with_alias,
 )
+from components.registry.versions import DEMOTED_TAG
 from components.tracking.client import MlflowClient, connect
 from tests.components.mlflow_server import free_port
 

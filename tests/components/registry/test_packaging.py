@@ -50,6 +50,7 @@ def test_the_model_has_a_signature_an_example_and_its_origin(
     assert (package / "input_example.json").is_file()
     (version,) = client.search_model_versions("name = 'packaged'")
     assert model["run_id"] == version.run_id
+    assert version.run_id is not None
     assert client.get_run(version.run_id).info.status == "FINISHED"
 
 

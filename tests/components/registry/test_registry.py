@@ -129,7 +129,10 @@ def test_a_version_belongs_to_the_run_that_made_it(
     (listed,) = list_versions(name, store)
     assert listed.run_id == run_id
     client = connect(store)
-    (output,) = client.get_run(run_id).outputs.model_outputs
+    assert run_id is not None
+    outputs = client.get_run(run_id).outputs
+    assert outputs is not None
+    (output,) = outputs.model_outputs
     logged = client.get_logged_model(output.model_id)
     assert logged.tags[DIGEST_TAG] == "toy-digest"
     assert str(logged.status) == "READY"

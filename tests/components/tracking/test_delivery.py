@@ -32,6 +32,7 @@ def journal(tmp_path: Path) -> Journal:
 
 def runs_of(client: MlflowClient, experiment: str) -> list[str]:
     found = find_experiment(client, experiment)
+    assert found is not None
     return [run.info.run_id for run in client.search_runs([found])]
 
 
@@ -64,6 +65,7 @@ def test_what_is_sent_twice_is_there_once(journal: Journal, store: str) -> None:
         (1, 0.5, 1000),
         (2, 0.25, 2000),
     ]
+    assert run.inputs is not None
     assert len(run.inputs.dataset_inputs) == 1
 
 

@@ -61,7 +61,9 @@ def test_a_data_set_says_what_it_was_used_for(client: MlflowClient, run: str) ->
         "context": "training",
     }
     APPLY["log_dataset"](client, run, event)
-    (logged,) = client.get_run(run).inputs.dataset_inputs
+    inputs = client.get_run(run).inputs
+    assert inputs is not None
+    (logged,) = inputs.dataset_inputs
     assert logged.dataset.source == '{"uri": "train.jsonl"}'
     assert [(tag.key, tag.value) for tag in logged.tags] == [("mlflow.data.context", "training")]
 

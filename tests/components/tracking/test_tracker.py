@@ -59,8 +59,10 @@ def assert_the_whole_run_is_there(client: MlflowClient, tracker: Tracker) -> Non
     assert model.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert model.data.tags["rnnflow.reused"] == "false"
     assert steps_of(client, model) == list(range(2_500))
+    assert model.inputs is not None
     (dataset,) = model.inputs.dataset_inputs
     assert (dataset.dataset.name, dataset.dataset.digest) == ("vowels", "ab" * 18)
+    assert dataset.dataset.profile is not None
     assert json.loads(dataset.dataset.profile) == {"digest": "ab" * 32, "rows": 3}
     listed = client.list_artifacts(model.info.run_id, "data")
     assert [one.path for one in listed] == ["data/statistics.json"]
@@ -201,6 +203,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_loses_nothing(
     assert replay_pending(tmp_path / "runs") == 0
     client = connect(server.uri)
     experiment = find_experiment(client, tmp_path.name)
+    assert experiment is not None
     assert len(client.search_runs([experiment])) == 3
     model = run_of(client, tracker, "model")
     assert steps_of(client, model) == list(range(3_000))

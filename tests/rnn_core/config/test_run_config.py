@@ -84,7 +84,8 @@ def test_a_path_becomes_its_string() -> None:
 
 @pytest.mark.parametrize("name", ["session_config", "device_fn", "protocol"])
 def test_a_setting_without_effect_is_warned_of(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    RunConfig(**{name: "grpc"})
+    settings: dict[str, Any] = {name: "grpc"}
+    RunConfig(**settings)
     assert f"RunConfig.{name} has no effect" in caplog.text
 
 
@@ -95,8 +96,9 @@ def test_only_what_exists_can_be_replaced() -> None:
 
 @pytest.mark.parametrize("name", ["train_distribute", "eval_distribute", "experimental_distribute"])
 def test_what_is_no_strategy_is_refused(name: str) -> None:
+    settings: dict[str, Any] = {name: object()}
     with pytest.raises(UnsupportedError, match=name):
-        RunConfig(**{name: object()})
+        RunConfig(**settings)
 
 
 def test_a_strategy_is_kept_wherever_it_was_given() -> None:
@@ -118,5 +120,6 @@ def test_a_remote_cluster_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["worker_timeout_secs", "session_creation_timeout_secs"])
 def test_a_time_limit_is_positive(name: str) -> None:
+    settings: dict[str, Any] = {name: 0}
     with pytest.raises(ArgumentError, match=name):
-        RunConfig(**{name: 0})
+        RunConfig(**settings)

@@ -7,6 +7,7 @@ import itertools
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def total(exchange: Exchange, own: Any, way: str) -> Any:
 
 def totals(exchanges: Sequence[Exchange], values: Sequence[Any], way: str) -> list[Any]:
     pairs = zip(exchanges, values, strict=True)
-    return together([lambda one=one, own=own: total(one, own, way) for one, own in pairs])
+    return together([partial(total, one, own, way) for one, own in pairs])
 
 
 ways = pytest.mark.parametrize("way", ["python", "native"])
@@ -102,7 +103,7 @@ def test_a_graph_has_the_sum_with_its_shape(way: str, monkeypatch: pytest.Monkey
     with connected(2) as exchanges:
         graphs = [tf.function(one.traced_all_reduce_sum) for one in exchanges]
         values = [tf.ones([2, 3]), tf.fill([2, 3], 4.0)]
-        found = together([lambda at=at: graphs[at](values[at]) for at in range(2)])
+        found = together([partial(graphs[at], values[at]) for at in range(2)])
         for one in found:
             np.testing.assert_array_equal(one, np.full([2, 3], 5.0))
         assert graphs[0].get_concrete_function(values[0]).output_shapes == [2, 3]

@@ -23,7 +23,7 @@ from tests.rnn_core.distribution.clusters import Task
 
 LIMIT_SECONDS = 120
 TWO = {"worker": 2}
-SOON = {"config": {"worker_timeout_secs": 6}}
+SOON: dict[str, Any] = {"config": {"worker_timeout_secs": 6}}
 """How long workers wait for each other where that is what is tested."""
 
 
@@ -75,7 +75,7 @@ def test_a_worker_that_stands_still_too_long_ends_all(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_stands_still_for_a_while_is_waited_for(tmp_path: Path) -> None:
-    with _training(tmp_path, step_seconds=0.05, **{"config": {"worker_timeout_secs": 60}}) as tasks:
+    with _training(tmp_path, step_seconds=0.05, config={"worker_timeout_secs": 60}) as tasks:
         tasks["worker-1"].wait_for("step 3.")
         tasks["worker-1"].signal(signal.SIGSTOP)
         time.sleep(3)
@@ -85,7 +85,7 @@ def test_a_worker_that_stands_still_for_a_while_is_waited_for(tmp_path: Path) ->
 
 
 def test_a_worker_that_hangs_in_its_input_is_ended(tmp_path: Path) -> None:
-    hang = {"hangs": ["1"], "batches": {"1": 4}, "steps": 1000}
+    hang: dict[str, Any] = {"hangs": ["1"], "batches": {"1": 4}, "steps": 1000}
     with _training(tmp_path, **hang, **SOON) as tasks:
         assert tasks["worker-0"].wait(LIMIT_SECONDS) == 1
         assert tasks["worker-1"].wait(LIMIT_SECONDS) == watchdog.EXIT_STATUS
@@ -178,9 +178,11 @@ def test_an_evaluator_may_die_and_come_back(tmp_path: Path) -> None:
     evaluator = [("evaluator", 0)]
     logs = tmp_path / "logs"
     with contextlib.ExitStack() as stack:
-        start = lambda tasks: stack.enter_context(  # noqa: E731
-            clusters.running(logs, cluster, "training_program", arguments, tasks)
-        )
+
+        def start(tasks: Sequence[tuple[str, int]]) -> dict[str, Task]:
+            running = clusters.running(logs, cluster, "training_program", arguments, tasks)
+            return stack.enter_context(running)
+
         trained = start([("worker", 0)])["worker-0"]
         first = start(evaluator)["evaluator-0"]
         first.wait_for("ready")

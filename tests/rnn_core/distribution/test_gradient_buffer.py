@@ -57,7 +57,7 @@ def test_parts_of_a_batch_give_the_mean_gradient_of_the_whole(
     sizes: list[int], random: Any
 ) -> None:
     """The sum of each replica's gradients, over all examples."""
-    examples = [np.float32([[random.uniform(-1, 1)] * 3] * 2) for _ in range(sum(sizes))]
+    examples = [np.array([[random.uniform(-1, 1)] * 3] * 2, np.float32) for _ in range(sum(sizes))]
     parts = np.split(np.stack(examples), np.cumsum(sizes)[:-1])
     sums = [[tf.constant(part.sum(0)), None, None] for part in parts]
     found = _there_and_back(sums, float(sum(sizes)))[0]

@@ -44,8 +44,12 @@ def train_input(input_context: Any) -> tf.data.Dataset:
 
 
 def _hanging(batches: tf.data.Dataset) -> tf.data.Dataset:
+    def hang() -> list[int]:
+        time.sleep(1000)
+        return [0]
+
     def sleep(features: Any, labels: Any) -> Any:
-        (waited,) = tf.numpy_function(lambda: [time.sleep(1000) or 0], [], [tf.int64])
+        (waited,) = tf.numpy_function(hang, [], [tf.int64])
         return features, labels + waited
 
     return batches.repeat().map(sleep)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,8 @@ def test_variables_of_the_newest_checkpoint_are_read_by_name(
     assert "training/Adagrad/rnn_model/rnn/gru_cell/kernel/accumulator" in names
     assert "dense_features/category_indicator" not in names
     assert trained.get_variable_value("global_step") == 10
-    both = trained.get_variable_value(["global_step", "rnn_model/logits/bias"])
+    several: Any = ["global_step", "rnn_model/logits/bias"]
+    both = trained.get_variable_value(several)
     assert both["rnn_model/logits/bias"].shape == (3,)
     with pytest.raises(rnn_core.CheckpointError, match="'nothing'"):
         trained.get_variable_value("nothing")

@@ -32,7 +32,7 @@ class KillAt(rnn_core.Hook):
 
 
 class Watch:
-    """An exporter that remembers its calls."""
+    """An exporter that remembers its calls; no subclass of ``Exporter``, as is allowed."""
 
     name = "watch"
 
@@ -134,7 +134,8 @@ def test_a_finished_run_started_again_trains_no_further(whole: Any) -> None:
 
 
 def test_a_throttle_leaves_only_the_evaluation_at_the_end(data: Data, tmp_path: Path) -> None:
-    estimator, watch = make_estimator(tmp_path), Watch()
+    estimator = make_estimator(tmp_path)
+    watch: Any = Watch()
     metrics, exported = rnn_core.train_and_evaluate(
         estimator,
         rnn_core.TrainSpec(data.train_input, 6),
@@ -149,7 +150,8 @@ def test_a_throttle_leaves_only_the_evaluation_at_the_end(data: Data, tmp_path: 
 def test_a_checkpoint_that_a_kill_left_unevaluated_is_evaluated_first(
     data: Data, tmp_path: Path
 ) -> None:
-    estimator, watch = make_estimator(tmp_path), Watch()
+    estimator = make_estimator(tmp_path)
+    watch: Any = Watch()
     estimator.train(data.train_input, max_steps=4)
     rnn_core.train_and_evaluate(
         estimator,
@@ -189,7 +191,8 @@ def test_the_first_evaluation_does_not_wait_for_the_throttle(data: Data, tmp_pat
 
 
 def test_specs_take_their_arguments_in_the_order_of_2_15_and_keep_tuples() -> None:
-    hook, listener, exporter = rnn_core.Hook(), rnn_core.Hook(), Watch()
+    hook, listener = rnn_core.Hook(), rnn_core.Hook()
+    exporter: Any = Watch()
     train = rnn_core.TrainSpec(list, 5, iter([hook]), iter([listener]))
     assert (train.max_steps, train.hooks, train.saving_listeners) == (5, (hook,), (listener,))
     spec = rnn_core.EvalSpec(list, 3, "name", iter([hook]), exporter, 1, 2)
@@ -205,21 +208,25 @@ class Nameless(Watch):
     name = ""
 
 
+WATCHES: Any = [Watch()] * 2
+NAMELESS: Any = Nameless()
+
+
 @pytest.mark.parametrize(
     ("make", "kind", "message"),
-    [
+    [  # some are of a wrong type, on purpose
         (lambda: rnn_core.TrainSpec(list, 0), ValueError, "max_steps"),
-        (lambda: rnn_core.TrainSpec(3), TypeError, "input_fn"),
+        (lambda: rnn_core.TrainSpec(3), TypeError, "input_fn"),  # type: ignore[arg-type]
         (lambda: rnn_core.TrainSpec(list, hooks=[3]), TypeError, "hooks"),
         (lambda: rnn_core.TrainSpec(list, saving_listeners=[3]), TypeError, "saving_listeners"),
         (lambda: rnn_core.EvalSpec(list, steps=0), ValueError, "steps"),
-        (lambda: rnn_core.EvalSpec(None), TypeError, "input_fn"),
-        (lambda: rnn_core.EvalSpec(list, name=3), TypeError, "name"),
+        (lambda: rnn_core.EvalSpec(None), TypeError, "input_fn"),  # type: ignore[arg-type]
+        (lambda: rnn_core.EvalSpec(list, name=3), TypeError, "name"),  # type: ignore[arg-type]
         (lambda: rnn_core.EvalSpec(list, hooks=[3]), TypeError, "hooks"),
-        (lambda: rnn_core.EvalSpec(list, exporters=3), TypeError, "exporters"),
-        (lambda: rnn_core.EvalSpec(list, exporters=[3]), TypeError, "exporters"),
-        (lambda: rnn_core.EvalSpec(list, exporters=[Watch()] * 2), ValueError, "all different"),
-        (lambda: rnn_core.EvalSpec(list, exporters=Nameless()), ValueError, "a name for each"),
+        (lambda: rnn_core.EvalSpec(list, exporters=3), TypeError, "exporters"),  # type: ignore[arg-type]
+        (lambda: rnn_core.EvalSpec(list, exporters=[3]), TypeError, "exporters"),  # type: ignore[list-item]
+        (lambda: rnn_core.EvalSpec(list, exporters=WATCHES), ValueError, "all different"),
+        (lambda: rnn_core.EvalSpec(list, exporters=NAMELESS), ValueError, "a name for each"),
         (lambda: rnn_core.EvalSpec(list, start_delay_secs=-1), ValueError, "start_delay_secs"),
         (lambda: rnn_core.EvalSpec(list, throttle_secs=-1), ValueError, "throttle_secs"),
     ],

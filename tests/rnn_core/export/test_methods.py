@@ -41,6 +41,6 @@ def test_without_a_receiver_function_nothing_is_exported(
     estimator: rnn_core.RNNClassifier, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="input receiver function"):
-        estimator.export_saved_model(tmp_path, None)  # type: ignore[arg-type]
+        estimator.export_saved_model(tmp_path, None)
     with pytest.raises(ValueError, match="input receiver function"):
         estimator.experimental_export_all_saved_models(tmp_path, {})

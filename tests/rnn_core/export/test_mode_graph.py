@@ -102,7 +102,7 @@ def test_the_metrics_of_a_model_function_add_up(
     assert second == pytest.approx(np.mean([right == LABELS, right == (LABELS + 1) % 3]))
 
 
-HEADS = {
+HEADS: dict[str, tuple[rnn_core.Head, np.ndarray]] = {
     "binary": (rnn_core.BinaryClassHead("w", [0.3], name="named"), LABELS[:, np.newaxis] % 2),
     "classes": (rnn_core.MultiClassHead(3, "w"), LABELS[:, np.newaxis]),
     "labels": (
@@ -117,8 +117,11 @@ HEADS = {
 def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The export for evaluation of a head, its batches, and what ``evaluate`` says of them."""
     features: dict[str, Any] = {"x": tf.constant(X), "w": WEIGHTS}
-    head, labels = HEADS.get(request.param, (None, LABELS[:, np.newaxis] + [[0, 1]]))
-    if head is None:
+    head: rnn_core.Head | rnn_core.SequentialHeadWrapper
+    if request.param in HEADS:
+        head, labels = HEADS[request.param]
+    else:
+        labels = LABELS[:, np.newaxis] + [[0, 1]]
         features["w"] = tf.stack([WEIGHTS, 2 * WEIGHTS], 1)
         steps = rnn_core.MultiClassHead(4, "w")
         head = rnn_core.SequentialHeadWrapper(steps, feature_columns="w")

@@ -25,7 +25,12 @@ def test_a_variable_is_named_by_its_scope_and_column_and_found_again() -> None:
 
 def test_a_column_is_transformed_once() -> None:
     calls = []
-    numbers = column.numeric_column("x", normalizer_fn=lambda value: calls.append(1) or value)
+
+    def normalize(value: tf.Tensor) -> tf.Tensor:
+        calls.append(1)
+        return value
+
+    numbers = column.numeric_column("x", normalizer_fn=normalize)
     cache = FeatureCache({"x": tf.ones([2, 1])})
     assert cache.get(numbers, STATE) is cache.get(numbers, STATE)
     assert calls == [1]

@@ -60,7 +60,8 @@ def test_the_seed_of_the_process_changes_no_first_value() -> None:
     for seed in (1, 2):
         tf.random.set_seed(seed)
         drawn.append(initialize((3, 2), initializers.generator("w", 7)))
-    np.testing.assert_array_equal(*drawn)
+    first, second = drawn
+    np.testing.assert_array_equal(first, second)
 
 
 def test_a_column_initializer_gives_values_in_a_graph_too() -> None:

@@ -120,9 +120,9 @@ def test_a_loss_fn_that_reduces_is_refused(reduce: Any) -> None:
 
 @pytest.mark.parametrize(
     ("make", "message"),
-    [
+    [  # 2.5 is of a wrong type, on purpose
         (lambda: MultiClassHead(2), "n_classes of MultiClassHead: expected .* >= 3, got 2"),
-        (lambda: MultiClassHead(2.5), "n_classes of MultiClassHead: .* got 2.5"),
+        (lambda: MultiClassHead(2.5), "n_classes of MultiClassHead: .* got 2.5"),  # type: ignore[arg-type]
         (lambda: MultiClassHead(3, loss_reduction="none"), "loss_reduction: .* got 'none'"),
         (lambda: MultiClassHead(3, weight_column=3), "weight_column: .* got 3"),
     ],

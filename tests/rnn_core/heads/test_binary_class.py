@@ -8,6 +8,7 @@ import tensorflow as tf
 from sklearn.metrics import log_loss, roc_auc_score
 
 from rnn_core import BinaryClassHead
+from rnn_core.heads.export_outputs import ClassificationOutput, PredictOutput, RegressionOutput
 from tests.rnn_core.heads.samples import LABELS2, LOGITS1, losses, metrics
 
 
@@ -53,11 +54,17 @@ def test_the_regression_that_is_exported_is_the_logistic() -> None:
     head = BinaryClassHead(label_vocabulary=["no", "yes"])
     predicted = head.predictions(tf.constant(LOGITS1))
     outputs = head.export_outputs(predicted)
-    assert outputs["regression"].value is predicted["logistic"]
-    assert outputs["predict"].outputs == predicted
+    regression, predict = outputs["regression"], outputs["predict"]
+    assert isinstance(regression, RegressionOutput)
+    assert regression.value is predicted["logistic"]
+    assert isinstance(predict, PredictOutput)
+    assert predict.outputs == predicted
     assert outputs["serving_default"] is outputs["classification"]
-    assert outputs["classification"].scores is predicted["probabilities"]
-    assert outputs["classification"].classes.numpy()[0].tolist() == [b"no", b"yes"]
+    classification = outputs["classification"]
+    assert isinstance(classification, ClassificationOutput)
+    assert classification.scores is predicted["probabilities"]
+    assert classification.classes is not None
+    assert classification.classes.numpy()[0].tolist() == [b"no", b"yes"]
 
 
 def test_labels_of_two_classes_may_lie_between() -> None:

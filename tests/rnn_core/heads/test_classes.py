@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from rnn_core.heads.classes import class_names, class_predictions, classifier_outputs
+from rnn_core.heads.export_outputs import PredictOutput
 from rnn_core.heads.labels import Vocabulary, vocabulary
 from tests.rnn_core.heads.samples import WORDS
 
@@ -30,5 +31,7 @@ def test_one_answer_is_both_the_default_and_the_classification() -> None:
     predictions = {"probabilities": tf.ones([2, 3]), "more": IDS}
     outputs = classifier_outputs(predictions, class_names(IDS, 3, vocabulary(WORDS, 3)))
     assert outputs["serving_default"] is outputs["classification"]
-    assert outputs["predict"].outputs == predictions
+    predict = outputs["predict"]
+    assert isinstance(predict, PredictOutput)
+    assert predict.outputs == predictions
     assert sorted(outputs) == ["classification", "predict", "serving_default"]

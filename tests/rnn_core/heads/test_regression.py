@@ -39,4 +39,4 @@ def test_a_link_changes_predictions_and_their_mean_but_not_the_loss() -> None:
 @pytest.mark.parametrize("size", [0, 1.5])
 def test_a_size_that_is_none_is_refused(size: float) -> None:
     with pytest.raises(ArgumentError, match="label_dimension: expected a whole number >= 1"):
-        RegressionHead(size)
+        RegressionHead(size)  # type: ignore[arg-type]  # 1.5 is no size

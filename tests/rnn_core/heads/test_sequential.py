@@ -41,6 +41,7 @@ def test_the_features_that_are_not_named_do_not_reach_the_wrapped_head() -> None
     wrapped = SequentialHeadWrapper(MultiClassHead(3), "mask", ["w"])
     features, labels, logits = wrapped.flatten({"w": WEIGHTS, "x": LOGITS}, LABELS, LOGITS, MASK)
     assert set(features) == {"w"}
+    assert isinstance(labels, tf.Tensor)
     assert labels.shape == (4, 1)
     assert logits.shape == (4, 3)
 

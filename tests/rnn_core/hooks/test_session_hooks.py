@@ -18,7 +18,7 @@ train = tf.compat.v1.train
 KERNEL = "rnn_model/logits/kernel"
 
 
-class Watch(train.SessionRunHook):
+class Watch(tf.compat.v1.train.SessionRunHook):
     """Fetches what a hook of 2.15 may, and remembers the values."""
 
     def __init__(self, fetches: Any = None, stop_at: int | None = None) -> None:
@@ -55,7 +55,7 @@ class Watch(train.SessionRunHook):
         self.seen.append(("end", int(session.run("global_step"))))
 
 
-class Listener(train.CheckpointSaverListener):
+class Listener(tf.compat.v1.train.CheckpointSaverListener):
     """Remembers its calls; asks for the end at a step."""
 
     def __init__(self, stop_at: int | None = None) -> None:
@@ -190,7 +190,7 @@ def test_a_resumed_training_tells_a_listener_of_the_checkpoint_it_starts_from(
 def test_a_listener_may_evaluate(data: Data, tmp_path: Path) -> None:
     estimator = make_estimator(tmp_path)
 
-    class Evaluate(train.CheckpointSaverListener):
+    class Evaluate(tf.compat.v1.train.CheckpointSaverListener):
         def after_save(self, session: Any, global_step_value: int) -> None:
             found = estimator.evaluate(data.eval_input, steps=1)
             assert found["global_step"] == global_step_value
@@ -258,7 +258,7 @@ def test_a_fetch_that_does_not_exist_is_named(
 def test_what_only_a_session_can_do_is_refused(
     trained: rnn_core.RNNClassifier, words_input: Any, request_args: Any, message: str
 ) -> None:
-    class Ask(train.SessionRunHook):
+    class Ask(tf.compat.v1.train.SessionRunHook):
         def before_run(self, run_context: Any) -> Any:
             return request_args
 
@@ -269,7 +269,7 @@ def test_what_only_a_session_can_do_is_refused(
 def test_the_session_says_what_it_cannot_do(
     trained: rnn_core.RNNClassifier, words_input: Any
 ) -> None:
-    class Ask(train.SessionRunHook):
+    class Ask(tf.compat.v1.train.SessionRunHook):
         def end(self, session: Any) -> None:
             assert session.graph is tf.compat.v1.get_default_graph()
             assert not hasattr(session, "raw_session")
@@ -296,12 +296,13 @@ def test_hooks_of_tensorflow_that_work_on_a_session_are_refused(
 
 @pytest.mark.parametrize("argument", ["hooks", "saving_listeners"])
 def test_what_is_no_hook_is_refused(tmp_path: Path, argument: str) -> None:
+    wrong: dict[str, Any] = {argument: [object()]}
     with pytest.raises(TypeError, match=f"{argument}: expected instances of"):
-        make_estimator(tmp_path).train(dict, steps=1, **{argument: [object()]})
+        make_estimator(tmp_path).train(dict, steps=1, **wrong)
 
 
 def test_the_coordinator_ends_a_training(data: Data, tmp_path: Path) -> None:
-    class Coordinated(train.SessionRunHook):
+    class Coordinated(tf.compat.v1.train.SessionRunHook):
         def after_create_session(self, session: Any, coord: Any) -> None:
             self.coord = coord
 

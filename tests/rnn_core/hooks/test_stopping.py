@@ -56,7 +56,8 @@ def test_final_values_are_kept_in_their_structure(
     trained: rnn_core.RNNClassifier, words_input: Any
 ) -> None:
     hook = rnn_core.FinalOpsHook({"step": "global_step", "more": [BIAS, "loss"]})
-    assert hook.final_ops_values is None
+    before = hook.final_ops_values
+    assert before is None
     trained.evaluate(words_input, hooks=[hook], name="final")
     assert hook.final_ops_values["step"] == 10
     bias, loss = hook.final_ops_values["more"]

@@ -19,7 +19,7 @@ def test_a_dataset_is_taken_as_it_is() -> None:
 
 
 def test_an_input_fn_gets_the_arguments_that_it_names() -> None:
-    seen = {}
+    seen: dict[str, object] = {}
 
     def input_fn(mode: str, params: dict[str, int], config: RunConfig) -> tf.data.Dataset:
         seen.update(mode=mode, params=params, config=config)
@@ -64,4 +64,4 @@ def test_one_batch_to_predict_is_warned_of(caplog: pytest.LogCaptureFixture) -> 
 
 def test_something_that_cannot_be_called_is_refused() -> None:
     with pytest.raises(ArgumentError, match="input_fn: expected a function"):
-        call_input_fn(tf.data.Dataset.range(1), "train", {}, CONFIG, OneReplica())  # type: ignore[arg-type]
+        call_input_fn(tf.data.Dataset.range(1), "train", {}, CONFIG, OneReplica())

@@ -115,8 +115,8 @@ def test_an_interrupted_training_ends_as_the_whole_one(
 def test_steps_add_up_and_max_steps_does_not(data: Data, tmp_path: Path) -> None:
     estimator = make_estimator(tmp_path)
     reached = []
-    for length in ({"steps": 3}, {"steps": 3}, {"max_steps": 6}, {"max_steps": 7}):
-        estimator.train(data.train_input, **length)
+    for steps, max_steps in ((3, None), (3, None), (None, 6), (None, 7)):
+        estimator.train(data.train_input, steps=steps, max_steps=max_steps)
         reached.append(estimator.get_variable_value("global_step"))
     assert reached == [3, 6, 6, 7]
 
@@ -194,7 +194,8 @@ def test_batches_of_any_length_are_traced_once(data: Data, tmp_path: Path) -> No
     estimator.train(data.train_input, steps=3)
     estimator.train(data.train_input, steps=3)
     assert estimator._trainable is not None
-    assert estimator._trainable.run.experimental_get_tracing_count() == 1
+    run: Any = estimator._trainable.run
+    assert run.experimental_get_tracing_count() == 1
 
 
 def test_a_checkpoint_by_time_comes_when_the_clock_says(data: Data, tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ def test_each_mode_names_what_it_misses(mode: str, given: dict[str, Any], missin
 
 
 def test_a_loss_of_one_element_becomes_a_scalar() -> None:
-    assert EstimatorSpec(ModeKeys.EVAL, loss=tf.constant([2.0])).loss.shape == []
+    loss: Any = EstimatorSpec(ModeKeys.EVAL, loss=tf.constant([2.0])).loss
+    assert loss.shape == []
 
 
 def test_a_loss_for_each_example_is_refused() -> None:
@@ -49,7 +50,9 @@ def test_metrics_that_cannot_be_reported_are_refused(metrics: Any, message: str)
 def test_predictions_are_exported_by_default() -> None:
     spec = EstimatorSpec(ModeKeys.PREDICT, predictions={"value": LOSS})
     assert spec.export_outputs is not None
-    assert spec.export_outputs["serving_default"].outputs == {"value": LOSS}
+    default = spec.export_outputs["serving_default"]
+    assert isinstance(default, PredictOutput)
+    assert default.outputs == {"value": LOSS}
 
 
 def test_the_only_export_output_is_also_the_default() -> None:

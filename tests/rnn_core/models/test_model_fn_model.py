@@ -167,6 +167,7 @@ def test_summaries_of_a_model_function_are_written_at_summary_steps(tmp_path: Pa
         with tf.name_scope("mine"):
             tf.compat.v1.summary.scalar("step", step)
         spec = line_with_v1_parts(features, labels, mode, {"rate": 0.1})
+        assert spec.loss is not None
         tf.compat.v1.summary.scalar("loss", spec.loss + 100)
         return spec
 

@@ -35,7 +35,7 @@ def test_states_and_gradients_are_those_of_single_steps(name: str, steps: int) -
         states, hidden = (tf.zeros([B, H]),) * kind.states, []
         for t in range(steps):
             x, product = inputs[t] @ kernel + input_bias, states[0] @ recurrent
-            if name == "gru":
+            if product_bias is not None:
                 x += tf.pad(product_bias[: 2 * H], [[0, H]])
                 states, _ = kind.step(x, states, product, product_bias[2 * H :])
             else:

@@ -26,11 +26,13 @@ def test_gradients_are_clipped_in_the_ways_of_keras(settings: Any, expected: Any
     clipped = clip([tf.constant([3.0, 4.0]), None, tf.constant([12.0])], settings)
     assert clipped.pop(1) is None
     for value, wanted in zip(clipped, expected, strict=True):
+        assert value is not None
         np.testing.assert_allclose(value, wanted, rtol=1e-6)
 
 
 def test_rows_are_clipped_by_value() -> None:
     (clipped,) = clip([ROWS], {"clipvalue": 1.5})
+    assert clipped is not None
     assert clipped.values.numpy().tolist() == [[1.0], [1.5], [1.5]]
 
 

@@ -173,7 +173,7 @@ def test_what_only_the_loop_of_keras_honours_is_refused(optimizer: Any, message:
 
 
 def test_a_schedule_that_cannot_be_read_is_named() -> None:
-    class Constant(KINDS.schedules.LearningRateSchedule):
+    class Constant(keras.optimizers.schedules.LearningRateSchedule):
         def __call__(self, step: Any) -> float:
             return 0.1
 
@@ -182,7 +182,7 @@ def test_a_schedule_that_cannot_be_read_is_named() -> None:
 
 
 def test_state_that_has_no_name_is_refused() -> None:
-    class Hiding(KINDS.SGD):
+    class Hiding(keras.optimizers.SGD):
         def build(self, variables: Any) -> None:
             super().build(variables)
             self._hidden = {"a": self.add_variable((), name="hidden")}

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import rnn_core
 from rnn_core import RNNClassifier, RNNEstimator
+from rnn_core.config.run_config import USE_DEFAULT
 from tests.rnn_core.samples import (
     CLASSES,
     ROWS,
@@ -53,7 +54,7 @@ def test_arguments_have_the_order_and_the_defaults_of_the_page() -> None:
         ("sequence_feature_columns", inspect.Parameter.empty),
         ("context_feature_columns", None),
         ("units", None),
-        ("cell_type", rnn_core.config.run_config.USE_DEFAULT),
+        ("cell_type", USE_DEFAULT),
         ("rnn_cell_fn", None),
         ("return_sequences", False),
         ("model_dir", None),
@@ -151,7 +152,7 @@ def test_context_columns_must_be_dense_and_sequence_columns_sequences(tmp_path: 
         {"units": [3], "cell_type": "gru", "rnn_cell_fn": keras.layers.GRUCell},
         {
             "units": [3],
-            "cell_type": rnn_core.config.run_config.USE_DEFAULT,
+            "cell_type": USE_DEFAULT,
             "rnn_cell_fn": lambda: None,
         },
         {"units": None, "cell_type": "gru", "rnn_cell_fn": lambda: None},
@@ -178,8 +179,7 @@ def test_units_cell_type_and_rnn_cell_fn_that_do_not_fit_are_a_value_error(
 def test_units_give_a_layer_each_of_simple_cells_by_default(
     data: Data, tmp_path: Path, units: Any, scope: str
 ) -> None:
-    default = rnn_core.config.run_config.USE_DEFAULT
-    estimator = make_estimator(tmp_path, units=units, cell_type=default)
+    estimator = make_estimator(tmp_path, units=units, cell_type=USE_DEFAULT)
     assert f"{scope}/kernel" in first_step(estimator, data).get_variable_names()
 
 
@@ -216,7 +216,7 @@ def test_a_cell_may_be_a_class_or_come_from_a_function(
     data: Data, tmp_path: Path, cells: dict[str, Any]
 ) -> None:
     if "rnn_cell_fn" in cells:
-        cells = {**cells, "cell_type": rnn_core.config.run_config.USE_DEFAULT}
+        cells = {**cells, "cell_type": USE_DEFAULT}
     estimator = first_step(make_estimator(tmp_path, **cells), data)
     rows = list(estimator.predict(data.eval_input))
     padded = {**data.features()}

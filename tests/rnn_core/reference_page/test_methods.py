@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ def test_model_fn_takes_features_labels_mode_and_config(
     assert list(inspect.signature(model_fn).parameters) == ["features", "labels", "mode", "config"]
     spec = model_fn(data.features(), None, ModeKeys.PREDICT, estimator.config)
     assert isinstance(spec, EstimatorSpec)
+    assert isinstance(spec.predictions, Mapping)
     assert spec.predictions["probabilities"].shape == (24, 3)
 
 
@@ -113,13 +114,13 @@ def test_training_ends_with_the_input_before_its_steps(
     ],
 )
 def test_steps_that_make_no_sense_are_a_value_error(
-    data: Data, estimator: RNNClassifier, arguments: dict[str, int], message: str
+    data: Data, estimator: RNNClassifier, arguments: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         estimator.train(data.train_input, **arguments)
 
 
-class Seen(tf.compat.v1.train.SessionRunHook):  # type: ignore[misc]
+class Seen(tf.compat.v1.train.SessionRunHook):
     """Counts the batches that it was called for."""
 
     batches = 0
@@ -143,7 +144,7 @@ def test_saving_listeners_are_called_before_and_after_each_checkpoint(
 ) -> None:
     calls: list[tuple[str, int]] = []
 
-    class Listener(tf.compat.v1.train.CheckpointSaverListener):  # type: ignore[misc]
+    class Listener(tf.compat.v1.train.CheckpointSaverListener):
         def before_save(self, session: Any, global_step_value: int) -> None:
             calls.append(("before", int(global_step_value)))
 
@@ -328,7 +329,8 @@ def test_predict_keys_need_predictions_in_a_dict(tmp_path: Path) -> None:
 
     estimator = rnn_core.Estimator(model_fn, tmp_path)
     batch = lambda: tf.data.Dataset.from_tensors(tf.constant([1.0, 2.0]))  # noqa: E731
-    assert list(estimator.predict(batch)) == [2, 4]
+    predictions: list[Any] = list(estimator.predict(batch))
+    assert predictions == [2, 4]
     with pytest.raises(ValueError, match="predict_keys"):
         next(estimator.predict(batch, predict_keys=["output"]))
 

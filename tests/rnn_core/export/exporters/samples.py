@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rnn_core.export import ServingInputReceiver
 from rnn_core.storage.summaries import EventWriter
 
 
@@ -28,8 +29,9 @@ class RecordingEstimator:
         events.close()
 
 
-def receiver() -> None:
-    """Stands for a receiver function, which is passed on as it is."""
+def receiver() -> ServingInputReceiver:
+    """Stands for a receiver function, which is passed on as it is, and not called."""
+    raise NotImplementedError
 
 
 def names(directory: Path) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from rnn_core import ArgumentError, BestExporter
+from rnn_core.export.methods import ExportMethods
 from tests.rnn_core.export.exporters.samples import RecordingEstimator, names, receiver
 
 
@@ -25,7 +26,11 @@ class Run:
         self.estimator.asked += [()] * (step - len(self.estimator.asked))
         result = {**metrics, "global_step": step}
         path = self.exporter.export(
-            self.estimator, str(self.directory), f"model.ckpt-{step}", result, False
+            cast(ExportMethods, self.estimator),
+            str(self.directory),
+            f"model.ckpt-{step}",
+            result,
+            False,
         )
         return path is not None
 
