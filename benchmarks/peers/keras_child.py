@@ -22,7 +22,7 @@ from benchmarks.peers.work import (
 from benchmarks.processes.windows import Windows
 
 
-class Turn(keras.callbacks.Callback):  # type: ignore[misc]
+class Turn(keras.callbacks.Callback):
     """Trains in windows."""
 
     def __init__(self, work: Work, windows: Windows) -> None:

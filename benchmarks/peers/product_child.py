@@ -12,7 +12,7 @@ from benchmarks.peers.work import PRODUCT_SIZE, PRODUCTS
 from benchmarks.processes.windows import Windows
 
 
-def main(_: dict[str, Any]) -> None:
+def main(_settings: dict[str, Any]) -> None:
     """Takes no settings."""
     matrix, windows = tf.ones([PRODUCT_SIZE, PRODUCT_SIZE]), Windows()
     tf.matmul(matrix, matrix).numpy()

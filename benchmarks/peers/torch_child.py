@@ -23,7 +23,7 @@ from benchmarks.peers.work import (
 from benchmarks.processes.windows import Windows
 
 
-class Model(torch.nn.Module):  # type: ignore[misc]
+class Model(torch.nn.Module):
     """Layers of one width, one on top of the other, and logits from the last state."""
 
     def __init__(self, work: Work) -> None:

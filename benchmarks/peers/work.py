@@ -5,7 +5,7 @@ numpy only: TensorFlow 2.15 and torch read it too, in environments of their own.
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,7 @@ _GATES: Final = {"lstm": 4, "gru": 3}
 class Work(NamedTuple):
     """B rows of T = ``shortest`` to ``longest`` steps with F ``features``; H ``units`` a layer."""
 
-    cell: str
+    cell: Literal["lstm", "gru"]
     rows: int
     shortest: int
     longest: int

@@ -72,7 +72,7 @@ class Child:
         line = self._process.stdout.readline()
         if not line:
             end = self._log.read_text(errors="replace")[-3000:]
-            raise ChildError(f"{self._process.args}: ended too early.\n{end}")
+            raise ChildError(f"{self._process.args!r}: ended too early.\n{end}")
         found: dict[str, Any] = json.loads(line)
         return found
 
