@@ -35,10 +35,12 @@ def _source_file(key: str, path: str, split: Split | None) -> SourceFile:
         source.check_readable()
     except NotFoundError as error:
         raise NotFoundError(f"data.{key}: {error}") from error
+    # First: a file that opens and cannot be read may look empty.
+    digest = source.digest()
     size_bytes = Path(path).stat().st_size
     if not size_bytes:
         raise DataError(f"data.{key}: {path} is empty; expected {source.layout}.")
-    return SourceFile(path, split, source.digest(), size_bytes)
+    return SourceFile(path, split, digest, size_bytes)
 
 
 def _check_distinct(files: list[SourceFile]) -> None:
