@@ -44,6 +44,9 @@ from mlflow.entities import (  # noqa: E402
 )
 from mlflow.entities.model_registry import ModelVersion  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: E402
+
+from components.artifacts.storage import locked_file  # noqa: E402
 
 __all__ = [
     "Dataset",
@@ -81,9 +84,30 @@ def connect(tracking_uri: str) -> MlflowClient:
     database = sqlite_file(tracking_uri)
     if database is None:
         return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
-    database.parent.mkdir(parents=True, exist_ok=True)
+    if not database.exists():
+        _create_database(database)
     with _default_artifact_root(artifact_root(database)):
         return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+def _create_database(database: Path) -> None:
+    """Makes a SQLite store that is there with its whole schema, or not at all.
+
+    MLflow makes the tables one by one, and SQLite commits each: a process that is killed on the way
+    leaves a database that no later start can use or complete.
+    """
+    with locked_file(database.with_name(f"{database.name}.lock")) as lock:
+        # Whoever had the lock before may have made it.
+        if not database.exists():
+            partial = database.with_name(f"{database.name}.partial")
+            partial.unlink(missing_ok=True)
+            store = SqlAlchemyStore(  # type: ignore[no-untyped-call]  # MLflow has no types here.
+                f"sqlite:///{partial}", artifact_root(database)
+            )
+            store.engine.dispose()
+            partial.replace(database)
+        # From now on nobody needs the lock: who waits for it finds the database.
+        Path(lock.name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from components.tracking.client import (
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
 
+ROOT = Path(__file__).parents[3]
 FIRST_USE = """
 import sys
 from components.tracking.client import connect, ensure_experiment
@@ -30,11 +32,10 @@ client.set_terminated(run.info.run_id)
 def test_the_first_use_of_a_store_says_nothing_and_leaves_nothing_behind(tmp_path: Path) -> None:
     here = tmp_path / "here"
     here.mkdir()
-    root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", FIRST_USE, f"sqlite:///{tmp_path}/store/mlflow.db"],
         cwd=here,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
@@ -42,6 +43,32 @@ def test_the_first_use_of_a_store_says_nothing_and_leaves_nothing_behind(tmp_pat
     assert done.stdout + done.stderr == ""
     assert list(here.iterdir()) == []
     assert [path.name for path in tmp_path.glob("store/*.db")] == ["mlflow.db"]
+
+
+def test_a_process_killed_while_it_makes_a_store_leaves_none_that_is_half_made(
+    tmp_path: Path,
+) -> None:
+    store = f"sqlite:///{tmp_path}/store/mlflow.db"
+    with subprocess.Popen([sys.executable, "-c", FIRST_USE, store], cwd=ROOT) as process:
+        # MLflow makes the first tables and then changes them in some forty migrations.
+        while not any(path.stat().st_size for path in tmp_path.glob("store/*.db*")):
+            assert process.poll() is None, "the store was made before the process could be killed"
+            time.sleep(0.001)
+        process.kill()
+    assert not (tmp_path / "store" / "mlflow.db").exists()
+    client = connect(store)
+    ensure_experiment(client, "after a kill")
+    assert find_experiment(client, "after a kill") is not None
+    assert [path.name for path in tmp_path.glob("store/*")] == ["mlflow.db"]
+
+
+def test_processes_that_make_a_store_at_once_share_it(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/store/mlflow.db"
+    command = [sys.executable, "-c", FIRST_USE, store]
+    processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(3)]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    client = connect(store)
+    assert len(client.search_runs([ensure_experiment(client, "quiet")])) == 3
 
 
 def test_artifacts_of_a_sqlite_store_lie_beside_its_file(store: str) -> None:
