@@ -44,7 +44,6 @@ from mlflow.entities import (  # noqa: E402
 )
 from mlflow.entities.model_registry import ModelVersion  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: E402
 
 from components.artifacts.storage import locked_file  # noqa: E402
 
@@ -96,6 +95,9 @@ def _create_database(database: Path) -> None:
     MLflow makes the tables one by one, and SQLite commits each: a process that is killed on the way
     leaves a database that no later start can use or complete.
     """
+    # Here, since it loads SQLAlchemy, which takes a second and which other stores do without.
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
     with locked_file(database.with_name(f"{database.name}.lock")) as lock:
         # Whoever had the lock before may have made it.
         if not database.exists():
