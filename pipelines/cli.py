@@ -133,6 +133,17 @@ def rollback(name: str, reason: str, work_dir: Path) -> None:
 
 @rnnflow.command()
 @click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@_WORK_DIR
+def history(name: str, as_json: bool, work_dir: Path) -> None:
+    """List the moves of NAME's champion: when, by whom, from, to, and why."""
+    from pipelines.commands import models
+
+    models.show_history(name, as_json, work_dir)
+
+
+@rnnflow.command()
+@click.argument("name")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
     "--output", type=click.Path(path_type=Path), help="JSONL file; standard output without it."

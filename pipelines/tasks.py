@@ -133,6 +133,7 @@ def find_champion(name: str, tracking_uri: str, *, directory: Path) -> Champion 
     """Looks up which version serves now, and fetches it."""
     from components.registry import registry
 
+    registry.complete_moves(name, tracking_uri)
     return registry.find_champion(name, tracking_uri, directory)
 
 

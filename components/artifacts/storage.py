@@ -138,6 +138,14 @@ def digest_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def digest_of_directory(directory: Path) -> str:
+    """SHA-256 over the names and the contents of all files below a directory, in hexadecimal."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return combined_digest(
+        (path.relative_to(directory).as_posix(), digest_of_file(path)) for path in files
+    )
+
+
 def combined_digest(parts: Iterable[tuple[str, str]]) -> str:
     """SHA-256 over (name, digest) pairs in their order, in hexadecimal."""
     content = "\n".join(f"{name} {digest}" for name, digest in parts)

@@ -1,37 +1,31 @@
-"""The aliases ``champion`` and ``previous``, moved one step at a time and with a record.
+"""The aliases ``champion`` and ``previous``, which follow ``components.registry.ledger``.
 
-MLflow has no compare-and-set for an alias. Here a move names the version that it expects to
-replace, checks it directly before, checks the result after, and holds a lock against the other
-processes of this machine; a move from another machine at the same instant is found by the second
-check. Each move is kept in tags of both versions and in the history of the registered model.
+MLflow has no compare-and-set for an alias; the ledger has. A move names the champion that it
+expects to replace and writes its record; only if the record counts do the aliases move.
 """
 
 from __future__ import annotations
 
-import datetime
-import getpass
-import hashlib
-import json
-import os
-import socket
-import tempfile
-from pathlib import Path
-from typing import Literal
+import time
 
-from components.artifacts.storage import locked_file
 from components.errors import NotFoundError, RegistryError
-from components.registry.versions import DEMOTED_TAG
+from components.registry.ledger import (
+    Action,
+    Ledger,
+    Record,
+    Standing,
+    version_text,
+    write_again_if_taken,
+)
 from components.tracking.client import MlflowClient, MlflowException, connect
 from components.tracking.errors import registry_errors
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
-HISTORY_TAG = "rnnflow.history"
-PROMOTED_TAG = "rnnflow.promoted"
-HISTORY_LENGTH = 100
-REASON_LENGTH = 500
 
 _MISSING = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
+_SETTLE_SECONDS = 1.0
+"""How long an alias may lag behind the ledger before a person must have moved it."""
 
 
 def version_with_alias(client: MlflowClient, name: str, alias: str) -> int | None:
@@ -44,6 +38,26 @@ def version_with_alias(client: MlflowClient, name: str, alias: str) -> int | Non
         raise
 
 
+def complete_moves(name: str, tracking_uri: str) -> None:
+    """Completes a move that was interrupted, and records one that a person made in MLflow.
+
+    Raises:
+        RegistryError: the server is unreachable or rejects the request.
+    """
+    with registry_errors(tracking_uri, f"complete the moves of {name}'s champion"):
+        reconcile(connect(tracking_uri), name)
+
+
+def list_moves(name: str, tracking_uri: str) -> tuple[Record, ...]:
+    """The moves of the champion that count, oldest first; empty if there is none.
+
+    Raises:
+        RegistryError: the server is unreachable or rejects the request.
+    """
+    with registry_errors(tracking_uri, f"list the moves of {name}'s champion"):
+        return Ledger(connect(tracking_uri), name).standing().counted
+
+
 def promote(name: str, version: int, *, tracking_uri: str, reason: str) -> int | None:
     """Makes a version the champion, whatever the gate said; the last champion gets ``previous``.
 
@@ -52,39 +66,46 @@ def promote(name: str, version: int, *, tracking_uri: str, reason: str) -> int |
 
     Raises:
         NotFoundError: there is no such version.
-        RegistryError: the server is unreachable or rejects the request, or the alias was moved
-          meanwhile.
+        RegistryError: the server is unreachable or rejects the request, or the champion was
+          replaced meanwhile.
     """
     with registry_errors(tracking_uri, f"promote version {version} of {name}"):
         client = connect(tracking_uri)
-        _require_version(client, name, version)
-        before = version_with_alias(client, name, CHAMPION)
-        move_champion(client, name, before, version, "promote", reason)
-    return before
+        if not _exists(client, name, version):
+            raise NotFoundError(
+                f"{name} has no version {version}. `rnnflow status` lists the versions."
+            )
+        ledger = Ledger(client, name)
+        standing = _reconcile(client, name, ledger)
+        if standing.champion != version:
+            _move(client, name, ledger, standing, version, "promote", reason)
+    return standing.champion
 
 
 def rollback(name: str, *, tracking_uri: str, reason: str) -> tuple[int, int]:
-    """Gives ``champion`` back to ``previous``, which takes the version that is rolled back.
+    """Gives ``champion`` back to the champion before it; a second rollback goes one further back.
 
     Returns:
         The version that was champion, and the one that is now.
 
     Raises:
-        NotFoundError: there is no champion, or no previous one.
-        RegistryError: the server is unreachable or rejects the request, or the alias was moved
-          meanwhile.
+        NotFoundError: there is no champion, or none before it.
+        RegistryError: the server is unreachable or rejects the request, or the champion was
+          replaced meanwhile.
     """
     with registry_errors(tracking_uri, f"roll {name} back"):
         client = connect(tracking_uri)
-        before = version_with_alias(client, name, CHAMPION)
-        after = version_with_alias(client, name, PREVIOUS)
+        ledger = Ledger(client, name)
+        standing = _reconcile(client, name, ledger)
+        before = standing.champion
+        after = _existing_predecessor(client, name, standing)
         if before is None or after is None:
             raise NotFoundError(
                 f"{name} has no {CHAMPION if before is None else PREVIOUS} version to roll back "
                 f"{'from' if before is None else 'to'}. `rnnflow status` lists its versions, and "
                 f"`rnnflow promote {name} VERSION` chooses one."
             )
-        move_champion(client, name, before, after, "rollback", reason)
+        _move(client, name, ledger, standing, after, "rollback", reason)
     return before, after
 
 
@@ -93,7 +114,7 @@ def move_champion(
     name: str,
     expected: int | None,
     version: int,
-    action: Literal["gate", "promote", "rollback"],
+    action: Action,
     reason: str,
 ) -> None:
     """Gives ``champion`` to ``version`` if ``expected`` has it; moves nothing otherwise.
@@ -103,75 +124,109 @@ def move_champion(
     Raises:
         RegistryError: another version than ``expected`` is the champion, or becomes it meanwhile.
     """
-    # In the temporary directory: processes with different work directories share a registry.
-    registry = hashlib.sha256(f"{client.tracking_uri} {name}".encode()).hexdigest()[:16]
-    with locked_file(Path(tempfile.gettempdir()) / f"rnnflow-{os.getuid()}-{registry}.lock"):
+    ledger = Ledger(client, name)
+    standing = _reconcile(client, name, ledger)
+    if standing.champion == version:
+        return
+    if standing.champion != expected:
+        raise _replaced(name, expected, standing.champion, version)
+    _move(client, name, ledger, standing, version, action, reason)
+
+
+def _move(
+    client: MlflowClient,
+    name: str,
+    ledger: Ledger,
+    standing: Standing,
+    version: int,
+    action: Action,
+    reason: str,
+) -> None:
+    expected = standing.champion
+    record = ledger.append(action, expected, version, reason)
+    standing = ledger.standing()
+    if record.number not in {each.number for each in standing.counted}:
+        ledger.mark_void(record)
+        raise _replaced(name, expected, standing.champion, version)
+    _follow(client, name, ledger, standing)
+
+
+def reconcile(client: MlflowClient, name: str) -> Standing:
+    """Makes ledger and aliases agree, and returns what both say.
+
+    A move that was interrupted is completed. An alias that a person moved in MLflow's pages is
+    written into the ledger: the person is right.
+    """
+    return _reconcile(client, name, Ledger(client, name))
+
+
+def _reconcile(client: MlflowClient, name: str, ledger: Ledger) -> Standing:
+    standing = ledger.standing()
+    actual = version_with_alias(client, name, CHAMPION)
+    while actual != standing.champion:
+        # Another client may be in the middle of a move: it is given time to complete it.
+        time.sleep(_SETTLE_SECONDS)
+        before, standing = standing, ledger.standing()
         actual = version_with_alias(client, name, CHAMPION)
-        if actual == version:
-            return
-        if actual != expected:
-            raise _moved(name, expected, actual, version)
-        if actual is not None:
-            # Before the champion moves: a kill in between leaves a version to roll back to.
-            client.set_registered_model_alias(name, PREVIOUS, str(actual))
-        client.set_registered_model_alias(name, CHAMPION, str(version))
-        _record(client, name, actual, version, action, reason)
-        seen = version_with_alias(client, name, CHAMPION)
-        if seen != version:
-            raise _moved(name, version, seen, version)
+        if standing == before:
+            break
+    if _is_interrupted(standing):
+        return _follow(client, name, ledger, standing)
+    if actual == standing.champion:
+        return standing
+    why = f"the alias {CHAMPION} was moved in MLflow"
+    ledger.append("by hand", standing.champion, actual, why)
+    return _follow(client, name, ledger, ledger.standing())
 
 
-def history(client: MlflowClient, name: str) -> list[dict[str, object]]:
-    """The moves of the champion, oldest first: when, who, action, from, to, why."""
-    entries = json.loads(client.get_registered_model(name).tags.get(HISTORY_TAG, "[]"))
-    return list(entries)
+def _is_interrupted(standing: Standing) -> bool:
+    last = standing.counted[-1] if standing.counted else None
+    return last is not None and last.number > 0 and not last.applied
 
 
-def _require_version(client: MlflowClient, name: str, version: int) -> None:
+def _follow(client: MlflowClient, name: str, ledger: Ledger, standing: Standing) -> Standing:
+    """Moves the aliases to where the ledger says, and returns the standing that they show.
+
+    Whoever writes an alias reads the ledger once more afterwards: a slow client that writes an old
+    value finds the newer record itself, and writes again. So the last write is the right one.
+    """
+    while True:
+        _set_alias(client, name, PREVIOUS, _existing_predecessor(client, name, standing))
+        _set_alias(client, name, CHAMPION, standing.champion)
+        shown, standing = standing, ledger.standing()
+        if shown == standing:
+            break
+    if _is_interrupted(standing):
+        ledger.mark_applied(standing.counted[-1])
+    return standing
+
+
+def _set_alias(client: MlflowClient, name: str, alias: str, version: int | None) -> None:
+    if version is not None:
+        write_again_if_taken(lambda: client.set_registered_model_alias(name, alias, str(version)))
+    elif version_with_alias(client, name, alias) is not None:
+        client.delete_registered_model_alias(name, alias)
+
+
+def _existing_predecessor(client: MlflowClient, name: str, standing: Standing) -> int | None:
+    """The last champion before this one that nobody deleted."""
+    known = reversed(standing.predecessors)
+    return next((version for version in known if _exists(client, name, version)), None)
+
+
+def _exists(client: MlflowClient, name: str, version: int) -> bool:
     try:
         client.get_model_version(name, str(version))
     except MlflowException as error:
         if error.error_code not in _MISSING:
             raise
-        raise NotFoundError(
-            f"{name} has no version {version}. `rnnflow status` lists the versions."
-        ) from error
+        return False
+    return True
 
 
-def _moved(name: str, expected: int | None, actual: int | None, version: int) -> RegistryError:
+def _replaced(name: str, expected: int | None, actual: int | None, version: int) -> RegistryError:
     return RegistryError(
-        f"version {version} of {name} was not made champion: expected {_described(expected)} as "
-        f"the champion, found {_described(actual)}; it was moved meanwhile. Run again to compare "
-        f"with {_described(actual)}; `rnnflow status` shows the versions."
+        f"version {version} of {name} was not made champion: it was compared with "
+        f"{version_text(expected)}, but {version_text(actual)} is the champion now. Run again to "
+        f"compare with {version_text(actual)}; `rnnflow status` shows the versions."
     )
-
-
-def _described(version: int | None) -> str:
-    return "no version" if version is None else f"version {version}"
-
-
-def _record(
-    client: MlflowClient, name: str, before: int | None, after: int, action: str, reason: str
-) -> None:
-    entry: dict[str, object] = {
-        "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "who": _who(),
-        "action": action,
-        "from": before,
-        "to": after,
-        "why": reason[:REASON_LENGTH],
-    }
-    text = json.dumps(entry, ensure_ascii=False)
-    entries = [*history(client, name), entry][-HISTORY_LENGTH:]
-    client.set_registered_model_tag(name, HISTORY_TAG, json.dumps(entries, ensure_ascii=False))
-    client.set_model_version_tag(name, str(after), PROMOTED_TAG, text)
-    if before is not None:
-        client.set_model_version_tag(name, str(before), DEMOTED_TAG, text)
-
-
-def _who() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a user without a name
-        user = f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.artifacts.schema import load_schema
+from components.artifacts.storage import digest_of_directory
 from components.artifacts.values import Export
 from components.export.saved_model import schema_directory
-from components.registry.versions import DIGEST_TAG
+from components.registry.versions import DIGEST_TAG, SAVED_MODEL_DIGEST_TAG
 from components.runtime.libraries import quiet_libraries
 from components.tracking.client import (
     LoggedModel,
@@ -70,7 +71,10 @@ def create_version(client: MlflowClient, export: Export, name: str, run_id: str 
         name,
         source=logged.artifact_location,
         run_id=run.info.run_id,
-        tags={DIGEST_TAG: export.digest},
+        tags={
+            DIGEST_TAG: export.digest,
+            SAVED_MODEL_DIGEST_TAG: digest_of_directory(Path(export.path) / SAVED_MODEL),
+        },
         model_id=logged.model_id,
     )
     return int(version.version)

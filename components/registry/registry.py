@@ -13,26 +13,29 @@ from pathlib import Path
 
 import mlflow.artifacts
 
-from components.artifacts.storage import building, is_complete
+from components.artifacts.storage import building, digest_of_directory, is_complete
 from components.artifacts.values import Champion, Decision, Export, Version
-from components.errors import NotFoundError
+from components.errors import NotFoundError, RegistryError
 from components.registry.aliases import (
     CHAMPION,
     PREVIOUS,
+    complete_moves,
+    list_moves,
     move_champion,
     promote,
     rollback,
     version_with_alias,
 )
+from components.registry.ledger import Ledger
 from components.registry.packaging import SAVED_MODEL, UPLOAD_SECONDS, create_version
 from components.registry.versions import (
     DECISION_TAG,
     DIGEST_TAG,
     REASON_TAG,
+    SAVED_MODEL_DIGEST_TAG,
     RegisteredVersion,
     aliases_by_version,
     list_versions,
-    rolled_back_digests,
     search_versions,
 )
 from components.tracking.client import MlflowClient, ModelVersion, connect, quoted, request_timeout
@@ -43,7 +46,9 @@ __all__ = [
     "DIGEST_TAG",
     "PREVIOUS",
     "RegisteredVersion",
+    "complete_moves",
     "find_champion",
+    "list_moves",
     "list_versions",
     "promote",
     "register_model",
@@ -63,7 +68,8 @@ def find_champion(name: str, tracking_uri: str, directory: Path) -> Champion | N
         None as long as the model has no champion.
 
     Raises:
-        RegistryError: the server is unreachable or rejects the request.
+        RegistryError: the server is unreachable or rejects the request, or the champion's files are
+          not those that were registered.
         NotFoundError: the champion was not registered by this project.
     """
     with registry_errors(tracking_uri, f"look up the champion of {name}"):
@@ -80,9 +86,21 @@ def find_champion(name: str, tracking_uri: str, directory: Path) -> Champion | N
                 "version, or choose another name in the config."
             )
         copy = directory / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}-{number}-{digest[:12]}"
-        if not is_complete(copy):
+        if not is_complete(copy) or not _is_genuine(copy, version):
             _fetch(client, version, copy)
-        rolled_back = rolled_back_digests(client, name, number)
+        if not _is_genuine(copy, version):
+            raise RegistryError(
+                f"the files of version {number} of {name}, its champion, at {version.source} are "
+                "not those that were registered: their digest differs. They were damaged or "
+                f"replaced. Put them back, or make another version the champion: `rnnflow rollback "
+                f"{name} --reason TEXT`."
+            )
+        unwanted = Ledger(client, name).standing().rolled_back
+        rolled_back = tuple(
+            each.tags[DIGEST_TAG]
+            for each in search_versions(client, f"name = {quoted(name)}")
+            if int(each.version) in unwanted and DIGEST_TAG in each.tags
+        )
     return Champion(name, number, str(copy / SAVED_MODEL), digest, rolled_back)
 
 
@@ -116,10 +134,11 @@ def register_model(
         client = connect(tracking_uri)
         found = _find_version(client, name, export.digest)
         number = found or create_version(client, export, name, run_id)
-        for tag, value in _tags(decision, tags or {}).items():
-            client.set_model_version_tag(name, str(number), tag, value)
         if decision.promoted:
             move_champion(client, name, decision.champion_version, number, "gate", decision.reason)
+        # After the move, so that no version is called promoted that never was the champion.
+        for tag, value in _tags(decision, tags or {}).items():
+            client.set_model_version_tag(name, str(number), tag, value)
         aliases = tuple(sorted(aliases_by_version(client, name).get(number, [])))
     return Version(name, number, aliases, reused=found is not None)
 
@@ -133,6 +152,15 @@ def _find_version(client: MlflowClient, name: str, digest: str) -> int | None:
     query = f"name = {quoted(name)} and tags.`{DIGEST_TAG}` = {quoted(digest)}"
     ready = [int(each.version) for each in search_versions(client, query) if each.status == "READY"]
     return max(ready, default=None)
+
+
+def _is_genuine(copy: Path, version: ModelVersion) -> bool:
+    """Whether a copy holds the files that were registered.
+
+    Releases before this check registered no digest; their versions are taken as they are.
+    """
+    registered = version.tags.get(SAVED_MODEL_DIGEST_TAG)
+    return registered in {None, digest_of_directory(copy / SAVED_MODEL)}
 
 
 def _fetch(client: MlflowClient, version: ModelVersion, copy: Path) -> None:

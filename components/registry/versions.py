@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 
 from components.tracking.client import MlflowClient, MlflowException, ModelVersion, connect, quoted
 from components.tracking.errors import registry_errors
 
 DIGEST_TAG = "rnnflow.model_digest"
-DEMOTED_TAG = "rnnflow.demoted"
+SAVED_MODEL_DIGEST_TAG = "rnnflow.saved_model_digest"
+"""Digest of the files that serve."""
 DECISION_TAG = "rnnflow.decision"
 REASON_TAG = "rnnflow.decision_reason"
 
@@ -71,18 +71,6 @@ def search_versions(client: MlflowClient, query: str) -> list[ModelVersion]:
         token = page.token
         if not token:
             return found
-
-
-def rolled_back_digests(client: MlflowClient, name: str, champion: int) -> tuple[str, ...]:
-    """Digests of the models whose last demotion was a rollback: a person rejected them."""
-    versions = search_versions(client, f"name = {quoted(name)}")
-    return tuple(
-        each.tags[DIGEST_TAG]
-        for each in versions
-        if int(each.version) != champion
-        and DIGEST_TAG in each.tags
-        and json.loads(each.tags.get(DEMOTED_TAG, "{}")).get("action") == "rollback"
-    )
 
 
 def aliases_by_version(client: MlflowClient, name: str) -> dict[int, list[str]]:

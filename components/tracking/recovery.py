@@ -70,6 +70,8 @@ def _replay(
 def mark_killed_runs(tracking_uri: str, experiment: str, work_dir: Path) -> int:
     """Ends, as KILLED, the runs of this work directory that a kill left RUNNING; counts them.
 
+    A model that such a run was uploading ends as FAILED.
+
     Call it at the start of a run that holds the work directory's lock, after ``replay_pending`` and
     before anything of that run is sent: any other run that is RUNNING was killed then. An
     unreachable server is only logged.
@@ -92,10 +94,19 @@ def _mark_killed(client: MlflowClient, experiment: str, work_dir: Path) -> int:
     for run in client.search_runs([experiment], f"{running} and {mine}", max_results=1000):
         nested = f"{running} and tags.`mlflow.parentRunId` = '{run.info.run_id}'"
         for each in [*client.search_runs([experiment], nested, max_results=1000), run]:
+            _end_uploads(client, experiment, each.info.run_id)
             client.set_tag(each.info.run_id, STATUS_TAG, "killed")
             client.set_terminated(each.info.run_id, "KILLED", end_time=times.get(each.info.run_id))
             marked += 1
     return marked
+
+
+def _end_uploads(client: MlflowClient, experiment: str, run_id: str) -> None:
+    """Ends, as FAILED, the models whose files a killed run had not uploaded to the end."""
+    made_by_it = f"source_run_id = '{run_id}'"
+    for model in client.search_logged_models([experiment], made_by_it):
+        if str(model.status) == "PENDING":
+            client.finalize_logged_model(model.model_id, "FAILED")
 
 
 def _last_event_times(work_dir: Path) -> dict[str, int]:

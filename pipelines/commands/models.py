@@ -1,19 +1,24 @@
-"""The commands for the model that serves: promote, rollback, predict."""
+"""The commands for the model that serves: promote, rollback, history, predict."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import click
+from rich.markup import escape
+from rich.table import Table
 
 from components.artifacts.storage import write_atomically
 from components.data.sources.formats import source_of
 from components.errors import NotFoundError
-from components.registry.registry import find_champion
+from components.registry.registry import find_champion, list_moves
 from components.registry.registry import promote as promote_version
 from components.registry.registry import rollback as rollback_version
 from components.runtime.libraries import load_tensorflow
+from components.tracking.journal import without_credentials
+from pipelines.console import make_console
 from pipelines.work_directory import WorkDirectory
 
 
@@ -40,6 +45,34 @@ def rollback(name: str, reason: str, work_dir: Path) -> None:
     uri = WorkDirectory(work_dir.resolve()).tracking_uri
     before, after = rollback_version(name, tracking_uri=uri, reason=reason)
     click.echo(f"{name}: version {after} is the champion again (before: version {before})")
+
+
+def show_history(name: str, as_json: bool, work_dir: Path) -> None:
+    """Prints every move of the champion, oldest first.
+
+    Raises:
+        NotFoundError: nothing of that name was ever promoted.
+        RegistryError: the registry is unreachable.
+    """
+    uri = WorkDirectory(work_dir.resolve()).tracking_uri
+    moves = list_moves(name, uri)
+    if not moves:
+        raise NotFoundError(
+            f"{name} never had a champion in {without_credentials(uri)}: check the name, "
+            "MLFLOW_TRACKING_URI and --work-dir."
+        )
+    if as_json:
+        for move in moves:
+            click.echo(json.dumps(dataclasses.asdict(move), ensure_ascii=False))
+        return
+    table = Table(title=f"champions of {name}")
+    for column in ("when (UTC)", "who", "by", "from", "to", "why"):
+        table.add_column(column, no_wrap=column not in {"who", "why"}, overflow="fold")
+    for move in moves:
+        versions = ("-" if each is None else str(each) for each in (move.before, move.after))
+        when = move.when[:16].replace("T", " ")
+        table.add_row(when, escape(move.who), move.action, *versions, escape(move.why))
+    make_console().print(table)
 
 
 def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:

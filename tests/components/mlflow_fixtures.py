@@ -6,12 +6,15 @@ imports it.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.components.mlflow_server import MlflowServer
+from tests.components.postgresql import PostgreSql
 
 if TYPE_CHECKING:
     from tests.components.toy_export import ToyExport
@@ -38,6 +41,41 @@ def server(_running_server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Ml
     """A server that answers, with time to do so on a busy machine."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
     return _running_server
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """Address of a PostgreSQL, which holds columns to their lengths as SQLite does not."""
+    # In the temporary directory itself: the path of a socket must be short, and the server's user
+    # must be able to reach it.
+    with tempfile.TemporaryDirectory(prefix="rnnflow-pg-") as directory:
+        database = PostgreSql(Path(directory))
+        try:
+            database.start()
+            yield database.address
+        finally:
+            database.stop()
+
+
+@pytest.fixture(scope="session")
+def _postgresql_server(
+    postgresql: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MlflowServer]:
+    server = MlflowServer(tmp_path_factory.mktemp("postgresql-server"), postgresql)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def postgresql_server(
+    _postgresql_server: MlflowServer, monkeypatch: pytest.MonkeyPatch
+) -> MlflowServer:
+    """An MLflow server on PostgreSQL."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+    return _postgresql_server
 
 
 @pytest.fixture(scope="session")

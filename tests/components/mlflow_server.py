@@ -16,10 +16,16 @@ STARTUP_SECONDS = 180
 
 
 class MlflowServer:
-    """``mlflow server`` on SQLite; ``kill`` and ``start`` keep its port and its data."""
+    """``mlflow server``; ``kill`` and ``start`` keep its port and its data.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: holds the artifacts and the log.
+        database: SQLAlchemy address of its store; a SQLite file in ``directory`` by default.
+    """
+
+    def __init__(self, directory: Path, database: str | None = None) -> None:
         self._directory = directory
+        self._database = database or f"sqlite:///{directory}/server.db"
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.uri = f"http://127.0.0.1:{self._port}"
@@ -41,7 +47,7 @@ class MlflowServer:
             "--host=127.0.0.1",
             f"--port={self._port}",
             "--workers=1",
-            f"--backend-store-uri=sqlite:///{self._directory}/server.db",
+            f"--backend-store-uri={self._database}",
             f"--artifacts-destination={self._directory}/artifacts",
         ]
 

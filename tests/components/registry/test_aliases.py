@@ -1,27 +1,24 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 from pathlib import Path
 
 import pytest
-from mlflow.utils.validation import MAX_MODEL_REGISTRY_TAG_VALUE_LENGTH
 
 from components.errors import NotFoundError, RegistryError
 from components.registry.aliases import (
     CHAMPION,
-    HISTORY_LENGTH,
     PREVIOUS,
-    PROMOTED_TAG,
-    REASON_LENGTH,
-    history,
     move_champion,
     promote,
+    reconcile,
     rollback,
     version_with_alias,
 )
-from components.registry.versions import DEMOTED_TAG
+from components.registry.ledger import Ledger, Record
 from components.tracking.client import MlflowClient, connect
-from tests.components.mlflow_server import free_port
+from tests.components.mlflow_server import MlflowServer, free_port
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
 
@@ -59,24 +56,56 @@ def test_the_last_champion_keeps_the_alias_previous(
     assert aliases(client, name) == (3, 1)
 
 
+def records(client: MlflowClient, name: str) -> list[Record]:
+    """The records that count."""
+    return list(Ledger(client, name).standing().counted)
+
+
+def moves(client: MlflowClient, name: str) -> list[tuple[str, int | None, int | None, str]]:
+    return [(each.action, each.before, each.after, each.why) for each in records(client, name)]
+
+
 def test_a_champion_that_is_promoted_again_stays_without_a_new_record(
     client: MlflowClient, store: str, name: str
 ) -> None:
     for version in (1, 2, 2):
         promote(name, version, tracking_uri=store, reason="again")
     assert aliases(client, name) == (2, 1)
-    assert len(history(client, name)) == 2
+    assert len(records(client, name)) == 2
 
 
-def test_a_rollback_swaps_the_two_and_a_second_one_undoes_it(
+def test_a_second_rollback_goes_one_further_back(
+    client: MlflowClient, store: str, name: str
+) -> None:
+    for version in (1, 2, 3):
+        promote(name, version, tracking_uri=store, reason="next")
+    assert rollback(name, tracking_uri=store, reason="it is slow") == (3, 2)
+    assert aliases(client, name) == (2, 1)
+    assert rollback(name, tracking_uri=store, reason="so is this one") == (2, 1)
+    assert aliases(client, name) == (1, None)
+    with pytest.raises(NotFoundError, match="has no previous"):
+        rollback(name, tracking_uri=store, reason="x")
+
+
+def test_a_version_that_was_rolled_back_can_be_promoted_again(
     client: MlflowClient, store: str, name: str
 ) -> None:
     promote(name, 1, tracking_uri=store, reason="first")
     promote(name, 2, tracking_uri=store, reason="second")
-    assert rollback(name, tracking_uri=store, reason="it is slow") == (2, 1)
-    assert aliases(client, name) == (1, 2)
-    assert rollback(name, tracking_uri=store, reason="it was not") == (1, 2)
+    rollback(name, tracking_uri=store, reason="it is slow")
+    assert reconcile(client, name).rolled_back == {2}
+    promote(name, 2, tracking_uri=store, reason="it was not")
+    assert reconcile(client, name).rolled_back == frozenset()
     assert aliases(client, name) == (2, 1)
+
+
+def test_a_rollback_passes_over_a_version_that_was_deleted(
+    client: MlflowClient, store: str, name: str
+) -> None:
+    for version in (1, 2, 3):
+        promote(name, version, tracking_uri=store, reason="next")
+    client.delete_model_version(name, "2")
+    assert rollback(name, tracking_uri=store, reason="it is slow") == (3, 1)
 
 
 def test_every_move_is_recorded_with_who_when_from_to_and_why(
@@ -85,28 +114,105 @@ def test_every_move_is_recorded_with_who_when_from_to_and_why(
     promote(name, 1, tracking_uri=store, reason="first")
     promote(name, 2, tracking_uri=store, reason="größer")
     rollback(name, tracking_uri=store, reason="slow")
-    found = history(client, name)
-    assert [(one["action"], one["from"], one["to"], one["why"]) for one in found] == [
+    assert moves(client, name) == [
         ("promote", None, 1, "first"),
         ("promote", 1, 2, "größer"),
         ("rollback", 2, 1, "slow"),
     ]
-    assert all("@" in str(one["who"]) and str(one["when"]).endswith("+00:00") for one in found)
-    assert "slow" in client.get_model_version(name, "1").tags[PROMOTED_TAG]
-    assert "slow" in client.get_model_version(name, "2").tags[DEMOTED_TAG]
+    assert all("@" in each.who and each.when.endswith("+00:00") for each in records(client, name))
 
 
-def test_the_history_keeps_the_last_moves(
-    client: MlflowClient, store: str, name: str, monkeypatch: pytest.MonkeyPatch
+def test_an_alias_that_a_person_moved_is_recorded_and_kept(
+    client: MlflowClient, store: str, name: str
 ) -> None:
-    monkeypatch.setattr("components.registry.aliases.HISTORY_LENGTH", 3)
-    for number in range(5):
-        promote(name, 1 + number % 2, tracking_uri=store, reason=f"{number}")
-    assert [one["why"] for one in history(client, name)] == ["2", "3", "4"]
+    promote(name, 1, tracking_uri=store, reason="first")
+    promote(name, 2, tracking_uri=store, reason="second")
+    client.set_registered_model_alias(name, CHAMPION, "1")
+    standing = reconcile(client, name)
+    assert standing.champion == 1
+    assert standing.rolled_back == {2}
+    assert moves(client, name)[-1] == ("by hand", 2, 1, "the alias champion was moved in MLflow")
+    client.delete_registered_model_alias(name, CHAMPION)
+    assert reconcile(client, name).champion is None
+    assert promote(name, 3, tracking_uri=store, reason="now") is None
+    assert aliases(client, name) == (3, None)
 
 
-def test_the_longest_history_fits_a_tag() -> None:
-    assert HISTORY_LENGTH * (REASON_LENGTH + 300) < MAX_MODEL_REGISTRY_TAG_VALUE_LENGTH
+def test_a_move_that_was_interrupted_behind_its_record_is_completed(
+    client: MlflowClient, store: str, name: str
+) -> None:
+    promote(name, 1, tracking_uri=store, reason="first")
+    Ledger(client, name).append("gate", 1, 2, "better")
+    assert aliases(client, name) == (1, None)
+    assert reconcile(client, name).champion == 2
+    assert aliases(client, name) == (2, 1)
+    assert moves(client, name)[-1] == ("gate", 1, 2, "better")
+
+
+def test_the_moves_that_older_releases_recorded_are_kept(
+    client: MlflowClient, store: str, name: str
+) -> None:
+    old = [
+        {"when": "2026-01-01T00:00:00+00:00", "who": "a@b", "action": "promote", "from": None,
+         "to": 1, "why": "first"},
+        {"when": "2026-01-02T00:00:00+00:00", "who": "a@b", "action": "gate", "from": 1,
+         "to": 2, "why": "better"},
+    ]  # fmt: skip
+    client.set_registered_model_tag(name, "rnnflow.history", json.dumps(old))
+    client.set_registered_model_alias(name, CHAMPION, "2")
+    promote(name, 3, tracking_uri=store, reason="third")
+    assert [each[1:3] for each in moves(client, name)] == [(None, 1), (1, 2), (2, 3)]
+    assert rollback(name, tracking_uri=store, reason="slow") == (3, 2)
+    assert rollback(name, tracking_uri=store, reason="slow") == (2, 1)
+
+
+@pytest.mark.slow
+def test_moves_are_recorded_behind_three_hundred_others_on_postgresql(postgresql: str) -> None:
+    client, name = connect(postgresql), "many-moves"
+    client.create_registered_model(name)
+    for _ in range(3):
+        client.create_model_version(name, source="s3://bucket/model")
+    reason = "\0'\"größer\n" * 100
+    ledger = Ledger(client, name)
+    before = None
+    for number in range(300):
+        # Records alone, for the sake of time; the next move lets the aliases follow.
+        record = ledger.append("gate", before, 1 + number % 3, f"{number} {reason}")
+        before = record.after
+    assert promote(name, 1, tracking_uri=postgresql, reason=f"300 {reason}") == 3
+    assert rollback(name, tracking_uri=postgresql, reason=f"301 {reason}") == (1, 3)
+    found = records(client, name)
+    assert [each.why.split(" ")[0] for each in found] == [str(number) for number in range(302)]
+    assert aliases(client, name) == (3, 2)
+
+
+@pytest.mark.slow
+def test_of_many_clients_that_move_at_once_each_is_recorded_or_refused(
+    postgresql_server: MlflowServer,
+) -> None:
+    client, name = connect(postgresql_server.uri), "at-once"
+    client.create_registered_model(name)
+    for _ in range(8):
+        client.create_model_version(name, source="s3://bucket/model")
+
+    def move_often(version: int) -> int:
+        mine, moved = connect(postgresql_server.uri), 0
+        for number in range(10):
+            before = reconcile(mine, name).champion
+            try:
+                move_champion(mine, name, before, version, "gate", f"{version}.{number}")
+                moved += before != version
+            except RegistryError:
+                pass
+        return moved
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        moved = sum(pool.map(move_often, range(1, 9)))
+    found = records(client, name)
+    assert "by hand" not in {each.action for each in found}
+    assert len(found) == moved
+    assert [each.before for each in found] == [None, *(each.after for each in found[:-1])]
+    assert aliases(client, name)[0] == found[-1].after == reconcile(client, name).champion
 
 
 def test_nothing_moves_if_the_champion_is_not_the_expected_one(
@@ -116,12 +222,12 @@ def test_nothing_moves_if_the_champion_is_not_the_expected_one(
     with pytest.raises(RegistryError) as caught:
         move_champion(client, name, 2, 3, "gate", "better than version 2")
     message = str(caught.value)
-    for part in ("expected version 2", "found version 1", "moved meanwhile", "Run again"):
+    for part in ("compared with version 2", "version 1 is the champion now", "Run again"):
         assert part in message
-    with pytest.raises(RegistryError, match="expected no version"):
+    with pytest.raises(RegistryError, match="compared with no version"):
         move_champion(client, name, None, 3, "gate", "there is none")
     assert aliases(client, name) == (1, None)
-    assert len(history(client, name)) == 1
+    assert len(records(client, name)) == 1
 
 
 def test_of_two_that_move_at_once_one_wins(client: MlflowClient, store: str, name: str) -> None:

@@ -69,6 +69,30 @@ def test_a_champion_is_fetched_once(store: str, name: str, tmp_path: Path, toy: 
     assert graph.stat().st_mtime_ns == before
 
 
+def test_a_copy_of_the_champion_that_was_damaged_is_fetched_again(
+    store: str, name: str, tmp_path: Path, toy: ToyExport
+) -> None:
+    register_model(toy.export, promoted(), name=name, tracking_uri=store, run_id=None)
+    first = find_champion(name, store, tmp_path)
+    assert first is not None
+    graph = Path(first.path) / "saved_model.pb"
+    content = graph.read_bytes()
+    graph.write_bytes(content[:-1])
+    assert find_champion(name, store, tmp_path) == first
+    assert graph.read_bytes() == content
+
+
+def test_files_that_somebody_put_in_the_place_of_the_champion_are_refused(
+    store: str, name: str, tmp_path: Path, toy: ToyExport
+) -> None:
+    register_model(toy.export, promoted(), name=name, tracking_uri=store, run_id=None)
+    uri = connect(store).get_model_version_download_uri(name, "1")
+    stored = Path(uri.removeprefix("file://")) / "artifacts" / "saved_model"
+    (stored / "variables" / "variables.index").write_bytes(b"another model")
+    with pytest.raises(RegistryError, match=r"version 1 .* are not those that were registered"):
+        find_champion(name, store, tmp_path)
+
+
 def test_a_refused_model_is_registered_without_an_alias_and_with_the_reason(
     store: str, name: str, tmp_path: Path, toy: ToyExport
 ) -> None:
@@ -114,9 +138,14 @@ def test_a_model_that_was_compared_with_an_old_champion_is_registered_but_not_pr
     register_model(other, REFUSED, name=name, tracking_uri=store, run_id=None)
     promote(name, 2, tracking_uri=store, reason="by hand, meanwhile")
     third = dataclasses.replace(toy.export, digest="third-digest")
-    with pytest.raises(RegistryError, match="expected version 1 as the champion, found version 2"):
+    with pytest.raises(
+        RegistryError, match="compared with version 1, but version 2 is the champion now"
+    ):
         register_model(third, promoted(1), name=name, tracking_uri=store, run_id=None)
-    assert [one.aliases for one in list_versions(name, store)] == [(), ("champion",), ("previous",)]
+    listed = list_versions(name, store)
+    assert [one.aliases for one in listed] == [(), ("champion",), ("previous",)]
+    # It never was the champion, so it is not called promoted.
+    assert listed[0].decision == ""
 
 
 def test_a_version_belongs_to_the_run_that_made_it(

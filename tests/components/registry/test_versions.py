@@ -2,14 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.registry.aliases import promote, rollback
 from components.registry.versions import (
     DECISION_TAG,
-    DIGEST_TAG,
     REASON_TAG,
     aliases_by_version,
     list_versions,
-    rolled_back_digests,
     search_versions,
 )
 from components.tracking.client import connect
@@ -47,17 +44,3 @@ def test_a_name_with_a_quote_is_found(store: str) -> None:
     client.create_model_version("anna's", source="/nowhere")
     assert [one.version for one in list_versions("anna's", store)] == [1]
     assert search_versions(client, 'name = "anna\'s"')
-
-
-def test_only_a_rollback_marks_a_model_as_not_wanted(store: str, tmp_path: Path) -> None:
-    client, name = connect(store), tmp_path.name
-    client.create_registered_model(name)
-    for digest in ("one", "two", "three"):
-        client.create_model_version(name, source=str(tmp_path), tags={DIGEST_TAG: digest})
-    for version in (1, 2, 3):
-        promote(name, version, tracking_uri=store, reason="better")
-    assert rolled_back_digests(client, name, 3) == ()
-    rollback(name, tracking_uri=store, reason="it is slow")
-    assert rolled_back_digests(client, name, 2) == ("three",)
-    promote(name, 3, tracking_uri=store, reason="it was not the model")
-    assert rolled_back_digests(client, name, 3) == ()

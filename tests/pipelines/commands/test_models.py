@@ -56,6 +56,24 @@ def test_a_version_is_promoted_by_hand_and_rolled_back(
     assert champion.version == 1
 
 
+def test_the_moves_of_the_champion_are_listed_as_a_table_and_as_json(
+    versions: str, work_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models.promote(versions, 2, "for [history]", work_dir)
+    models.promote(versions, 1, "back", work_dir)
+    capsys.readouterr()
+    models.show_history(versions, False, work_dir)
+    table = capsys.readouterr().out
+    assert "champions of by-hand" in table
+    assert "for [history]" in table
+    models.show_history(versions, True, work_dir)
+    moves = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    last = moves[-1]
+    assert (last["action"], last["before"], last["after"], last["why"]) == ("promote", 2, 1, "back")
+    with pytest.raises(NotFoundError, match="nobody never had a champion"):
+        models.show_history("nobody", False, work_dir)
+
+
 def test_a_version_that_does_not_exist_is_named(versions: str, work_dir: Path) -> None:
     with pytest.raises(NotFoundError, match="99"):
         models.promote(versions, 99, "", work_dir)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from components.errors import RegistryError
+from components.registry.ledger import (
+    REASON_LENGTH,
+    Action,
+    Ledger,
+    Record,
+    add_up,
+    as_text,
+    described,
+)
+from components.tracking.client import connect
+
+pytest_plugins = ["tests.components.mlflow_fixtures"]
+
+
+def record(number: int, action: Action, before: int | None, after: int | None) -> Record:
+    return Record(action, before, after, "ann@host", "2026-01-01T00:00:00+00:00", "why", number)
+
+
+def test_an_empty_ledger_has_no_champion() -> None:
+    standing = add_up([])
+    assert (standing.champion, standing.predecessors) == (None, ())
+
+
+def test_of_two_records_from_the_same_champion_the_first_counts() -> None:
+    first = record(1, "promote", None, 1)
+    won, lost = record(2, "gate", 1, 2), record(3, "gate", 1, 3)
+    standing = add_up([first, won, lost])
+    assert standing.champion == 2
+    assert standing.counted == (first, won)
+
+
+def test_a_rollback_leaves_the_champions_below_its_goal() -> None:
+    standing = add_up(
+        [
+            record(1, "promote", None, 1),
+            record(2, "gate", 1, 2),
+            record(3, "gate", 2, 3),
+            record(4, "rollback", 3, 2),
+        ]
+    )
+    assert (standing.champion, standing.predecessors) == (2, (1,))
+    assert standing.rolled_back == {3}
+
+
+def test_a_move_by_hand_to_a_champion_of_before_is_a_rollback_and_any_other_is_not() -> None:
+    begin = [record(1, "promote", None, 1), record(2, "gate", 1, 2)]
+    assert add_up([*begin, record(3, "by hand", 2, 1)]).rolled_back == {2}
+    assert add_up([*begin, record(3, "by hand", 2, None)]).rolled_back == {2}
+    assert add_up([*begin, record(3, "by hand", 2, 3)]).rolled_back == frozenset()
+
+
+_VERSIONS = st.one_of(st.none(), st.integers(1, 4))
+_ACTIONS: tuple[Action, ...] = ("gate", "promote", "rollback", "by hand")
+_RECORDS = st.lists(
+    st.builds(record, st.just(0), st.sampled_from(_ACTIONS), _VERSIONS, _VERSIONS), max_size=30
+)
+
+
+@given(_RECORDS, st.booleans())
+def test_whatever_is_written_the_records_that_count_form_a_chain(
+    records: list[Record], connected: bool
+) -> None:
+    numbered: list[Record] = []
+    for number, each in enumerate(records, start=1):
+        before = add_up(numbered).champion if connected else each.before
+        numbered.append(record(number, each.action, before, each.after))
+    standing = add_up(numbered)
+    ends = [None, *(each.after for each in standing.counted)]
+    assert [each.before for each in standing.counted] == ends[:-1]
+    assert standing.champion == ends[-1]
+    # A rollback never leads to the champion itself, to one that was rolled back, or to one twice.
+    assert standing.champion not in standing.predecessors
+    assert not standing.rolled_back & set(standing.predecessors)
+    assert len(set(standing.predecessors)) == len(standing.predecessors)
+
+
+@given(st.text(min_size=REASON_LENGTH, max_size=REASON_LENGTH), st.text(max_size=300))
+@example("\x01" * REASON_LENGTH, "a" * 300)
+def test_a_record_fits_the_columns_of_mlflows_databases(why: str, who: str) -> None:
+    written = Record("by hand", 1_000_000, 1_000_001, who, "2026-01-01T00:00:00+00:00", why)
+    # Of a tag and of a description: String(5000) in mlflow.store.model_registry.dbmodels.
+    assert max(len(as_text(written)), len(described(written))) <= 5000
+
+
+def test_records_come_back_as_they_were_written(store: str, tmp_path: Path) -> None:
+    client = connect(store)
+    client.create_registered_model(tmp_path.name)
+    ledger = Ledger(client, tmp_path.name)
+    why = "a\0b 'größer' \"\\\" \N{PILE OF POO}" * 50
+    first = ledger.append("promote", None, 1, why)
+    second = ledger.append("by hand", 1, None, "")
+    assert ledger.records() == [first, second]
+    assert first.why == why.replace("\0", "")[:REASON_LENGTH]
+    assert (first.number, second.number) == (1, 2)
+
+
+def test_a_model_of_somebody_else_is_not_taken_for_a_ledger(store: str, tmp_path: Path) -> None:
+    client, name = connect(store), tmp_path.name
+    client.create_registered_model(f"{name}-ledger")
+    client.create_model_version(f"{name}-ledger", source=str(tmp_path))
+    with pytest.raises(RegistryError, match="holds versions of something else"):
+        Ledger(client, name).records()
