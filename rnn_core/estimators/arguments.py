@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
+from rnn_core import callables
 from rnn_core.config.run_config import USE_DEFAULT
 from rnn_core.errors import ArgumentError
 from rnn_core.features.columns import CONTEXT, SEQUENCE, sorted_columns
@@ -50,10 +51,7 @@ def _layers(units: Any, cell_type: Any, rnn_cell_fn: Any) -> tuple[BuiltInCell, 
                 f"rnn_cell_fn: expected neither units nor cell_type beside it, got units={units!r} "
                 f"and cell_type={cell_type!r}; drop them or rnn_cell_fn."
             )
-        if not callable(rnn_cell_fn):
-            raise ArgumentError(
-                f"rnn_cell_fn: expected a function that returns a cell, got {rnn_cell_fn!r}."
-            )
+        callables.check("rnn_cell_fn", rnn_cell_fn, ())
         made: CellMaker = rnn_cell_fn
         return made
     if units is None:

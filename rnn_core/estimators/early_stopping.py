@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from rnn_core import callables
 from rnn_core.errors import ArgumentError, ArgumentTypeError
 from rnn_core.estimators.estimator import Estimator
 from rnn_core.hooks import Hook, HookContext
@@ -73,8 +74,7 @@ def make_early_stopping_hook(
     """
     if not isinstance(estimator, Estimator):
         raise ArgumentTypeError(f"estimator: expected an Estimator, got {estimator!r}.")
-    if not callable(should_stop_fn):
-        raise ArgumentTypeError(f"should_stop_fn: expected a function, got {should_stop_fn!r}.")
+    callables.check("should_stop_fn", should_stop_fn, ())
     return EarlyStopping(should_stop_fn, run_every_secs, run_every_steps)
 
 

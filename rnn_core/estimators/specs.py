@@ -6,10 +6,12 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
+from rnn_core import callables
 from rnn_core.errors import ArgumentError, ArgumentTypeError
 from rnn_core.estimators.arguments import check_steps
 from rnn_core.export.exporters import Exporter
 from rnn_core.hooks import check_hooks, check_listeners
+from rnn_core.loops.input_fn import INPUT_FN_ARGUMENTS
 from rnn_core.types import InputFn
 
 
@@ -68,8 +70,7 @@ class EvalSpec:
 
 
 def _check_input_fn(input_fn: Any) -> None:
-    if not callable(input_fn):
-        raise ArgumentTypeError(f"input_fn: expected a function, got {input_fn!r}.")
+    callables.check("input_fn", input_fn, INPUT_FN_ARGUMENTS)
 
 
 def checked_exporters(given: Any) -> tuple[Exporter, ...]:

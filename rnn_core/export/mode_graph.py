@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
+from rnn_core import callables
 from rnn_core.errors import ArgumentError, CheckpointError
 from rnn_core.export.receiver_fns import ReceiverFn
 from rnn_core.export.signatures import Output, signature_defs
@@ -65,6 +66,7 @@ def build(
             f"Expected a function that returns an input receiver for mode {mode!r}, got "
             f"{receiver_fn!r}; rnn_core.export builds some."
         )
+    callables.check("serving_input_receiver_fn", receiver_fn, ())
     # A graph of TensorFlow 1, as in a SavedModel of tf.estimator: several modes with one set of
     # variables, a sparse tensor as one input, and signatures of any method.
     graph = tf.Graph()

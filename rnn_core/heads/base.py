@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import abc
 import enum
-import inspect
 from collections.abc import Callable, Mapping
 from numbers import Integral
 from typing import Final, NamedTuple, Protocol
 
 import tensorflow as tf
 
+from rnn_core import callables
 from rnn_core.errors import ArgumentError
 from rnn_core.heads import weights
 from rnn_core.heads.confusion import ratio, weighted_sum
@@ -119,9 +119,8 @@ class BaseHead(abc.ABC):
     def _per_example(self, labels: tf.Tensor, logits: tf.Tensor, features: Features) -> tf.Tensor:
         if self._loss_fn is None:
             return self.loss(labels, logits)
-        asked = inspect.signature(self._loss_fn).parameters
-        more = {"features": features} if "features" in asked else {}
-        values = tf.convert_to_tensor(self._loss_fn(labels=labels, logits=logits, **more))
+        offered = {"labels": labels, "logits": logits, "features": features}
+        values = tf.convert_to_tensor(callables.call(self._loss_fn, offered))
         if not values.shape.is_compatible_with([logits.shape[0], self.loss_width]):
             raise ArgumentError(
                 f"loss_fn: expected a loss for each example, [B, {self.loss_width}] with B = "
@@ -209,13 +208,7 @@ def check_loss_fn(loss_fn: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]
     Raises:
         ArgumentError: it does not take ``labels`` and ``logits``, or needs what it is not given.
     """
-    taken = inspect.signature(loss_fn).parameters
-    needed = {name for name, one in taken.items() if one.default is one.empty}
-    if not {"labels", "logits"} <= set(taken) or needed - {"labels", "logits", "features"}:
-        raise ArgumentError(
-            "loss_fn: expected the arguments labels, logits and perhaps features, got "
-            f"({', '.join(taken)})."
-        )
+    callables.check("loss_fn", loss_fn, ("labels", "logits", "features"), ("labels", "logits"))
     return loss_fn
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import tensorflow as tf
 
+from rnn_core import callables
 from rnn_core.config.run_config import RunConfig
 from rnn_core.distribution.replicas import Replicas
 from rnn_core.distribution.sharding import share
@@ -16,6 +16,9 @@ from rnn_core.errors import ArgumentError
 from rnn_core.types import InputFn, ModeKeys
 
 logger = logging.getLogger("rnn_core")
+
+INPUT_FN_ARGUMENTS: Final = ("mode", "params", "config", "input_context")
+"""What an ``input_fn`` may take, by name."""
 
 
 def call_input_fn(
@@ -28,31 +31,32 @@ def call_input_fn(
     """Calls ``input_fn`` with what it takes of ``mode``, ``params``, ``config``, ``input_context``.
 
     A value that is not a dataset is one batch, repeated without end, as in ``tf.estimator``. Each
-    of many workers gets its shard of the dataset, unless ``input_fn`` takes ``input_context`` and
-    so shards the dataset itself.
+    of many workers gets its shard of the dataset, unless ``input_fn`` takes ``input_context``, or
+    has it bound, and so shards the dataset itself.
 
     Raises:
-        ArgumentError: it is not callable, or its dataset cannot be sharded among the workers.
+        ArgumentError: it is not callable, needs other arguments, returns something else than
+            features or (features, labels), or its dataset cannot be sharded among the workers.
     """
-    if not callable(input_fn):
-        raise ArgumentError(f"input_fn: expected a function, got {input_fn!r}.")
-    accepted = inspect.signature(input_fn).parameters
-    offered = {
-        "mode": mode,
-        "params": dict(params),
-        "config": config,
-        "input_context": _context(replicas),
-    }
-    given = input_fn(**{name: value for name, value in offered.items() if name in accepted})
+    arguments = callables.check("input_fn", input_fn, INPUT_FN_ARGUMENTS)
+    values = (mode, dict(params), config, _context(replicas))
+    offered = dict(zip(INPUT_FN_ARGUMENTS, values, strict=True))
+    given = callables.call(input_fn, offered)
     if isinstance(given, tf.data.Dataset):
-        shares = replicas.worker_count > 1 and "input_context" not in accepted
+        has_context = (
+            "input_context" in arguments.names or arguments.bound.get("input_context") is not None
+        )
+        shares = replicas.worker_count > 1 and not has_context
         return share(given, replicas.worker, replicas.worker_count) if shares else given
     if mode == ModeKeys.PREDICT:
         logger.warning(
             "input_fn returned one batch and no dataset: predictions of it repeat without end. "
             "Return tf.data.Dataset.from_tensors(...) to get them once."
         )
-    return tf.data.Dataset.from_tensors(given).repeat()
+    # tf.data would make one tensor of a list: [features, labels] is as good as a tuple.
+    batch = tuple(given) if isinstance(given, list) else given
+    split(batch)
+    return tf.data.Dataset.from_tensors(batch).repeat()
 
 
 def _context(replicas: Replicas) -> Any:
@@ -64,5 +68,16 @@ def _context(replicas: Replicas) -> Any:
 
 
 def split(element: Any) -> tuple[Any, Any]:
-    """Features and labels (None if there are none) of one element."""
-    return element if isinstance(element, tuple) and len(element) == 2 else (element, None)
+    """Features and labels (None if there are none) of one element.
+
+    Raises:
+        ArgumentError: it is a tuple of another length than 2.
+    """
+    if not isinstance(element, tuple):
+        return element, None
+    if len(element) != 2:
+        raise ArgumentError(
+            "input_fn: expected features, or (features, labels), got a tuple of length "
+            f"{len(element)}. Put several features into one dict by name, and weights with them."
+        )
+    return element[0], element[1]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
+from rnn_core import callables
 from rnn_core.config.run_config import RunConfig
 from rnn_core.errors import ModelFnError
 from rnn_core.models.estimator_spec import EstimatorSpec
@@ -24,17 +24,23 @@ def check_model_fn(model_fn: ModelFn, params: Mapping[str, Any] | None) -> None:
         ModelFnError: it is not a function, takes no ``features`` or something unknown, or takes no
             ``params`` although some are given.
     """
-    if not callable(model_fn):
-        raise ModelFnError(f"model_fn: expected a function, got {model_fn!r}.")
-    accepted = set(_accepted(model_fn))
-    unknown = sorted(accepted - set(_ARGUMENTS))
-    if "features" not in accepted or unknown:
+    if callable(model_fn):
+        names = [n for n in callables.arguments_of(model_fn).names if not n.startswith("_")]
+        unknown = sorted(set(names) - set(_ARGUMENTS))
+        if unknown:
+            raise ModelFnError(
+                f"model_fn: expected features and any of {', '.join(_ARGUMENTS[1:])} as arguments, "
+                f"got {', '.join(sorted(names)) or 'none'}. Bind what else it needs with "
+                "functools.partial, or put it into params."
+            )
+    arguments = callables.check("model_fn", model_fn, _ARGUMENTS, ("features",), ModelFnError)
+    if not params or "params" in arguments.names:
+        return
+    if "params" in arguments.bound:
         raise ModelFnError(
-            f"model_fn: expected features and any of {', '.join(_ARGUMENTS[1:])} as arguments, got "
-            f"{', '.join(sorted(accepted)) or 'none'}."
+            "model_fn: params are given to the Estimator and bound in the function; drop one."
         )
-    if params and "params" not in accepted:
-        raise ModelFnError("model_fn: params are given, but it has no argument of that name.")
+    raise ModelFnError("model_fn: params are given, but it has no argument of that name.")
 
 
 def call_model_fn(
@@ -50,21 +56,13 @@ def call_model_fn(
     Raises:
         ModelFnError: there are labels and it takes none, or it returns no ``EstimatorSpec``.
     """
-    accepted = _accepted(model_fn)
-    if labels is not None and "labels" not in accepted:
+    arguments = callables.arguments_of(model_fn)
+    if labels is not None and "labels" in arguments.bound:
+        raise ModelFnError("model_fn: labels are bound in the function, but input_fn returns some.")
+    if labels is not None and "labels" not in arguments.names:
         raise ModelFnError("model_fn takes no labels, but input_fn returns some.")
     offered = {"labels": labels, "mode": mode, "params": dict(params), "config": config}
-    given = {name: value for name, value in offered.items() if name in accepted}
-    spec = model_fn(features, **given)
+    spec = callables.call(model_fn, {"features": features, **offered})
     if not isinstance(spec, EstimatorSpec):
         raise ModelFnError(f"model_fn: expected an EstimatorSpec as its result, got {spec!r}.")
     return spec
-
-
-def _accepted(model_fn: ModelFn) -> list[str]:
-    return [
-        name
-        for name, parameter in inspect.signature(model_fn).parameters.items()
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        and not name.startswith("_")
-    ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from rnn_core import callables
 from rnn_core.errors import ArgumentError
 from rnn_core.export.exporters.base import Metrics
 from rnn_core.export.exporters.saved_models import SavedModelExporter, exports
@@ -84,7 +84,8 @@ class BestExporter(SavedModelExporter):
         return exported
 
     def _better(self, current: Metrics) -> bool:
-        return self._compare_fn(best_eval_result=self._best, current_eval_result=current)
+        results = {"best_eval_result": self._best, "current_eval_result": current}
+        return bool(callables.call(self._compare_fn, results))
 
     def _best_before(self, step: int) -> Metrics | None:
         """The best evaluation in the event files, except that of ``step``, which is judged now."""
@@ -99,11 +100,12 @@ class BestExporter(SavedModelExporter):
 
 
 def _checked_compare_fn(compare_fn: CompareFn) -> CompareFn:
-    expected = {"best_eval_result", "current_eval_result"}
-    taken = set(inspect.signature(compare_fn).parameters) if callable(compare_fn) else None
-    if taken != expected:
+    expected = ("best_eval_result", "current_eval_result")
+    arguments = callables.check("compare_fn", compare_fn, expected, expected)
+    more = sorted({*arguments.names} - {*expected})
+    if more:
         raise ArgumentError(
-            f"compare_fn: expected a function of {' and '.join(sorted(expected))}, got "
-            f"{compare_fn!r}."
+            f"compare_fn: expected a function of {' and '.join(expected)}, got one that also takes "
+            f"{', '.join(more)}. Bind it with functools.partial, or make it keyword-only."
         )
     return compare_fn

@@ -107,7 +107,7 @@ def test_a_loss_fn_may_take_the_features() -> None:
     ],
 )
 def test_a_loss_fn_of_other_arguments_is_refused(loss_fn: Any) -> None:
-    with pytest.raises(ArgumentError, match="loss_fn: expected the arguments labels, logits"):
+    with pytest.raises(ArgumentError, match="loss_fn: expected a function that"):
         RegressionHead(loss_fn=loss_fn)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import pytest
 import tensorflow as tf
 
@@ -65,3 +68,50 @@ def test_one_batch_to_predict_is_warned_of(caplog: pytest.LogCaptureFixture) -> 
 def test_something_that_cannot_be_called_is_refused() -> None:
     with pytest.raises(ArgumentError, match="input_fn: expected a function"):
         call_input_fn(tf.data.Dataset.range(1), "train", {}, CONFIG, OneReplica())
+
+
+def called(input_fn: Any, mode: str = ModeKeys.TRAIN, worker: int = 0, workers: int = 1) -> Any:
+    replicas = OneReplica()
+    replicas.worker, replicas.worker_count = worker, workers
+    return call_input_fn(input_fn, mode, {"n": 2}, CONFIG, replicas)
+
+
+def test_what_the_user_has_bound_is_kept() -> None:
+    def input_fn(params: dict[str, int], mode: str) -> tf.data.Dataset:
+        assert mode == "mine"
+        return tf.data.Dataset.range(params["n"])
+
+    bound = functools.partial(input_fn, params={"n": 3}, mode="mine")
+    assert len(called(bound)) == 3
+    assert len(called(functools.partial(input_fn, mode="mine"))) == 2
+
+
+def test_a_missing_argument_is_named() -> None:
+    with pytest.raises(ArgumentError, match="got one that needs path"):
+        called(lambda path: tf.data.Dataset.range(1))
+
+
+def test_a_bound_input_context_shards_the_dataset_itself() -> None:
+    def input_fn(input_context: Any) -> tf.data.Dataset:
+        return tf.data.Dataset.range(4)
+
+    context = tf.distribute.InputContext(2, 1, 2)
+    own = called(functools.partial(input_fn, input_context=context), worker=1, workers=2)
+    none = called(functools.partial(input_fn, input_context=None), worker=1, workers=2)
+    assert [int(one) for one in own] == [0, 1, 2, 3]
+    assert [int(one) for one in none] == [1, 3]
+
+
+def test_a_list_of_features_and_labels_is_a_tuple() -> None:
+    dataset = called(lambda: [{"x": tf.ones([2])}, tf.zeros([2])])
+    features, labels = split(next(iter(dataset)))
+    assert features["x"].numpy().tolist() == [1, 1]
+    assert labels.numpy().tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("given", [({"x": 1.0},), ({"x": 1.0}, 0, 1.0), [{"x": 1.0}, 0, 1.0]])
+def test_a_tuple_of_another_length_is_refused(given: Any) -> None:
+    with pytest.raises(ArgumentError, match=f"a tuple of length {len(given)}"):
+        called(lambda: given)
+    with pytest.raises(ArgumentError, match=f"a tuple of length {len(given)}"):
+        split(tuple(given))

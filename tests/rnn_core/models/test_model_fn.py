@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ SPEC = EstimatorSpec(ModeKeys.EVAL, loss=tf.constant(1.0))
     ("model_fn", "params", "message"),
     [
         ("model", None, "expected a function"),
-        (lambda labels, mode: SPEC, None, "expected features"),
+        (lambda labels, mode: SPEC, None, "takes features"),
         (lambda features, labels, extra: SPEC, None, "got extra, features, labels"),
         (lambda features: SPEC, {"rate": 1}, "params are given"),
     ],
@@ -49,3 +50,50 @@ def test_labels_that_nobody_takes_are_named() -> None:
 def test_a_result_of_another_kind_is_refused() -> None:
     with pytest.raises(ModelFnError, match="expected an EstimatorSpec"):
         call_model_fn(lambda features: 3, 1, None, ModeKeys.EVAL, {}, CONFIG)  # type: ignore[arg-type,return-value]
+
+
+def with_size(size: int, features: Any, labels: Any, mode: str, params: Any = None) -> Any:
+    assert (size, mode) == (3, ModeKeys.EVAL)
+    return EstimatorSpec(mode, loss=tf.constant(float(features + labels)))
+
+
+def with_keyword(features: Any, labels: Any, mode: str, *, size: int = 3) -> Any:
+    return with_size(size, features, labels, mode)
+
+
+def other_order(labels: Any, mode: str, features: Any) -> Any:
+    return with_size(3, features, labels, mode)
+
+
+@pytest.mark.parametrize(
+    "model_fn",
+    [
+        functools.partial(with_size, 3),
+        functools.partial(with_size, size=3),
+        functools.partial(with_size, size=3, mode=ModeKeys.EVAL),
+        with_keyword,
+        other_order,
+    ],
+)
+def test_a_function_may_have_arguments_bound(model_fn: Any) -> None:
+    check_model_fn(model_fn, None)
+    assert call_model_fn(model_fn, 1, 2, ModeKeys.EVAL, {}, CONFIG).loss == 3
+
+
+@pytest.mark.parametrize(
+    ("bound", "message"),
+    [
+        ({"size": 3, "features": 1}, "features to be left to each call"),
+        ({"size": 3, "params": {}}, "params are given to the Estimator and bound"),
+    ],
+)
+def test_values_that_are_given_twice_are_refused(bound: Any, message: str) -> None:
+    with pytest.raises(ModelFnError, match=message):
+        check_model_fn(functools.partial(with_size, **bound), {"rate": 1})
+
+
+def test_labels_that_are_bound_and_given_are_refused() -> None:
+    bound = functools.partial(with_size, size=3, labels=2)
+    assert call_model_fn(bound, 1, None, ModeKeys.EVAL, {}, CONFIG).loss == 3
+    with pytest.raises(ModelFnError, match="labels are bound"):
+        call_model_fn(bound, 1, 2, ModeKeys.EVAL, {}, CONFIG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any, cast
 
@@ -104,3 +105,36 @@ def test_a_compare_function_takes_the_two_results_by_name(compare: Any) -> None:
 def test_a_number_of_exports_must_be_positive() -> None:
     with pytest.raises(ArgumentError, match="exports_to_keep"):
         BestExporter(exports_to_keep=0)
+
+
+def better(best_eval_result: Any, current_eval_result: Any, key: str = "loss") -> bool:
+    return bool(current_eval_result[key] > best_eval_result[key])
+
+
+def better_by_keyword(best_eval_result: Any, current_eval_result: Any, *, key: str = "auc") -> bool:
+    return better(best_eval_result, current_eval_result, key)
+
+
+@pytest.mark.parametrize("compare_fn", [functools.partial(better, key="auc"), better_by_keyword])
+def test_a_compare_function_may_have_arguments_bound(tmp_path: Path, compare_fn: Any) -> None:
+    run = Run(tmp_path, compare_fn=compare_fn)
+    values = [0.5, 0.4, 0.6]
+    assert [run.evaluate(step, auc=value) for step, value in enumerate(values)] == [
+        True,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("compare_fn", "message"),
+    [
+        (better, "also takes key"),
+        (functools.partial(better, key="loss", best_eval_result={"loss": 1}), "bound already"),
+    ],
+)
+def test_a_compare_function_that_is_given_too_much_or_too_little(
+    compare_fn: Any, message: str
+) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        BestExporter(compare_fn=compare_fn)
