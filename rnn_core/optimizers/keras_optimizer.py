@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError, UnsupportedError
+from rnn_core.optimizers.global_step import RateFunction, learning_rate
 from rnn_core.optimizers.gradients import CLIP_SETTINGS, Gradient, clip, to_dense
 from rnn_core.optimizers.rule_optimizer import warn_of_change
 
@@ -31,8 +32,12 @@ class KerasSpec:
         return KerasOptimizer(self, trainable)
 
 
-def keras_spec(optimizer: keras.optimizers.Optimizer) -> KerasSpec:
+def keras_spec(optimizer: keras.optimizers.Optimizer, step: tf.Variable | None = None) -> KerasSpec:
     """Reads a Keras optimizer, which itself is left as it is.
+
+    Args:
+        optimizer: the optimizer.
+        step: what ``get_global_step()`` gave when it was made, if anything.
 
     Raises:
         ArgumentError: its config cannot be read.
@@ -40,18 +45,28 @@ def keras_spec(optimizer: keras.optimizers.Optimizer) -> KerasSpec:
     """
     kind = type(optimizer)
     try:
-        config = dict(optimizer.get_config())
+        config = dict(_without_rate(optimizer).get_config())
     except NotImplementedError as error:
         raise ArgumentError(
             f"optimizer {kind.__name__}: expected it and its learning-rate schedule to have "
             f"get_config(), so that each training can make one of its own; got: {error}"
         ) from None
     _refuse(optimizer, config)
-    rate = optimizer._learning_rate  # the schedule itself; the public name gives its value
-    if callable(rate) and not isinstance(rate, keras.Variable):
-        config["learning_rate"] = rate
+    config["learning_rate"] = learning_rate(optimizer, step)
     clipping = {name: config.pop(name, None) for name in CLIP_SETTINGS}
     return KerasSpec(kind, config, clipping)
+
+
+def _without_rate(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """``optimizer``, or a copy without its learning rate if ``get_config`` cannot read that."""
+    rate = optimizer._learning_rate
+    schedule = keras.optimizers.schedules.LearningRateSchedule
+    if isinstance(rate, (keras.Variable, schedule)):
+        return optimizer
+    # Not copy.copy, which serializes the learning rate too.
+    copied: keras.optimizers.Optimizer = object.__new__(type(optimizer))
+    vars(copied).update({**vars(optimizer), "_learning_rate": None})
+    return copied
 
 
 def _refuse(optimizer: keras.optimizers.Optimizer, config: Mapping[str, Any]) -> None:
@@ -83,14 +98,19 @@ class KerasOptimizer:
     def __init__(self, spec: KerasSpec, trainable: Mapping[str, tf.Variable]) -> None:
         self._spec = spec
         self._trainable = list(trainable.values())
-        self._keras = spec.kind.from_config(dict(spec.config))
+        config = dict(spec.config)
+        rate = config["learning_rate"]
+        if isinstance(rate, RateFunction):
+            config["learning_rate"] = lambda: rate.at(self._iterations.value)
+        self._keras = spec.kind.from_config(config)
+        self._iterations: keras.Variable = self._keras._iterations
         self._keras.build(self._trainable)
         prefix = f"training/{spec.kind.__name__}"
         named = dict(_named_state(self._keras, list(trainable)))
         self.variables: dict[str, tf.Variable] = {
             f"{prefix}/{name}": variable.value
             for name, variable in named.items()
-            if variable is not self._keras._iterations
+            if variable is not self._iterations
         }
         found = {id(variable) for variable in named.values()}
         if any(id(variable) not in found for variable in self._keras.variables):
@@ -110,7 +130,7 @@ class KerasOptimizer:
         moved = [
             (to_dense(one, variable), variable) for one, variable in clipped if one is not None
         ]
-        self._keras._iterations.assign(step)
+        self._iterations.assign(step)
         self._keras.apply_gradients(moved)
 
     def warn_of_changes(self) -> None:

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
 from rnn_core.optimizers import update_rules
+from rnn_core.optimizers.global_step import called, learning_rate
 from rnn_core.optimizers.gradients import Gradient
 from rnn_core.optimizers.keras_optimizer import keras_spec
 from rnn_core.optimizers.rule_optimizer import RuleSpec
@@ -84,7 +85,8 @@ class OptimizerSpec(Protocol):
 def optimizer_spec(optimizer: OptimizerArgument) -> OptimizerSpec:
     """Reads the ``optimizer`` argument: a string, a Keras 3 optimizer, or a callable giving one.
 
-    A string gives learning rate 0.05 and clips each gradient to the L2 norm 5.0.
+    A string gives learning rate 0.05 and clips each gradient to the L2 norm 5.0. In a callable,
+    ``tf.compat.v1.train.get_global_step()`` gives the step of the training.
 
     Raises:
         ArgumentError: the string is not known, or the value is something else.
@@ -95,7 +97,9 @@ def optimizer_spec(optimizer: OptimizerArgument) -> OptimizerSpec:
     if isinstance(optimizer, keras.optimizers.Optimizer):
         return _from_keras(optimizer)
     if callable(optimizer):
-        return optimizer_spec(optimizer())
+        made, step = called(optimizer)
+        is_keras = isinstance(made, keras.optimizers.Optimizer)
+        return _from_keras(made, step) if is_keras else optimizer_spec(made)
     raise ArgumentError(
         f"optimizer: expected a string ({', '.join(sorted(KINDS))}), a Keras 3 optimizer or a "
         f"callable that returns one, got {optimizer!r}."
@@ -109,16 +113,16 @@ def _from_name(name: str) -> keras.optimizers.Optimizer:
     return keras_class(learning_rate=_NAMED_LEARNING_RATE, clipnorm=_NAMED_CLIP_NORM)
 
 
-def _from_keras(optimizer: keras.optimizers.Optimizer) -> OptimizerSpec:
+def _from_keras(
+    optimizer: keras.optimizers.Optimizer, step: tf.Variable | None = None
+) -> OptimizerSpec:
     # A subclass may move variables in its own way, so only the very classes have a rule.
     rules = {kind.keras_class: kind.rule for kind in KINDS.values()}
     rule = rules.get(type(optimizer))
     neutral = all(getattr(optimizer, key) in values for key, values in _NEUTRAL.items())
     if rule is None or not neutral:
-        return keras_spec(optimizer)
+        return keras_spec(optimizer, step)
     # Keras keeps the arguments that an optimizer was made with under their names.
     arguments = set(inspect.signature(type(optimizer)).parameters) - {"learning_rate", "kwargs"}
     settings: dict[str, Any] = {name: getattr(optimizer, name) for name in arguments}
-    rate = optimizer._learning_rate  # the schedule itself; the public name gives its value
-    constant = isinstance(rate, keras.Variable)
-    return RuleSpec(rule, {**settings, "learning_rate": float(rate.numpy()) if constant else rate})
+    return RuleSpec(rule, {**settings, "learning_rate": learning_rate(optimizer, step)})

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnn_core.optimizers.global_step import RateFunction
 from rnn_core.optimizers.gradients import Gradient, clip, sum_duplicates
 from rnn_core.optimizers.update_rules import Rule
 
@@ -27,8 +28,7 @@ class RuleSpec:
 
     rule: Rule
     settings: Mapping[str, Any]
-    """The arguments of the Keras class: learning rate (a number, a schedule or a function of no
-    arguments), betas, epsilon, ..."""
+    """The arguments of the Keras class: the learning rate (a ``Rate``), betas, epsilon, ..."""
 
     def make(self, trainable: Mapping[str, tf.Variable]) -> RuleOptimizer:
         """An optimizer of the variables."""
@@ -86,15 +86,17 @@ class RuleOptimizer:
         at = {**self._spec.settings, **{k: tf.identity(v) for k, v in self._hypers.items()}}
         done = tf.cast(step, tf.float32)
         # 2.15 alone could be given a decay; here it comes with a checkpoint of 2.15.
-        at["learning_rate"] = self._rate(done) / (1 + at["decay"] * done)
+        at["learning_rate"] = self._rate(step, done) / (1 + at["decay"] * done)
         at["step"] = done + 1
         return at
 
-    def _rate(self, done: tf.Tensor) -> tf.Tensor:
+    def _rate(self, step: tf.Tensor, done: tf.Tensor) -> tf.Tensor:
         rate = self._spec.settings["learning_rate"]
+        if isinstance(rate, RateFunction):
+            return tf.cast(rate.at(step), tf.float32)
         if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
             return tf.cast(rate(done), tf.float32)
-        return tf.cast(rate(), tf.float32) if callable(rate) else self._hypers["learning_rate"]
+        return self._hypers["learning_rate"]
 
     def warn_of_changes(self) -> None:
         """Logs each hyper-parameter that a checkpoint brought and that differs from the config."""
@@ -121,6 +123,6 @@ def _state(value: Any, name: str) -> tf.Variable:
 
 def _hyper_values(spec: RuleSpec) -> dict[str, float]:
     values = {"decay": 0.0}
-    if not callable(spec.settings["learning_rate"]):
+    if isinstance(spec.settings["learning_rate"], float):
         values["learning_rate"] = spec.settings["learning_rate"]
     return {**values, **{name: spec.settings[name] for name in spec.rule.hypers}}
