@@ -16,7 +16,7 @@ from rnn_core.distribution.replicas import OneReplica, Replicas, replicas_of
 from rnn_core.errors import ArgumentError, CheckpointError
 from rnn_core.estimators.arguments import check_steps
 from rnn_core.export.methods import ExportMethods
-from rnn_core.graph.eager import eagerly
+from rnn_core.graph.eager import eagerly, eagerly_generated
 from rnn_core.hooks import adapt
 from rnn_core.hooks.batch_hooks import BatchHooks
 from rnn_core.loops import evaluation, prediction, training
@@ -192,6 +192,7 @@ class Estimator(ExportMethods):
             self._replicas = replicas_of(config, strategy)
         return self._replicas
 
+    @eagerly_generated
     def predict(
         self,
         input_fn: InputFn,

@@ -12,6 +12,7 @@ from rnn_core.config.run_config import USE_DEFAULT, RunConfig
 from rnn_core.errors import ArgumentError
 from rnn_core.estimators.arguments import network_spec
 from rnn_core.estimators.estimator import Estimator
+from rnn_core.graph.eager import eagerly
 from rnn_core.graph.summed_metrics import SummedMetrics
 from rnn_core.heads import Head
 from rnn_core.heads.sequential import SequentialHeadWrapper
@@ -32,6 +33,7 @@ class RNNEstimator(Estimator):
         ArgumentError: the arguments are not legal together.
     """
 
+    @eagerly
     def __init__(
         self,
         head: Head | SequentialHeadWrapper,

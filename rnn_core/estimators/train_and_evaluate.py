@@ -13,6 +13,7 @@ from rnn_core.estimators.checkpoint_evaluation import CheckpointEvaluation
 from rnn_core.estimators.estimator import Estimator
 from rnn_core.estimators.evaluator_task import evaluate_until_training_ends
 from rnn_core.estimators.specs import EvalSpec, TrainSpec
+from rnn_core.graph.eager import eagerly
 from rnn_core.hooks import Hook, HookContext
 
 logger = logging.getLogger("rnn_core")
@@ -20,6 +21,7 @@ logger = logging.getLogger("rnn_core")
 Results: TypeAlias = tuple[dict[str, float], list[str | None]]
 
 
+@eagerly
 def train_and_evaluate(estimator: Estimator, train_spec: TrainSpec, eval_spec: EvalSpec) -> Results:
     """Trains, evaluates at checkpoints and at the end, and exports after each evaluation.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from rnn_core.export.mode_graph import ModelSource, checkpoint_to_export
+from rnn_core.graph.eager import eagerly
 from rnn_core.models.layer_choice import stock_operations
 from rnn_core.models.model import Model
 from rnn_core.types import Features, ModeKeys, Predictions, Table
@@ -37,6 +38,7 @@ class Predictor(tf.Module):
         return predictions
 
 
+@eagerly
 def load_predictor(estimator: ModelSource, checkpoint_path: str | None = None) -> Predictor:
     """The predictor of ``checkpoint_path``, or of the newest checkpoint.
 

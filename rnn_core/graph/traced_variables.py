@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from rnn_core.errors import ModelFnError
 from rnn_core.graph import initializers
+from rnn_core.graph.eager import eagerly
 from rnn_core.types import Array
 
 _Result = TypeVar("_Result")
@@ -70,9 +71,10 @@ class TracedVariables:
                     return function()
 
         # Keras counts the names of layers per thread: in a new thread it starts from zero. The
-        # context is copied because a thread does not inherit it.
+        # context is copied because a thread does not inherit it; nor is a thread eager where the
+        # program has disabled that.
         with ThreadPoolExecutor(1) as executor:
-            return executor.submit(contextvars.copy_context().run, call).result()
+            return executor.submit(contextvars.copy_context().run, eagerly(call)).result()
 
     def _create(
         self, graph: tf.Graph, next_creator: Callable[..., tf.Variable], **settings: Any

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from rnn_core.config.run_config import RunConfig
 from rnn_core.errors import CheckpointError, StorageError
+from rnn_core.graph.eager import eagerly
 from rnn_core.hooks import CheckpointSaverHook, Hook, HookContext
 from rnn_core.loops.input_position import InputPosition
 from rnn_core.loops.interruption import Interruption
@@ -212,7 +213,7 @@ class BackgroundSaver:
         self.wait()
         values = {name: variable.read_value() for name, variable in variables.items()}
         self._thread = threading.Thread(
-            target=self._write, args=(values, step), name="rnn_core checkpoint"
+            target=eagerly(self._write), args=(values, step), name="rnn_core checkpoint"
         )
         self._thread.start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,6 +14,7 @@ from rnn_core.config.run_config import RunConfig
 from rnn_core.distribution.replicas import Replicas
 from rnn_core.distribution.sharding import share
 from rnn_core.errors import ArgumentError
+from rnn_core.loops import live_input
 from rnn_core.types import InputFn, ModeKeys
 
 logger = logging.getLogger("rnn_core")
@@ -30,24 +32,31 @@ def call_input_fn(
 ) -> tf.data.Dataset:
     """Calls ``input_fn`` with what it takes of ``mode``, ``params``, ``config``, ``input_context``.
 
-    A value that is not a dataset is one batch, repeated without end, as in ``tf.estimator``. Each
-    of many workers gets its shard of the dataset, unless ``input_fn`` takes ``input_context``, or
-    has it bound, and so shards the dataset itself.
+    Tensors in place of a dataset are evaluated again for each batch, as in ``tf.estimator``: until
+    their iterator or queue ends, or without end. Each of many workers gets its shard of the
+    dataset, unless ``input_fn`` takes ``input_context``, or has it bound, and so shards the dataset
+    itself.
 
     Raises:
         ArgumentError: it is not callable, needs other arguments, returns something else than
-            features or (features, labels), or its dataset cannot be sharded among the workers.
+            features or (features, labels), or its dataset cannot be sharded among the workers, or
+            its tensors cannot be evaluated again.
     """
     arguments = callables.check("input_fn", input_fn, INPUT_FN_ARGUMENTS)
     values = (mode, dict(params), config, _context(replicas))
     offered = dict(zip(INPUT_FN_ARGUMENTS, values, strict=True))
-    given = callables.call(input_fn, offered)
+    call = functools.partial(callables.call, input_fn, offered)
+    given = live_input.value_of(call)
     if isinstance(given, tf.data.Dataset):
         has_context = (
             "input_context" in arguments.names or arguments.bound.get("input_context") is not None
         )
         shares = replicas.worker_count > 1 and not has_context
         return share(given, replicas.worker, replicas.worker_count) if shares else given
+    changing = live_input.changing_batches(call, given, config.tf_random_seed)
+    if changing is not None:
+        split(changing.element_spec)
+        return changing
     if mode == ModeKeys.PREDICT:
         logger.warning(
             "input_fn returned one batch and no dataset: predictions of it repeat without end. "

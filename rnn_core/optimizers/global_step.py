@@ -145,7 +145,7 @@ def learning_rate(optimizer: keras.optimizers.Optimizer, step: tf.Variable | Non
     """
     rate = optimizer._learning_rate  # the schedule itself; the public name gives its value
     if isinstance(rate, keras.Variable):
-        return float(rate.numpy())
+        return _value(rate.value)
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         return rate
     if isinstance(rate, functools.partial) and hasattr(rate.func, "get_config"):
@@ -155,6 +155,15 @@ def learning_rate(optimizer: keras.optimizers.Optimizer, step: tf.Variable | Non
         if at is None or _is_global_step(at):
             return StepDecay(rate.func)
     return RateFunction(rate, step)
+
+
+def _value(variable: tf.Variable) -> float:
+    """Also of a variable that was made in a graph, where it has its initial value."""
+    try:
+        return float(variable.numpy())
+    except (NotImplementedError, TypeError, ValueError):
+        with tf.compat.v1.Session(graph=variable.graph) as session:
+            return float(session.run(variable.initial_value))
 
 
 def _is_global_step(value: Any) -> bool:

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from rnn_core.errors import ArgumentError, UnsupportedError
-from rnn_core.optimizers.global_step import RateFunction, learning_rate
+from rnn_core.optimizers.global_step import Rate, RateFunction, learning_rate
 from rnn_core.optimizers.gradients import CLIP_SETTINGS, Gradient, clip, to_dense
 from rnn_core.optimizers.rule_optimizer import warn_of_change
 
@@ -44,28 +44,30 @@ def keras_spec(optimizer: keras.optimizers.Optimizer, step: tf.Variable | None =
         UnsupportedError: it has a setting that only the training loop of Keras honours.
     """
     kind = type(optimizer)
+    rate = learning_rate(optimizer, step)
     try:
-        config = dict(_without_rate(optimizer).get_config())
+        config = dict(_with_readable_rate(optimizer, rate).get_config())
     except NotImplementedError as error:
         raise ArgumentError(
             f"optimizer {kind.__name__}: expected it and its learning-rate schedule to have "
             f"get_config(), so that each training can make one of its own; got: {error}"
         ) from None
     _refuse(optimizer, config)
-    config["learning_rate"] = learning_rate(optimizer, step)
+    config["learning_rate"] = rate
     clipping = {name: config.pop(name, None) for name in CLIP_SETTINGS}
     return KerasSpec(kind, config, clipping)
 
 
-def _without_rate(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """``optimizer``, or a copy without its learning rate if ``get_config`` cannot read that."""
-    rate = optimizer._learning_rate
-    schedule = keras.optimizers.schedules.LearningRateSchedule
-    if isinstance(rate, (keras.Variable, schedule)):
+def _with_readable_rate(
+    optimizer: keras.optimizers.Optimizer, rate: Rate
+) -> keras.optimizers.Optimizer:
+    """A copy whose ``get_config`` cannot fail for a learning rate in a graph or in a function."""
+    if rate is optimizer._learning_rate:
         return optimizer
     # Not copy.copy, which serializes the learning rate too.
     copied: keras.optimizers.Optimizer = object.__new__(type(optimizer))
-    vars(copied).update({**vars(optimizer), "_learning_rate": None})
+    readable = keras.Variable(rate, trainable=False) if isinstance(rate, float) else None
+    vars(copied).update({**vars(optimizer), "_learning_rate": readable})
     return copied
 
 
