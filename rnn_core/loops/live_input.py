@@ -24,8 +24,6 @@ NEEDS_GRAPH: Final = object()
 """In place of a value: the ``input_fn`` cannot be called eagerly."""
 
 _PYTHON: Final = frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless"})
-_SAME_EACH_TIME: Final = frozenset({"Assert"})
-"""Operations that count as stateful, though they change no value."""
 _STOP_SECONDS: Final = 10
 
 
@@ -155,7 +153,8 @@ class _Session:
         try:
             session.run(self._initial)
             if self._graph.get_collection(tf.compat.v1.GraphKeys.QUEUE_RUNNERS):
-                threads = tf.compat.v1.train.start_queue_runners(session, coordinator)
+                with self._graph.as_default():
+                    threads = tf.compat.v1.train.start_queue_runners(session, coordinator)
             while True:
                 yield tuple(session.run(self._fetches))
         except tf.errors.OutOfRangeError:
@@ -202,22 +201,24 @@ def _components(batch: Any) -> list[Any]:
     return [component for component in flat if component is not None]
 
 
-def _ancestors(operations: Sequence[tf.Operation]) -> list[tf.Operation]:
-    """``operations`` and all that they are computed from."""
+def _ancestors(operations: Sequence[tf.Operation], with_control: bool = True) -> list[tf.Operation]:
+    """``operations`` and all that they are computed from, or only run after."""
     found: dict[str, tf.Operation] = {}
     todo = list(operations)
     while todo:
         op = todo.pop()
         if op.name not in found:
             found[op.name] = op
-            todo += [one.op for one in op.inputs] + list(op.control_inputs)
+            todo += [one.op for one in op.inputs]
+            todo += list(op.control_inputs) if with_control else []
     return list(found.values())
 
 
 def _stateful(components: Sequence[tf.Tensor]) -> list[tf.Operation]:
     """The operations whose results may differ each time."""
-    ancestors = _ancestors([component.op for component in components])
-    return [op for op in ancestors if op.op_def.is_stateful and op.type not in _SAME_EACH_TIME]
+    # Without those that only run before: assertions count as stateful, but change no value.
+    ancestors = _ancestors([component.op for component in components], with_control=False)
+    return [op for op in ancestors if op.op_def.is_stateful]
 
 
 def _require_the_same(call: _Call, error: Exception) -> None:

@@ -75,10 +75,12 @@ def test_each_batch_comes_once_and_then_the_input_ends(input_fn: Callable[[], An
 
 def test_a_table_and_a_variable_of_the_input_fn_are_initialized() -> None:
     def input_fn() -> Any:
-        keys = tf.lookup.KeyValueTensorInitializer([0.0, 2.0, 4.0, 6.0], [1.0, 2.0, 3.0, 4.0])
-        table = tf.lookup.StaticHashTable(keys, 0.0)
+        keys = tf.constant([0, 2, 4, 6], tf.int64)
+        rows = tf.lookup.KeyValueTensorInitializer(keys, [1.0, 2.0, 3.0, 4.0])
+        table = tf.lookup.StaticHashTable(rows, 0.0)
         scale = v1.get_variable("scale", initializer=10.0, use_resource=True)
-        return {"x": table.lookup(of_one_shot_iterator()["x"]) * scale}
+        found = tf.cast(of_one_shot_iterator()["x"], tf.int64)
+        return {"x": table.lookup(found) * scale}
 
     assert values(input_fn) == [[[10, 0], [20, 0]], [[30, 0], [40, 0]]]
 
