@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from rnn_core.distribution.replicas import Replicas
-from rnn_core.errors import EmptyInputError
+from rnn_core.errors import ArgumentError, EmptyInputError
 from rnn_core.graph.runtime_checks import named_errors
 from rnn_core.hooks.batch_hooks import BatchHooks
 from rnn_core.loops.inference_model import InferenceModel
@@ -37,11 +37,18 @@ def evaluate(
     An event file in ``directory``, if there is one, gets them, and the path of the checkpoint.
 
     Raises:
+        ArgumentError: the input has no end, and neither ``steps`` nor a hook gives it one.
         EmptyInputError: no worker has a batch.
         LabelError: a label cannot be used.
         StorageError: ``directory`` cannot be written.
         WorkerLostError: another worker is gone, or did not answer in time.
     """
+    is_endless = dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+    if steps is None and is_endless and not batch_hooks:
+        raise ArgumentError(
+            "evaluate: expected an input that ends, got one that repeats without end. Give steps, "
+            "drop repeat(), or return tf.data.Dataset.from_tensors(batch) in place of a batch."
+        )
     total = _total(model, dataset, steps, batch_hooks, replicas)
     metrics = dict(sorted(model.metrics(total).items()))
     numbers = {name: value for name, value in metrics.items() if np.ndim(value) == 0}

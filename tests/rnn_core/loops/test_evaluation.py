@@ -82,3 +82,11 @@ def test_an_empty_evaluation_and_wrong_labels_are_named(
     strange = np.array(["strange"] * len(data.labels))
     with pytest.raises(rnn_core.LabelError, match=r"not in label_vocabulary.*strange"):
         trained.evaluate(lambda: data.dataset(strange).batch(7))
+
+
+def test_an_input_without_end_is_refused_unless_there_are_steps(
+    trained: rnn_core.RNNClassifier, words_input: Any
+) -> None:
+    with pytest.raises(rnn_core.ArgumentError, match="Give steps"):
+        trained.evaluate(lambda: words_input().repeat())
+    assert trained.evaluate(lambda: words_input().repeat(), steps=1)["global_step"] == 10
