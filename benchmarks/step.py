@@ -1,7 +1,7 @@
 """A whole training step with native recurrent layers, beside one with stock operations.
 
 Forward, backward, clipping and Adagrad, on batches of sparse features in memory. Both models are
-traced first; then they run by turns, so that what else the machine does meets both.
+traced first; then they run interleaved, so that what else the machine does meets both.
 """
 
 from __future__ import annotations

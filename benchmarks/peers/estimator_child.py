@@ -14,7 +14,7 @@ from benchmarks.peers.work import LOSS_STEP, WORKS, Work, weights
 from benchmarks.processes.windows import Windows
 
 
-class Turn(tf.compat.v1.train.SessionRunHook):
+class WindowHook(tf.compat.v1.train.SessionRunHook):
     """Begins with the given weights, and trains in windows."""
 
     def __init__(self, work: Work, windows: Windows) -> None:
@@ -38,7 +38,7 @@ class Turn(tf.compat.v1.train.SessionRunHook):
         if self._steps < self._next:
             return
         self._next += self._work.window_steps
-        if not self._windows.turn(loss=float(run_values.results)):
+        if not self._windows.end_window(loss=float(run_values.results)):
             run_context.request_stop()
 
 
@@ -46,7 +46,7 @@ def main(settings: dict[str, Any]) -> None:
     """``work``, ``model_dir``."""
     work = WORKS[settings["work"]]
     estimator = new_classifier(work, settings["model_dir"])
-    estimator.train(lambda: dataset(work), hooks=[Turn(work, Windows())])
+    estimator.train(lambda: dataset(work), hooks=[WindowHook(work, Windows())])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def column(work: Work) -> Any:
 class Sparse(NamedTuple):
     """N batches as arrays, made once: who calls an ``input_fn`` often measures that, too."""
 
-    places: Any
+    indices: Any
     """int64 [V, 3]: batch, row and number of each of the V numbers."""
     numbers: Any
     """float32 [V]."""
@@ -40,12 +40,12 @@ def sparse_batches(work: Work) -> Sparse:
 
 def sparse_dataset(given: Sparse) -> tf.data.Dataset:
     """The batches, once: ``x`` sparse [B, T * F], and labels [B]."""
-    x = tf.SparseTensor(given.places, given.numbers, given.shape)
+    x = tf.SparseTensor(given.indices, given.numbers, given.shape)
     return tf.data.Dataset.from_tensor_slices(({"x": x}, given.labels)).map(_cut)
 
 
 def dataset(work: Work) -> tf.data.Dataset:
-    """All batches of the work, for ever."""
+    """All batches of the work, without end."""
     return sparse_dataset(sparse_batches(work)).cache().repeat().prefetch(2)
 
 

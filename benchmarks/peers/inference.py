@@ -11,7 +11,7 @@ import sys
 from typing import Any, Final, NamedTuple
 
 from benchmarks.peers.work import EVALUATED_ROWS, SERVED_STEPS, WORKS
-from benchmarks.processes.children import PYTHON_OF_ESTIMATOR, Child, Children, alone_by_turns
+from benchmarks.processes.children import PYTHON_OF_ESTIMATOR, Child, Children, interleaved_alone
 from benchmarks.processes.ratios import ratio
 
 TOLERANCE: Final = 1e-5
@@ -30,7 +30,7 @@ class Task(NamedTuple):
 
 TASKS: Final = (
     Task("predict", "predict a batch, warm", 50, 100),
-    Task("evaluate_anew", f"evaluate {EVALUATED_ROWS:,} rows, new estimator", 1, 4),
+    Task("evaluate_new_estimator", f"evaluate {EVALUATED_ROWS:,} rows, new estimator", 1, 4),
     Task("evaluate", f"evaluate {EVALUATED_ROWS:,} rows, warm", 1, 4),
 )
 _SERVED_CALLS: Final = 2000
@@ -65,7 +65,7 @@ def measure(name: str, task: Task, rounds: int) -> Seconds:
             )
             started["2.15"], found["2.15"] = child, child.answer()["found"]
             _check(found)
-        windows = alone_by_turns(started, rounds)
+        windows = interleaved_alone(started, rounds)
     return {
         peer: [window["seconds"] / child.settings["calls"] for window in windows[peer]]
         for peer, child in started.items()
@@ -77,7 +77,7 @@ def serve(name: str, rounds: int) -> list[float]:
     with Children() as children:
         child = _start(children, name, "serve", _SERVED_CALLS)
         child.answer()
-        windows = alone_by_turns({"served": child}, rounds)["served"]
+        windows = interleaved_alone({"served": child}, rounds)["served"]
     return [window["seconds"] / _SERVED_CALLS for window in windows]
 
 

@@ -20,11 +20,11 @@ Run = Callable[[], Any]
 def predicting(work: Work, model_dir: str) -> Run:
     """One batch, with an estimator that has predicted before."""
     classifier, given = new_classifier(work, model_dir), sparse_batches(work._replace(batches=1))
-    labels, places = given.labels[0], given.places[:, 1:]
-    shape = (work.rows, places[:, 1].max() + 1)
+    labels, indices = given.labels[0], given.indices[:, 1:]
+    shape = (work.rows, indices[:, 1].max() + 1)
 
     def input_fn() -> tf.data.Dataset:
-        x = tf.SparseTensor(places, given.numbers, shape)
+        x = tf.SparseTensor(indices, given.numbers, shape)
         return tf.data.Dataset.from_tensors(({"x": x}, labels))
 
     return lambda: _sums(list(classifier.predict(input_fn)))
@@ -35,7 +35,7 @@ def evaluating(work: Work, model_dir: str) -> Run:
     return _evaluation(new_classifier(work, model_dir), work)
 
 
-def evaluating_anew(work: Work, model_dir: str) -> Run:
+def evaluating_new_estimator(work: Work, model_dir: str) -> Run:
     """All rows, each time with a new estimator."""
     return lambda: _evaluation(new_classifier(work, model_dir), work)()
 
@@ -82,7 +82,7 @@ def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
 KINDS: Final = {
     "predict": predicting,
     "evaluate": evaluating,
-    "evaluate_anew": evaluating_anew,
+    "evaluate_new_estimator": evaluating_new_estimator,
     "serve": serving,
 }
 
@@ -94,7 +94,7 @@ def main(settings: dict[str, Any]) -> None:
         new_classifier(work, model_dir).train(lambda: dataset(work), max_steps=20)
     run, windows = KINDS[settings["kind"]](work, model_dir), Windows()
     found = run()
-    while windows.turn(found=found):
+    while windows.end_window(found=found):
         for _ in range(settings["calls"]):
             found = run()
 

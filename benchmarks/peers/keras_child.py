@@ -22,7 +22,7 @@ from benchmarks.peers.work import (
 from benchmarks.processes.windows import Windows
 
 
-class Turn(keras.callbacks.Callback):
+class WindowCallback(keras.callbacks.Callback):
     """Trains in windows."""
 
     def __init__(self, work: Work, windows: Windows) -> None:
@@ -39,7 +39,7 @@ class Turn(keras.callbacks.Callback):
         # What Keras reports is the mean of all batches so far.
         loss = steps * float(logs["loss"]) - self._sum_before
         self._next += self._work.window_steps
-        if not self._windows.turn(loss=loss):
+        if not self._windows.end_window(loss=loss):
             sys.exit()
 
 
@@ -60,7 +60,7 @@ def main(settings: dict[str, Any]) -> None:
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=True,
     )
-    # One shape: each other one would be compiled anew.
+    # One shape: each other one would be compiled too.
     found = batches(work, work.longest)
     data = tf.data.Dataset.from_tensor_slices(
         ([one.values for one in found], [one.labels for one in found])
@@ -70,7 +70,7 @@ def main(settings: dict[str, Any]) -> None:
         epochs=1,
         steps_per_epoch=10**9,
         verbose=0,
-        callbacks=[Turn(work, Windows())],
+        callbacks=[WindowCallback(work, Windows())],
     )
 
 

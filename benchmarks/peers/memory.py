@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from benchmarks.peers.training import start_torch
 from benchmarks.peers.work import BESIDE_TORCH, LONG_WORKS
-from benchmarks.processes.children import PYTHON_OF_TORCH, Children, alone_by_turns
+from benchmarks.processes.children import PYTHON_OF_TORCH, Children, interleaved_alone
 
 MOST_OVER_TORCH: Final = 1.2
 
@@ -47,7 +47,7 @@ def measure(peer: str, name: str, rounds: int) -> list[dict[str, Any]]:
             settings = {"work": name, "native": True, "dense": True}
             child = children.start("benchmarks.peers.rnn_core_child", settings)
         child.answer()
-        return alone_by_turns({peer: child}, rounds)[peer]
+        return interleaved_alone({peer: child}, rounds)[peer]
 
 
 def _peak(windows: list[dict[str, Any]]) -> int:

@@ -42,9 +42,9 @@ def draw(found: Mapping[str, Mapping[str, Sequence[float]]], path: Path = PICTUR
     matplotlib.rcParams.update({"svg.hashsalt": "rnnflow", "svg.fonttype": "none", "font.size": 9})
     figure, axes = pyplot.subplots(figsize=(9, 3.6), layout="constrained")
     peers = [peer for peer in _COLOURS if any(peer in one for one in found.values())]
-    for place, peer in enumerate(peers):
+    for position, peer in enumerate(peers):
         drawn = {i: one[peer] for i, one in enumerate(found.values()) if peer in one}
-        left = [i + (place - (len(peers) - 1) / 2) * 0.14 for i in drawn]
+        left = [i + (position - (len(peers) - 1) / 2) * 0.14 for i in drawn]
         heights = [1e3 * statistics.median(seconds) for seconds in drawn.values()]
         bars = axes.bar(left, heights, 0.13, color=_COLOURS[peer], label=_LEGEND[peer])
         axes.bar_label(bars, fmt="%.3g", fontsize=6, padding=1)

@@ -16,7 +16,7 @@ def main(_settings: dict[str, Any]) -> None:
     """Takes no settings."""
     matrix, windows = tf.ones([PRODUCT_SIZE, PRODUCT_SIZE]), Windows()
     tf.matmul(matrix, matrix).numpy()
-    while windows.turn():
+    while windows.end_window():
         for _ in range(PRODUCTS):
             product = tf.matmul(matrix, matrix)
         product.numpy()

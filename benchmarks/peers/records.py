@@ -11,7 +11,7 @@ import sys
 from typing import Any, Final
 
 from benchmarks.peers.work import WORKS
-from benchmarks.processes.children import Children, alone_by_turns
+from benchmarks.processes.children import Children, interleaved_alone
 from benchmarks.processes.ratios import ratio
 
 LEAST: Final = 0.9
@@ -46,7 +46,7 @@ def measure(name: str, rounds: int) -> dict[str, list[float]]:
         }
         for child in started.values():
             child.answer()
-        found = alone_by_turns(started, rounds)
+        found = interleaved_alone(started, rounds)
     return {source: [one["seconds"] for one in windows] for source, windows in found.items()}
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import tensorflow as tf
 
 import rnn_core
-from benchmarks.peers.rnn_core_child import Turn
+from benchmarks.peers.rnn_core_child import WindowHook
 from benchmarks.peers.work import WORKS, Work, batches
 from benchmarks.processes.windows import Windows
 from components.artifacts.schema import Schema, load_schema, save_schema
@@ -46,7 +46,7 @@ def main(settings: dict[str, Any]) -> None:
     model = ModelConfig(cell_type=work.cell, units=work.units)
     config = rnn_core.RunConfig(save_checkpoints_secs=3600)
     estimator = build_estimator(load_schema(examples.path), model, directory, config)
-    estimator.train(input_fn, hooks=[Turn(work, Windows())])
+    estimator.train(input_fn, hooks=[WindowHook(work, Windows())])
 
 
 def _write(work: Work, directory: Path, is_sorted: bool) -> Examples:

@@ -13,7 +13,7 @@ from benchmarks.peers.work import EVERY_WORK, LOSS_STEP, Work, weights
 from benchmarks.processes.windows import Windows
 
 
-class Turn(rnn_core.Hook):
+class WindowHook(rnn_core.Hook):
     """Begins with the given weights, and trains in windows."""
 
     def __init__(self, work: Work, windows: Windows) -> None:
@@ -32,7 +32,7 @@ class Turn(rnn_core.Hook):
         if context.global_step < self._next:
             return
         self._next += self._work.window_steps
-        if not self._windows.turn(loss=context.loss):
+        if not self._windows.end_window(loss=context.loss):
             context.request_stop()
 
 
@@ -41,7 +41,7 @@ def main(settings: dict[str, Any]) -> None:
     work = EVERY_WORK[settings["work"]]
     estimator = new_classifier(work, settings["model_dir"])
     batches = dense_dataset if settings.get("dense") else dataset
-    estimator.train(lambda: batches(work), hooks=[Turn(work, Windows())])
+    estimator.train(lambda: batches(work), hooks=[WindowHook(work, Windows())])
 
 
 if __name__ == "__main__":

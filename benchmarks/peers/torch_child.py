@@ -90,7 +90,7 @@ def main(settings: dict[str, Any]) -> None:
         )
         for one in batches(work)
     ]
-    next_turn = LOSS_STEP
+    next_window = LOSS_STEP
     for step, (values, lengths, labels) in enumerate(itertools.cycle(data), 1):
         optimizer.zero_grad()
         loss = torch.nn.functional.cross_entropy(model(values, lengths), labels)
@@ -98,9 +98,9 @@ def main(settings: dict[str, Any]) -> None:
         for one in trained:
             torch.nn.utils.clip_grad_norm_([one], CLIP_NORM)
         optimizer.step()
-        if step == next_turn:
-            next_turn += work.window_steps
-            if not windows.turn(loss=loss.item()):
+        if step == next_window:
+            next_window += work.window_steps
+            if not windows.end_window(loss=loss.item()):
                 return
 
 

@@ -1,7 +1,7 @@
 """`RNNClassifier.train` beside the estimator of TensorFlow 2.15, Keras 3 and torch.
 
 All begin with the same weights, see the same batches, and must have the same loss after the same
-steps. Each is a warm process; they train by turns, window after window, so that what else the
+steps. Each is a warm process; they train interleaved, window after window, so that what else the
 machine does meets all of them; who is not at work is stopped. Tracing, compiling and starting are
 not counted.
 """
@@ -20,7 +20,7 @@ from benchmarks.processes.children import (
     PYTHON_OF_TORCH,
     Child,
     Children,
-    alone_by_turns,
+    interleaved_alone,
 )
 from benchmarks.processes.ratios import ratio
 
@@ -73,7 +73,7 @@ def measure(name: str, rounds: int) -> Seconds:
         _check(name, losses)
         product = children.start("benchmarks.peers.product_child", {})
         product.answer()
-        found = alone_by_turns({**started, "products": product}, rounds)
+        found = interleaved_alone({**started, "products": product}, rounds)
     seconds = {
         peer: [window["seconds"] / work.window_steps for window in windows]
         for peer, windows in found.items()

@@ -1,1 +1,1 @@
-"""Measurements in processes of their own, which work by turns."""
+"""Measurements in processes of their own, which run in interleaved windows."""

@@ -1,4 +1,4 @@
-"""The parent's side of a measurement: children that work when they are told, and end with it."""
+"""The parent's side of a measurement: children that run a window at its order, and end with it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _ENVIRONMENT: Final = {
     "PYTHONPATH": str(ROOT),
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "OMP_NUM_THREADS": "1",
-    # Memory that a step has freed stays with the process. Otherwise it depends on the luck of each
-    # process whether the next step gets it from the system anew, which takes up to a fifth of it.
+    # Memory that a step has freed stays with the process. Otherwise it depends on chance whether
+    # the next step has to get it from the system again, which takes up to a fifth of the step.
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
@@ -37,7 +37,7 @@ class ChildError(RuntimeError):
 
 
 class Child:
-    """A process that runs the module ``program``, with its place in a cluster if it has one."""
+    """A process that runs the module ``program``, with its task in a cluster if it has one."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ def seconds(children: Sequence[Child]) -> float:
     return max(float(found["seconds"]) for found in together(children))
 
 
-def by_turns(groups: Mapping[str, Sequence[Child]], rounds: int) -> dict[str, list[float]]:
+def interleaved(groups: Mapping[str, Sequence[Child]], rounds: int) -> dict[str, list[float]]:
     """Seconds of the windows of each group, which run one after the other, round by round."""
     for children in groups.values():
         seconds(children)
@@ -126,7 +126,9 @@ def by_turns(groups: Mapping[str, Sequence[Child]], rounds: int) -> dict[str, li
     return taken
 
 
-def alone_by_turns(children: Mapping[str, Child], rounds: int) -> dict[str, list[dict[str, Any]]]:
+def interleaved_alone(
+    children: Mapping[str, Child], rounds: int
+) -> dict[str, list[dict[str, Any]]]:
     """What each child finds in its windows, round by round; the others stand still meanwhile."""
     for child in children.values():
         child.pause()
@@ -141,16 +143,16 @@ def alone_by_turns(children: Mapping[str, Child], rounds: int) -> dict[str, list
 class Children(contextlib.ExitStack):
     """All children of a measurement; they end when it is left."""
 
-    def start(self, program: str, settings: dict[str, Any], **place: Any) -> Child:
+    def start(self, program: str, settings: dict[str, Any], **options: Any) -> Child:
         """Starts one; it is warm when it has answered."""
         directory = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="rnn-bench-")))
         settings = {"model_dir": str(directory / "model"), **settings}
-        child = Child(program, settings, directory, **place)
+        child = Child(program, settings, directory, **options)
         self.callback(child.kill)
         return child
 
     def cluster(
-        self, program: str, settings: Sequence[dict[str, Any]], **place: Any
+        self, program: str, settings: Sequence[dict[str, Any]], **options: Any
     ) -> list[Child]:
         """Starts a worker for each of ``settings``, all of one model directory."""
         shared = self.enter_context(tempfile.TemporaryDirectory(prefix="rnn-bench-"))
@@ -161,7 +163,7 @@ class Children(contextlib.ExitStack):
                 program,
                 {"model_dir": shared, "cluster": True, **own},
                 tf_config={"cluster": cluster, "task": {"type": "worker", "index": index}},
-                **place,
+                **options,
             )
             for index, own in enumerate(settings)
         ]
@@ -169,7 +171,7 @@ class Children(contextlib.ExitStack):
 
 @contextlib.contextmanager
 def free_ports(count: int) -> Iterator[list[int]]:
-    """Ports that nobody has; others may take them when this is left."""
+    """Ports that no process uses; others may take them when this is left."""
     with contextlib.ExitStack() as stack:
         listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
         for listener in listeners:

@@ -1,4 +1,4 @@
-"""How many times as fast one is as another that took turns with it."""
+"""How many times as fast one is as another measured in the windows between."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ GO: Final = "go"
 
 
 class Windows:
-    """Tells the parent what a window took, and waits for the word to begin the next."""
+    """Reports to the parent what a window took, and waits for its order to begin the next."""
 
     def __init__(self) -> None:
         # What libraries print must not get between the lines that the parent reads.
@@ -25,7 +25,7 @@ class Windows:
         os.dup2(2, 1)
         self._began: tuple[float, float] | None = None
 
-    def turn(self, **found: Any) -> bool:
+    def end_window(self, **found: Any) -> bool:
         """Ends the window that runs, the first time the warm-up; False: no other follows."""
         if self._began is not None:
             found["seconds"] = time.perf_counter() - self._began[0]

@@ -18,7 +18,7 @@ def column() -> Any:
 
 
 def dataset(seed: int, sparse: bool) -> tf.data.Dataset:
-    """Batches for ever: ``x`` [B, T, F], or the same as sparse [B, T * F], and labels [B]."""
+    """Batches without end: ``x`` [B, T, F], or the same as sparse [B, T * F], and labels [B]."""
     random = np.random.default_rng(seed)
     x = random.normal(size=(_BATCHES, BATCH, STEPS, FEATURES)).astype(np.float32)
     labels = random.integers(0, CLASSES, (_BATCHES, BATCH))

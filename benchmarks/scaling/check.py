@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.processes.children import Child, Children, by_turns, ready, together
+from benchmarks.processes.children import Child, Children, interleaved, ready, together
 from benchmarks.scaling.model import Costs, Network, exchange_seconds
 from benchmarks.scaling.work import exchanged_numbers
 
@@ -93,7 +93,7 @@ def _steps(units: int, rounds: int, costs: Costs, loopback: Network) -> None:
             "1": alone[:1], "independent": alone, "2": two, "3": three,
         }  # fmt: skip
         ready([*alone, *two, *three])
-        taken = by_turns(groups, rounds)
+        taken = interleaved(groups, rounds)
     step = {name: statistics.median(values) / window for name, values in taken.items()}
     print(f"LSTM [{units}]: a step of one {1e3 * step['1']:.2f} ms", end="")
     print(f", of each of two that exchange nothing {1e3 * step['independent']:.2f} ms")

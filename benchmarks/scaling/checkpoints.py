@@ -1,7 +1,7 @@
 """What checkpoints cost a training that goes on while they are written.
 
-LSTM [128] on one core, on which the checkpoints are written too: nobody else takes the work off the
-training.
+LSTM [128] on one core, on which the checkpoints are written too: no other core does that work for
+the training.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 from typing import Final
 
-from benchmarks.processes.children import Children, by_turns, ready
+from benchmarks.processes.children import Children, interleaved, ready
 
 EVERY_STEPS: Final = (None, 100, 20)
 BOUND_PERCENT: Final = {100: 2.0}
@@ -17,7 +17,7 @@ _WINDOW_STEPS: Final = 200
 
 
 def run(rounds: int = 9) -> None:
-    """Prints how much slower a training is with checkpoints than without, by turns."""
+    """Prints how much slower training is with checkpoints than without, in interleaved windows."""
     print(f"LSTM [128], stock operations, one core; medians of {rounds} rounds")
     with Children() as children:
         trainings = {
@@ -35,7 +35,7 @@ def run(rounds: int = 9) -> None:
             for every in EVERY_STEPS
         }
         ready([child for group in trainings.values() for child in group])
-        taken = by_turns(trainings, rounds)
+        taken = interleaved(trainings, rounds)
     without = taken[_name(None)]
     for every in EVERY_STEPS:
         own = taken[_name(every)]

@@ -24,12 +24,12 @@ def main(settings: dict[str, Any]) -> None:
     one_thread(tf)
     strategy = tf.distribute.MultiWorkerMirroredStrategy() if settings.get("cluster") else None
 
-    class Turn(tf.compat.v1.train.SessionRunHook):
+    class WindowHook(tf.compat.v1.train.SessionRunHook):
         steps = 0
 
         def after_run(self, run_context: Any, run_values: Any) -> None:
             self.steps += 1
-            if self.steps % settings["window_steps"] == 0 and not windows.turn(
+            if self.steps % settings["window_steps"] == 0 and not windows.end_window(
                 sent_bytes=sent_bytes()
             ):
                 run_context.request_stop()
@@ -51,12 +51,14 @@ def main(settings: dict[str, Any]) -> None:
     )
     seed = estimator.config.task_id or 0
     if strategy is None:
-        estimator.train(lambda: dataset(seed, sparse=True), hooks=[Turn()])
+        estimator.train(lambda: dataset(seed, sparse=True), hooks=[WindowHook()])
         return
     # Workers of a cluster cannot call train; so many steps no measurement takes.
     tf.estimator.train_and_evaluate(
         estimator,
-        tf.estimator.TrainSpec(lambda: dataset(seed, sparse=True), max_steps=10**9, hooks=[Turn()]),
+        tf.estimator.TrainSpec(
+            lambda: dataset(seed, sparse=True), max_steps=10**9, hooks=[WindowHook()]
+        ),
         tf.estimator.EvalSpec(lambda: dataset(seed, sparse=True), steps=1),
     )
 

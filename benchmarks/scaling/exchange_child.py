@@ -44,7 +44,7 @@ def main(settings: dict[str, Any]) -> None:
     functions = [repeated(size) for size in settings["sizes"]]
     while True:
         found = [_timed(function, replicas) for function in functions]
-        if not windows.turn(
+        if not windows.end_window(
             exchanges=[[value / settings["repeats"] for value in f] for f in found]
         ):
             return

@@ -10,7 +10,7 @@ import math
 import statistics
 from typing import Final
 
-from benchmarks.processes.children import Children, by_turns, ready
+from benchmarks.processes.children import Children, interleaved, ready
 from benchmarks.scaling.check import UNITS, WINDOW_STEPS, fit, measure_exchanges
 from benchmarks.scaling.model import Costs, Network, Work, efficiency, least_step_seconds
 from benchmarks.scaling.work import BATCH, exchanged_numbers
@@ -60,7 +60,7 @@ def _works(rounds: int) -> list[Work]:
             with Children() as children:
                 alone = [children.start("benchmarks.scaling.train_child", settings)]
                 ready(alone)
-                seconds = statistics.median(by_turns({"": alone}, rounds)[""]) / steps
+                seconds = statistics.median(interleaved({"": alone}, rounds)[""]) / steps
             way = "native layers" if native else "stock operations"
             name = f"LSTM [{units}], {way}"
             found.append(Work(name, seconds, 4.0 * exchanged_numbers(units)))

@@ -26,11 +26,11 @@ def main(settings: dict[str, Any]) -> None:
     one_thread(tf)
     strategy = rnn_core.multi_worker_strategy(120) if settings.get("cluster") else None
 
-    class Turn(rnn_core.Hook):
+    class WindowHook(rnn_core.Hook):
         every_steps = settings["window_steps"]
 
         def after_steps(self, context: rnn_core.HookContext) -> None:
-            if not windows.turn(sent_bytes=sent_bytes()):
+            if not windows.end_window(sent_bytes=sent_bytes()):
                 context.request_stop()
 
     estimator = rnn_core.RNNClassifier(
@@ -48,7 +48,7 @@ def main(settings: dict[str, Any]) -> None:
     )
     seed, sparse = estimator.config.task_id, settings.get("sparse", False)
     # It takes the context, and so no batch is dealt out: each worker has batches of its own.
-    estimator.train(lambda input_context: dataset(seed, sparse), hooks=[Turn()])
+    estimator.train(lambda input_context: dataset(seed, sparse), hooks=[WindowHook()])
 
 
 if __name__ == "__main__":

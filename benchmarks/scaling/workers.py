@@ -21,7 +21,7 @@ from benchmarks.processes.children import (
     ROOT,
     Child,
     Children,
-    by_turns,
+    interleaved,
     ready,
     together,
 )
@@ -70,7 +70,7 @@ def _scaling(units: int, native: bool, rounds: int) -> None:
         workers = children.cluster("benchmarks.scaling.train_child", own)
         ready([*alone, *workers])
         groups = {"first": alone[:1], "second": alone[1:], "independent": alone, "workers": workers}
-        taken = by_turns(groups, rounds)
+        taken = interleaved(groups, rounds)
         sent = _sent_a_step(workers, steps)
         size = exchanged_numbers(units)
         probes = _exchange_milliseconds(children, size)
@@ -116,12 +116,12 @@ def _beside_estimator(units: int, rounds: int) -> None:
         ours = children.cluster(
             "benchmarks.scaling.train_child", [{**one, "native": native} for one in own]
         )
-        place = {"python": str(PYTHON_OF_ESTIMATOR)}
-        theirs = children.cluster("benchmarks.scaling.estimator_child", own, **place)
-        one = children.start("benchmarks.scaling.estimator_child", own[0], **place)
+        options = {"python": str(PYTHON_OF_ESTIMATOR)}
+        theirs = children.cluster("benchmarks.scaling.estimator_child", own, **options)
+        one = children.start("benchmarks.scaling.estimator_child", own[0], **options)
         ready([*ours, *theirs, one])
         groups = {"ours": ours, "theirs": theirs, "theirs alone": [one]}
-        taken = by_turns(groups, rounds)
+        taken = interleaved(groups, rounds)
     _say_rate("rnn_core", taken["ours"], steps)
     _say_rate("tf.estimator", taken["theirs"], steps)
     bound = f"  (bound: at least {FASTER_THAN_ESTIMATOR:.1f})"
