@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.text import Text
 
 from components.errors import UserError
-from components.workers.cluster import TF_CONFIG, Cluster
+from components.workers.cluster import TF_CONFIG, WorkerCluster
 from pipelines.config import PipelineConfig
 
 _OUTPUT = logging.getLogger("rnnflow.workers")
 
 
 def with_workers(
-    config: PipelineConfig, workers: int | None, cluster: Cluster | None
+    config: PipelineConfig, workers: int | None, cluster: WorkerCluster | None
 ) -> PipelineConfig:
     """The config with as many workers as the cluster has, or as the command line asks for.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from components.config import LaunchConfig
 from components.errors import TrainingError
 from components.training.job import logs_of, training_command
-from components.workers.cluster import Cluster
+from components.workers.cluster import WorkerCluster
 from components.workers.local_cluster import own_worker
 from components.workers.rendezvous import Follower, Order
 from components.workers.supervisor import raising_sigterm, run_workers
@@ -20,7 +20,7 @@ _LOG = logging.getLogger("rnnflow.workers")
 
 def join_cluster(
     directory: Path,
-    cluster: Cluster,
+    cluster: WorkerCluster,
     launch: LaunchConfig,
     command: Callable[[Path], Sequence[str]] = training_command,
 ) -> None:

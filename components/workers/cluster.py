@@ -33,8 +33,12 @@ _SLURM_PORTS = 10_000
 
 
 @dataclass(frozen=True)
-class Cluster:
-    """Workers by index, ``host:port`` each, and the index of this one. Worker 0 is the chief.
+class WorkerCluster:
+    """Equal workers by index, ``host:port`` each, and the index of this one. Worker 0 is the chief.
+
+    Not a TensorFlow cluster of jobs and tasks, which ``rnn_core.config.cluster`` reads from
+    ``TF_CONFIG`` (with evaluators, parameter servers and the errors of ``tf.estimator``): that one
+    loads TensorFlow, and other schedulers describe none.
 
     Raises:
         ClusterError: an address is malformed or given twice, or there is no such index.
@@ -45,7 +49,11 @@ class Cluster:
 
     def __post_init__(self) -> None:
         for address in self.addresses:
-            _check_address(address)
+            found = _ADDRESS.fullmatch(address)
+            if found is None or not 0 < int(found[1] or found[2]) <= _GREATEST_PORT:
+                raise ClusterError(
+                    f"expected an address HOST:PORT for each worker, got {address!r}."
+                )
         if len({*self.addresses}) < len(self.addresses):
             raise ClusterError(
                 f"expected an address of its own for each worker, got {', '.join(self.addresses)}."
@@ -78,12 +86,13 @@ class Cluster:
         return json.dumps({"cluster": {"worker": list(self.addresses)}, "task": task})
 
 
-def find_cluster(environment: Mapping[str, str]) -> Cluster | None:
+def find_cluster(environment: Mapping[str, str]) -> WorkerCluster | None:
     """The cluster that the environment describes; None if this process trains alone.
 
     Raises:
         ClusterError: the environment describes an invalid cluster.
     """
+    # TF_CONFIG first: a user who sets it by hand in a pod or a Slurm step means it.
     for read in (_from_tf_config, _from_kubernetes, _from_slurm):
         cluster = read(environment)
         if cluster is not None:
@@ -91,7 +100,7 @@ def find_cluster(environment: Mapping[str, str]) -> Cluster | None:
     return None
 
 
-def _from_tf_config(environment: Mapping[str, str]) -> Cluster | None:
+def _from_tf_config(environment: Mapping[str, str]) -> WorkerCluster | None:
     text = environment.get(TF_CONFIG, "").strip()
     values = _json_object(text) if text else {}
     roles = values.get("cluster") or {}
@@ -102,13 +111,15 @@ def _from_tf_config(environment: Mapping[str, str]) -> Cluster | None:
     task = values.get("task") or {}
     role, index = task.get("type"), task.get("index")
     if role not in roles or type(index) is not int or not 0 <= index < len(roles[role]):
+        tasks = ", ".join(f"{role} 0 to {len(names) - 1}" for role, names in roles.items() if names)
         raise ClusterError(
-            f"{TF_CONFIG}: expected a task that is one of the cluster's ({_described(roles)}), "
+            f"{TF_CONFIG}: expected a task that is one of the cluster's ({tasks}), "
             f"got {json.dumps(task)}."
         )
+    # A chief is worker 0, and the indices of the workers follow its own.
     chiefs = roles.get("chief", [])
     before = len(chiefs) if role == "worker" else 0
-    return Cluster((*chiefs, *roles.get("worker", [])), before + index)
+    return WorkerCluster((*chiefs, *roles.get("worker", [])), before + index)
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -139,11 +150,7 @@ def _check_role(role: str, addresses: Any) -> None:
         raise ClusterError(f"{TF_CONFIG}: expected one chief, got {', '.join(addresses)}.")
 
 
-def _described(roles: Mapping[str, list[str]]) -> str:
-    return ", ".join(f"{role} 0 to {len(names) - 1}" for role, names in roles.items() if names)
-
-
-def _from_kubernetes(environment: Mapping[str, str]) -> Cluster | None:
+def _from_kubernetes(environment: Mapping[str, str]) -> WorkerCluster | None:
     service = environment.get("RNNFLOW_SERVICE")
     if not service:
         return None
@@ -157,13 +164,14 @@ def _from_kubernetes(environment: Mapping[str, str]) -> Cluster | None:
         )
     port = _number(environment, "RNNFLOW_PORT", _DEFAULT_PORT)
     workers = _number(environment, "RNNFLOW_WORKERS")
-    return Cluster(tuple(f"{job}-{each}.{service}:{port}" for each in range(workers)), index)
+    return WorkerCluster(tuple(f"{job}-{each}.{service}:{port}" for each in range(workers)), index)
 
 
-def _from_slurm(environment: Mapping[str, str]) -> Cluster | None:
+def _from_slurm(environment: Mapping[str, str]) -> WorkerCluster | None:
     # A batch script has SLURM_PROCID and SLURM_NTASKS too and is no worker: only srun's steps are.
     if "SLURM_STEP_NUM_TASKS" not in environment:
         return None
+    job = _number(environment, "SLURM_JOB_ID", 0)
     tasks = _number(environment, "SLURM_STEP_NUM_TASKS")
     index = _number(environment, "SLURM_PROCID")
     nodes = expand_nodes(environment.get("SLURM_STEP_NODELIST", ""))
@@ -173,15 +181,8 @@ def _from_slurm(environment: Mapping[str, str]) -> Cluster | None:
             f"Slurm names {len(nodes)} nodes and {tasks} tasks, but counts {sum(counts)} tasks on "
             f"{len(counts)} nodes."
         )
+    # (node, number on it) of each task, as srun distributes them by default: block by block.
     positions = [(node, local) for node, count in enumerate(counts) for local in range(count)]
-    _check_position(environment, positions, index)
-    port = _slurm_port(environment)
-    return Cluster(tuple(f"{nodes[node]}:{port + local}" for node, local in positions), index)
-
-
-def _check_position(
-    environment: Mapping[str, str], positions: list[tuple[int, int]], index: int
-) -> None:
     own = (_number(environment, "SLURM_NODEID"), _number(environment, "SLURM_LOCALID"))
     if index < len(positions) and own != positions[index]:
         raise ClusterError(
@@ -189,13 +190,10 @@ def _check_position(
             f"{positions[index][1]}, but it is number {own[1]} on node {own[0]}: start the tasks "
             "with srun --distribution=block."
         )
-
-
-def _slurm_port(environment: Mapping[str, str]) -> int:
-    """The first port on a node; jobs that share one take different ports."""
-    if "RNNFLOW_PORT" in environment:
-        return _number(environment, "RNNFLOW_PORT")
-    return _SLURM_FIRST_PORT + _number(environment, "SLURM_JOB_ID", 0) % _SLURM_PORTS
+    # The first port on a node: the tasks of one job count up, and jobs that share a node differ by
+    # their numbers. Below 32768, where Linux takes the ports of outgoing connections.
+    port = _number(environment, "RNNFLOW_PORT", _SLURM_FIRST_PORT + job % _SLURM_PORTS)
+    return WorkerCluster(tuple(f"{nodes[node]}:{port + local}" for node, local in positions), index)
 
 
 def _number(environment: Mapping[str, str], name: str, default: int | None = None) -> int:
@@ -203,10 +201,3 @@ def _number(environment: Mapping[str, str], name: str, default: int | None = Non
     if not text.isdecimal():
         raise ClusterError(f"expected a whole number in {name}, got {text!r}.")
     return int(text)
-
-
-def _check_address(address: str) -> None:
-    found = _ADDRESS.fullmatch(address)
-    port = int(found[1] or found[2]) if found else 0
-    if not 0 < port <= _GREATEST_PORT:
-        raise ClusterError(f"expected an address HOST:PORT for each worker, got {address!r}.")

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from components.errors import WorkerFailedError
 from components.runtime.subprocesses import child_environment
-from components.workers.cluster import TF_CONFIG, Cluster
+from components.workers.cluster import TF_CONFIG, WorkerCluster
 from components.workers.worker_process import WorkerCommand
 
 HOST = "127.0.0.1"
 
+# Above the registered ports of most services.
 _FIRST_PORT = 10_000
 _PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _USUAL_FIRST_EPHEMERAL = 32_768
@@ -39,11 +40,12 @@ def local_workers(command: Sequence[str], count: int, logs: Path) -> list[Worker
     threads = str(max(1, len(os.sched_getaffinity(0)) // count))
     environment = {"TF_NUM_INTRAOP_THREADS": threads, **child_environment()}
     return [
-        _worker(command, Cluster(addresses, index), environment, logs) for index in range(count)
+        _worker(command, WorkerCluster(addresses, index), environment, logs)
+        for index in range(count)
     ]
 
 
-def own_worker(command: Sequence[str], cluster: Cluster, logs: Path) -> WorkerCommand:
+def own_worker(command: Sequence[str], cluster: WorkerCluster, logs: Path) -> WorkerCommand:
     """The one worker of this machine, or pod, or task, in a cluster that others start too."""
     return _worker(command, cluster, child_environment(), logs)
 
@@ -57,12 +59,16 @@ def free_ports(count: int) -> list[int]:
     Raises:
         WorkerFailedError: there are not enough.
     """
-    ports = range(_FIRST_PORT, max(_FIRST_PORT + 1000, _first_ephemeral()))
+    first_ephemeral = _USUAL_FIRST_EPHEMERAL
+    with contextlib.suppress(OSError, ValueError):
+        first_ephemeral = int(_PORT_RANGE.read_text().split()[0])
+    ports = range(_FIRST_PORT, max(_FIRST_PORT + 1000, first_ephemeral))
     with contextlib.ExitStack() as sockets:
         found: list[int] = []
         for port in random.SystemRandom().sample(ports, min(_ATTEMPTS, len(ports))):
             if len(found) == count:
                 break
+            # All stay open until the end, so that no port is found twice.
             probe = sockets.enter_context(socket.socket())
             with contextlib.suppress(OSError):
                 probe.bind(("", port))
@@ -76,7 +82,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def _worker(
-    command: Sequence[str], cluster: Cluster, environment: dict[str, str], logs: Path
+    command: Sequence[str], cluster: WorkerCluster, environment: dict[str, str], logs: Path
 ) -> WorkerCommand:
     logs.mkdir(parents=True, exist_ok=True)
     return WorkerCommand(
@@ -85,9 +91,3 @@ def _worker(
         environment={**environment, TF_CONFIG: cluster.tf_config, "PYTHONUNBUFFERED": "1"},
         log=logs / f"worker-{cluster.index}.log",
     )
-
-
-def _first_ephemeral() -> int:
-    with contextlib.suppress(OSError, ValueError):
-        return int(_PORT_RANGE.read_text().split()[0])
-    return _USUAL_FIRST_EPHEMERAL

@@ -25,12 +25,13 @@ from pydantic.dataclasses import dataclass
 
 from components.artifacts.storage import write_atomically
 from components.errors import WorkerFailedError
-from components.workers.cluster import Cluster
+from components.workers.cluster import WorkerCluster
 
 Status: TypeAlias = Literal["train", "done", "failed"]
 
 _ORDER = "order.json"
 _POLL_SECONDS = 0.2
+"""Between two reads of a file, which may be on a network file system."""
 _REGISTRATION_SECONDS = 5.0
 """Within so long a waiting worker registers again with a chief that has just started."""
 
@@ -74,7 +75,7 @@ class Chief:
         StorageError: the directory cannot be written.
     """
 
-    def __init__(self, directory: Path, cluster: Cluster) -> None:
+    def __init__(self, directory: Path, cluster: WorkerCluster) -> None:
         self._directory = directory
         self._cluster = cluster
         self._dispatched: dict[int, str] = {}
@@ -86,7 +87,7 @@ class Chief:
             path.unlink(missing_ok=True)
 
     @property
-    def cluster(self) -> Cluster:
+    def cluster(self) -> WorkerCluster:
         """The workers."""
         return self._cluster
 
@@ -175,7 +176,7 @@ class Follower:
         StorageError: the directory cannot be written.
     """
 
-    def __init__(self, directory: Path, cluster: Cluster) -> None:
+    def __init__(self, directory: Path, cluster: WorkerCluster) -> None:
         self._directory = directory
         self._index = cluster.index
         self._last: Order | None = None
@@ -185,6 +186,7 @@ class Follower:
     def register(self) -> None:
         """Registers for the next order, and for none that was published before."""
         host, process = socket.gethostname(), os.getpid()
+        # Random: an order names tokens, so that it cannot be for another process with this index.
         self._write(_Registration(secrets.token_hex(16), False, host, process))
 
     def next_order(self, wait_seconds: float) -> Order:
@@ -217,6 +219,7 @@ class Follower:
 
     def close(self) -> None:
         """Removes the registration."""
+        # Not that of another process, which has taken this index over.
         if _read_registration(self._directory, self._index) == self._own:
             _registration_path(self._directory, self._index).unlink(missing_ok=True)
 

@@ -18,7 +18,9 @@ def expand_nodes(nodelist: str) -> tuple[str, ...]:
     Raises:
         ClusterError: it is no such list.
     """
-    names = [name for entry in _entries(nodelist) for name in _expand_entry(entry, nodelist)]
+    # The commas between entries, and not those in brackets.
+    entries = re.split(r",(?![^\[]*\])", nodelist.strip())
+    names = [name for entry in entries for name in _expand_entry(entry, nodelist)]
     if not names:
         raise _malformed(nodelist)
     return tuple(names)
@@ -41,23 +43,18 @@ def expand_tasks(tasks_per_node: str) -> tuple[int, ...]:
     return tuple(counts)
 
 
-def _entries(nodelist: str) -> list[str]:
-    """The list cut at its commas, but for those in brackets."""
-    return re.split(r",(?![^\[]*\])", nodelist.strip())
-
-
 def _expand_entry(entry: str, nodelist: str) -> list[str]:
     pieces = _PIECE.findall(entry)
     if not pieces or "".join(pieces) != entry:
         raise _malformed(nodelist)
-    choices = [_choices(piece, nodelist) for piece in pieces]
+    choices = [
+        [number for part in piece[1:-1].split(",") for number in _numbers(part, nodelist)]
+        if piece.startswith("[")
+        else [piece]
+        for piece in pieces
+    ]
+    # Slurm expands several brackets as nested loops, the last one fastest.
     return ["".join(parts) for parts in itertools.product(*choices)]
-
-
-def _choices(piece: str, nodelist: str) -> list[str]:
-    if not piece.startswith("["):
-        return [piece]
-    return [number for part in piece[1:-1].split(",") for number in _numbers(part, nodelist)]
 
 
 def _numbers(part: str, nodelist: str) -> list[str]:

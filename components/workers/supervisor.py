@@ -62,6 +62,7 @@ def supervise(
         RnnflowError: one of ``final_errors``.
     """
     restarts = 0
+    # All or none: a step needs every worker, and only a checkpoint has a state that all can take.
     while failure := run_workers(commands(), launch, find_stop_reason):
         if failure.status is not None and (final := final_errors.get(failure.status)):
             raise final(failure.error or failure.reason)
@@ -116,6 +117,7 @@ def _poll_until_done(
 
 def _end_overdue(workers: Sequence[WorkerProcess], launch: LaunchConfig) -> None:
     """Ends those that do not end in time after they, or the chief, have finished."""
+    # Once the chief has finished, the checkpoint is written and no worker has anything left to do.
     chief_seconds = workers[0].finished_seconds
     for worker in workers:
         seconds = max(chief_seconds, worker.finished_seconds)
@@ -130,6 +132,8 @@ def _first_cause(
     workers: Sequence[WorkerProcess], failed: Sequence[WorkerProcess]
 ) -> WorkerProcess:
     """The worker that failed for a reason of its own, if there is one."""
+    # When a worker dies, its peers notice the broken connection at once and may be seen to exit
+    # before it: the one whose status is not LOST_PEER is waited for.
     deadline = time.monotonic() + _SETTLE_SECONDS
     while True:
         own = [worker for worker in failed if worker.status != LOST_PEER]

@@ -30,8 +30,11 @@ LOST_PEER = os.EX_UNAVAILABLE
 
 _KEPT_LINES = 10
 _LONGEST_LINE_BYTES = 65_536
+"""A longer line is cut in two, so that output without line ends takes no unbounded memory."""
 _DRAIN_SECONDS = 5.0
+"""How long the last output of a worker that has ended is waited for; a child may hold its pipe."""
 _KILL_SECONDS = 30.0
+"""How long SIGKILL is waited for; a process that is stuck in a system call may never end."""
 _POLL_SECONDS = 0.05
 
 _LOG = logging.getLogger("rnnflow.workers")
@@ -73,6 +76,8 @@ class WorkerProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            # Ctrl-C in the terminal reaches this process alone, which ends the workers in order. A
+            # signal to the worker's group reaches all that it started.
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -119,6 +124,7 @@ class WorkerProcess:
 
     def terminate(self) -> None:
         """Asks it to exit, also if it is suspended."""
+        # SIGTERM first: it waits while the process is suspended, and SIGCONT delivers it.
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)
 
@@ -135,9 +141,15 @@ class WorkerProcess:
         assert self._process.stdout is not None
         with self._process.stdout as output:
             self._write(time.strftime("-- started at %Y-%m-%dT%H:%M:%SZ\n", time.gmtime()).encode())
-            for line in iter(lambda: output.readline(_LONGEST_LINE_BYTES), b""):
-                self._write(line)
-                self._take(line.decode(errors="replace").rstrip())
+            for data in iter(lambda: output.readline(_LONGEST_LINE_BYTES), b""):
+                self._write(data)
+                line = data.decode(errors="replace").rstrip()
+                self.last_lines.append(line)
+                if line == FINISHED:
+                    self.finish()
+                if line.startswith(ERROR):
+                    self.error = line.removeprefix(ERROR)
+                self._unread.put(line)
 
     def _write(self, line: bytes) -> None:
         try:
@@ -148,14 +160,6 @@ class WorkerProcess:
             if not self._log_failed:
                 _LOG.warning("%s cannot be written: %s.", self.command.log, error.strerror)
             self._log_failed = True
-
-    def _take(self, line: str) -> None:
-        self.last_lines.append(line)
-        if line == FINISHED:
-            self.finish()
-        if line.startswith(ERROR):
-            self.error = line.removeprefix(ERROR)
-        self._unread.put(line)
 
 
 def end_all(workers: Sequence[WorkerProcess], grace_seconds: float) -> None:

@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 from components.artifacts.history import read_history
 from components.artifacts.values import Examples
 from components.training.train import train_model
-from components.workers.cluster import Cluster
+from components.workers.cluster import WorkerCluster
 from components.workers.local_cluster import free_ports
 from pipelines.config import load_config
 from pipelines.work_directory import WorkDirectory
@@ -203,7 +203,7 @@ def test_a_cluster_of_two_commands_ends_with_the_same_weights(
     by_two: Trained, place: Place
 ) -> None:
     addresses = tuple(f"127.0.0.1:{port}" for port in free_ports(2))
-    configs = [Cluster(addresses, index).tf_config for index in range(2)]
+    configs = [WorkerCluster(addresses, index).tf_config for index in range(2)]
     with place.started(configs[0]) as chief, place.started(configs[1]) as follower:
         _wait_for(lambda: len(place.workers()) == 2 and place.step > SAVED, chief, follower)
         os.kill(place.workers()[1], signal.SIGKILL)

@@ -15,7 +15,7 @@ from prefect.states import Completed
 
 from components.artifacts.values import Decision
 from components.errors import BusyError, ClusterError, DataError, NotFoundError
-from components.workers.cluster import Cluster
+from components.workers.cluster import WorkerCluster
 from components.workers.rendezvous import Follower, Order
 from pipelines import tasks
 from pipelines.config import load_config
@@ -191,13 +191,13 @@ def _on_cluster(
     project: Project, monkeypatch: pytest.MonkeyPatch, run: Callable[[], Any]
 ) -> list[Order]:
     """Runs as worker 0 of three; gives the last orders of the other two, one of them late."""
-    cluster = Cluster(("a:1", "b:2", "c:3"), 0)
+    cluster = WorkerCluster(("a:1", "b:2", "c:3"), 0)
     monkeypatch.setenv("TF_CONFIG", cluster.tf_config)
     directory = project.work.cluster / cluster.key
     with ThreadPoolExecutor() as threads:
 
         def follow(index: int) -> Order:
-            follower = Follower(directory, Cluster(cluster.addresses, index))
+            follower = Follower(directory, WorkerCluster(cluster.addresses, index))
             return follower.next_order(60.0)
 
         early = threads.submit(follow, 1)
@@ -224,9 +224,9 @@ def test_a_run_that_fails_tells_its_followers_why(
     small: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error = DataError("no rows in train.jsonl")
-    cluster = Cluster(("a:1", "b:2"), 0)
+    cluster = WorkerCluster(("a:1", "b:2"), 0)
     monkeypatch.setenv("TF_CONFIG", cluster.tf_config)
-    follower = Follower(small.work.cluster / cluster.key, Cluster(cluster.addresses, 1))
+    follower = Follower(small.work.cluster / cluster.key, WorkerCluster(cluster.addresses, 1))
     with ThreadPoolExecutor() as threads:
         order = threads.submit(follower.next_order, 60.0)
         _end(small, _failing(error))
@@ -236,14 +236,14 @@ def test_a_run_that_fails_tells_its_followers_why(
 def test_the_config_of_a_run_on_a_cluster_has_its_number_of_workers(
     small: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TF_CONFIG", Cluster(("a:1", "b:2", "c:3"), 0).tf_config)
+    monkeypatch.setenv("TF_CONFIG", WorkerCluster(("a:1", "b:2", "c:3"), 0).tf_config)
     run = PipelineRun(str(small.config), str(small.work.root))
     assert run.config.training.workers == 3
     assert PipelineRun(str(small.config), str(small.work.root), workers=3).config == run.config
 
 
 def test_only_worker_0_runs_the_pipeline(small: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TF_CONFIG", Cluster(("a:1", "b:2"), 1).tf_config)
+    monkeypatch.setenv("TF_CONFIG", WorkerCluster(("a:1", "b:2"), 1).tf_config)
     with pytest.raises(ClusterError, match="expected to be worker 0"):
         PipelineRun(str(small.config), str(small.work.root))
 

@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 
 from components.errors import UserError
-from components.workers.cluster import Cluster
+from components.workers.cluster import WorkerCluster
 from pipelines.config import parse_config
 from pipelines.workers import outside_of_cluster, shown_output, with_workers
 from tests.pipelines.samples import config
 
-CLUSTER = Cluster(("a:1", "b:2", "c:3"), 0)
+CLUSTER = WorkerCluster(("a:1", "b:2", "c:3"), 0)
 OUTPUT = logging.getLogger("rnnflow.workers")
 
 
@@ -27,7 +27,7 @@ OUTPUT = logging.getLogger("rnnflow.workers")
     ],
 )  # fmt: skip
 def test_the_cluster_decides_then_the_command_line_then_the_config(
-    in_config: int, option: int | None, cluster: Cluster | None, count: int
+    in_config: int, option: int | None, cluster: WorkerCluster | None, count: int
 ) -> None:
     text = (
         "name: demo\ndata: {train: rows.jsonl}\nfeatures: {sequence: {x: {kind: numeric}}}\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.workers.cluster import Cluster
+from components.workers.cluster import WorkerCluster
 from components.workers.rendezvous import Chief
 from tests.components.worker_commands import none_left, runs, wait_for
 
@@ -21,14 +21,14 @@ FOLLOWING = """
 import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from components.workers.cluster import Cluster
+from components.workers.cluster import WorkerCluster
 from components.config import LaunchConfig
 from components.errors import RnnflowError
 from components.training.follower import join_cluster
 launch = LaunchConfig(chief_wait_seconds={wait}, exit_seconds=60.0)
 command = lambda job: (sys.executable, str(job))
 try:
-    join_cluster(Path({directory!r}), Cluster({addresses!r}, {index}), launch, command)
+    join_cluster(Path({directory!r}), WorkerCluster({addresses!r}, {index}), launch, command)
 except RnnflowError as error:
     sys.exit(str(error))
 """
@@ -52,7 +52,7 @@ class Cast:
         self.processes: list[subprocess.Popen[str]] = []
 
     def chief(self) -> Chief:
-        return Chief(self.directory, Cluster(ADDRESSES, 0))
+        return Chief(self.directory, WorkerCluster(ADDRESSES, 0))
 
     def job(self, text: str) -> Path:
         path = self.folder / "job.py"

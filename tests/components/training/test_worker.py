@@ -21,7 +21,7 @@ from components.runtime.subprocesses import child_environment
 from components.training.estimator import CHECKPOINTS
 from components.training.history_hook import HISTORY
 from components.training.job import TrainingJob, save_job, training_command
-from components.workers.cluster import TF_CONFIG, Cluster
+from components.workers.cluster import TF_CONFIG, WorkerCluster
 from components.workers.local_cluster import free_ports
 from components.workers.worker_process import ERROR, FINISHED, LOST_PEER
 from tests.components.conftest import Prepared
@@ -50,7 +50,7 @@ def _run(
 def _two(port: int) -> dict[str, str]:
     """The place of the first of two workers, of which the other never comes."""
     (absent,) = free_ports(1)
-    return {TF_CONFIG: Cluster((f"127.0.0.1:{port}", f"127.0.0.1:{absent}"), 0).tf_config}
+    return {TF_CONFIG: WorkerCluster((f"127.0.0.1:{port}", f"127.0.0.1:{absent}"), 0).tf_config}
 
 
 def test_a_worker_trains_where_its_job_is_and_says_that_it_has_finished(

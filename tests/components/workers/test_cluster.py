@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import ClusterError, UserError
-from components.workers.cluster import Cluster, find_cluster
+from components.workers.cluster import WorkerCluster, find_cluster
 
 TWO = ("a:1", "b:2")
 KUBERNETES = {
@@ -34,7 +34,7 @@ def _tf_config(cluster: Any, role: str = "worker", index: Any = 0) -> dict[str, 
     return {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": role, "index": index}})}
 
 
-def _found(environment: dict[str, str]) -> Cluster:
+def _found(environment: dict[str, str]) -> WorkerCluster:
     cluster = find_cluster(environment)
     assert cluster is not None
     return cluster
@@ -63,15 +63,15 @@ def test_a_cluster_of_one_is_none(environment: dict[str, str]) -> None:
 
 def test_workers_are_known_by_their_index() -> None:
     cluster = _found(_tf_config({"worker": TWO}, index=1))
-    assert cluster == Cluster(TWO, 1)
+    assert cluster == WorkerCluster(TWO, 1)
     assert (cluster.size, cluster.is_chief) == (2, False)
-    assert Cluster(TWO, 0).is_chief
+    assert WorkerCluster(TWO, 0).is_chief
 
 
 def test_a_chief_comes_before_the_workers() -> None:
     roles = {"chief": ["c:9"], "worker": TWO}
-    assert _found(_tf_config(roles, "chief")) == Cluster(("c:9", *TWO), 0)
-    assert _found(_tf_config(roles, "worker", 1)) == Cluster(("c:9", *TWO), 2)
+    assert _found(_tf_config(roles, "chief")) == WorkerCluster(("c:9", *TWO), 0)
+    assert _found(_tf_config(roles, "worker", 1)) == WorkerCluster(("c:9", *TWO), 2)
 
 
 @given(st.integers(2, 6), st.data())
@@ -79,30 +79,30 @@ def test_the_config_for_tensorflow_reads_back_as_the_same_cluster(
     size: int, data: st.DataObject
 ) -> None:
     addresses = tuple(f"host-{number}.svc:{2000 + number}" for number in range(size))
-    cluster = Cluster(addresses, data.draw(st.integers(0, size - 1)))
+    cluster = WorkerCluster(addresses, data.draw(st.integers(0, size - 1)))
     assert find_cluster({"TF_CONFIG": cluster.tf_config}) == cluster
 
 
 def test_the_members_of_a_cluster_share_a_key_that_no_other_has() -> None:
-    assert Cluster(TWO, 0).key == Cluster(TWO, 1).key
-    assert Cluster(TWO, 0).key != Cluster(("a:1", "b:3"), 0).key
+    assert WorkerCluster(TWO, 0).key == WorkerCluster(TWO, 1).key
+    assert WorkerCluster(TWO, 0).key != WorkerCluster(("a:1", "b:3"), 0).key
 
 
 def test_a_pod_of_an_indexed_job_knows_the_others_by_the_headless_service() -> None:
     hosts = tuple(f"night-run-{index}.trainers:2222" for index in range(3))
-    assert _found(KUBERNETES) == Cluster(hosts, 2)
+    assert _found(KUBERNETES) == WorkerCluster(hosts, 2)
     assert _found({**KUBERNETES, "RNNFLOW_PORT": "9000"}).addresses[0].endswith(":9000")
 
 
 def test_tasks_of_a_slurm_step_are_counted_node_by_node() -> None:
     # 20000 + 200505 % 10000: jobs that share a node take different ports.
-    assert _found(SLURM) == Cluster(("node08:20505", "node08:20506", "node09:20505"), 1)
+    assert _found(SLURM) == WorkerCluster(("node08:20505", "node08:20506", "node09:20505"), 1)
     last = {"SLURM_PROCID": "2", "SLURM_NODEID": "1", "SLURM_LOCALID": "0"}
     assert _found({**SLURM, **last, "RNNFLOW_PORT": "7000"}).addresses[2] == "node09:7000"
 
 
 def test_tf_config_is_believed_first() -> None:
-    assert _found({**KUBERNETES, **SLURM, **_tf_config({"worker": TWO})}) == Cluster(TWO, 0)
+    assert _found({**KUBERNETES, **SLURM, **_tf_config({"worker": TWO})}) == WorkerCluster(TWO, 0)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +150,6 @@ def test_what_does_not_fit_together_is_the_users_mistake_and_named(
 
 
 def test_addresses_of_the_newer_internet_protocol_are_addresses() -> None:
-    assert Cluster(("[::1]:2222", "[fe80::1]:2222"), 1).size == 2
+    assert WorkerCluster(("[::1]:2222", "[fe80::1]:2222"), 1).size == 2
     with pytest.raises(ClusterError):
-        Cluster(("::1:2222", "b:1"), 0)
+        WorkerCluster(("::1:2222", "b:1"), 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import WorkerFailedError
-from components.workers.cluster import Cluster, find_cluster
+from components.workers.cluster import WorkerCluster, find_cluster
 from components.workers.local_cluster import free_ports, local_workers, own_worker
 
 
@@ -71,7 +71,7 @@ def test_the_one_worker_of_a_larger_cluster_keeps_its_addresses_and_all_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
-    cluster = Cluster(("a:1", "b:2", "c:3"), 2)
+    cluster = WorkerCluster(("a:1", "b:2", "c:3"), 2)
     worker = own_worker(["program"], cluster, tmp_path)
     assert find_cluster(worker.environment) == cluster
     assert (worker.name, worker.log.name) == ("worker 2", "worker-2.log")

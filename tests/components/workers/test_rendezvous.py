@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import WorkerFailedError
-from components.workers.cluster import Cluster
+from components.workers.cluster import WorkerCluster
 from components.workers.rendezvous import Chief, Follower, Order
 from tests.components.worker_commands import wait_for
 
@@ -19,8 +19,8 @@ JOB = Path("/work/job.json")
 LONG = 60.0
 
 
-def _cluster(index: int) -> Cluster:
-    return Cluster(ADDRESSES, index)
+def _cluster(index: int) -> WorkerCluster:
+    return WorkerCluster(ADDRESSES, index)
 
 
 def _follower(directory: Path, index: int = 1) -> Follower:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import BusyError, NotFoundError, RnnflowError, UserError
-from components.workers.cluster import Cluster
+from components.workers.cluster import WorkerCluster
 from components.workers.rendezvous import Chief
 from pipelines.commands import run
 from pipelines.config import load_config
@@ -88,8 +88,8 @@ def test_another_worker_than_the_first_follows_it_and_runs_nothing(
     small: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     addresses = ("a:1", "b:2")
-    monkeypatch.setenv("TF_CONFIG", Cluster(addresses, 1).tf_config)
-    cluster = Cluster(addresses, 0)
+    monkeypatch.setenv("TF_CONFIG", WorkerCluster(addresses, 1).tf_config)
+    cluster = WorkerCluster(addresses, 0)
     chief = Chief(small.work.cluster / cluster.key, cluster)
     with ThreadPoolExecutor() as threads:
         missing = threads.submit(chief.dismiss, "done", "", 60.0)
@@ -105,7 +105,7 @@ def test_a_number_of_workers_that_the_cluster_does_not_have_is_the_users_mistake
     small: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for index in (0, 1):
-        monkeypatch.setenv("TF_CONFIG", Cluster(("a:1", "b:2"), index).tf_config)
+        monkeypatch.setenv("TF_CONFIG", WorkerCluster(("a:1", "b:2"), index).tf_config)
         with pytest.raises(UserError, match="in a cluster of 2 workers; got --workers 5"):
             run.run_pipeline(small.config, small.work.root, 5)
     assert not small.work.root.exists()
