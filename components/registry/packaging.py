@@ -5,11 +5,9 @@ The SavedModel lies inside, untouched, at ``artifacts/saved_model``.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import json
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from components.artifacts.schema import load_schema
@@ -23,13 +21,13 @@ from components.tracking.client import (
     LoggedModelOutput,
     MlflowClient,
     MlflowException,
-    Run,
     ensure_experiment,
     request_timeout,
 )
 
 SAVED_MODEL = "saved_model"
 UPLOAD_SECONDS = 60
+"""How long a request may take that uploads or fetches a SavedModel, from a server that answers."""
 EXAMPLE = "example.json"
 """In the directory of an export: one row, a value per feature, as a client sends it."""
 
@@ -50,7 +48,10 @@ def create_version(client: MlflowClient, export: Export, name: str, run_id: str 
         MlflowException: the server is unreachable or rejects the request.
     """
     _ensure_registered(client, name)
-    run = client.get_run(run_id) if run_id else _new_run(client, name)
+    if run_id:
+        run = client.get_run(run_id)
+    else:
+        run = client.create_run(ensure_experiment(client, name), run_name="registration")
     logged = client.create_logged_model(
         run.info.experiment_id,
         name,
@@ -58,11 +59,12 @@ def create_version(client: MlflowClient, export: Export, name: str, run_id: str 
         tags={DIGEST_TAG: export.digest},
         model_type="classifier",
     )
-    with (
-        _package(Path(export.path), logged, run.info.run_id) as package,
-        request_timeout(UPLOAD_SECONDS),
-    ):
+    with tempfile.TemporaryDirectory() as directory, request_timeout(UPLOAD_SECONDS):
+        package = Path(directory) / "model"
+        _write_package(Path(export.path), logged, run.info.run_id, package)
         client.log_model_artifacts(logged.model_id, str(package))
+    # Only a complete upload becomes READY, and only then a version: a kill before leaves a logged
+    # model that no version leads to, and the next run uploads again.
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run.info.run_id, [LoggedModelOutput(logged.model_id, 0)])
     if not run_id:
@@ -88,20 +90,8 @@ def _ensure_registered(client: MlflowClient, name: str) -> None:
             raise
 
 
-def _new_run(client: MlflowClient, name: str) -> Run:
-    return client.create_run(ensure_experiment(client, name), run_name="registration")
-
-
-@contextlib.contextmanager
-def _package(export: Path, logged: LoggedModel, run_id: str) -> Iterator[Path]:
-    """Yields the directory of the MLflow model; it is gone afterwards."""
-    with tempfile.TemporaryDirectory() as parent:
-        package = Path(parent) / "model"
-        _save(export, logged, run_id, package)
-        yield package
-
-
-def _save(export: Path, logged: LoggedModel, run_id: str, package: Path) -> None:
+def _write_package(export: Path, logged: LoggedModel, run_id: str, package: Path) -> None:
+    """Writes the directory of the MLflow model."""
     with quiet_libraries():
         # Here, because they are slow and warn while they are imported, and a version that is
         # reused needs none of them.

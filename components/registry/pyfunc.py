@@ -1,9 +1,9 @@
 """What MLflow serves: rows of any length in, labels and probabilities out.
 
 MLflow copies this file beside the SavedModel and runs it there, so it imports nothing of this
-project. A row has a column a feature. A sequence is a list, of numbers (or of lists of F numbers),
-of strings or of ids; a context feature is one value (or a list of F numbers). The answer has the
-columns ``label`` and ``probabilities`` (a number a label).
+project. A row has one column per feature. A sequence is a list, of numbers (or of lists of F
+numbers), of strings or of ids; a context feature is one value (or a list of F numbers). The answer
+has the columns ``label`` and ``probabilities`` (one number per label).
 
 Shapes: B rows, T steps of a row, F numbers per step, K labels.
 """
@@ -19,7 +19,8 @@ import tensorflow as tf
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel
 
-ROWS_A_BATCH = 256
+BATCH_ROWS = 256
+"""Rows that are answered at once: a request of any size takes bounded memory."""
 
 
 class SequenceClassifier(PythonModel):
@@ -28,6 +29,7 @@ class SequenceClassifier(PythonModel):
     def load_context(self, context: Any) -> None:
         """Loads the artifact ``saved_model``."""
         self._saved = tf.saved_model.load(context.artifacts["saved_model"])
+        # Of the first trace, of which a SavedModel has one: its argument is the dictionary of rows.
         ((specs,), _) = self._saved.rows.concrete_functions[0].structured_input_signature
         self._specs: dict[str, Any] = specs
         self._labels = [label.decode() for label in self._saved.labels().numpy().tolist()]
@@ -46,8 +48,8 @@ class SequenceClassifier(PythonModel):
         if missing:
             raise _refusal(f"expected the columns {sorted(self._specs)}; {missing} are missing")
         parts = [
-            self._predict_batch(model_input.iloc[start : start + ROWS_A_BATCH], start)
-            for start in range(0, len(model_input), ROWS_A_BATCH)
+            self._predict_batch(model_input.iloc[start : start + BATCH_ROWS], start)
+            for start in range(0, len(model_input), BATCH_ROWS)
         ]
         return pd.concat(parts, ignore_index=True) if parts else _answers([], [], self._labels)
 
@@ -61,10 +63,19 @@ class SequenceClassifier(PythonModel):
         tensors: dict[str, Any] = {}
         for name, spec in self._specs.items():
             if name in sequences:
+                # Ragged, as the graph takes it: nothing is padded here.
                 steps = tf.constant(np.concatenate(sequences[name]), spec.dtype)
                 tensors[name] = tf.RaggedTensor.from_row_lengths(steps, lengths, validate=False)
+            elif spec.dtype.is_floating:
+                width = spec.shape[-1]
+                numbers = [
+                    _numbers(value, width, name, first + i) for i, value in enumerate(rows[name])
+                ]
+                tensors[name] = tf.constant(np.stack(numbers), spec.dtype)
             else:
-                tensors[name] = tf.constant(_context(rows[name], spec, name, first), spec.dtype)
+                kind = object if spec.dtype == tf.string else np.int64
+                column = rows[name].to_numpy(dtype=kind)
+                tensors[name] = tf.constant(column[:, np.newaxis], spec.dtype)
         answer = self._saved.rows(tensors)
         labels = [label.decode() for label in answer["classes"].numpy().tolist()]
         return _answers(labels, answer["probabilities"].numpy().tolist(), self._labels)
@@ -72,13 +83,17 @@ class SequenceClassifier(PythonModel):
 
 def _steps(value: Any, spec: tf.TensorSpec, name: str, row: int) -> np.ndarray[Any, Any]:
     """One row's sequence: float32 [T, F], int64 [T] or object [T]."""
-    expected = _expected(spec)
+    if spec.dtype.is_floating:
+        expected = f"steps of {spec.shape[-1]} numbers each"
+    else:
+        expected = "a list of strings" if spec.dtype == tf.string else "a list of whole numbers"
     try:
         if not spec.dtype.is_floating:
             array = np.asarray(value, dtype=object if spec.dtype == tf.string else np.int64)
             fits = array.ndim == 1
         else:
             array = np.asarray([np.asarray(step, np.float32) for step in value])
+            # Steps of one number may be plain numbers.
             array = array[:, np.newaxis] if array.ndim == 1 else array
             fits = array.shape[1:] == spec.shape[2:]
     except (TypeError, ValueError, OverflowError) as error:
@@ -89,28 +104,13 @@ def _steps(value: Any, spec: tf.TensorSpec, name: str, row: int) -> np.ndarray[A
     return array
 
 
-def _expected(spec: tf.TensorSpec) -> str:
-    if spec.dtype.is_floating:
-        return f"steps of {spec.shape[-1]} numbers each"
-    return "a list of strings" if spec.dtype == tf.string else "a list of whole numbers"
-
-
 def _lengths(sequences: dict[str, list[np.ndarray[Any, Any]]], first: int) -> Any:
-    """Steps a row, int64 [B]; every sequence of a row must agree."""
+    """Steps per row, int64 [B]; every sequence of a row must agree."""
     found = np.array([[len(value) for value in values] for values in sequences.values()])
     for i in np.flatnonzero((found != found[0]).any(axis=0)):
         counts = dict(zip(sequences, found[:, i].tolist(), strict=True))
         raise _refusal(f"row {first + i}: its sequences differ in length: {counts}")
     return found[0]
-
-
-def _context(column: pd.Series[Any], spec: tf.TensorSpec, name: str, first: int) -> Any:
-    """float32 [B, F], int64 [B, 1] or object [B, 1]."""
-    if not spec.dtype.is_floating:
-        values = column.to_numpy(dtype=object if spec.dtype == tf.string else np.int64)
-        return values[:, np.newaxis]
-    rows = [_numbers(value, spec.shape[-1], name, first + i) for i, value in enumerate(column)]
-    return np.stack(rows)
 
 
 def _numbers(value: Any, width: int, name: str, row: int) -> np.ndarray[Any, Any]:

@@ -8,7 +8,6 @@ or a person, moves it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow.artifacts
@@ -72,7 +71,7 @@ def find_champion(name: str, tracking_uri: str, directory: Path) -> Champion | N
           not those that were registered.
         NotFoundError: the champion was not registered by this project.
     """
-    with registry_errors(tracking_uri, f"look up the champion of {name}"):
+    with registry_errors(tracking_uri, f"find the champion of {name}"):
         client = connect(tracking_uri)
         number = version_with_alias(client, name, CHAMPION)
         if number is None:
@@ -85,6 +84,7 @@ def find_champion(name: str, tracking_uri: str, directory: Path) -> Champion | N
                 "registered by rnnflow and cannot be compared with. Give the alias to another "
                 "version, or choose another name in the config."
             )
+        # Named by version and digest: a registry that was made again may reuse a number.
         copy = directory / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}-{number}-{digest[:12]}"
         if not is_complete(copy) or not _is_genuine(copy, version):
             _fetch(client, version, copy)
@@ -111,7 +111,6 @@ def register_model(
     name: str,
     tracking_uri: str,
     run_id: str | None,
-    tags: Mapping[str, str] | None = None,
 ) -> Version:
     """Registers an export and, if the gate promotes it, makes it the champion.
 
@@ -124,7 +123,6 @@ def register_model(
         name: the registered model; it is made if it is missing.
         tracking_uri: address of MLflow.
         run_id: the MLflow run that made the model; without one, a run is made to hold it.
-        tags: more tags of the version.
 
     Raises:
         RegistryError: the server is unreachable or rejects the request, or the champion was moved
@@ -137,18 +135,15 @@ def register_model(
         if decision.promoted:
             move_champion(client, name, decision.champion_version, number, "gate", decision.reason)
         # After the move, so that no version is called promoted that never was the champion.
-        for tag, value in _tags(decision, tags or {}).items():
-            client.set_model_version_tag(name, str(number), tag, value)
+        word = "promoted" if decision.promoted else "refused"
+        client.set_model_version_tag(name, str(number), DECISION_TAG, word)
+        client.set_model_version_tag(name, str(number), REASON_TAG, decision.reason)
         aliases = tuple(sorted(aliases_by_version(client, name).get(number, [])))
     return Version(name, number, aliases, reused=found is not None)
 
 
-def _tags(decision: Decision, more: Mapping[str, str]) -> dict[str, str]:
-    word = "promoted" if decision.promoted else "refused"
-    return {**more, DECISION_TAG: word, REASON_TAG: decision.reason}
-
-
 def _find_version(client: MlflowClient, name: str, digest: str) -> int | None:
+    # A version that is not READY (yet) cannot be loaded.
     query = f"name = {quoted(name)} and tags.`{DIGEST_TAG}` = {quoted(digest)}"
     ready = [int(each.version) for each in search_versions(client, query) if each.status == "READY"]
     return max(ready, default=None)
@@ -165,6 +160,7 @@ def _is_genuine(copy: Path, version: ModelVersion) -> bool:
 
 def _fetch(client: MlflowClient, version: ModelVersion, copy: Path) -> None:
     """Copies the SavedModel out of a model version."""
+    # Whole or not at all: a copy that a kill cut short would be scored in later runs.
     uri = client.get_model_version_download_uri(version.name, version.version)
     with building(copy) as partial, request_timeout(UPLOAD_SECONDS):
         mlflow.artifacts.download_artifacts(

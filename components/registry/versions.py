@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 
 from components.tracking.client import MlflowClient, MlflowException, ModelVersion, connect, quoted
 from components.tracking.errors import registry_errors
@@ -23,14 +22,8 @@ class RegisteredVersion:
     aliases: tuple[str, ...]
     decision: str
     """``promoted`` or ``refused``: the decision of the gate."""
-    reason: str
-    digest: str
-    """Digest of the trained model."""
     created_milliseconds: int
     """Since 1970, UTC."""
-    run_id: str | None
-    """The MLflow run that registered it."""
-    tags: Mapping[str, str]
 
 
 def list_versions(name: str, tracking_uri: str) -> tuple[RegisteredVersion, ...]:
@@ -43,22 +36,15 @@ def list_versions(name: str, tracking_uri: str) -> tuple[RegisteredVersion, ...]
         client = connect(tracking_uri)
         aliases = aliases_by_version(client, name)
         found = [
-            _summary(each, aliases) for each in search_versions(client, f"name = {quoted(name)}")
+            RegisteredVersion(
+                version=int(version.version),
+                aliases=tuple(sorted(aliases.get(int(version.version), []))),
+                decision=version.tags.get(DECISION_TAG, ""),
+                created_milliseconds=int(version.creation_timestamp),
+            )
+            for version in search_versions(client, f"name = {quoted(name)}")
         ]
     return tuple(sorted(found, key=lambda each: -each.version))
-
-
-def _summary(version: ModelVersion, aliases: Mapping[int, list[str]]) -> RegisteredVersion:
-    return RegisteredVersion(
-        version=int(version.version),
-        aliases=tuple(sorted(aliases.get(int(version.version), []))),
-        decision=version.tags.get(DECISION_TAG, ""),
-        reason=version.tags.get(REASON_TAG, ""),
-        digest=version.tags.get(DIGEST_TAG, ""),
-        created_milliseconds=int(version.creation_timestamp),
-        run_id=version.run_id or None,
-        tags=dict(version.tags),
-    )
 
 
 def search_versions(client: MlflowClient, query: str) -> list[ModelVersion]:

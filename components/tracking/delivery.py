@@ -48,6 +48,8 @@ class Delivery:
                         raise ServerUnreachableError(reason(failure)) from failure
                     sent += 1
             finally:
+                # Once for all that was sent, also after an error: a kill before it sends these
+                # events again, which changes nothing.
                 if cursor != before:
                     self._journal.move_cursor(cursor)
         return sent
@@ -63,6 +65,7 @@ class Delivery:
             # Whatever a tracking client raises must not stop the pipeline.
             if not (is_final(error) or isinstance(error, GoneError)):
                 cursor = self._count_attempt(cursor, error)
+                # Later events wait for this one: they may depend on it, as metrics on their run.
                 if cursor.attempts < ATTEMPTS:
                     return cursor, error
             self._reject(event, error)
@@ -106,6 +109,7 @@ class Delivery:
     def _start_run(self, client: MlflowClient, event: Event, runs: dict[str, str]) -> str:
         known = runs.get(event["key"]) or self._find_run(client, event["run_key"])
         if known:
+            # A run that continues, or an event that is applied again.
             client.update_run(known, status="RUNNING")
             client.log_batch(known, tags=run_tags(event))
             return known

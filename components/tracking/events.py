@@ -20,6 +20,7 @@ from components.tracking.client import (
 from components.tracking.journal import Event
 
 UPLOAD_SECONDS = 30
+"""How long a request may take that uploads a file, to a server that has answered others."""
 
 
 class GoneError(Exception):
@@ -36,6 +37,7 @@ def _log_params(client: MlflowClient, run: str, event: Event) -> None:
 
 
 def _log_metrics(client: MlflowClient, run: str, event: Event) -> None:
+    # MLflow itself drops a point that it has, by key, step, time and value.
     points = [Metric(name, value, ms, step) for name, value, step, ms in event["points"]]
     client.log_batch(run, metrics=points)
 
@@ -65,6 +67,7 @@ def _log_dataset(client: MlflowClient, run: str, event: Event) -> None:
 
 
 def _end_run(client: MlflowClient, run: str, event: Event) -> None:
+    # The tags first: whoever sees an ended run may rely on them.
     client.log_batch(run, tags=run_tags(event))
     client.set_terminated(run, event["status"], end_time=event["milliseconds"])
 

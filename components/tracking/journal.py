@@ -88,6 +88,8 @@ class Journal:
     @contextlib.contextmanager
     def sending(self) -> Iterator[None]:
         """Held while events are sent, so that no event is sent by two threads or processes."""
+        # A lock apart from the journal's own, which ``append`` takes: logging never waits for a
+        # server.
         with locked_file(self.path.with_suffix(".lock")):
             yield
 
@@ -111,9 +113,11 @@ def _parsed(line: bytes) -> Event:
 def _append_lines(path: Path, events: Iterable[Event]) -> None:
     data = b"".join(json.dumps(event).encode() + b"\n" for event in events)
     with storage_errors(path), locked_file(path) as file:
+        # A line that a kill cut short would otherwise run into the first of these.
         file.truncate(_complete_bytes(path))
         file.write(data)
         file.flush()
+        # On disk before the caller goes on: what is tracked must survive a kill at any moment.
         os.fsync(file.fileno())
 
 
@@ -123,7 +127,8 @@ def _complete_bytes(path: Path) -> int:
         size = file.seek(0, os.SEEK_END)
         end = size
         while end > 0:
-            start = max(0, end - 65536)
+            # Blocks from the end: the journal may be large, its last line is short.
+            start = max(0, end - 65_536)
             file.seek(start)
             newline = file.read(end - start).rfind(b"\n")
             if newline >= 0:

@@ -91,6 +91,8 @@ def _mark_killed(client: MlflowClient, experiment: str, work_dir: Path) -> int:
     mine = f"tags.`{WORK_DIR_TAG}` = {quoted(str(work_dir.absolute()))}"
     times = _last_event_times(work_dir)
     marked = 0
+    # The nested runs before their parent: a kill in between leaves the parent RUNNING, so that the
+    # next start finds the rest.
     for run in client.search_runs([experiment], f"{running} and {mine}", max_results=1000):
         nested = f"{running} and tags.`mlflow.parentRunId` = '{run.info.run_id}'"
         for each in [*client.search_runs([experiment], nested, max_results=1000), run]:

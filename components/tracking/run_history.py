@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from components.tracking.client import Run, connect, find_experiment
+from components.tracking.client import connect, find_experiment
 from components.tracking.errors import registry_errors
 
 
@@ -13,14 +13,9 @@ from components.tracking.errors import registry_errors
 class RunSummary:
     """One pipeline run: the parent, without its nested runs."""
 
-    run_id: str
-    """MLflow's id."""
     name: str
     status: str
     """MLflow's: RUNNING, FINISHED, FAILED or KILLED. The tags say more."""
-    start_milliseconds: int
-    """Since 1970, UTC."""
-    end_milliseconds: int | None
     metrics: Mapping[str, float]
     """The last value of each metric."""
     params: Mapping[str, str]
@@ -38,23 +33,21 @@ def recent_runs(tracking_uri: str, experiment: str, count: int) -> tuple[RunSumm
         found = find_experiment(client, experiment)
         if found is None:
             return ()
+        # Only the parents: the nested run of a stage has no key of a pipeline run, and neither has
+        # what others log to the experiment.
         runs = client.search_runs(
             [found],
             "tags.`mlflow.parentRunId` IS NULL and tags.`rnnflow.run_key` IS NOT NULL",
             max_results=count,
             order_by=["attributes.start_time DESC"],
         )
-    return tuple(_summary(run) for run in runs)
-
-
-def _summary(run: Run) -> RunSummary:
-    return RunSummary(
-        run_id=run.info.run_id,
-        name=run.info.run_name or "",
-        status=run.info.status,
-        start_milliseconds=int(run.info.start_time),
-        end_milliseconds=run.info.end_time,
-        metrics=dict(run.data.metrics),
-        params=dict(run.data.params),
-        tags=dict(run.data.tags),
+    return tuple(
+        RunSummary(
+            name=run.info.run_name or "",
+            status=run.info.status,
+            metrics=dict(run.data.metrics),
+            params=dict(run.data.params),
+            tags=dict(run.data.tags),
+        )
+        for run in runs
     )

@@ -75,6 +75,7 @@ class Tracker:
         self._experiment = experiment
         self._on_record = on_record
         self._delivery: Delivery | None = None
+        # Two locks: histories are read under the first while another thread sends under the second.
         self._lock = threading.RLock()
         self._sending = threading.Lock()
         self._histories: dict[tuple[str, str], Path] = {}
@@ -83,7 +84,14 @@ class Tracker:
         self._id = uuid.uuid4().hex
         self._unreachable = False
         self._lost_seconds = 0.0
-        if not self._resume():
+        is_new = True
+        for event, _ in self._journal.read():
+            # The identity and the read positions of the run that continues.
+            is_new = False
+            self._id = event.get("id", self._id)
+            if "until" in event:
+                self._offsets[event["key"], event["history"]] = event["until"]
+        if is_new:
             uri = without_credentials(tracking_uri)
             self._journal.append([_event("open", id=self._id, uri=uri, experiment=experiment)])
 
@@ -205,16 +213,6 @@ class Tracker:
                 position = {"history": name, "until": offset}
                 self._record(*(event | position for event in _metric_events(key, points)))
                 self._offsets[run, name] = offset
-
-    def _resume(self) -> bool:
-        """Restores the identity and the read positions from a journal that exists."""
-        found = False
-        for event, _ in self._journal.read():
-            found = True
-            self._id = event.get("id", self._id)
-            if "until" in event:
-                self._offsets[event["key"], event["history"]] = event["until"]
-        return found
 
     def _record(self, *events: Event, try_again: bool = False) -> None:
         if not events:

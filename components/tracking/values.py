@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from components.artifacts.history import read_history_behind
 
+# Limits of MLflow's API: https://mlflow.org/docs/latest/api_reference/rest-api.html
 POINTS_PER_BATCH = 1000
 PARAMS_PER_BATCH = 100
 PARAM_LENGTH = 6000
@@ -56,6 +57,7 @@ def safe_name(name: str) -> str:
     """
     if not name:
         return "unnamed"
+    # MLflow makes folders of names on some stores: "a/../b" would be another metric's file.
     unique = posixpath.normpath(name) == name and not name.startswith(("/", ".."))
     if unique and name != "." and len(name) <= NAME_LENGTH and not _REFUSED.search(name):
         return name

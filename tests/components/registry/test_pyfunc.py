@@ -65,7 +65,7 @@ def test_many_rows_are_answered_in_order_and_in_parts(
     toy: ToyExport,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pyfunc, "ROWS_A_BATCH", 2)
+    monkeypatch.setattr(pyfunc, "BATCH_ROWS", 2)
     assert_answers(answer(classifier, toy.rows).to_dict("records"), toy)
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from components.registry.versions import (
     DECISION_TAG,
-    REASON_TAG,
     aliases_by_version,
     list_versions,
     search_versions,
@@ -25,16 +24,14 @@ def test_versions_are_listed_newest_first_with_all_that_is_known(
     client = connect(store)
     name = tmp_path.name
     client.create_registered_model(name)
-    for number in range(12):
-        tags = {DECISION_TAG: "refused", REASON_TAG: f"reason {number}"}
-        client.create_model_version(name, source=str(tmp_path), tags=tags)
+    for _ in range(12):
+        client.create_model_version(name, source=str(tmp_path), tags={DECISION_TAG: "refused"})
     for alias in ("previous", "best"):
         client.set_registered_model_alias(name, alias, "11")
     found = list_versions(name, store)
     assert [one.version for one in found] == list(range(12, 0, -1))
     assert found[1].aliases == ("best", "previous")
-    assert (found[0].decision, found[0].reason, found[0].digest) == ("refused", "reason 11", "")
-    assert found[0].run_id is None
+    assert found[0].decision == "refused"
     assert found[0].created_milliseconds >= found[-1].created_milliseconds > 0
 
 
