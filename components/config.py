@@ -42,6 +42,7 @@ class DataConfig:
     """The run stops when a larger share of the rows is invalid."""
 
     def __post_init__(self) -> None:
+        # With a file for one of the two splits, the fraction of the other alone is taken.
         by_hash = self.test is None and self.validation is None
         if by_hash and self.validation_fraction + self.test_fraction >= 1.0:
             raise ValueError("validation_fraction and test_fraction leave nothing to train on")
@@ -56,7 +57,7 @@ class PreprocessingConfig:
     runner_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Beam pipeline options, passed through."""
     shards: PositiveInt = 2
-    """TFRecord files a split."""
+    """TFRecord files per split."""
 
 
 @dataclass(frozen=True, config=STRICT)

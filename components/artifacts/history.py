@@ -1,4 +1,4 @@
-"""The history of a training run: one JSON line a point, appended as training goes.
+"""The history of a training run: one JSON line per point, appended as training goes.
 
     {"step": 50, "timestamp_milliseconds": 1767225600000, "metrics": {"train/loss": 0.7}}
 
@@ -67,6 +67,7 @@ def read_history_behind(path: Path, offset: int) -> tuple[tuple[HistoryPoint, ..
     with path.open("rb") as file:
         file.seek(offset)
         data = file.read()
+    # The rest is a line that is being written, or that a kill cut short: it is not read yet.
     complete = data[: data.rfind(b"\n") + 1]
     points = tuple(_POINT.validate_json(line) for line in complete.splitlines())
     return points, offset + len(complete)
@@ -88,6 +89,7 @@ class HistoryReader:
     def new_points(self) -> tuple[HistoryPoint, ...]:
         """The points behind those of the last call; a line without its end waits."""
         try:
+            # ``truncate_after`` replaces the file (another inode): all that it kept was read.
             status = self._path.stat()
             if self._file not in (0, status.st_ino) or status.st_size < self._offset:
                 self._offset = status.st_size

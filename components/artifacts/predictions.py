@@ -1,4 +1,4 @@
-"""What a model answered: a row an example, as a value and as a Parquet file.
+"""What a model answered: one row per example, as a value and as a Parquet file.
 
 Shapes: N examples, K classes of the model.
 """
@@ -66,9 +66,9 @@ class PredictionTable:
 
     @functools.cached_property
     def label_index(self) -> NDArray[np.int64]:
-        """[N] int64: the place of the true label in ``classes``, or -1 if the model lacks it."""
-        places = {label: i for i, label in enumerate(self.classes)}
-        return np.array([places.get(label, -1) for label in self.labels], dtype=np.int64)
+        """[N] int64: the index of the true label in ``classes``, or -1 if the model lacks it."""
+        index = {label: i for i, label in enumerate(self.classes)}
+        return np.array([index.get(label, -1) for label in self.labels], dtype=np.int64)
 
     @functools.cached_property
     def correct(self) -> NDArray[np.bool_]:
@@ -97,6 +97,8 @@ def write_predictions(table: PredictionTable, path: Path) -> None:
     Raises:
         StorageError: the disk is full or the directory cannot be written.
     """
+    # A list of fixed size per row, so that any reader of Parquet gets the [N, K] numbers; the names
+    # of the K columns are in the metadata.
     width = len(table.classes)
     values = pa.array(np.ascontiguousarray(table.probabilities).reshape(-1), pa.float64())
     columns = pa.table(

@@ -36,6 +36,7 @@ _ADAPTER = TypeAdapter(Schema)
 
 def save_schema(schema: Schema, directory: Path) -> None:
     """Writes ``schema.json``."""
+    # Sorted keys: the digest of the examples covers this file.
     content = json.dumps(_ADAPTER.dump_python(schema, mode="json"), indent=2, sort_keys=True)
     write_atomically(directory / _FILE, content + "\n")
 

@@ -57,6 +57,8 @@ def building(directory: Path, *, resume: bool = False) -> Iterator[Path]:
             if not resume:
                 shutil.rmtree(partial, ignore_errors=True)
             raise
+        # The mark comes before the rename: a directory that has its final name is complete. A kill
+        # between the last two steps leaves neither, and the stage runs again.
         write_atomically(partial / SUCCESS, b"")
         shutil.rmtree(directory, ignore_errors=True)
         partial.replace(directory)
@@ -72,13 +74,16 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     data = content.encode() if isinstance(content, str) else content
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        # In the same folder, as a rename is atomic only within one file system.
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
+                # Before the rename: a power cut could otherwise leave the new name without content.
                 os.fsync(file.fileno())
+            # mkstemp lets only this user read; artifacts are for others too.
             temporary.chmod(0o644)
             temporary.replace(path)
         except BaseException:
@@ -103,12 +108,14 @@ def locked_file(path: Path, *, wait: bool = True) -> Iterator[BinaryIO]:
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        # "a" creates the file and keeps what a holder of the lock has written.
         file = path.open("a+b")
     with file:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield file
 
 
+# Disk or quota full, read-only, no permission, file too large: what a user can change.
 STORAGE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG})
 
 
@@ -153,6 +160,7 @@ def combined_digest(parts: Iterable[tuple[str, str]]) -> str:
 
 
 def _sync_directory(directory: Path) -> None:
+    """Waits until a rename is on disk, which it is once its folder is."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -88,6 +88,8 @@ class Metrics:
     digest: str
 
     @model_serializer(mode="wrap")
+    # ``metrics.json`` has one flat object, so that a reader needs no knowledge of ``overall``; the
+    # two functions convert it there and back, whatever metrics there are.
     def _flat(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = serialize(self)
         return {**fields.pop("overall"), **fields}

@@ -1,12 +1,12 @@
 """Rows as Arrow record batches, the form in which TFT takes and gives them.
 
-A column holds the values of a row one after the other: T x F numbers, T ids, T strings.
+A column holds the values of a row one after the other: T x F numbers, T ids, T strings; T is 1 in
+the context. The id, the label and the split go beside them as text, unseen by TFT.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,11 +19,11 @@ from components.features.config import AnyFeature, FeaturesConfig
 from components.features.kind import DType
 
 ID, LABEL, SPLIT = "id", "label", "split"
-_STRING = pa.large_list(pa.large_binary())
+_TEXT = pa.large_list(pa.large_string())
 _ARROW_TYPES: dict[DType, pa.DataType] = {
     "float32": pa.large_list(pa.float32()),
     "int64": pa.large_list(pa.int64()),
-    "string": _STRING,
+    "string": pa.large_list(pa.large_binary()),
 }
 
 
@@ -41,32 +41,37 @@ def pass_through() -> set[str]:
 
 def to_record_batch(rows: Sequence[tuple[Split, Row]], features: FeaturesConfig) -> pa.RecordBatch:
     """One record batch of labelled rows, each with the split it belongs to."""
-    values: dict[str, list[Value]] = {
-        _hidden(ID): [[row.id.encode()] for _, row in rows],
-        _hidden(LABEL): [[(row.label or "").encode()] for _, row in rows],
-        _hidden(SPLIT): [[split.encode()] for split, _ in rows],
-    }
-    for name in features.by_name:
-        values[name] = [row.values[name] for _, row in rows]
-    schema = _arrow_schema(features)
-    columns = [_column(values[field.name], field.type) for field in schema]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+    columns = [
+        _column([row.values[name] for _, row in rows], _ARROW_TYPES[feature.raw.dtype])
+        for name, feature in features.by_name.items()
+    ]
+    texts = (
+        [[row.id] for _, row in rows],
+        [[row.label] for _, row in rows],
+        [[split] for split, _ in rows],
+    )
+    columns += [pa.array(text, _TEXT) for text in texts]
+    return pa.RecordBatch.from_arrays(columns, schema=_arrow_schema(features))
 
 
 def transformed_rows(
     batch: pa.RecordBatch, features: FeaturesConfig
-) -> Iterator[tuple[Split, str, bytes, dict[str, Value]]]:
-    """The split, id, label in UTF-8 and transformed values (as in ``Row.values``) of each row."""
-    columns = {name: _values(batch.column(name)) for name in features.by_name}
-    keys = [batch.column(_hidden(name)).flatten().to_pylist() for name in (SPLIT, ID, LABEL)]
-    for index, (split, row_id, label) in enumerate(zip(*keys, strict=True)):
-        values = {
-            name: flat[offsets[index] : offsets[index + 1]]
-            for name, (flat, offsets) in columns.items()
+) -> Iterator[tuple[Split, Row]]:
+    """Each row with its split, its values being of their kinds' types ``transformed``."""
+    # Per feature the values of all rows, and where each row begins: a row is a view of both.
+    columns = {}
+    for name, feature in features.by_name.items():
+        column = batch.column(name)
+        steps = column.values.to_numpy(zero_copy_only=False)
+        width = feature.transformed.values_per_step
+        shape = (-1, *feature.transformed.step_shape)
+        columns[name] = steps.reshape(shape), column.offsets.to_numpy() // width
+    texts = [batch.column(_hidden(name)).flatten().to_pylist() for name in (SPLIT, ID, LABEL)]
+    for index, (split, row_id, label) in enumerate(zip(*texts, strict=True)):
+        values: dict[str, Value] = {
+            name: steps[begin[index] : begin[index + 1]] for name, (steps, begin) in columns.items()
         }
-        for name, feature in features.sequence.items():
-            values[name] = values[name].reshape(-1, *feature.transformed.step_shape)
-        yield split.decode(), row_id.decode(), label, values
+        yield split, Row(row_id, label, len(values[next(iter(features.sequence))]), values)
 
 
 def _hidden(name: str) -> str:
@@ -79,24 +84,22 @@ def _arrow_schema(features: FeaturesConfig) -> pa.Schema:
         pa.field(name, _ARROW_TYPES[feature.raw.dtype])
         for name, feature in features.by_name.items()
     ]
-    return pa.schema(fields + [pa.field(_hidden(name), _STRING) for name in (ID, LABEL, SPLIT)])
+    return pa.schema(fields + [pa.field(_hidden(name), _TEXT) for name in (ID, LABEL, SPLIT)])
 
 
 def _column(values: Sequence[Value], kind: pa.DataType) -> pa.LargeListArray:
+    # Arrow's form of ragged lists: all values one after the other, and where each row begins.
     sizes = [value.size if isinstance(value, np.ndarray) else len(value) for value in values]
     offsets = pa.array(np.cumsum([0, *sizes]), pa.int64())
-    if kind == _STRING:
+    if pa.types.is_large_binary(kind.value_type):
         flat = pa.array([string for value in values for string in value], pa.large_binary())
     else:
         flat = pa.array(np.concatenate([np.ravel(value) for value in values]), kind.value_type)
     return pa.LargeListArray.from_arrays(offsets, flat)
 
 
-def _values(column: pa.LargeListArray) -> tuple[Any, Any]:
-    return column.values.to_numpy(zero_copy_only=False), column.offsets.to_numpy()
-
-
 def _ragged(name: str, feature: AnyFeature) -> schema_pb2.TensorRepresentation:
+    # Only the steps are ragged: the F numbers of a step are a partition of uniform length.
     partition = schema_pb2.TensorRepresentation.RaggedTensor.Partition
     partitions = [partition(uniform_row_length=size) for size in feature.raw.step_shape]
     return schema_pb2.TensorRepresentation(

@@ -52,15 +52,8 @@ def run_pipeline(preprocessing: PreprocessingConfig) -> Iterator[beam.Pipeline]:
         with beam.Pipeline(runner=preprocessing.runner, options=options) as pipeline:
             yield pipeline
     except Exception as error:
-        storage_error = _storage_error(error)
-        if storage_error is None:
-            raise
-        raise storage_error from error
-
-
-def _storage_error(error: Exception) -> OSError | None:
-    """The full disk behind an error: workers report exceptions as text, so the text is searched."""
-    for code in sorted(STORAGE_ERRNOS):
-        if os.strerror(code) in str(error):
-            return OSError(code, os.strerror(code))
-    return None
+        # Workers report their exceptions as text: the full disk behind one is found in the text.
+        for code in sorted(STORAGE_ERRNOS):
+            if os.strerror(code) in str(error):
+                raise OSError(code, os.strerror(code)) from error
+        raise

@@ -32,8 +32,8 @@ from components.config import DataConfig, PreprocessingConfig
 from components.data.arrow import adapter_config, pass_through, to_record_batch, transformed_rows
 from components.data.beam import check_runner, run_pipeline
 from components.data.preprocessing import preprocessing_fn
-from components.data.row_parsing import Row, Value
-from components.data.sequence_examples import encode
+from components.data.row_parsing import Row
+from components.data.sequence_examples import encode_row
 from components.data.sources.formats import chunks_of
 from components.data.sources.source import Chunk
 from components.data.splits import (
@@ -50,10 +50,18 @@ from components.runtime.libraries import quiet_libraries
 
 BATCH_ROWS = 1000
 BATCH_STEPS = 50_000
-"""A record batch ends at so many rows or steps: constants, since sums of floats depend on it."""
+"""A record batch ends at so many rows or steps, which bounds its memory.
 
-_Record: TypeAlias = tuple[bytes, str, bytes]
-"""Hash of the id, id, serialized example."""
+Not settings: TFT adds up the moments batch by batch, so another size would give other last digits.
+"""
+
+_Record: TypeAlias = tuple[bytes, bytes]
+"""Hash of the id, by which the records of a shard are sorted, and the serialized example."""
+_Shard: TypeAlias = tuple[str, int]
+"""Name and number of a file of records."""
+
+
+_NO_RECORD: _Record = (b"", b"")
 
 
 @dataclass(frozen=True)
@@ -91,12 +99,20 @@ def write_examples(
         check_survey(survey, data, features, dead_letters)
         plan = _Plan(features, fractions, preprocessing.shards, str(partial))
         _transform_rows(chunks, plan, preprocessing)
-        sizes = _id_counts(partial / "transform", features)
+        transform = tft.TFTransformOutput(str(partial / "transform"))
+        sizes = {
+            name: size
+            for name, feature in features.by_name.items()
+            if (size := feature.id_count(name, transform)) is not None
+        }
         labels = tuple(sorted(survey.profile.splits["train"].labels))
         save_schema(Schema(features, labels, sizes), partial)
         write_statistics(survey.profile, sizes, partial)
         write_invalid_rows(survey.invalid_rows, partial / DEAD_LETTERS)
-        digest = _digest(partial)
+        # Of what is trained on: other statistics or dead letters make no other examples.
+        trained_on = [*sorted(partial.glob("*.tfrecord")), partial / "schema.json"]
+        digest = combined_digest((path.name, digest_of_file(path)) for path in trained_on)
+    # Of an earlier run that had too many invalid rows.
     dead_letters.unlink(missing_ok=True)
     return Examples(str(directory), digest)
 
@@ -118,13 +134,22 @@ def _transform_rows(
         (batches, _) = ((every, config), transform) | tft_beam.TransformDataset(
             output_record_batches=True
         )
-        transformed = batches | "Encode" >> beam.FlatMap(_encode_batch, plan)
+        transformed = batches | "Encode" >> beam.FlatMap(_encode_transformed, plan)
         raw = _read(pipeline, "raw", chunks) | "Raw" >> beam.FlatMap(_encode_raw_test, plan)
-        _write_shards(pipeline, [transformed, raw], plan)
+        # A shard that no row falls into is written too: each gets one empty record to be skipped.
+        shards = [(name, shard) for name in (*SPLITS, RAW_TEST) for shard in range(plan.shards)]
+        empty = pipeline | "Every shard" >> beam.Create([(shard, _NO_RECORD) for shard in shards])
+        (
+            [transformed, raw, empty]
+            | "All records" >> beam.Flatten()
+            | "Group by shard" >> beam.GroupByKey()
+            | "Write shards" >> beam.Map(_write_shard, plan)
+        )
     shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _read(pipeline: beam.Pipeline, name: str, chunks: Sequence[Chunk]) -> Any:
+    # Without the reshuffle a runner would fuse all steps, and one worker would read every chunk.
     return (
         pipeline | f"Chunks of {name}" >> beam.Create(chunks) | f"Spread {name}" >> beam.Reshuffle()
     )
@@ -150,56 +175,27 @@ def _batches(chunk: Chunk, plan: _Plan, only: Split | None) -> Iterator[pa.Recor
         yield to_record_batch(batch, plan.features)
 
 
-def _encode_batch(
+def _encode_transformed(
     item: tuple[pa.RecordBatch, Any], plan: _Plan
-) -> Iterator[tuple[tuple[str, int], _Record]]:
-    for split, row_id, label, values in transformed_rows(item[0], plan.features):
-        yield _keyed(split, row_id, label, values, plan)
+) -> Iterator[tuple[_Shard, _Record]]:
+    for split, row in transformed_rows(item[0], plan.features):
+        yield _encoded(split, row, plan)
 
 
-def _encode_raw_test(chunk: Chunk, plan: _Plan) -> Iterator[tuple[tuple[str, int], _Record]]:
+def _encode_raw_test(chunk: Chunk, plan: _Plan) -> Iterator[tuple[_Shard, _Record]]:
     for _, row in _rows(chunk, plan, "test"):
-        yield _keyed(RAW_TEST, row.id, (row.label or "").encode(), row.values, plan)
+        yield _encoded(RAW_TEST, row, plan)
 
 
-def _keyed(
-    name: str, row_id: str, label: bytes, values: dict[str, Value], plan: _Plan
-) -> tuple[tuple[str, int], _Record]:
-    context: dict[str, Value] = {"id": [row_id.encode()], "label": [label]}
-    context |= {name: values[name] for name in plan.features.context}
-    sequence = {name: values[name] for name in plan.features.sequence}
-    record = (hash_of_id(row_id), row_id, encode(context, sequence))
-    return (name, shard_of(row_id, plan.shards)), record
+def _encoded(name: str, row: Row, plan: _Plan) -> tuple[_Shard, _Record]:
+    record = (hash_of_id(row.id), encode_row(row, plan.features))
+    return (name, shard_of(row.id, plan.shards)), record
 
 
-def _write_shards(pipeline: beam.Pipeline, records: list[Any], plan: _Plan) -> None:
-    # A shard that no row falls into is written too: each gets one empty record to be skipped.
-    names = [(name, shard) for name in (*SPLITS, RAW_TEST) for shard in range(plan.shards)]
-    empty = pipeline | "Every shard" >> beam.Create([(name, (b"", "", b"")) for name in names])
-    (
-        [*records, empty]
-        | "All records" >> beam.Flatten()
-        | "Group by shard" >> beam.GroupByKey()
-        | "Write shards" >> beam.Map(_write_shard, plan)
-    )
-
-
-def _write_shard(group: tuple[tuple[str, int], Iterable[_Record]], plan: _Plan) -> None:
+def _write_shard(group: tuple[_Shard, Iterable[_Record]], plan: _Plan) -> None:
     (name, shard), records = group
     path = Path(plan.directory) / f"{name}-{shard:05}-of-{plan.shards:05}.tfrecord"
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for _, _, example in sorted(record for record in records if record[2]):
+        # Sorted: Beam gives the records of a group in any order.
+        for _, example in sorted(record for record in records if record != _NO_RECORD):
             writer.write(example)
-
-
-def _id_counts(transform: Path, features: FeaturesConfig) -> dict[str, int]:
-    """How many ids each feature gives out; features that give out numbers are left out."""
-    output = tft.TFTransformOutput(str(transform))
-    counts = {name: one.id_count(name, output) for name, one in features.by_name.items()}
-    return {name: count for name, count in counts.items() if count is not None}
-
-
-def _digest(directory: Path) -> str:
-    """The digest of what is trained on: the records and the schema, by name."""
-    paths = [*sorted(directory.glob("*.tfrecord")), directory / "schema.json"]
-    return combined_digest((path.name, digest_of_file(path)) for path in paths)

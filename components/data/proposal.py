@@ -13,10 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.artifacts.values import SPLITS, Split
-from components.config import (
-    DataConfig,
-    TrainingConfig,
-)
+from components.config import DataConfig, TrainingConfig
 from components.data.feature_inference import infer_feature, why_left_out
 from components.data.row_parsing import InvalidRow
 from components.data.rows import find_rows
@@ -81,6 +78,8 @@ def propose(data: DataConfig) -> Proposal:
 
 def propose_training(rows: int) -> TrainingConfig:
     """More passes over few rows, larger batches of many; 20 evaluations, and patience for 6."""
+    # Rules of thumb, written to the config for a person to change: 20 evaluations show where
+    # overfitting begins, and patience for 6 of them sits out the noise of a small validation split.
     batch_size = 32 if rows < 10_000 else 64 if rows < 100_000 else 128
     epochs = 80 if rows < 1_000 else 30 if rows < 10_000 else 10
     every = max(10, _rounded(epochs * rows / batch_size / 20))
@@ -96,6 +95,7 @@ def propose_training(rows: int) -> TrainingConfig:
 def propose_gate(labels: Mapping[str, int], test_rows: int) -> GateConfig:
     """Half way from always naming the commonest label to always being right."""
     majority = max(labels.values()) / sum(labels.values())
+    # Rounded down to whole percent; a fifth fewer test rows may come with the next data.
     return GateConfig(
         bounds={"accuracy": Bound(min=math.floor(50 * (1 + majority)) / 100)},
         min_examples=max(1, test_rows * 4 // 5),

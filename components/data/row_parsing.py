@@ -24,9 +24,9 @@ Value: TypeAlias = Numbers | list[bytes]
 class Row:
     """A valid row.
 
-    ``values`` holds each feature by name, of its kind's type ``raw``. Of the sequence: float32
-    [T, F], int64 [T], or T strings in UTF-8. Of the context: float32 [F], int64 [1], or one string
-    in UTF-8.
+    ``values`` holds each feature by name: float32 [T, F], int64 [T], or T strings in UTF-8, where T
+    is ``steps`` in the sequence and 1 in the context. They are of their kind's type ``raw``, or, in
+    a row that has passed through the transform, ``transformed``.
     """
 
     id: str
@@ -53,17 +53,31 @@ class InvalidRow:
         return f"{self.cause}: {self.detail}" if self.detail else self.cause
 
 
-def parse_row(
-    values: Any, features: FeaturesConfig, *, needs_label: bool = True
-) -> Row | InvalidRow:
+def parse_row(row: Any, features: FeaturesConfig, *, needs_label: bool = True) -> Row | InvalidRow:
     """Checks plain values; with ``needs_label`` false the label may be absent or null."""
     try:
-        return _row(values, features, needs_label)
+        if not isinstance(row, dict):
+            _refuse("not a JSON object", f"it is {json_type(row)}")
+        values: dict[str, Value] = {}
+        context = _part(row, "context", bool(features.context))
+        for name, feature in features.context.items():
+            values[name] = _value(context, name, feature, is_sequence=False)
+        sequence = _part(row, "sequence", True)
+        for name, feature in features.sequence.items():
+            values[name] = _value(sequence, name, feature, is_sequence=True)
+        lengths = {name: len(values[name]) for name in features.sequence}
+        if len(set(lengths.values())) != 1:
+            found = ", ".join(f"{name} has {length} steps" for name, length in lengths.items())
+            _refuse("the sequences have different lengths", found)
+        steps = next(iter(lengths.values()))
+        return Row(_row_id(row), _label(row, needs_label), steps, values)
     except _InvalidRowError as error:
         return error.row
 
 
 class _InvalidRowError(Exception):
+    """Leaves the checks of a row at the first fault; ``parse_row`` returns it as a value."""
+
     def __init__(self, row: InvalidRow) -> None:
         super().__init__(row.reason)
         self.row = row
@@ -73,24 +87,11 @@ def _refuse(cause: str, detail: str = "", missing: str | None = None) -> NoRetur
     raise _InvalidRowError(InvalidRow(cause, detail, missing))
 
 
-def _row(row: Any, features: FeaturesConfig, needs_label: bool) -> Row:
-    if not isinstance(row, dict):
-        _refuse("not a JSON object", f"it is {json_type(row)}")
-    values: dict[str, Value] = {}
-    context = _part(row, "context", bool(features.context))
-    for name, feature in features.context.items():
-        values[name] = _value(_present(context, name), name, feature, is_sequence=False)
-    sequence = _part(row, "sequence", True)
-    for name, feature in features.sequence.items():
-        values[name] = _value(_present(sequence, name), name, feature, is_sequence=True)
-    steps = _common_length({name: len(values[name]) for name in features.sequence})
-    return Row(_row_id(row), _label(row, needs_label), steps, values)
-
-
 def _row_id(row: dict[str, Any]) -> str:
     value = row.get("id")
     if value is None or value == "":
         _refuse("'id' is missing", missing="id")
+    # Exact types, as True is an int in Python; a fraction would be another text in each writer.
     if type(value) is not str and type(value) is not int:
         _refuse("'id' is not a string", f"it is {json_type(value)}")
     return str(value)
@@ -116,22 +117,16 @@ def _part(row: dict[str, Any], key: str, needed: bool) -> dict[str, Any]:
     return part
 
 
-def _present(part: dict[str, Any], name: str) -> Any:
+def _value(part: dict[str, Any], name: str, feature: AnyFeature, *, is_sequence: bool) -> Value:
     value = part.get(name)
     if value is None:
         _refuse(f"{name} is missing", missing=name)
-    return value
-
-
-def _value(value: Any, name: str, feature: AnyFeature, *, is_sequence: bool) -> Value:
-    raw = feature.raw
     try:
-        steps = _steps(value) if is_sequence else _single_step(value, raw)
-        converted = _typed(feature.check(steps), raw)
+        steps = _steps(value) if is_sequence else _single_step(value, feature.raw)
+        return _typed(feature.check(steps), feature.raw)
     except InvalidValueError as error:
         at_step = f" at step {error.step}" if is_sequence and error.step is not None else ""
         _refuse(f"{name} {error.problem}", f"{error.detail}{at_step}")
-    return converted if is_sequence or isinstance(converted, list) else converted.reshape(-1)
 
 
 def _steps(value: Any) -> list[Any]:
@@ -161,6 +156,7 @@ def _typed(values: list[Any], raw: ValueType) -> Value:
     with np.errstate(over="ignore"):
         # By way of float64, which also takes whole numbers of more than 64 bits.
         numbers = np.array(values, np.float64).astype(np.float32)
+    # JSON has no NaN: what is not finite now was too large for float32.
     if not np.isfinite(numbers).all():
         index = int(np.flatnonzero(~np.isfinite(numbers))[0])
         raise InvalidValueError(
@@ -169,10 +165,3 @@ def _typed(values: list[Any], raw: ValueType) -> Value:
             index // raw.values_per_step,
         )
     return numbers.reshape(shape)
-
-
-def _common_length(lengths: dict[str, int]) -> int:
-    if len(set(lengths.values())) != 1:
-        found = ", ".join(f"{name} has {length} steps" for name, length in lengths.items())
-        _refuse("the sequences have different lengths", found)
-    return next(iter(lengths.values()))

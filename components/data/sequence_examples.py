@@ -1,4 +1,4 @@
-"""Values become the bytes of a ``tf.train.SequenceExample``.
+"""Rows become the bytes of a ``tf.train.SequenceExample``.
 
 The protocol buffers are written by hand, ten times as fast as through their Python classes: every
 step of a feature has the same header, so that a whole sequence is one numpy array. The same values
@@ -14,16 +14,27 @@ from typing import TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from components.data.row_parsing import Numbers, Value
+from components.data.row_parsing import Numbers, Row, Value
+from components.features.config import FeaturesConfig
 
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
+"""Numbers of the fields of ``tf.train.Feature``."""
+
+
+def encode_row(row: Row, features: FeaturesConfig) -> bytes:
+    """Serializes a row, raw or transformed: its id, its label if it has one, and the features."""
+    context: dict[str, Value] = {"id": [row.id.encode()]}
+    if row.label is not None:
+        context["label"] = [row.label.encode()]
+    context |= {name: row.values[name] for name in features.context}
+    return encode(context, {name: row.values[name] for name in features.sequence})
 
 
 def encode(context: Mapping[str, Value], sequence: Mapping[str, Value]) -> bytes:
     """Serializes one example.
 
     Args:
-        context: float32 [F], int64 [N] or strings, by feature name.
+        context: by feature name float32 [1, F], int64 [1], or one string.
         sequence: by feature name float32 [T, F], F numbers per step; or int64 [T] or T strings, one
             per step.
     """
@@ -47,6 +58,7 @@ def _steps(value: Value) -> bytes:
         return b"".join(_field(1, _feature([string])) for string in value)
     if _is_float(value):
         return _float_steps(value)
+    # Ids repeat within a sequence: each is encoded once.
     known = {int(number): b"" for number in value}
     for number in known:
         known[number] = _field(1, _feature(np.array([number])))
@@ -60,6 +72,7 @@ def _is_float(value: Numbers) -> TypeGuard[NDArray[np.float32]]:
 def _float_steps(value: NDArray[np.float32]) -> bytes:
     """Every step has the same size, so the headers are one constant block of columns."""
     steps, width = value.shape
+    # One step is encoded as usual; all that is before its 4 F bytes of numbers is the header.
     step = _field(1, _feature(np.zeros(width, np.float32)))
     header = len(step) - 4 * width
     block = np.empty((steps, len(step)), np.uint8)
@@ -77,6 +90,7 @@ def _map(entries: Mapping[str, bytes]) -> bytes:
 
 def _field(number: int, payload: bytes) -> bytes:
     """A length-delimited field."""
+    # The tag is the field's number and, in three bits, the wire type: 2 is length-delimited.
     return bytes([number << 3 | 2]) + _varint(len(payload)) + payload
 
 

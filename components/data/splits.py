@@ -17,6 +17,7 @@ from components.data.sources.source import Chunk, Record
 from components.features.config import FeaturesConfig
 
 _MANTISSA_BITS = 53
+"""Of a float64: no position depends on rounding."""
 
 
 @dataclass(frozen=True)
@@ -66,5 +67,8 @@ def read_split_rows(
 
 
 def shard_of(row_id: str, shards: int) -> int:
-    """The shard of the row, from bits of the hash that do not decide its split."""
+    """The shard of the row, from bits of the hash that do not decide its split.
+
+    So the rows of every split are spread over all shards.
+    """
     return int.from_bytes(hash_of_id(row_id)[-8:], "big") % shards

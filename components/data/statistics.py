@@ -46,7 +46,13 @@ class Moments:
         return cls(len(values), mean, deviations, values.min(axis=0), values.max(axis=0))
 
     def merge(self, other: Moments) -> None:
-        """Adds other steps, by the pairwise update of Chan, Golub and LeVeque (1979)."""
+        """Adds other steps, by the pairwise update of Chan, Golub and LeVeque (1979).
+
+        With n steps of mean m and sum of squared deviations S, and d = m2 - m1:
+
+            m = m1 + d n2 / n            S = S1 + S2 + d^2 n1 n2 / n
+        """
+        # Sums of squares would lose the variance of large numbers to cancellation.
         count = self.count + other.count
         delta = other.mean - self.mean
         self.mean = self.mean + delta * (other.count / count)
@@ -85,8 +91,7 @@ class SplitProfile:
         if row.label is not None:
             self.labels[row.label] += 1
         for name in sorted(numeric):
-            steps = np.atleast_2d(np.asarray(row.values[name], np.float32))  # [F] is one step
-            self._add_moments(name, Moments.of(steps))
+            self._add_moments(name, Moments.of(np.asarray(row.values[name], np.float32)))
 
     def merge(self, other: SplitProfile) -> None:
         """Adds the rows of another profile."""
@@ -100,6 +105,7 @@ class SplitProfile:
         if name in self.moments:
             self.moments[name].merge(moments)
         else:
+            # A copy, as ``merge`` changes it: Beam forbids to change what a worker is given.
             self.moments[name] = replace(moments)
 
 

@@ -24,11 +24,12 @@ from components.data.row_parsing import InvalidRow
 from components.data.sources.formats import source_of
 from components.data.sources.source import Chunk
 from components.data.splits import SplitFractions, read_split_rows
-from components.data.statistics import InvalidRows, Profile, new_profile
+from components.data.statistics import Profile, new_profile
 from components.errors import DataError, InvalidRowsError
 from components.features.config import FeaturesConfig
 
 _SHOWN = 5
+"""Examples of a fault that a message names."""
 
 DEAD_LETTERS = "dead_letters.jsonl"
 """Name of the file that lists the invalid rows."""
@@ -67,6 +68,7 @@ def survey_rows(
     directory: Path,
 ) -> Survey:
     """Parses every row once; the workers write what they found to ``directory``."""
+    # By way of a file: a Beam pipeline returns nothing, and its workers may be other processes.
     found = directory / "survey.pickle"
     with run_pipeline(preprocessing) as pipeline:
         profiles, invalid_rows, ids = (
@@ -160,6 +162,7 @@ class _MergeProfiles(beam.CombineFn):
 def _write_survey(
     path: str, profile: Profile, invalid_rows: list[InvalidRowEntry], duplicates: list[Any]
 ) -> None:
+    # Beam gives both in any order; messages and files must not depend on it.
     in_order = sorted(duplicates, key=lambda item: item[1])
     survey = Survey(profile, tuple(sorted(invalid_rows)), tuple(in_order))
     write_atomically(Path(path), pickle.dumps(survey))
@@ -174,16 +177,14 @@ def _check_budget(survey: Survey, data: DataConfig, dead_letters: Path) -> None:
     if invalid <= data.bad_rows_allowed_fraction * total:
         return
     write_invalid_rows(survey.invalid_rows, dead_letters)
+    causes = survey.profile.most_common_causes()
+    lead = "the three most common causes: " if len(causes) > 3 else "because: "
+    shown = ", ".join(
+        f"{cause} ({rows.count:,}, first at {rows.first})" for cause, rows in causes[:3]
+    )
     raise InvalidRowsError(
         f"{invalid:,} of {total:,} rows are invalid, {100 * data.bad_rows_allowed_fraction:g} % "
-        f"allowed; {_causes(survey.profile.most_common_causes())}; see {dead_letters}"
-    )
-
-
-def _causes(causes: list[tuple[str, InvalidRows]]) -> str:
-    lead = "the three most common causes: " if len(causes) > 3 else "because: "
-    return lead + ", ".join(
-        f"{cause} ({rows.count:,}, first at {rows.first})" for cause, rows in causes[:3]
+        f"allowed; {lead}{shown}; see {dead_letters}"
     )
 
 
@@ -195,6 +196,7 @@ def _check_duplicates(duplicates: Sequence[tuple[str, tuple[_Occurrence, ...]]])
         + ", ".join(source_of(path).location(number) for path, number, _ in found[:_SHOWN])
         for row_id, found in duplicates[:_SHOWN]
     )
+    # The same row in the training and the test split makes every metric too good.
     in_two = sum(len({split for _, _, split in found}) > 1 for _, found in duplicates)
     leak = f", {in_two:,} of them in two splits" if in_two else ""
     raise DataError(

@@ -30,9 +30,11 @@ from components.evaluation.scoring import Bin
 BLUE = "#2f7fc1"
 ORANGE = "#d9730d"
 TEXT = "#1f2328"
+# With more classes than these, counts and names overlap in a figure as wide as the report.
 _COUNTS_UP_TO = 20
 _NAMES_UP_TO = 40
 _LABEL_WIDTH = 16
+"""Characters of a label that are shown."""
 _STYLE: dict[RcKeyType, Any] = {
     "font.size": 9,
     "axes.edgecolor": TEXT,
@@ -50,6 +52,7 @@ _STYLE: dict[RcKeyType, Any] = {
     "text.parse_math": False,
     "xtick.color": TEXT,
     "ytick.color": TEXT,
+    # Text stays text, to be searched and read aloud; a fixed salt makes the same ids each time.
     "svg.fonttype": "none",
     "svg.hashsalt": "rnnflow",
 }
@@ -93,7 +96,14 @@ def learning_figure(points: tuple[HistoryPoint, ...], best_step: int | None = No
             if best_step is not None:
                 axes.axvline(best_step, color=TEXT, lw=0.9, ls=(0, (2, 2)))
         if best_step is not None:
-            _note_step(below, best_step)
+            below.annotate(
+                f"kept: step {best_step:,}",
+                (best_step, 0.06),
+                xycoords=("data", "axes fraction"),
+                xytext=(-4, 0),
+                textcoords="offset points",
+                ha="right",
+            )
         return figure
 
 
@@ -105,7 +115,12 @@ def reliability_figure(bins: Sequence[Bin]) -> Figure:
         above.plot([0, 1], [0, 1], color=TEXT, lw=0.9, ls=(0, (2, 2)), label="perfect calibration")
         for each in bins:
             if each.count:
-                _draw_bin(above, each)
+                seen = wilson(round(each.accuracy * each.count), each.count)
+                error = [[seen.value - seen.low], [seen.high - seen.value]]
+                above.errorbar(
+                    each.confidence, seen.value, error,
+                    color=BLUE, marker="o", ms=5, lw=1.2, capsize=2,
+                )  # fmt: skip
         above.set(xlim=(0, 1), ylim=(0, 1.02))
         above.set_title("Accuracy in each bin of confidence")
         above.legend(loc="lower right")
@@ -172,7 +187,10 @@ def _shades(share: NDArray[np.float64]) -> NDArray[np.float64]:
 def _name_classes(axes: Axes, labels: Sequence[str]) -> None:
     """Every name while there is room, then every second, and so on."""
     shown = range(0, len(labels), -(-len(labels) // _NAMES_UP_TO))
-    names = [_short(labels[i]) for i in shown]
+    names = [
+        labels[i] if len(labels[i]) <= _LABEL_WIDTH else labels[i][: _LABEL_WIDTH - 1] + "…"
+        for i in shown
+    ]
     upright = max(map(len, names)) > 3
     axes.set_xticks(shown, names, rotation=90 if upright else 0)
     axes.set_yticks(shown, names)
@@ -187,26 +205,3 @@ def _write_counts(axes: Axes, counts: NDArray[np.float64], share: NDArray[np.flo
         text = f"{counts[row, column]:.0f}"
         cell = axes.text(column, row, text, ha="center", va="center", color=colour)
         cell.set_in_layout(False)  # Inside the axes anyway, and hundreds take seconds to lay out.
-
-
-def _note_step(axes: Axes, step: int) -> None:
-    axes.annotate(
-        f"kept: step {step:,}",
-        (step, 0.06),
-        xycoords=("data", "axes fraction"),
-        xytext=(-4, 0),
-        textcoords="offset points",
-        ha="right",
-    )
-
-
-def _draw_bin(axes: Axes, each: Bin) -> None:
-    seen = wilson(round(each.accuracy * each.count), each.count)
-    error = [[seen.value - seen.low], [seen.high - seen.value]]
-    axes.errorbar(
-        each.confidence, seen.value, error, color=BLUE, marker="o", ms=5, lw=1.2, capsize=2
-    )
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= _LABEL_WIDTH else label[: _LABEL_WIDTH - 1] + "…"

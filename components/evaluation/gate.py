@@ -23,6 +23,7 @@ from components.gate_config import ChampionRule, GateConfig, PerClassFloor
 from components.metrics import METRICS
 
 _NAMED_CLASSES = 3
+"""The most classes that a reason names."""
 
 
 def decide(
@@ -69,6 +70,7 @@ def mcnemar_worse(only_candidate_correct: int, only_champion_correct: int) -> fl
     The test that the candidate is better is the same with the two arguments swapped.
     """
     trials = only_candidate_correct + only_champion_correct
+    # In whole numbers, which are exact: term is C(n, i), made from C(n, i - 1), and tail their sum.
     term = tail = 1
     for i in range(only_candidate_correct):
         term = term * (trials - i) // (i + 1)
@@ -111,6 +113,8 @@ def _limit(
     if math.isnan(seen.value):
         return RuleResult(rule, False, None, bound, f"{name} is not a number")
     value, limit_text = _distinct(seen.value, limit)
+    # The interval decides nothing: a bound is a promise about the value. It tells the reader
+    # whether another test split might have passed.
     noise = not passed and seen.low <= limit <= seen.high
     reason = (
         f"{name} {value} is {words[0] if passed else words[1]} {limit_text} "
@@ -135,13 +139,21 @@ def _per_class(classes: Sequence[ClassMetrics], floor: PerClassFloor) -> Iterato
 
 def _floor(rule: str, values: Sequence[tuple[float, str]], floor: float, words: str) -> RuleResult:
     """``values`` are those of the classes, with their labels."""
+    # NaN compares as neither: as -inf it is the lowest, and below every floor.
     ordered = sorted((-math.inf if math.isnan(value) else value, label) for value, label in values)
     below = [(value, label) for value, label in ordered if value < floor]
     bound = f"at least {floor:.4g}"
     lowest, label = ordered[0] if ordered else (-math.inf, "")
     if below:
-        count = f"{len(below)} of {len(ordered)} classes"
-        reason = f"{words} below {floor:.4g} in {count}: {_worst(below, floor)}"
+        named = ", ".join(
+            f'"{label}" ({_distinct(value, floor)[0] if math.isfinite(value) else "not a number"})'
+            for value, label in below[:_NAMED_CLASSES]
+        )
+        more = len(below) - _NAMED_CLASSES
+        reason = (
+            f"{words} below {floor:.4g} in {len(below)} of {len(ordered)} classes: {named}"
+            f"{f' and {more} more' if more > 0 else ''}"
+        )
     elif ordered:
         reason = f'{words} {bound} in every class (lowest: {lowest:.4g} in "{label}")'
     else:
@@ -150,18 +162,10 @@ def _floor(rule: str, values: Sequence[tuple[float, str]], floor: float, words: 
     return RuleResult(f"per_class.{rule}", passed, _number(lowest), bound, reason)
 
 
-def _worst(below: Sequence[tuple[float, str]], floor: float) -> str:
-    named = [
-        f'"{label}" ({_distinct(value, floor)[0] if math.isfinite(value) else "not a number"})'
-        for value, label in below[:_NAMED_CLASSES]
-    ]
-    more = len(below) - len(named)
-    return ", ".join(named) + (f" and {more} more" if more else "")
-
-
 def _champion(champion: ChampionMetrics | None, rule: ChampionRule) -> RuleResult:
     if champion is None:
         return RuleResult("champion", True, None, "no champion yet", "no champion yet")
+    # Before any comparison, in which a model that was reused would tie with itself.
     if champion.same_model:
         reason = f"the candidate is the champion (version {champion.version}): nothing to compare"
         return RuleResult("champion", True, None, "the same model", reason)
@@ -175,6 +179,7 @@ def _champion(champion: ChampionMetrics | None, rule: ChampionRule) -> RuleResul
 
 
 def _compared(champion: ChampionMetrics, rule: ChampionRule) -> RuleResult:
+    # Only the examples on which exactly one of the two is right tell them apart.
     ours, theirs = champion.only_candidate_correct, champion.only_champion_correct
     if rule.promote_if == "significantly_better":
         p = mcnemar_worse(theirs, ours)
@@ -215,6 +220,7 @@ def _number(value: float) -> float | None:
 
 def _distinct(value: float, bound: float) -> tuple[str, str]:
     """Both as text, with enough digits that different numbers look different."""
+    # 17 digits tell any two float64 apart.
     for digits in range(4, 17):
         texts = f"{value:.{digits}g}", f"{bound:.{digits}g}"
         if value == bound or texts[0] != texts[1]:

@@ -16,8 +16,11 @@ from components.artifacts.values import Interval
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+"""R: the tail of 2.5 % at each end then holds 50 resamples."""
 _SEED = 20_231
+"""Any number, but a fixed one: the same predictions give the same intervals."""
 _WEIGHTS_AT_ONCE = 2**22
+"""Of float64: 32 MiB at a time, whatever the number of examples."""
 
 Array = NDArray[np.float64]
 
@@ -76,8 +79,10 @@ class Bootstrap:
         if not np.isfinite(value):
             return Interval(np.nan, np.nan, np.nan)
         tail = (1 - CONFIDENCE) / 2
+        # NaN: a resample in which a metric is not defined says nothing about it.
         low, high = np.nanquantile(statistic(self._resampled), [tail, 1 - tail]).tolist()
         if kind == "basic":
+            # [2 v - q(97.5 %), 2 v - q(2.5 %)] for the value v and the quantiles q.
             low, high = 2 * value - high, 2 * value - low
         return _around(value, max(low, limits[0]), min(high, limits[1]))
 
@@ -89,6 +94,8 @@ def _resampled_sums(contributions: Array, resamples: int, seed: int) -> Array:
     at_once = max(1, _WEIGHTS_AT_ONCE // examples)
     sums = []
     for start in range(0, resamples, at_once):
+        # How often each resample holds each example, [rows, N]: counted in one call of bincount,
+        # for which the examples of resample r are numbered from r * N on.
         rows = min(at_once, resamples - start)
         drawn = random.integers(examples, size=(rows, examples))
         drawn += np.arange(rows)[:, None] * examples

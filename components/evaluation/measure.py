@@ -6,14 +6,13 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from components.artifacts.predictions import PredictionTable
 from components.artifacts.schema import load_schema
 from components.artifacts.values import Champion, ChampionMetrics, Examples, Metrics, Model
-from components.evaluation import metrics_files as scores
+from components.evaluation import metrics_files
 from components.export.saved_model import score_saved_model
-from components.training.datasets import read_batches, read_ids, read_raw_records
+from components.training.datasets import read_batches, read_ids, read_labels, read_raw_records
 from components.training.estimator import load_estimator
 
 _BATCH_SIZE = 256
@@ -30,7 +29,7 @@ def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metri
     labels = load_schema(examples.path).labels
     estimator = load_estimator(model)
     batches = estimator.predict(
-        lambda: _test_batches(examples).map(lambda features, label: features),
+        lambda: read_batches(examples, "test", _BATCH_SIZE).map(lambda features, label: features),
         predict_keys=["probabilities"],
         checkpoint_path=model.checkpoint,
         yield_single_examples=False,
@@ -38,11 +37,11 @@ def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metri
     probabilities = np.concatenate([batch["probabilities"] for batch in batches])
     table = PredictionTable(
         ids=tuple(read_ids(examples, "test")),
-        labels=_test_labels(examples),
+        labels=tuple(read_labels(examples, "test")),
         classes=labels,
         probabilities=probabilities.astype(np.float64),
     )
-    return scores.measure(table, labels, directory)
+    return metrics_files.measure(table, labels, directory)
 
 
 def measure_champion(
@@ -62,21 +61,12 @@ def measure_champion(
     )
     table = PredictionTable(
         ids=tuple(read_ids(examples, "test")),
-        labels=_test_labels(examples),
-        classes=tuple(classes),
-        probabilities=np.asarray(probabilities, dtype=np.float64),
+        labels=tuple(read_labels(examples, "test")),
+        classes=classes,
+        probabilities=probabilities,
     )
-    compared = scores.compare(
+    compared = metrics_files.compare(
         metrics, table, champion.version, champion.model_digest == model.digest, directory
     )
     rolled_back = model.digest in champion.rolled_back_digests
     return dataclasses.replace(compared, rolled_back=rolled_back)
-
-
-def _test_batches(examples: Examples) -> tf.data.Dataset:
-    return read_batches(examples, "test", _BATCH_SIZE, shuffle_seed=None, repeat=False)
-
-
-def _test_labels(examples: Examples) -> tuple[str, ...]:
-    batches = (labels.numpy() for _, labels in _test_batches(examples))
-    return tuple(label.decode() for batch in batches for label in batch)

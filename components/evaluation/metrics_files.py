@@ -72,8 +72,18 @@ def compare(
     """
     ours = _by_id(read_predictions(Path(candidate.predictions_path)))
     theirs = _by_id(champion_table)
+    # A paired test means nothing on other examples, so that this is an error and no rule.
     if (ours.ids, ours.labels) != (theirs.ids, theirs.labels):
-        raise DataError(_difference(ours, theirs))
+        ids = sorted(set(ours.ids) ^ set(theirs.ids))
+        what = (
+            f"{len(ids)} examples are in one of them only, such as {', '.join(ids[:3])}"
+            if ids
+            else "the labels of some examples differ"
+        )
+        raise DataError(
+            "candidate and champion must be compared on the same examples, but "
+            f"{what}. Score the champion again on the candidate's test split."
+        )
     with building(directory) as partial:
         metrics = _write(champion_table, candidate.labels, directory, partial)
         result = ChampionMetrics(
@@ -122,20 +132,8 @@ def _by_id(table: PredictionTable) -> PredictionTable:
     return table.take(np.argsort(np.array(table.ids)))
 
 
-def _difference(ours: PredictionTable, theirs: PredictionTable) -> str:
-    ids = sorted(set(ours.ids) ^ set(theirs.ids))
-    if ids:
-        what = f"{len(ids)} examples are in one of them only, such as {', '.join(ids[:3])}"
-    else:
-        what = "the labels of some examples differ"
-    return (
-        "candidate and champion must be compared on the same examples, but "
-        f"{what}. Score the champion again on the candidate's test split."
-    )
-
-
 def _to_json(value: Metrics | ChampionMetrics) -> str:
-    """NaN stays NaN, which pydantic's own JSON would turn into null."""
+    """NaN stays NaN, which pydantic's own JSON would write as null."""
     fields = TypeAdapter(type(value)).dump_python(value)
     return json.dumps(fields, indent=1, ensure_ascii=False) + "\n"
 

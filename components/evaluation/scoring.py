@@ -17,6 +17,7 @@ from components.evaluation.intervals import Array, Bootstrap, wilson
 from components.metrics import METRICS, Metric, Sums
 
 CALIBRATION_BINS = 15
+"""As in Guo et al. (see ``ece`` in ``components.metrics``), so that values can be compared."""
 LOSS_FLOOR = 1e-12
 """A smaller probability of the true label counts as this: at most 27.6 nats per example."""
 
@@ -100,12 +101,15 @@ def _overall(table: PredictionTable, support: Array, predicted: Array) -> dict[s
         loss, *others = np.split(sums, ends, axis=1)
         return Sums(len(table), loss[:, 0], *others)
 
+    # What an example adds to each sum, [N, S]; summed over all examples, or over a resample of
+    # them, it gives back the parts of ``Sums``.
     contributions = np.concatenate(parts, axis=1)
     totals = named(contributions.sum(axis=0, keepdims=True))
     bootstrap = Bootstrap(contributions)
 
     def measured(metric: Metric) -> Interval:
         if metric.interval == "wilson":
+            # Back from the fraction to the count, which it was made of.
             successes = round(float(metric.value(totals)[0]) * len(table))
             return wilson(successes, len(table))
         return bootstrap.interval(
@@ -125,6 +129,7 @@ def _loss(table: PredictionTable) -> Array:
 
 def _confidence(table: PredictionTable, bins: int) -> tuple[Array, NDArray[np.int64]]:
     """The top probability [N] and its bin [N]; NaN is in bin 0, so that it spoils the sum."""
+    # Bins are (low, high], as in Guo et al.: a probability of exactly 1 falls into the last one.
     top = np.where(table.predicted_index >= 0, table.probabilities.max(axis=1), np.nan)
     bin_index = np.ceil(np.nan_to_num(top) * bins).astype(np.int64) - 1
     return top, np.clip(bin_index, 0, bins - 1)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.artifacts.schema import Schema, load_schema
+from components.artifacts.schema import load_schema
 from components.artifacts.values import Champion
-from components.data.row_parsing import InvalidRow, Row, Value
-from components.data.sequence_examples import encode
+from components.data.row_parsing import InvalidRow, Row
+from components.data.sequence_examples import encode_row
 from components.data.sources.source import Source
 from components.errors import DataError
 from components.export.saved_model import schema_directory, score_saved_model
 
 _BATCH_SIZE = 256
+"""Rows that are scored at once; another number changes the speed alone."""
 
 
 @dataclass(frozen=True)
@@ -45,42 +45,30 @@ def predict_rows(champion: Champion, source: Source) -> list[Prediction]:
         NotFoundError: there is no such file.
         DataError: the source holds no valid row.
     """
+    # From the SavedModel: the features that it was trained on, whatever the config says by now.
     schema = load_schema(schema_directory(Path(champion.path)))
     source.check_readable()
     rows = [
         (record.number, record.parse(schema.features, needs_label=False))
         for record in source.all_records()
     ]
-    examples = [_example(row, schema) for _, row in rows if isinstance(row, Row)]
-    if not examples:
-        raise DataError(_no_valid_row(source, rows))
-    labels, probabilities = score_saved_model(Path(champion.path), examples, _BATCH_SIZE)
-    scores = iter(probabilities.tolist())
-    return [_prediction(number, row, labels, scores) for number, row in rows]
-
-
-def _example(row: Row, schema: Schema) -> bytes:
-    context: dict[str, Value] = {"id": [row.id.encode()]}
-    context |= {name: row.values[name] for name in schema.features.context}
-    return encode(context, {name: row.values[name] for name in schema.features.sequence})
-
-
-def _prediction(
-    number: int, row: Row | InvalidRow, labels: tuple[str, ...], scores: Iterator[list[float]]
-) -> Prediction:
-    if isinstance(row, InvalidRow):
-        return Prediction(number, None, None, None, row.reason)
-    values = next(scores)
-    best = labels[max(range(len(values)), key=values.__getitem__)]
-    return Prediction(number, row.id, best, dict(zip(labels, values, strict=True)))
-
-
-def _no_valid_row(source: Source, rows: list[tuple[int, Row | InvalidRow]]) -> str:
+    examples = [encode_row(row, schema.features) for _, row in rows if isinstance(row, Row)]
     if not rows:
-        return f"{source.path} is empty; expected {source.layout}."
-    number, row = rows[0]
-    reason = row.reason if isinstance(row, InvalidRow) else ""
-    return (
-        f"none of the {len(rows):,} rows of {source.path} is valid; "
-        f"{source.location(number)}: {reason}"
-    )
+        raise DataError(f"{source.path} is empty; expected {source.layout}.")
+    if not examples:
+        number, row = rows[0]
+        reason = row.reason if isinstance(row, InvalidRow) else ""
+        raise DataError(
+            f"none of the {len(rows):,} rows of {source.path} is valid; "
+            f"{source.location(number)}: {reason}"
+        )
+    labels, probabilities = score_saved_model(Path(champion.path), examples, _BATCH_SIZE)
+    scores = iter(probabilities.tolist())  # of the valid rows only
+    predictions = []
+    for number, row in rows:
+        if isinstance(row, InvalidRow):
+            predictions.append(Prediction(number, None, None, None, row.reason))
+            continue
+        score = dict(zip(labels, next(scores), strict=True))
+        predictions.append(Prediction(number, row.id, max(score, key=score.__getitem__), score))
+    return predictions

@@ -34,6 +34,7 @@ from components.runtime.subprocesses import child_environment
 
 SAVED_MODEL = "saved_model"
 CHECK_TIMEOUT_SECONDS = 900
+"""A process that hangs is ended then."""
 
 
 def export_model(
@@ -63,18 +64,23 @@ def export_model(
     rows = min(config.check_rows, len(expected))
     with building(directory) as partial:
         predictor = rnn_core.load_predictor(estimator, model.checkpoint)
-        _save(Served(schema, load_transform(examples.path), predictor), partial / SAVED_MODEL)
+        served = Served(schema, load_transform(examples.path), predictor)
+        with quiet_libraries():
+            path = str(partial / SAVED_MODEL)
+            tf.saved_model.save(served, path, signatures=served.signatures)
         save_schema(schema, schema_directory(partial / SAVED_MODEL))
         write_atomically(partial / "example.json", _example(examples, schema))
         answers = _answers_of_fresh_process(partial / SAVED_MODEL, examples, rows)
         largest = largest_difference(answers, expected, config.tolerance)
-        write_atomically(partial / "check.json", _report(rows, largest, config.tolerance))
+        check = {
+            "rows": rows,
+            "signatures": list(SIGNATURES),
+            "largest_difference": largest,
+            "tolerance": config.tolerance,
+            "tensorflow": tf.__version__,
+        }
+        write_atomically(partial / "check.json", json.dumps(check, indent=2) + "\n")
     return Export(str(directory), model.digest, largest, rows)
-
-
-def _save(served: Served, path: Path) -> None:
-    with quiet_libraries():
-        tf.saved_model.save(served, str(path), signatures=served.signatures)
 
 
 def _answers_of_fresh_process(saved_model: Path, examples: Examples, rows: int) -> dict[str, Any]:
@@ -82,6 +88,8 @@ def _answers_of_fresh_process(saved_model: Path, examples: Examples, rows: int) 
         output = Path(directory) / "answers.npz"
         source = Path(examples.path) / RAW_TEST
         arguments = [str(saved_model), str(source), str(rows), str(output)]
+        # A process of its own, as a server is one: in this one, variables, tables or Python code of
+        # the training could make a SavedModel work that is not complete.
         done = subprocess.run(
             [sys.executable, "-m", "components.export.fresh_process", *arguments],
             capture_output=True,
@@ -91,31 +99,17 @@ def _answers_of_fresh_process(saved_model: Path, examples: Examples, rows: int) 
             env=child_environment(),
         )
         if done.returncode != 0:
+            last_line = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:500]
             raise SkewError(
-                f"the exported model does not work in a fresh process: {_last_line(done.stderr)}. "
+                f"the exported model does not work in a fresh process: {last_line}. "
                 f"To see more: python -m components.export.fresh_process {' '.join(arguments)}"
             )
         with np.load(output) as answers:
             return dict(answers)
 
 
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it said nothing"])[-1][:500]
-
-
-def _report(rows: int, largest: float, tolerance: float) -> str:
-    content = {
-        "rows": rows,
-        "signatures": list(SIGNATURES),
-        "largest_difference": largest,
-        "tolerance": tolerance,
-        "tensorflow": tf.__version__,
-    }
-    return json.dumps(content, indent=2) + "\n"
-
-
 def _example(examples: Examples, schema: Schema) -> str:
-    """The first raw test row as JSON: a value a feature."""
+    """The first raw test row as JSON: a value per feature."""
     files = sorted(str(path) for path in Path(examples.path).glob(f"{RAW_TEST}-*"))
     record = next(iter(tf.data.TFRecordDataset(files).take(1).as_numpy_iterator()))
     row = tf.train.SequenceExample.FromString(record)

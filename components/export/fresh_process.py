@@ -21,18 +21,14 @@ BATCH_SIZE = 32
 
 def main(saved_model: str, raw_examples: str, rows: str, output: str) -> None:
     """Runs the check's half that must not share anything with the trainer."""
-    place = Path(raw_examples)
-    files = sorted(str(path) for path in place.parent.glob(f"{place.name}-*"))
+    prefix = Path(raw_examples)
+    files = sorted(str(path) for path in prefix.parent.glob(f"{prefix.name}-*"))
     records = list(tf.data.TFRecordDataset(files).take(int(rows)).as_numpy_iterator())
     labels, examples = score_saved_model(Path(saved_model), records, BATCH_SIZE)
     _, raw = score_raw_tensors(Path(saved_model), records, BATCH_SIZE)
-    ids = np.array([_id(record) for record in records])
+    parsed = [tf.train.SequenceExample.FromString(record) for record in records]
+    ids = np.array([row.context.feature["id"].bytes_list.value[0].decode() for row in parsed])
     np.savez(output, ids=ids, labels=np.array(labels), serving_default=examples, raw=raw)
-
-
-def _id(record: bytes) -> str:
-    row = tf.train.SequenceExample.FromString(record)
-    return str(row.context.feature["id"].bytes_list.value[0].decode())
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ def argument_name(feature: str) -> str:
 
 def _scores(model: Any, answers: Iterable[dict[str, tf.Tensor]]) -> Scores:
     labels = tuple(label.decode() for label in model.labels().numpy().tolist())
+    # The empty array first: no rows make [0, K], not an error.
     found = [answer["probabilities"].numpy().astype(np.float64) for answer in answers]
     return labels, np.concatenate([np.zeros((0, len(labels))), *found])
 
@@ -73,6 +74,7 @@ def _batches(records: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
 def _padded_tensors(batch: list[bytes], specs: dict[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
     rows = [tf.train.SequenceExample.FromString(record) for record in batch]
     lists = [row.feature_lists.feature_list for row in rows]
+    # All sequences of a row have one length: any feature tells it.
     lengths = [len(next(iter(one.values())).feature) for one in lists]
     tensors = {"lengths": tf.constant(lengths, tf.int64)}
     for name in lists[0]:

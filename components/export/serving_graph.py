@@ -3,14 +3,14 @@
 It holds the transform graph of the training examples, so that a request passes through what the
 training data passed through. Stock TensorFlow operations only.
 
-Shapes: B rows, T steps of the longest row, F numbers a step, K labels.
+Shapes: B rows, T steps of the longest row, F numbers per step, K labels.
 
 Signature ``serving_default``
     ``examples``      string [B]: raw rows as serialized ``tf.train.SequenceExample``s
 
 Signature ``raw``
     ``lengths``       int64 [B]: steps of each row, from 1 to T; what lies behind is not read
-    numeric sequence  float32 [B, T, F], padded to T steps with anything
+    numeric sequence  float32 [B, T, F], padded to T steps with any values
     token sequence    string [B, T]
     id sequence       int64 [B, T]
     numeric context   float32 [B, F]
@@ -22,7 +22,7 @@ Function ``rows``, for callers in Python: a dictionary from the names of the fea
 the form of ``example_parsing``, whose sequences are ragged.
 
 All answer with ``probabilities`` float32 [B, K], ``classes`` string [B] (the most probable label),
-``class_ids`` int64 [B] (its place), and ``logits`` float32 [B, K], or [B, 1] for two labels.
+``class_ids`` int64 [B] (its index), and ``logits`` float32 [B, K], or [B, 1] for two labels.
 """
 
 from __future__ import annotations
@@ -82,6 +82,8 @@ class Served(tf.Module):
         features = self._schema.features
         lengths = tensors[LENGTHS]
         raw: dict[str, Any] = {}
+        # This signature is for clients that can only send dense arrays. The transform takes ragged
+        # ones: it must not see the padding.
         for name in features.sequence:
             padded = tensors[argument_name(name)]
             raw[name] = tf.RaggedTensor.from_tensor(padded, lengths, row_splits_dtype=tf.int64)

@@ -32,14 +32,14 @@ def largest_difference(
     """
     ids = answers["ids"].tolist()
     classes = tuple(answers["labels"].tolist())
-    places = {one: i for i, one in enumerate(expected.ids)}
-    if classes != expected.classes or not set(ids) <= set(places):
+    row_of = {row_id: row for row, row_id in enumerate(expected.ids)}
+    if classes != expected.classes or not set(ids) <= set(row_of):
         raise SkewError(
             f"the exported model and the evaluation do not fit: labels {classes} against "
             f"{expected.classes}. Both were made from other examples; remove the artifacts of "
             "this run and start again."
         )
-    wanted = expected.probabilities[[places[one] for one in ids]]
+    wanted = expected.probabilities[[row_of[row_id] for row_id in ids]]
     return max(_difference(answers[name], wanted, ids, name, tolerance) for name in SIGNATURES)
 
 
@@ -52,6 +52,7 @@ def _difference(
 ) -> float:
     difference = np.abs(found - wanted).max(axis=1)
     worst = int(np.argmax(np.where(np.isnan(difference), np.inf, difference)))
+    # Not `>`: NaN is neither greater nor smaller, and must not pass.
     if not difference[worst] <= tolerance:
         raise SkewError(
             f"row {ids[worst]!r}, signature {signature}: the exported model answers "

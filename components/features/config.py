@@ -37,7 +37,11 @@ class FeaturesConfig:
     """Features with one value per row."""
 
     def __post_init__(self) -> None:
-        faults = [*_faults_of_names([*self.sequence, *self.context]), *_faults_of_placement(self)]
+        faults = list(_faults_of_names([*self.sequence, *self.context]))
+        for part, features in (("sequence", self.sequence), ("context", self.context)):
+            for name, feature in features.items():
+                if fault := feature.placement_fault(is_sequence=part == "sequence"):
+                    faults.append(f"{part}.{name}: {fault}")
         if faults:
             raise ValueError("; ".join(faults))
 
@@ -61,12 +65,3 @@ def _faults_of_names(names: list[str]) -> Iterator[str]:
     for argument, count in arguments.items():
         if count > 1:
             yield f"{count} features would be called {argument!r} in the exported model: rename one"
-
-
-def _faults_of_placement(features: FeaturesConfig) -> Iterator[str]:
-    for name, feature in features.sequence.items():
-        if fault := feature.placement_fault(is_sequence=True):
-            yield f"sequence.{name}: {fault}"
-    for name, feature in features.context.items():
-        if fault := feature.placement_fault(is_sequence=False):
-            yield f"context.{name}: {fault}"

@@ -6,7 +6,9 @@ import math
 from typing import Any
 
 _LARGEST_ONE_HOT = 16
+"""So few ids can be columns of their own; a learned vector would save no weights."""
 _LARGEST_DIMENSION = 64
+"""As wide as the default layer behind it."""
 
 
 def id_column(name: str, id_count: int | None, dimension: int | None, is_sequence: bool) -> Any:
@@ -31,4 +33,5 @@ def proposed_dimension(id_count: int) -> int | None:
     """A power of two near the square root; few ids are one-hot."""
     if id_count <= _LARGEST_ONE_HOT:
         return None
+    # The exponent of the root, log2(n) / 2, rounded half a power up: 32 for 1,000 ids.
     return min(_LARGEST_DIMENSION, 1 << round(math.log2(id_count) / 2 + 0.5))

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 from components.features.observed import Observed
 
+# The types of ``tf.train.Feature``, to which every feature's values come down.
 DType: TypeAlias = Literal["float32", "int64", "string"]
 
 

@@ -40,6 +40,7 @@ class NumericFeature(FeatureKind):
 
     def check(self, steps: list[Any]) -> list[Any]:
         """Numbers, or lists of ``width`` numbers; a list of one may stand for its number."""
+        # The usual case, in one pass over the types: every row is checked in each pass.
         if self.width == 1 and list not in set(map(type, steps)):
             check_types(steps, _NUMBERS, "a number")
             return steps

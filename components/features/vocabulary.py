@@ -14,6 +14,7 @@ from components.features.observed import Observed
 
 _STRINGS = frozenset({str})
 _LARGEST_PROPOSED = 10_000
+"""Rarer strings teach a model little, and cost a row of the embedding each."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -108,6 +108,7 @@ def _results(inputs: ReportInputs) -> dict[str, object]:
 
 
 def _data(inputs: ReportInputs) -> dict[str, object]:
+    # The longest bar of the table is as wide as its cell: a share of 0.1 of ten labels is seen.
     labels = parts.label_rows(inputs.statistics, inputs.metrics.labels)
     largest = max((share for row in labels for share in row.shares), default=0.0)
     return {
@@ -144,6 +145,7 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("components.report"),
         autoescape=True,
+        # A name that the template misspells is an error, not an empty cell.
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -12,6 +12,7 @@ from components.artifacts.predictions import PredictionTable
 from components.artifacts.values import SPLITS, ChampionMetrics, ClassMetrics, Interval, Metrics
 from components.metrics import METRICS
 
+# As much as a reader takes in; the files of the metrics hold all.
 CLASSES_SHOWN = 30
 _CONFUSIONS_SHOWN = 8
 _ERRORS_SHOWN = 10
@@ -80,6 +81,7 @@ def largest_confusions(metrics: Metrics) -> list[Confusion]:
 
 def most_confident_errors(table: PredictionTable) -> list[ConfidentError]:
     """The wrong predictions with the highest probability: hard rows, or wrong labels."""
+    # Of NaN, for which there is no prediction, nothing is known: it is no confident error.
     top = np.where(table.predicted_index >= 0, table.probabilities.max(axis=1), -1.0)
     wrong = np.flatnonzero(~table.correct & (table.predicted_index >= 0))
     order = sorted(wrong.tolist(), key=lambda row: (-top[row], table.ids[row]))

@@ -17,14 +17,14 @@ from components.artifacts.schema import load_schema
 from components.artifacts.values import RAW_TEST, Examples, Split
 from components.data.statistics import read_statistics
 from components.errors import NotFoundError
-from components.training.example_parsing import parse_examples, parse_ids
+from components.training.example_parsing import parse_examples, parse_key
 
 _as_written = tf.autograph.experimental.do_not_convert
 """Of a function without Python's own loops and branches over tensors: it is traced at once."""
 _ENDLESS: Final = tf.int64.max
 _PARSED_AT_ONCE: Final = 1024
 _KEY: Final = 498247692
-"""What ``tf.random.experimental.index_shuffle``, which takes one seed only, puts before a seed."""
+"""What ``tf.random.experimental.index_shuffle`` puts before a seed; the orders here are its own."""
 
 
 def read_batches(
@@ -37,7 +37,7 @@ def read_batches(
     worker: int = 0,
     workers: int = 1,
 ) -> tf.data.Dataset:
-    """Batches of (features, labels): features in the form of ``parsing``, labels string [B].
+    """Batches of (features, labels): features as ``example_parsing`` says, labels string [B].
 
     Args:
         examples: the directory of the examples; it is read when the dataset is made.
@@ -58,13 +58,22 @@ def read_batches(
 
     @_as_written
     def take(first: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
+        # Positions count through all epochs, so a batch may hold the end of one and the start of
+        # the next. All workers compute the whole batch's rows; each gathers only its own.
         end = first + batch_size if repeat else tf.minimum(first + batch_size, count)
-        places = tf.range(first, end)
-        chosen = _order(places // count, places % count, count, shuffle_seed)[worker::workers]
-        return tf.nest.map_structure(lambda tensor: tf.gather(tensor, chosen), rows)
+        positions = tf.range(first, end)
+        indices = _shuffled_indices(positions // count, positions % count, count, shuffle_seed)
+        return tf.nest.map_structure(
+            lambda tensor: tf.gather(tensor, indices[worker::workers]), rows
+        )
 
-    firsts = tf.data.Dataset.range(0, _ENDLESS - batch_size if repeat else count, batch_size)
-    return firsts.map(take).prefetch(2).with_options(_on_one_thread())
+    batch_starts = tf.data.Dataset.range(0, _ENDLESS - batch_size if repeat else count, batch_size)
+    # To gather a batch takes a small part of a step: more threads would disturb the training's.
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 1
+    options.experimental_optimization.map_parallelization = False
+    options.autotune.enabled = False
+    return batch_starts.map(take).prefetch(2).with_options(options)
 
 
 def read_raw_records(examples: Examples) -> list[bytes]:
@@ -75,7 +84,13 @@ def read_raw_records(examples: Examples) -> list[bytes]:
 def read_ids(examples: Examples, split: Split) -> list[str]:
     """The ids of a split in the order of ``read_batches`` without a seed."""
     records = tf.constant(_read_files(examples, split), tf.string)
-    return [row_id.decode() for row_id in parse_ids(records).numpy()]
+    return [row_id.decode() for row_id in parse_key(records, "id").numpy()]
+
+
+def read_labels(examples: Examples, split: Split) -> list[str]:
+    """The labels of a split, in the same order."""
+    records = tf.constant(_read_files(examples, split), tf.string)
+    return [label.decode() for label in parse_key(records, "label").numpy()]
 
 
 def count(examples: Examples, split: Split) -> int:
@@ -83,22 +98,17 @@ def count(examples: Examples, split: Split) -> int:
     return int(read_statistics(Path(examples.path))["rows"][split])
 
 
-def _on_one_thread() -> tf.data.Options:
-    """A batch takes a small part of a step: more threads would disturb those of the training."""
-    options = tf.data.Options()
-    options.threading.private_threadpool_size = 1
-    options.experimental_optimization.map_parallelization = False
-    options.autotune.enabled = False
-    return options
-
-
-def _order(epochs: tf.Tensor, places: tf.Tensor, count: tf.Tensor, seed: int | None) -> tf.Tensor:
-    """The indices of the rows at ``places`` of ``epochs``, all int64 [B]."""
+def _shuffled_indices(
+    epochs: tf.Tensor, positions: tf.Tensor, count: tf.Tensor, seed: int | None
+) -> tf.Tensor:
+    """The rows at ``positions`` of the orders of ``epochs``, all int64 [B]."""
     if seed is None:
-        return places
+        return positions
+    # A permutation that is computed index by index: no shuffle buffer, and no state to save. The
+    # public function takes one seed for all indices, but a batch may lie in two epochs.
     same = tf.ones_like(epochs)
-    keys = tf.stack([_KEY * same, seed * same, epochs], 1)
-    return tf.raw_ops.RandomIndexShuffle(index=places, seed=keys, max_index=count - 1, rounds=4)
+    seeds = tf.stack([_KEY * same, seed * same, epochs], axis=1)
+    return tf.raw_ops.RandomIndexShuffle(index=positions, seed=seeds, max_index=count - 1, rounds=4)
 
 
 def _parsed(examples: Examples, split: Split) -> tuple[dict[str, Any], tf.Tensor]:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import keras
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
@@ -14,7 +13,7 @@ import rnn_core
 from components.artifacts.schema import Schema, load_schema, save_schema
 from components.artifacts.storage import write_atomically
 from components.artifacts.values import Model
-from components.config import ModelConfig, OptimizerConfig
+from components.config import ModelConfig
 from components.errors import NotFoundError
 from components.runtime.libraries import quiet_libraries
 from rnn_core.optimizers.optimizers import KINDS as OPTIMIZERS
@@ -30,6 +29,7 @@ def build_estimator(
 ) -> rnn_core.RNNClassifier:
     """A classifier whose checkpoints are below ``directory``."""
     sequence, context = feature_columns(schema)
+    optimizer = model.optimizer
     return rnn_core.RNNClassifier(
         sequence_feature_columns=sequence,
         context_feature_columns=context or None,
@@ -38,7 +38,9 @@ def build_estimator(
         model_dir=str(directory / CHECKPOINTS),
         n_classes=len(schema.labels),
         label_vocabulary=list(schema.labels),
-        optimizer=lambda: _optimizer(model.optimizer),
+        optimizer=lambda: OPTIMIZERS[optimizer.name].keras_class(
+            learning_rate=optimizer.learning_rate, clipnorm=optimizer.clip_norm
+        ),
         config=run_config,
     )
 
@@ -60,11 +62,6 @@ def load_estimator(model: Model) -> rnn_core.RNNClassifier:
         raise NotFoundError(f"expected a trained model in {directory}; train it again.")
     settings = TypeAdapter(ModelConfig).validate_json((directory / _SETTINGS).read_bytes())
     return build_estimator(load_schema(directory), settings, directory, rnn_core.RunConfig())
-
-
-def _optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
-    keras_class = OPTIMIZERS[config.name].keras_class
-    return keras_class(learning_rate=config.learning_rate, clipnorm=config.clip_norm)
 
 
 def feature_columns(schema: Schema) -> tuple[list[Any], list[Any]]:

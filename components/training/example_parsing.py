@@ -14,7 +14,7 @@ functions here may be part of a SavedModel.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import tensorflow as tf
 
@@ -33,9 +33,7 @@ def raw_feature_spec(schema: Schema) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def parse_raw_examples(serialized: tf.Tensor, schema: Schema) -> dict[str, Any]:
     """Parses raw examples, string [B], into the form which the transform graph takes."""
-    types = _raw_types(schema.features)
-    context, sequence = raw_feature_spec(schema)
-    return _parse(serialized, context, sequence, types)
+    return _parse(serialized, *raw_feature_spec(schema), _raw_types(schema.features))
 
 
 def parse_examples(serialized: tf.Tensor, schema: Schema) -> tuple[dict[str, Any], tf.Tensor]:
@@ -47,10 +45,10 @@ def parse_examples(serialized: tf.Tensor, schema: Schema) -> tuple[dict[str, Any
     return features, features.pop("label")
 
 
-def parse_ids(serialized: tf.Tensor) -> tf.Tensor:
-    """The ids of examples, string [B]; raw or transformed."""
-    spec = {"id": tf.io.FixedLenFeature([], tf.string)}
-    return tf.io.parse_sequence_example(serialized, context_features=spec)[0]["id"]
+def parse_key(serialized: tf.Tensor, key: Literal["id", "label"]) -> tf.Tensor:
+    """The ids or the labels of examples alone, string [B]; raw or transformed."""
+    spec = {key: tf.io.FixedLenFeature([], tf.string)}
+    return tf.io.parse_sequence_example(serialized, context_features=spec)[0][key]
 
 
 def _raw_types(features: FeaturesConfig) -> dict[str, ValueType]:

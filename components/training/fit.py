@@ -14,7 +14,6 @@ import tensorflow as tf
 
 import rnn_core
 from components.artifacts.schema import load_schema
-from components.config import TrainingConfig
 from components.errors import StorageError, TrainingError
 from components.training.datasets import read_batches
 from components.training.estimator import build_estimator
@@ -22,6 +21,7 @@ from components.training.history_hook import HISTORY, OnPoint, Recorder, Validat
 from components.training.job import TrainingJob
 
 BEST = "best"
+"""Folder of the exporter that keeps the best checkpoint, below the checkpoints."""
 
 
 def fit(job: TrainingJob, directory: Path, on_point: OnPoint) -> None:
@@ -67,6 +67,7 @@ def _training_errors() -> Iterator[None]:
     try:
         yield
     except rnn_core.WorkerLostError:
+        # As it is: its exit status differs, and the supervisor looks for the cause elsewhere.
         raise
     except rnn_core.StorageError as error:
         raise StorageError(str(error)) from error
@@ -75,11 +76,53 @@ def _training_errors() -> Iterator[None]:
 
 
 def _fit(job: TrainingJob, directory: Path, recorder: Recorder, config: rnn_core.RunConfig) -> None:
+    training = job.training
     estimator = build_estimator(load_schema(job.examples.path), job.model, directory, config)
-    higher_is_better = job.training.early_stopping_metric == "accuracy"
-    hooks = [recorder, *_early_stopping(estimator, job.training, higher_is_better)]
+    higher_is_better = training.early_stopping_metric == "accuracy"
+    hooks: list[rnn_core.Hook] = [recorder]
+    if training.early_stopping_patience_steps is not None:
+        stop = (
+            rnn_core.stop_if_no_increase_hook
+            if higher_is_better
+            else rnn_core.stop_if_no_decrease_hook
+        )
+        hooks.append(
+            stop(
+                estimator,
+                training.early_stopping_metric,
+                training.early_stopping_patience_steps,
+                run_every_secs=None,
+                run_every_steps=training.evaluate_every_steps,
+            )
+        )
+    best = rnn_core.BestCheckpointExporter(
+        name=BEST, metric=training.early_stopping_metric, higher_is_better=higher_is_better
+    )
+
+    def train_batches(input_context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return read_batches(
+            job.examples, "train", training.batch_size, shuffle_seed=job.seed, repeat=True,
+            worker=input_context.input_pipeline_id, workers=input_context.num_input_pipelines,
+        )  # fmt: skip
+
+    def validation_batches(input_context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return read_batches(
+            job.examples, "validation", training.batch_size,
+            worker=input_context.input_pipeline_id, workers=input_context.num_input_pipelines,
+        )  # fmt: skip
+
     rnn_core.train_and_evaluate(
-        estimator, _train_spec(job, hooks), _eval_spec(job, recorder, higher_is_better)
+        estimator,
+        rnn_core.TrainSpec(train_batches, max_steps=training.max_steps, hooks=hooks),
+        # All of the validation split at every checkpoint: the defaults are 100 batches, and
+        # waits of minutes, which would make the choice of the best checkpoint a matter of time.
+        rnn_core.EvalSpec(
+            validation_batches,
+            steps=None,
+            start_delay_secs=0,
+            throttle_secs=0,
+            exporters=[best, ValidationRecorder(recorder)],
+        ),
     )
 
 
@@ -93,48 +136,3 @@ def _run_config(job: TrainingJob, strategy: Any = None) -> rnn_core.RunConfig:
         train_distribute=strategy,
         worker_timeout_secs=job.launch.step_timeout_seconds,
     )
-
-
-def _train_spec(job: TrainingJob, hooks: list[rnn_core.Hook]) -> rnn_core.TrainSpec:
-    def batches(input_context: tf.distribute.InputContext) -> tf.data.Dataset:
-        return read_batches(
-            job.examples, "train", job.training.batch_size, shuffle_seed=job.seed, repeat=True,
-            worker=input_context.input_pipeline_id, workers=input_context.num_input_pipelines,
-        )  # fmt: skip
-
-    return rnn_core.TrainSpec(batches, max_steps=job.training.max_steps, hooks=hooks)
-
-
-def _eval_spec(job: TrainingJob, recorder: Recorder, higher_is_better: bool) -> rnn_core.EvalSpec:
-    def batches(input_context: tf.distribute.InputContext) -> tf.data.Dataset:
-        return read_batches(
-            job.examples, "validation", job.training.batch_size,
-            worker=input_context.input_pipeline_id, workers=input_context.num_input_pipelines,
-        )  # fmt: skip
-
-    best = rnn_core.BestCheckpointExporter(
-        name=BEST,
-        metric=job.training.early_stopping_metric,
-        higher_is_better=higher_is_better,
-    )
-    return rnn_core.EvalSpec(
-        batches,
-        steps=None,
-        start_delay_secs=0,
-        throttle_secs=0,
-        exporters=[best, ValidationRecorder(recorder)],
-    )
-
-
-def _early_stopping(
-    estimator: rnn_core.RNNClassifier, training: TrainingConfig, higher_is_better: bool
-) -> list[rnn_core.Hook]:
-    patience = training.early_stopping_patience_steps
-    if patience is None:
-        return []
-    stop = (
-        rnn_core.stop_if_no_increase_hook if higher_is_better else rnn_core.stop_if_no_decrease_hook
-    )
-    every = training.evaluate_every_steps
-    metric = training.early_stopping_metric
-    return [stop(estimator, metric, patience, run_every_secs=None, run_every_steps=every)]

@@ -15,6 +15,7 @@ OnPoint: TypeAlias = Callable[[int, Mapping[str, float]], None]
 """Called with the global step and the newest metrics."""
 
 _VALIDATION = ("accuracy", "average_loss")
+"""The metrics of an evaluation that are kept: those that ``early_stopping_metric`` may name."""
 
 
 class Recorder(rnn_core.Hook):
@@ -38,6 +39,7 @@ class Recorder(rnn_core.Hook):
 
     def begin(self, context: Any) -> None:
         """Drops what this training will write again."""
+        # It was killed after its last checkpoint: the steps since then are repeated.
         if self._history:
             truncate_after(self._history, context.global_step)
 

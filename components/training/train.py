@@ -21,6 +21,7 @@ from components.workers.local_cluster import local_workers, own_worker
 from components.workers.rendezvous import Chief
 from components.workers.supervisor import supervise
 from components.workers.worker_process import WorkerCommand
+from rnn_core.storage.checkpoints import step_from_name
 
 OnProgress: TypeAlias = Callable[[Path, int, Mapping[str, float]], None]
 """Called with the history file, the global step and the newest metrics."""
@@ -70,13 +71,20 @@ def train_model(
             fit(job, partial, on_point)
         else:
             _fit_with_workers(job, partial, on_point, chief)
-        step = _step_of(_best_checkpoint(partial))
+        # In the block: without a best checkpoint it raises, and the directory is not complete.
+        step = step_from_name(_best_checkpoint(partial))
     return Model(
         path=str(directory),
         checkpoint=_best_checkpoint(directory),
         step=step,
+        # The name is the fingerprint of all that decides the weights.
         digest=directory.name,
     )
+
+
+def _best_checkpoint(directory: Path) -> str:
+    """Its path, which is another one once the directory has its final name."""
+    return str(tf.train.latest_checkpoint(str(directory / CHECKPOINTS / "export" / BEST)))
 
 
 def _fit_with_workers(
@@ -101,12 +109,3 @@ def _fit_with_workers(
     supervise(commands, job.launch, report_progress, FINAL_ERRORS)
     # The last lines may have come after the last poll.
     report_progress()
-
-
-def _best_checkpoint(directory: Path) -> str:
-    found = tf.train.latest_checkpoint(str(directory / CHECKPOINTS / "export" / BEST))
-    return str(found)
-
-
-def _step_of(checkpoint: str) -> int:
-    return int(checkpoint.rpartition("-")[2])

@@ -21,11 +21,14 @@ from components.workers.worker_process import ERROR, FINISHED, LOST_PEER
 
 def main(job_path: str) -> int:
     """Trains, and returns the exit status."""
-    _log_to_standard_output()
+    logging.basicConfig(stream=sys.stdout, format="%(message)s")
+    for name in ("rnn_core", "rnnflow"):
+        logging.getLogger(name).setLevel(logging.INFO)
     load_tensorflow()
     with quiet_libraries():
         status = _train(Path(job_path))
     if status == 0:
+        # Before the interpreter ends, which may hang in a library: the work is done from here on.
         print(FINISHED, flush=True)
     return status
 
@@ -50,12 +53,6 @@ def _train(job: Path) -> int:
 def _failed(error: Exception, status: int) -> int:
     print(ERROR + " ".join(str(error).split()), flush=True)
     return status
-
-
-def _log_to_standard_output() -> None:
-    logging.basicConfig(stream=sys.stdout, format="%(message)s")
-    for name in ("rnn_core", "rnnflow"):
-        logging.getLogger(name).setLevel(logging.INFO)
 
 
 if __name__ == "__main__":

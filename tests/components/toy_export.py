@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from components.artifacts.schema import Schema, save_schema
 from components.artifacts.values import Export
 from components.data.row_parsing import Row, parse_row
-from components.data.sequence_examples import encode
+from components.data.sequence_examples import encode_row
 from components.export.saved_model import schema_directory, score_saved_model
 from components.export.serving_graph import Served
 from components.features.config import FeaturesConfig
@@ -115,9 +115,7 @@ def raw_record(row: dict[str, Any]) -> bytes:
     """The raw example of a row."""
     parsed = parse_row(row, FEATURES)
     assert isinstance(parsed, Row), parsed
-    context = {name: parsed.values[name] for name in FEATURES.context}
-    sequence = {name: parsed.values[name] for name in FEATURES.sequence}
-    return encode({**context, "id": [parsed.id.encode()]}, sequence)
+    return encode_row(parsed, FEATURES)
 
 
 def make_toy_export(directory: Path) -> ToyExport:

@@ -26,6 +26,7 @@ class JsonLines(Source):
         """Cuts the file after line ends: ``start`` and ``stop`` are offsets in bytes."""
         start, number = 0, 1
         with Path(self.path).open("rb") as stream:
+            # The end of the last line of a block is read with it: a row lies in one chunk.
             while block := stream.read(chunk_bytes):
                 block += stream.readline()
                 stop = start + len(block)
@@ -49,6 +50,8 @@ def decode_line(line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
+        # orjson has one exception for all faults; the common ones get a cause of their own, by
+        # which the invalid rows are counted.
         if "UTF-8" in str(error):
             return InvalidRow("invalid UTF-8")
         if b"NaN" in line or b"Infinity" in line:

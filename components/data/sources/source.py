@@ -19,6 +19,7 @@ from components.errors import NotFoundError
 from components.features.config import FeaturesConfig
 
 CHUNK_BYTES = 4 << 20
+"""Small enough that every worker gets a part, large enough that opening the file costs little."""
 _EXCERPT_CHARACTERS = 120
 
 
@@ -43,6 +44,7 @@ class Record:
     @property
     def excerpt(self) -> str:
         """The start of the row's text, for a person to recognise it."""
+        # A character has four bytes at most: a row of many megabytes is not decoded as a whole.
         text = self.text[: 4 * _EXCERPT_CHARACTERS].decode(errors="replace").strip()
         if len(text) <= _EXCERPT_CHARACTERS:
             return text

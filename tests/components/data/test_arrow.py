@@ -11,7 +11,7 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from components.artifacts.schema import Schema
 from components.data.arrow import adapter_config, to_record_batch, transformed_rows
 from components.data.row_parsing import Row, parse_row
-from components.data.sequence_examples import encode
+from components.data.sequence_examples import encode_row
 from components.training.example_parsing import parse_raw_examples
 from tests.components.conftest import MIXED, mixed_row
 
@@ -29,10 +29,11 @@ def test_a_batch_gives_back_the_rows_it_was_made_of(numbers: list[int]) -> None:
     batch = to_record_batch([("test", row) for row in source], MIXED)
     found = list(transformed_rows(batch, MIXED))
     assert len(found) == len(source)
-    for row, (split, row_id, label, values) in zip(source, found, strict=True):
-        assert (split, row_id, label.decode()) == ("test", row.id, row.label)
+    for row, (split, same) in zip(source, found, strict=True):
+        assert split == "test"
+        assert (same.id, same.label, same.steps) == (row.id, row.label, row.steps)
         for name, value in row.values.items():
-            np.testing.assert_array_equal(np.array(list(values[name])), np.array(list(value)))
+            np.testing.assert_array_equal(np.array(same.values[name]), np.array(value))
 
 
 @given(NUMBERS)
@@ -40,11 +41,7 @@ def test_tft_sees_the_same_tensors_as_the_parser_of_served_examples(numbers: lis
     source = rows(numbers)
     batch = to_record_batch([("train", row) for row in source], MIXED)
     seen = TensorAdapter(adapter_config(MIXED)).ToBatchTensors(batch, produce_eager_tensors=True)
-    serialized = [
-        encode({name: row.values[name] for name in MIXED.context},
-               {name: row.values[name] for name in MIXED.sequence})
-        for row in source
-    ]  # fmt: skip
+    serialized = [encode_row(row, MIXED) for row in source]
     served = parse_raw_examples(tf.constant(serialized), Schema(MIXED, (), {}))
     assert set(seen) == set(served)
     for name, value in served.items():

@@ -68,8 +68,8 @@ def test_every_kind_of_feature_keeps_its_values(number: int) -> None:
     np.testing.assert_array_equal(pulse[:, 0], np.float32(sequence["pulse"]))
     np.testing.assert_array_equal(row.values["event"], sequence["event"])
     assert row.values["word-1.a"] == [word.encode() for word in sequence["word-1.a"]]
-    np.testing.assert_array_equal(row.values["size"], np.float32(context["size"]))
-    np.testing.assert_array_equal(row.values["age"], np.array([context["age"]], np.float32))
+    np.testing.assert_array_equal(row.values["size"], np.array([context["size"]], np.float32))
+    np.testing.assert_array_equal(row.values["age"], np.array([[context["age"]]], np.float32))
     np.testing.assert_array_equal(row.values["shop"], [context["shop"]])
     assert row.values["colour"] == [context["colour"].encode()]
     assert set(row.values) == {*MIXED.sequence, *MIXED.context}
@@ -125,7 +125,7 @@ def test_numbers_of_width_one_may_stand_in_lists_of_their_own() -> None:
 def test_a_context_number_may_stand_alone_or_in_a_list() -> None:
     features = FeaturesConfig(PLAIN.sequence, {"c": NumericFeature(kind="numeric")})
     for value in (4, [4]):
-        np.testing.assert_array_equal(good(line(context={"c": value}), features).values["c"], [4])
+        np.testing.assert_array_equal(good(line(context={"c": value}), features).values["c"], [[4]])
 
 
 def test_whole_numbers_beyond_64_bits_are_numbers_but_no_ids() -> None:

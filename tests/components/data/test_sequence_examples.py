@@ -17,7 +17,7 @@ FLOAT32 = st.floats(width=32)
 INT64 = st.integers(-(2**63), 2**63 - 1)
 STRINGS = st.lists(st.binary(max_size=200), min_size=1, max_size=5)
 INT_VECTORS = arrays.arrays(np.int64, st.integers(1, 5), elements=INT64)
-FLOAT_VECTORS = arrays.arrays(np.float32, st.integers(1, 50), elements=FLOAT32)
+FLOAT_STEP = arrays.arrays(np.float32, st.tuples(st.just(1), st.integers(1, 50)), elements=FLOAT32)
 FLOAT_STEPS = arrays.arrays(
     np.float32, st.tuples(st.integers(1, 5), st.integers(1, 50)), elements=FLOAT32
 )
@@ -27,7 +27,7 @@ def feature(value: Any) -> tf.train.Feature:
     if isinstance(value, list):
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=value))
     if value.dtype == np.float32:
-        return tf.train.Feature(float_list=tf.train.FloatList(value=value))
+        return tf.train.Feature(float_list=tf.train.FloatList(value=value.ravel()))
     return tf.train.Feature(int64_list=tf.train.Int64List(value=value))
 
 
@@ -37,7 +37,7 @@ def feature_list(value: Any) -> tf.train.FeatureList:
 
 
 @given(
-    st.dictionaries(NAMES, STRINGS | INT_VECTORS | FLOAT_VECTORS, max_size=4),
+    st.dictionaries(NAMES, STRINGS | INT_VECTORS | FLOAT_STEP, max_size=4),
     st.dictionaries(NAMES, STRINGS | INT_VECTORS | FLOAT_STEPS, max_size=4),
 )
 def test_the_message_is_the_one_that_the_protocol_buffer_classes_make(

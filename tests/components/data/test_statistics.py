@@ -35,7 +35,7 @@ STEPS = arrays.arrays(
 
 
 def row(values: np.ndarray, label: str = "a") -> Row:
-    context = np.array([len(values)], np.float32)
+    context = np.array([[len(values)]], np.float32)
     return Row("any", label, len(values), {"x": values, "c": context})
 
 
