@@ -35,7 +35,7 @@ def adapter_config(features: FeaturesConfig) -> TensorAdapterConfig:
 
 
 def pass_through() -> set[str]:
-    """The columns that TFT hands on unseen."""
+    """The columns that TFT passes on without reading them."""
     return {_hidden(ID), _hidden(LABEL), _hidden(SPLIT)}
 
 

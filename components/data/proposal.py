@@ -190,5 +190,6 @@ def _try(chunks: Sequence[Chunk], data: DataConfig, features: FeaturesConfig) ->
 
 def _rounded(steps: float) -> int:
     """To 10, 15, 20, … 95, 100, 150, …"""
+    # Half the power of ten below: steps of 5 below 100, of 50 below 1,000.
     unit = max(5, 10 ** int(math.log10(max(steps, 1))) // 2)
     return max(unit, round(steps / unit) * unit)

@@ -18,6 +18,7 @@ def find_rows(data: DataConfig) -> Rows:
         NotFoundError: a file does not exist or cannot be read.
         DataError: a file is empty, or one file is given for two splits.
     """
+    # None: the ids decide which rows of the training file go to the splits without a file.
     train_split: Split | None = "train" if data.validation and data.test else None
     files = [_source_file("train", data.train, train_split)]
     if data.validation is not None:

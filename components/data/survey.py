@@ -109,6 +109,7 @@ def check_survey(
         DataError: no rows, ids that occur twice, an empty split, a single label, a label that the
           training split does not have, or numbers too large to be scaled.
     """
+    # From cause to consequence: many invalid rows may also empty a split or remove a label.
     _check_budget(survey, data, dead_letters)
     _check_duplicates(survey.duplicates)
     _check_splits(survey.profile, data)

@@ -64,6 +64,7 @@ def confusion_figure(labels: Sequence[str], confusion: Sequence[Sequence[int]]) 
         counts = np.asarray(confusion, dtype=np.float64)
         rows = counts.sum(axis=1, keepdims=True)
         share = np.divide(counts, rows, out=np.zeros_like(counts), where=rows > 0)
+        # In inches: 0.3 per class, and room for the names of the axes.
         side = float(np.clip(1.7 + 0.3 * len(labels), 3.4, 8.0))
         figure = _figure(side, side)
         axes = figure.subplots()
@@ -157,6 +158,8 @@ def svg(figure: Figure, description: str) -> str:
         # The page's font, not this one, draws the text.
         warnings.filterwarnings("ignore", "Glyph")
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    # Matplotlib writes a document of fixed size; an element of a page has a viewBox instead, and a
+    # width in CSS pixels, of which a point has 4/3.
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     width, height = (float(value) for value in re.findall(r'(?:width|height)="([\d.]+)pt"', text))

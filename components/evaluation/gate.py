@@ -39,6 +39,7 @@ def decide(
     Returns:
         A decision that promotes if, and only if, each of its rules passed.
     """
+    # The champion's rule is the last one: its reason ends the summary of a promotion.
     rules = (
         _finite_metrics(metrics),
         _min_examples(metrics.examples, gate.min_examples),
@@ -181,6 +182,8 @@ def _champion(champion: ChampionMetrics | None, rule: ChampionRule) -> RuleResul
 def _compared(champion: ChampionMetrics, rule: ChampionRule) -> RuleResult:
     # Only the examples on which exactly one of the two is right tell them apart.
     ours, theirs = champion.only_candidate_correct, champion.only_champion_correct
+    # Better: that the champion alone is right so seldom is hardly chance. Not worse: that the
+    # candidate alone is right so seldom may well be chance. So the burden of proof changes sides.
     if rule.promote_if == "significantly_better":
         p = mcnemar_worse(theirs, ours)
         passed, bound = p <= rule.alpha, f"p at most {rule.alpha:.4g}"

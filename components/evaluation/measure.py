@@ -56,6 +56,8 @@ def measure_champion(
         metrics: what the candidate reached.
         directory: where predictions and metrics of the champion are written.
     """
+    # The champion may have other features and another vocabulary than this run's config: its own
+    # SavedModel takes the raw rows.
     classes, probabilities = score_saved_model(
         Path(champion.path), read_raw_records(examples), _BATCH_SIZE
     )

@@ -117,6 +117,7 @@ def _write(
 ) -> Metrics:
     """Writes to ``partial`` what will be found in ``directory``."""
     write_predictions(table, partial / PREDICTIONS)
+    # All other files follow from the predictions, so their digest stands for the metrics.
     digest = digest_of_file(partial / PREDICTIONS)
     path = str(directory / PREDICTIONS)
     metrics = score(table, labels, predictions_path=path, digest=digest)

@@ -13,6 +13,7 @@ from components.features.kind import FeatureKind, ValueType
 from components.features.observed import MAX_DISTINCT_VALUES, Observed
 
 _WHOLE_NUMBERS = frozenset({int})
+# Ids are usually numbered without gaps; amounts such as prices leave most numbers out.
 _DENSE = 0.8
 """Least share of the numbers up to the largest that ids, unlike amounts, make use of."""
 

@@ -46,6 +46,7 @@ def _replay(
     tracking_uri: str | None,
     unreachable: set[str],
 ) -> int:
+    # One attempt per server and start: each may wait for its time limit.
     uri = opening["uri"]
     if uri in unreachable:
         return waiting
@@ -114,6 +115,7 @@ def _end_uploads(client: MlflowClient, experiment: str, run_id: str) -> None:
 def _last_event_times(work_dir: Path) -> dict[str, int]:
     """Milliseconds of the last event of each journal, by the ids of its MLflow runs."""
     times: dict[str, int] = {}
+    # A killed run ended about then, and not when it is marked, which may be a day later.
     for path in work_dir.glob("runs/*/tracking.jsonl"):
         journal = Journal(path)
         last = max((event.get("milliseconds", 0) for event, _ in journal.read()), default=0)

@@ -63,9 +63,8 @@ def read_batches(
         end = first + batch_size if repeat else tf.minimum(first + batch_size, count)
         positions = tf.range(first, end)
         indices = _shuffled_indices(positions // count, positions % count, count, shuffle_seed)
-        return tf.nest.map_structure(
-            lambda tensor: tf.gather(tensor, indices[worker::workers]), rows
-        )
+        own = indices[worker::workers]
+        return tf.nest.map_structure(lambda tensor: tf.gather(tensor, own), rows)
 
     batch_starts = tf.data.Dataset.range(0, _ENDLESS - batch_size if repeat else count, batch_size)
     # To gather a batch takes a small part of a step: more threads would disturb the training's.

@@ -47,6 +47,7 @@ def build_estimator(
 
 def save_settings(directory: Path, schema: Schema, model: ModelConfig) -> None:
     """Writes what ``load_estimator`` needs beside the checkpoints."""
+    # Copies: the model can be loaded after the examples, or the config, have changed.
     save_schema(schema, directory)
     write_atomically(directory / _SETTINGS, json.dumps(to_jsonable_python(model), indent=2))
 

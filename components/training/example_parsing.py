@@ -79,6 +79,7 @@ def _parse(
         serialized, context_features=context or None, sequence_features=sequence
     )
     for name, steps in ragged.items():
+        # The parser made the row splits: checking them would cost at every request.
         # From ragged steps, [B, (T), (F)], to [B, (T), F] or, of single values, [B, (T)].
         values = tf.reshape(steps.flat_values, [-1, *types[name].step_shape])
         parsed[name] = tf.RaggedTensor.from_row_splits(values, steps.row_splits, validate=False)

@@ -19,6 +19,7 @@ JOB = "job.json"
 LOGS = "logs"
 """Folder of a model directory with a log per worker."""
 
+# The exit statuses of <sysexits.h>, which Python itself and the shell do not use.
 FINAL_ERRORS: Mapping[int, type[RnnflowError]] = {
     os.EX_USAGE: UserError,
     os.EX_IOERR: StorageError,

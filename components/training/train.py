@@ -95,6 +95,7 @@ def _fit_with_workers(
     history = HistoryReader(directory / HISTORY)
 
     def commands() -> Sequence[WorkerCommand]:
+        # At each start: local ports may be taken by now, and the others wait for a new order.
         if chief is None:
             return local_workers(command, job.training.workers, logs)
         chief.dispatch(file, job.launch.worker_wait_seconds)

@@ -96,6 +96,7 @@ def find_cluster(environment: Mapping[str, str]) -> WorkerCluster | None:
     for read in (_from_tf_config, _from_kubernetes, _from_slurm):
         cluster = read(environment)
         if cluster is not None:
+            # One worker shares no batch, and trains in the run's own process.
             return cluster if cluster.size > 1 else None
     return None
 

@@ -107,6 +107,8 @@ class Chief:
                 f"({len(missing)} of {len(others)} are missing). Is it running, with the same "
                 f"config, and does it see {self._directory}?"
             )
+        # The tokens of this moment: a worker that fails registers with another one, which
+        # ``find_lost_worker`` sees.
         self._dispatched = found
         self._publish("train", found, job=str(job))
 
