@@ -1,8 +1,8 @@
 """The words that arguments take, for programs that read a configuration without TensorFlow.
 
 Nothing is imported here. ``rnn_core.models.cells.KINDS`` and
-``rnn_core.optimizers.optimizers.KINDS`` hold what each word stands for, and a test holds that both
-have every word.
+``rnn_core.optimizers.optimizers.KINDS`` hold what the words of two stand for, and a test holds that
+both have every word.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from typing import Literal, TypeAlias
 
 CellType: TypeAlias = Literal["simple_rnn", "lstm", "gru"]
 """The built-in recurrent cells, as ``cell_type``."""
+
+InputCheckpoint: TypeAlias = Literal["auto", "iterator", "count", "none"]
+"""How a checkpoint holds the position in the input, as ``RunConfig.input_checkpoint``."""
 
 OptimizerName: TypeAlias = Literal["adagrad", "adam", "ftrl", "rmsprop", "sgd"]
 """The optimizers that have a name, as ``optimizer``."""

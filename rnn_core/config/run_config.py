@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from rnn_core.config.cluster import Cluster, read_cluster
 from rnn_core.config.strategy_kinds import check_strategy, is_in_step
 from rnn_core.errors import ArgumentError, UnsupportedError
+from rnn_core.names import InputCheckpoint
 
 logger = logging.getLogger("rnn_core")
 
@@ -48,7 +49,8 @@ class RunConfig:
     Checkpoints are saved every ``save_checkpoints_steps`` steps or every ``save_checkpoints_secs``
     seconds (600 if neither is given; both ``None``: only at the end). ``tf_random_seed=None`` takes
     fresh entropy; a seed repeats a training to the bit on one machine's CPUs, without
-    ``enable_op_determinism``, if the input repeats: a ``shuffle`` needs a seed of its own.
+    ``enable_op_determinism``, if the input repeats: operations of an ``input_fn`` without a seed of
+    their own, such as a ``shuffle``, get theirs from it, unless ``tf.random.set_seed`` was called.
     ``keep_checkpoint_max`` of 0 or ``None`` keeps all checkpoints; 0 for another number of steps or
     seconds means never, as ``None`` does.
 
@@ -58,6 +60,14 @@ class RunConfig:
     ``eval_distribute`` is another. ``experimental_distribute`` is anything with these two as
     attributes. The attributes from ``cluster_spec`` on describe this process, from
     ``TF_CONFIG``.
+
+    ``input_checkpoint`` says how a training that was killed finds its position in the input:
+
+    - ``"auto"``: by the state of the iterator if that is exact and at most 1 MiB, else by a count.
+    - ``"iterator"``: by the state of the iterator, which holds the rows of each ``shuffle`` and
+      ``cache`` and may be as large as the data, in each checkpoint.
+    - ``"count"``: by the number of batches read: a restart reads so many again, and skips them.
+    - ``"none"``: not at all, as in 2.15: the input is read from its start.
 
     ``session_config``, ``device_fn``, ``protocol`` and ``experimental_max_worker_delay_secs`` do
     nothing, with a warning; nor does ``checkpoint_save_graph_def``, as there is no graph to save.
@@ -89,6 +99,9 @@ class RunConfig:
     checkpoint_save_graph_def: bool = True
     worker_timeout_secs: float = dataclasses.field(default=600, kw_only=True)
     """How long a worker waits for the others at a step; then the training ends with an error."""
+
+    input_checkpoint: InputCheckpoint = dataclasses.field(default="auto", kw_only=True)
+    """How a checkpoint holds the position in the training's input, from which a restart goes on."""
 
     cluster_spec: Any = dataclasses.field(init=False)
     """A ``tf.train.ClusterSpec``, empty for one process."""
@@ -122,6 +135,12 @@ class RunConfig:
         if self.tf_random_seed is not None and not isinstance(self.tf_random_seed, int):
             raise ArgumentError(
                 f"RunConfig.tf_random_seed: expected a whole number, got {self.tf_random_seed!r}."
+            )
+        ways = get_args(InputCheckpoint)
+        if self.input_checkpoint not in ways:
+            raise ArgumentError(
+                f"RunConfig.input_checkpoint: expected one of {', '.join(ways)}, got "
+                f"{self.input_checkpoint!r}."
             )
         if self.model_dir is not None and not os.fspath(self.model_dir):
             raise ArgumentError("RunConfig.model_dir: expected a path or None, got ''.")

@@ -14,10 +14,9 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from rnn_core.storage.files import write_text
+from rnn_core.storage.files import FilePath, join, make_directory, read_text, write_text
 
 logger = logging.getLogger("rnn_core")
 
@@ -37,7 +36,7 @@ class Heartbeat:
     """
 
     def __init__(self, model_dir: str, task: str) -> None:
-        self.directory = Path(model_dir) / _DIRECTORY
+        self.directory = join(model_dir, _DIRECTORY)
         self.step = 0
         self._task = task
         self._state: State = "running"
@@ -70,9 +69,9 @@ class Heartbeat:
         with self._lock, contextlib.suppress(OSError):
             self._state = state
             self._count += 1
-            self.directory.mkdir(parents=True, exist_ok=True)
+            make_directory(self.directory)
             record = {"state": state, "step": self.step, "count": self._count}
-            write_text(self.directory / f"{self._task}.json", json.dumps(record))
+            write_text(join(self.directory, f"{self._task}.json"), json.dumps(record))
 
     def leave_together(self, state: State, tasks: list[str], timeout_seconds: float) -> None:
         """Writes the final ``state``; returns when no task of ``tasks`` runs, or at the timeout.
@@ -90,9 +89,9 @@ class Heartbeat:
             time.sleep(_POLL_SECONDS)
 
 
-def read_state(directory: Path, task: str) -> str | None:
+def read_state(directory: FilePath, task: str) -> str | None:
     """The last state that a task wrote; None if it never wrote one."""
-    record = _record(directory / f"{task}.json")
+    record = _record(join(directory, f"{task}.json"))
     return None if record is None else str(record["state"])
 
 
@@ -108,9 +107,9 @@ def stalled_tasks(model_dir: str, tasks: list[str]) -> list[str]:
     return [f"{task} (at step {watcher.step})" for task, watcher in watchers.items()]
 
 
-def _record(path: Path) -> dict[str, Any] | None:
+def _record(path: str) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(read_text(path))
     except (OSError, json.JSONDecodeError):
         return None
     return found
@@ -120,7 +119,7 @@ class HeartbeatWatcher:
     """Watches the heartbeat file of another task, on the clock of the reader alone."""
 
     def __init__(self, model_dir: str, task: str) -> None:
-        self._path = Path(model_dir) / _DIRECTORY / f"{task}.json"
+        self._path = join(model_dir, _DIRECTORY, f"{task}.json")
         self._last = _record(self._path)
         self._seen_at = time.monotonic()
         self._has_changed = False

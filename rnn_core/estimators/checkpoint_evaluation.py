@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Final
 
 from rnn_core.distribution.heartbeat import HeartbeatWatcher
 from rnn_core.distribution.replicas import Replicas
 from rnn_core.estimators.estimator import Estimator
 from rnn_core.estimators.specs import EvalSpec, checked_exporters
-from rnn_core.storage.files import read_json, storage_errors, write_text
+from rnn_core.storage.files import join, parent_of, read_json, storage_errors, write_text
 
 EVALUATOR_TASK: Final = "evaluator-0"
 _EVALUATOR_TIMEOUT_SECONDS: Final = 30.0
@@ -30,7 +29,7 @@ class CheckpointEvaluation:
         self._next_at = time.monotonic() + spec.start_delay_secs
         self._evaluator = HeartbeatWatcher(estimator.model_dir, EVALUATOR_TASK)
         self._last: tuple[str, bool] | None = None
-        self._marker = Path(estimator.eval_dir(spec.name)) / "last_evaluation.json"
+        self._marker = join(estimator.eval_dir(spec.name), "last_evaluation.json")
         self.metrics: dict[str, float] = {}
         """Of the last evaluation."""
         self.exports: list[str | None] = []
@@ -73,7 +72,7 @@ class CheckpointEvaluation:
         )
         self._export(checkpoint, final)
         if self._replicas.worker == 0:
-            with storage_errors(self._marker.parent):
+            with storage_errors(parent_of(self._marker)):
                 write_text(self._marker, json.dumps({"global_step": self.metrics["global_step"]}))
 
     def finish(self) -> None:
@@ -93,13 +92,13 @@ class CheckpointEvaluation:
             self._export(checkpoint, True)
 
     def _export(self, checkpoint: str, final: bool) -> None:
-        base = Path(self._estimator.model_dir) / "export"
+        base = join(self._estimator.model_dir, "export")
         self._last = (checkpoint, final)
         if self._replicas.worker != 0:
             return
         self.exports = [
             exporter.export(
-                self._estimator, str(base / exporter.name), checkpoint, self.metrics, final
+                self._estimator, join(base, exporter.name), checkpoint, self.metrics, final
             )
             for exporter in checked_exporters(self._spec.exporters)
         ]

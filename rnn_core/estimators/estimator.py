@@ -7,7 +7,6 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self
 
 from rnn_core.config.cluster import EVALUATOR
@@ -30,7 +29,7 @@ from rnn_core.models.model import Model
 from rnn_core.models.model_fn import ModelFn, call_model_fn, check_model_fn
 from rnn_core.models.model_fn_model import ModelFnModel
 from rnn_core.storage import checkpoints
-from rnn_core.storage.files import storage_errors
+from rnn_core.storage.files import check_directory, join, make_directory, storage_errors
 from rnn_core.storage.warm_start import WarmStartSettings, warm_start_settings
 from rnn_core.types import InputFn, ModeKeys
 
@@ -104,7 +103,7 @@ class Estimator(ExportMethods):
 
     def eval_dir(self, name: str | None = None) -> str:
         """Where the evaluation ``name`` writes its event file."""
-        return str(Path(self._model_dir) / (f"eval_{name}" if name else "eval"))
+        return join(self._model_dir, f"eval_{name}" if name else "eval")
 
     @eagerly
     def train(
@@ -132,11 +131,11 @@ class Estimator(ExportMethods):
             return self
         last_step = max_steps if steps is None else start + steps
         with storage_errors(self._model_dir):
-            Path(self._model_dir).mkdir(parents=True, exist_ok=True)
+            make_directory(self._model_dir)
         if self._trainable is None or self.latest_checkpoint() is None:
             self._trainable = self._new_trainable()
         adapted = adapt(hooks, saving_listeners)
-        plan = Plan(self._config, self._model_dir, adapted, last_step, self._warm_start)
+        plan = Plan(self._config, self._model_dir, adapted, last_step, self._warm_start, checkpoint)
         training.train(
             self._trainable, lambda replicas: self._input(input_fn, ModeKeys.TRAIN, replicas), plan
         )
@@ -278,4 +277,5 @@ def _with_model_dir(
     if directory is None:
         directory = tempfile.mkdtemp(prefix="rnn_core-")
         logger.warning("No model_dir was given: using the temporary directory %s", directory)
+    check_directory(directory, "model_dir")
     return config.replace(model_dir=directory), directory

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -48,7 +47,7 @@ class ModeGraph:
     message: MetaGraphDef
     variables: Mapping[str, tf.Variable]
     """By their names in a checkpoint, the global step included."""
-    assets: Mapping[str, Path]
+    assets: Mapping[str, str]
     """Files that its tables are read from, by the names of the tensors that hold their paths."""
 
 
@@ -138,9 +137,9 @@ def _initialization(graph: tf.Graph, stored: Mapping[str, tf.Variable]) -> tf.Op
     return tf.group(tf.compat.v1.variables_initializer(fresh), tf.compat.v1.tables_initializer())
 
 
-def _assets(graph: tf.Graph) -> dict[str, Path]:
+def _assets(graph: tf.Graph) -> dict[str, str]:
     paths = graph.get_collection(_Keys.ASSET_FILEPATHS)
-    return {path.name: Path(tf.get_static_value(path).item().decode()) for path in paths}
+    return {path.name: tf.get_static_value(path).item().decode() for path in paths}
 
 
 @contextmanager

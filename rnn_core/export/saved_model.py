@@ -9,12 +9,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from google.protobuf import text_format
@@ -26,20 +24,35 @@ from rnn_core.export.mode_graph import ModeGraph, ModelSource, checkpoint_to_exp
 from rnn_core.export.receiver_fns import ReceiverFn
 from rnn_core.graph.eager import eagerly
 from rnn_core.storage import checkpoints
-from rnn_core.storage.files import storage_errors
+from rnn_core.storage.files import (
+    FilePath,
+    check_directory,
+    copy,
+    exists,
+    is_directory,
+    join,
+    make_directory,
+    name_of,
+    names_in,
+    parent_of,
+    remove,
+    rename_directory,
+    storage_errors,
+    write_bytes,
+)
 from rnn_core.types import Array, ModeKeys
 
 _MODES: Final = (ModeKeys.TRAIN, ModeKeys.EVAL, ModeKeys.PREDICT)
 _SCHEMA_VERSION: Final = 1
 
-Assets = Mapping[str, str | os.PathLike[str]]
+Assets = Mapping[str, FilePath]
 """Source files by their path below ``assets.extra``."""
 
 
 @eagerly
 def export_saved_model(
     source: ModelSource,
-    base: str | os.PathLike[str],
+    base: FilePath,
     receiver_fns: Mapping[str, ReceiverFn | None],
     assets_extra: Assets | None = None,
     as_text: bool = False,
@@ -50,11 +63,12 @@ def export_saved_model(
 
     Raises:
         ArgumentError: there is no mode or an unknown one, a receiver function cannot be used, or an
-            extra asset does not exist.
+            extra asset does not exist, or the path of ``base`` cannot be read again.
         CheckpointError: there is no checkpoint, or it is of another model.
         FeatureError, LabelError: a receiver does not fit the model.
         StorageError: ``base`` cannot be written.
     """
+    check_directory(base, "export_dir_base")
     modes = _checked_modes(receiver_fns)
     extra = _checked_assets(assets_extra or {})
     checkpoint = checkpoint_to_export(source, checkpoint_path)
@@ -63,14 +77,13 @@ def export_saved_model(
         for mode, receiver_fn in modes.items()
     ]
     values = _values(graphs, checkpoint)
-    base = Path(base)
     with storage_errors(base), _new_directory(base) as directory:
-        (directory / "variables").mkdir()
-        checkpoints.write(values, str(directory / "variables" / "variables"))
-        _copy(_name_assets(graphs), directory / "assets")
-        _copy(extra, directory / "assets.extra")
+        make_directory(join(directory, "variables"))
+        checkpoints.write(values, join(directory, "variables", "variables"))
+        _copy(_name_assets(graphs), join(directory, "assets"))
+        _copy(extra, join(directory, "assets.extra"))
         _write_graphs(graphs, directory, as_text)
-        return str(_publish(directory))
+        return _publish(directory)
 
 
 def _checked_modes(receiver_fns: Mapping[str, ReceiverFn | None]) -> dict[str, ReceiverFn]:
@@ -84,11 +97,11 @@ def _checked_modes(receiver_fns: Mapping[str, ReceiverFn | None]) -> dict[str, R
     return given
 
 
-def _checked_assets(assets: Assets) -> dict[str, Path]:
+def _checked_assets(assets: Assets) -> dict[str, str]:
     for name, source in assets.items():
-        if not Path(source).is_file():
+        if not exists(source) or is_directory(source):
             raise ArgumentError(f"assets_extra[{name!r}]: there is no file {str(source)!r}.")
-    return {name: Path(source) for name, source in assets.items()}
+    return {name: os.fspath(source) for name, source in assets.items()}
 
 
 def _values(graphs: Sequence[ModeGraph], checkpoint: str) -> dict[str, Array]:
@@ -99,12 +112,12 @@ def _values(graphs: Sequence[ModeGraph], checkpoint: str) -> dict[str, Array]:
     return {name: values[name] for graph in graphs for name in graph.variables}
 
 
-def _name_assets(graphs: Sequence[ModeGraph]) -> dict[str, Path]:
+def _name_assets(graphs: Sequence[ModeGraph]) -> dict[str, str]:
     """Names each file in the graphs that read it; gives the files by name."""
-    names: dict[Path, str] = {}
+    names: dict[str, str] = {}
     for graph in graphs:
         for tensor, path in graph.assets.items():
-            name = names.setdefault(path, _free_name(path.name, names.values()))
+            name = names.setdefault(path, _free_name(name_of(path), names.values()))
             asset = graph.message.asset_file_def.add(filename=name)
             asset.tensor_info.name = tensor
     return {name: path for path, name in names.items()}
@@ -115,53 +128,56 @@ def _free_name(name: str, taken: Collection[str]) -> str:
     return next(candidate for candidate in candidates if candidate not in taken)
 
 
-def _copy(files: Mapping[str, Path], directory: Path) -> None:
+def _copy(files: Mapping[str, str], directory: str) -> None:
     for name, source in files.items():
-        target = directory / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        target = join(directory, name)
+        make_directory(parent_of(target))
+        copy(source, target)
 
 
-def _write_graphs(graphs: Sequence[ModeGraph], directory: Path, as_text: bool) -> None:
+def _write_graphs(graphs: Sequence[ModeGraph], directory: str, as_text: bool) -> None:
     message = SavedModel(
         saved_model_schema_version=_SCHEMA_VERSION, meta_graphs=[graph.message for graph in graphs]
     )
     if as_text:
         text = text_format.MessageToString(message)
-        (directory / "saved_model.pbtxt").write_text(text, encoding="utf-8")
+        write_bytes(join(directory, "saved_model.pbtxt"), text.encode())
     else:
         data = message.SerializeToString(deterministic=True)
-        (directory / "saved_model.pb").write_bytes(data)
+        write_bytes(join(directory, "saved_model.pb"), data)
 
 
 @contextmanager
-def _new_directory(base: Path) -> Iterator[Path]:
+def _new_directory(base: FilePath) -> Iterator[str]:
     """A temporary directory, deleted at the end unless it was renamed.
 
     TensorFlow Serving loads directories whose names are numbers, and so ignores it.
     """
-    directory = base / f"temp-{uuid.uuid4().hex}"
-    directory.mkdir(parents=True)
+    directory = join(base, f"temp-{uuid.uuid4().hex}")
+    make_directory(directory)
     try:
         yield directory
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        with suppress(OSError):
+            remove(directory)
 
 
-def _publish(directory: Path) -> Path:
+def _publish(directory: str) -> str:
     """Renames ``directory`` to the time in seconds, or to the first number that is free after it.
 
     Later exports have larger numbers, also several in one second and by several processes.
     """
-    base = directory.parent
-    # Another process may take the number in between: rename() then fails, and the next is tried.
-    newest = max((int(path.name) for path in base.iterdir() if path.name.isdigit()), default=0)
+    base = parent_of(directory)
+    # Another process may take the number in between: the rename then fails, and the next is tried.
+    newest = max((int(name) for name in names_in(base) if name.isdigit()), default=0)
     number = max(int(time.time()), newest + 1)
     while True:
-        target = base / str(number)
+        target = join(base, str(number))
         try:
-            return directory.rename(target)
+            rename_directory(directory, target)
         except OSError:
-            if not target.exists():
+            if not exists(target):
                 raise
             number += 1
+        else:
+            return target

@@ -8,9 +8,10 @@ from typing import Final
 
 import tensorflow as tf
 
-from rnn_core.errors import ArgumentError
+from rnn_core.errors import ArgumentError, CheckpointError
 from rnn_core.features.column_state import ColumnState
 from rnn_core.features.shared_embeddings import SharedEmbedding
+from rnn_core.storage import checkpoints
 from rnn_core.types import FeatureColumn
 
 SEQUENCE: Final = "sequence_feature_columns"
@@ -92,8 +93,10 @@ class FromCheckpoint:
             ArgumentError: there is no such checkpoint, no such tensor, or it has another shape.
         """
         try:
-            value = tf.train.load_variable(self.checkpoint, self.tensor_name)
-        except (tf.errors.OpError, ValueError) as error:
+            given = self.checkpoint
+            prefix = given if checkpoints.exists(given) else checkpoints.latest(given)
+            value = checkpoints.read(prefix or given, [self.tensor_name])[self.tensor_name]
+        except CheckpointError as error:
             raise ArgumentError(
                 f"ckpt_to_load_from: cannot read {self.tensor_name!r} of {self.checkpoint}: {error}"
             ) from error

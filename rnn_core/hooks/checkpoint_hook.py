@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Final
 
 from rnn_core.errors import UnsupportedError
 from rnn_core.hooks.base import Hook, HookContext
 from rnn_core.hooks.periods import Period
 from rnn_core.storage.checkpoints import Keeper
+from rnn_core.storage.files import check_directory, is_same, make_directory
 
 _BASENAME: Final = "model.ckpt"
 _KEEP_MAX, _KEEP_EVERY_HOURS = 5, 10000.0
@@ -24,7 +24,8 @@ class CheckpointSaverHook(Hook):
     ``save_graph_def`` has no meaning: there is no graph.
 
     Raises:
-        ArgumentError: not exactly one of ``save_secs`` and ``save_steps`` is given.
+        ArgumentError: not exactly one of ``save_secs`` and ``save_steps`` is given, or the path of
+            ``checkpoint_dir`` cannot be read again.
         UnsupportedError: ``saver``, ``scaffold`` or another ``checkpoint_basename`` is given.
     """
 
@@ -51,12 +52,13 @@ class CheckpointSaverHook(Hook):
                 f"a training continues from, got {checkpoint_basename!r}."
             )
         self._period = Period("CheckpointSaverHook", save_steps, save_secs)
+        check_directory(checkpoint_dir, "CheckpointSaverHook")
         self._directory = checkpoint_dir
         self.listeners = tuple(listeners or ())
 
     def saves_into(self, model_dir: str) -> bool:
         """Whether its checkpoints are those of ``model_dir``, from which a training continues."""
-        return Path(self._directory).resolve() == Path(model_dir).resolve()
+        return is_same(self._directory, model_dir)
 
     def next_step_due(self, step: int) -> int:
         """The next step at which a checkpoint may be due."""
@@ -82,7 +84,7 @@ class CheckpointSaverHook(Hook):
         if self.saves_into(context.model_dir):
             context.request_checkpoint()
             return
-        Path(self._directory).mkdir(parents=True, exist_ok=True)
+        make_directory(self._directory)
         Keeper(self._directory, _KEEP_MAX, _KEEP_EVERY_HOURS).save(
             context.variables, context.global_step
         )

@@ -11,7 +11,6 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import tensorflow as tf
 
@@ -24,6 +23,7 @@ from rnn_core.loops.interruption import Interruption
 from rnn_core.loops.trainable_model import TrainableModel
 from rnn_core.storage import checkpoints
 from rnn_core.storage.checkpoints import Keeper
+from rnn_core.storage.files import join
 from rnn_core.storage.summaries import EventWriter
 from rnn_core.storage.warm_start import WarmStartSettings, warm_start
 
@@ -72,7 +72,12 @@ class Saving:
         self._model.restore(checkpoint)
         self._saved_step = int(self._model.global_step.numpy())
         logger.info("Restored %s", checkpoint)
-        return self._position.restore(checkpoint)
+        self._context.global_step = self._saved_step
+        # It may read much of the input again, and must not hold up a SIGTERM meanwhile. One of many
+        # workers cannot leave alone.
+        alone = self._replicas.worker_count == 1
+        with self._interruption.all_saved() if alone else contextlib.nullcontext():
+            return self._position.restore(checkpoint)
 
     def _checkpoint_of_chief(self) -> str | None:
         directory = self._context.model_dir
@@ -81,7 +86,7 @@ class Saving:
         step = int(self._replicas.all_gather([step])[0, 0])
         if self._is_chief or step < 0:
             return found
-        prefix = str(Path(directory) / f"model.ckpt-{step}")
+        prefix = join(directory, f"model.ckpt-{step}")
         if not checkpoints.exists(prefix):
             raise CheckpointError(
                 f"Expected the checkpoint of the chief, {prefix}, but it does not exist here. All "
@@ -192,7 +197,7 @@ class Saving:
         self._saver.wait()
 
     def _prefix(self, step: int) -> str:
-        return str(Path(self._context.model_dir) / f"model.ckpt-{step}")
+        return join(self._context.model_dir, f"model.ckpt-{step}")
 
 
 class BackgroundSaver:

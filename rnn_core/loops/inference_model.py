@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -99,4 +98,4 @@ class InferenceModel:
 
 
 def _identity(checkpoint: str) -> tuple[str, int]:
-    return checkpoint, Path(f"{checkpoint}.index").stat().st_mtime_ns
+    return checkpoint, checkpoints.identity(checkpoint)

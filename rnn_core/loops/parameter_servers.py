@@ -23,6 +23,7 @@ from rnn_core.errors import ArgumentError, WorkerLostError
 from rnn_core.loops.input_position import InputPosition
 from rnn_core.loops.trainable_model import TrainableModel
 from rnn_core.models.model import Model
+from rnn_core.names import InputCheckpoint
 from rnn_core.types import Array
 
 logger = logging.getLogger("rnn_core")
@@ -119,12 +120,17 @@ class ServedModel(TrainableModel):
     def _keep_summaries(self) -> None:
         """Keeps none: their state has a varying shape, which a parameter server cannot hold."""
 
-    def open_input(self, dataset: Any) -> InputPosition:
+    def open_input(
+        self, dataset: Any, way: InputCheckpoint = "none", seed: int | None = None
+    ) -> InputPosition:
         """An iterator for each worker.
 
         Args:
             dataset: makes the dataset of a worker, given as ``Replicas``.
+            way: has no effect: no position is saved.
+            seed: has no effect.
         """
+        del way, seed
         count = self._servers.worker_count
         datasets = [dataset(Worker(index, count)) for index in range(count)]
         return _NoPosition(self._servers.coordinator, datasets)

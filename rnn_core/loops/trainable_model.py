@@ -11,7 +11,9 @@ from rnn_core.distribution.replicas import OneReplica, Replicas
 from rnn_core.graph.step_loop import run_steps, with_next
 from rnn_core.loops.input_fn import split
 from rnn_core.loops.input_position import InputPosition
+from rnn_core.loops.input_seed import seeded
 from rnn_core.models.model import Model
+from rnn_core.names import InputCheckpoint
 from rnn_core.storage import checkpoints
 
 
@@ -42,14 +44,20 @@ class TrainableModel:
         """All that a checkpoint holds, by name."""
         return {"global_step": self.global_step, **self.model.variables}
 
-    def open_input(self, dataset: Any) -> InputPosition:
+    def open_input(
+        self, dataset: Any, way: InputCheckpoint = "auto", seed: int | None = None
+    ) -> InputPosition:
         """The input at its beginning.
 
         Args:
             dataset: makes the dataset of a worker, given as ``Replicas``.
+            way: how its position is saved; see ``RunConfig.input_checkpoint``.
+            seed: for the random operations in it; see ``input_seed``.
         """
         replicas = self.replicas
-        return InputPosition(dataset(replicas), replicas.worker, replicas.worker_count)
+        with seeded(seed) as used:
+            made = dataset(replicas)
+        return InputPosition(made, replicas.worker, replicas.worker_count, way, used)
 
     def restore(self, checkpoint: str) -> None:
         """Takes the values of a checkpoint. Raises CheckpointError."""

@@ -24,10 +24,12 @@ from rnn_core.graph.runtime_checks import named_errors
 from rnn_core.hooks import Hook, HookContext, adapt
 from rnn_core.loops.checkpointing import Saving
 from rnn_core.loops.exchange_cost import ExchangeCost
-from rnn_core.loops.input_position import InputPosition
+from rnn_core.loops.input_position import InputPosition, has_position, saved_seed
+from rnn_core.loops.input_seed import new_seed
 from rnn_core.loops.interruption import Interrupted, Interruption
 from rnn_core.loops.pace import Pace, is_due, steps_until_due
 from rnn_core.loops.trainable_model import TrainableModel
+from rnn_core.storage import checkpoints
 from rnn_core.storage.summaries import EventWriter
 from rnn_core.storage.warm_start import WarmStartSettings
 
@@ -45,6 +47,8 @@ class Plan:
     """The global step to end at; None: at the end of the input."""
     warm_start: WarmStartSettings | None = None
     """Where initial values come from, if there is no checkpoint."""
+    checkpoint: str | None = None
+    """The newest intact checkpoint, whose input position has the seed of the input."""
 
 
 def train(
@@ -66,7 +70,7 @@ def train(
         CheckpointError, StorageError: a checkpoint cannot be read or written.
         WorkerLostError: another worker is gone, or did not answer in time.
     """
-    position = model.open_input(dataset)
+    position = model.open_input(dataset, plan.config.input_checkpoint, _input_seed(model, plan))
     with Interruption() as interruption, contextlib.ExitStack() as stack:
         loop = _Loop(model, position, plan, interruption)
         stack.callback(loop.close)
@@ -79,6 +83,17 @@ def train(
     if loop.interrupted:
         logger.warning("Interrupted at step %d, which is saved; exiting.", loop.global_step)
         interruption.leave()
+
+
+def _input_seed(model: TrainableModel, plan: Plan) -> int | None:
+    """The seed of the input that a killed training read, or of another one."""
+    worker, workers = model.replicas.worker, model.replicas.worker_count
+    checkpoint, step = plan.checkpoint, 0
+    if checkpoint is not None:
+        step = checkpoints.read_step(checkpoint)
+        if has_position(checkpoint, worker, workers):
+            return saved_seed(checkpoint, worker, workers)
+    return new_seed(plan.config.tf_random_seed, step, workers)
 
 
 class _Loop:

@@ -9,23 +9,34 @@ good one.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import logging
 import os
+import re
 import time
+import zlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import tensorflow as tf
+from google.protobuf import text_format
+from tensorflow.python.training.checkpoint_state_pb2 import CheckpointState
 
 from rnn_core.errors import ArchitectureError, CheckpointError
+from rnn_core.storage import files
 from rnn_core.storage.files import (
+    FilePath,
     first_line,
     flush,
+    join,
+    name_of,
+    names_in,
+    parent_of,
+    read_bytes,
+    read_text,
     remove,
+    seconds_of,
     storage_errors,
     with_prefix,
     write_text,
@@ -34,6 +45,9 @@ from rnn_core.types import Array
 
 logger = logging.getLogger("rnn_core")
 
+_STATE: Final = "checkpoint"
+"""The file that names the checkpoints."""
+_NAME: Final = re.compile(r"model\.ckpt-\d+")
 _SHOWN: Final = 5
 """An error lists so many differences between a model and a checkpoint."""
 
@@ -54,16 +68,15 @@ class Keeper:
     _preserved: float = dataclasses.field(default_factory=time.time)
 
     def __post_init__(self) -> None:
-        state = tf.train.get_checkpoint_state(self.directory)
-        named = [] if state is None else [Path(p).name for p in state.all_model_checkpoint_paths]
+        named = [name_of(path) for path in _state(self.directory).every]
         self._kept = [name for name in named if exists(self.path(name))]
-        indexes = Path(self.directory).glob("model.ckpt-*.index")
-        unnamed = [index.stat().st_mtime for index in indexes if index.stem not in named]
-        self._preserved = max(unnamed, default=self._preserved)
+        unnamed = [name for name in names_of_all(self.directory) if name not in named]
+        times = [seconds_of(f"{self.path(name)}.index") for name in unnamed]
+        self._preserved = max(times, default=self._preserved)
 
     def path(self, name: str) -> str:
         """The prefix of the checkpoint ``name``."""
-        return str(Path(self.directory) / name)
+        return join(self.directory, name)
 
     def save(self, values: Mapping[str, tf.Tensor], step: int) -> str:
         """Writes a checkpoint and makes it the newest; gives its prefix.
@@ -94,7 +107,7 @@ class Keeper:
         dropped = []
         while self.keep_max and len(kept) > self.keep_max:
             name = kept.pop(0)
-            made_at = Path(f"{self.path(name)}.index").stat().st_mtime
+            made_at = seconds_of(f"{self.path(name)}.index")
             if made_at > self._preserved + self.keep_every_hours * 3600:
                 self._preserved = made_at
             else:
@@ -118,10 +131,10 @@ def write(values: Mapping[str, tf.Tensor], prefix: str) -> None:
         )
         for path in with_prefix(prefix):
             flush(path)
-        flush(Path(prefix).parent)
+        flush(parent_of(prefix))
     finally:
         for path in with_prefix(temporary):
-            path.unlink(missing_ok=True)
+            remove(path)
 
 
 def write_state(directory: str, kept: Sequence[str]) -> None:
@@ -131,7 +144,7 @@ def write_state(directory: str, kept: Sequence[str]) -> None:
     """
     lines = [f'model_checkpoint_path: "{kept[-1]}"']
     lines += [f'all_model_checkpoint_paths: "{name}"' for name in kept]
-    write_text(Path(directory) / "checkpoint", "\n".join(lines) + "\n")
+    write_text(join(directory, _STATE), "\n".join(lines) + "\n")
 
 
 def delete(prefix: str) -> None:
@@ -139,31 +152,61 @@ def delete(prefix: str) -> None:
 
     Among them may be a directory, where a worker was killed while it wrote its position.
     """
-    for path in (Path(f"{prefix}.index"), *with_prefix(prefix)):
+    for path in (f"{prefix}.index", *with_prefix(prefix)):
         remove(path)
 
 
 def exists(prefix: str) -> bool:
     """Whether there is a checkpoint of that prefix."""
-    return Path(f"{prefix}.index").exists()
+    return files.exists(f"{prefix}.index")
+
+
+def names_of_all(directory: FilePath) -> list[str]:
+    """The names of the checkpoints in a directory, also of those that ``checkpoint`` leaves out."""
+    names = [name.removesuffix(".index") for name in names_in(directory) if name.endswith(".index")]
+    return [name for name in names if _NAME.fullmatch(name)]
+
+
+class _State(NamedTuple):
+    """What the file ``checkpoint`` of a directory says, as prefixes."""
+
+    newest: str | None
+    every: tuple[str, ...]
+    """The newest last."""
+
+
+def _state(directory: str) -> _State:
+    # Not tf.train.latest_checkpoint, which reads the directory's own name as a pattern.
+    try:
+        return _parsed(directory, read_text(join(directory, _STATE)))
+    except OSError:
+        return _State(None, ())
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(directory: str, text: str) -> _State:
+    try:
+        state = text_format.Parse(text, CheckpointState())
+    except text_format.ParseError as error:
+        logger.warning("%s is no list of checkpoints: %s", join(directory, _STATE), error)
+        return _State(None, ())
+    every = tuple(join(directory, path) for path in state.all_model_checkpoint_paths)
+    newest = state.model_checkpoint_path
+    return _State(join(directory, newest) if newest else None, every)
 
 
 def latest(directory: str) -> str | None:
     """Prefix of the newest checkpoint, None if there is none."""
-    with contextlib.suppress(OSError):
-        file = (Path(directory) / "checkpoint").stat()
-        prefix = _named(directory, file.st_ino, file.st_mtime_ns, file.st_size)
-        if prefix is not None and exists(prefix):
-            return str(prefix)
-    path: str | None = tf.train.latest_checkpoint(directory)
-    return path
+    prefix = _state(directory).newest
+    return prefix if prefix is not None and exists(prefix) else None
 
 
-@functools.lru_cache(maxsize=64)
-def _named(directory: str, *_: int) -> str | None:
-    """The newest checkpoint that the file ``checkpoint`` names, cached for each version of it."""
-    state = tf.train.get_checkpoint_state(directory)
-    return None if state is None else str(state.model_checkpoint_path)
+def identity(prefix: str) -> int:
+    """A number that changes when a checkpoint is replaced by one with other values.
+
+    The index holds a checksum of each variable.
+    """
+    return zlib.crc32(read_bytes(f"{prefix}.index"))
 
 
 def newest_intact(directory: str) -> str | None:
@@ -174,12 +217,12 @@ def newest_intact(directory: str) -> str | None:
     Raises:
         CheckpointError: there are some, and all are damaged.
     """
-    state = tf.train.get_checkpoint_state(directory)
-    if state is None:
+    newest, every = _state(directory)
+    if newest is None:
         return None
-    older = [path for path in state.all_model_checkpoint_paths if exists(path)]
+    older = [path for path in every if exists(path)]
     damaged: list[CheckpointError] = []
-    for prefix in dict.fromkeys([state.model_checkpoint_path, *reversed(older)]):
+    for prefix in dict.fromkeys([newest, *reversed(older)]):
         try:
             read(prefix)
         except CheckpointError as error:
@@ -187,7 +230,7 @@ def newest_intact(directory: str) -> str | None:
         else:
             for each in damaged:
                 logger.warning("Going back to %s: %s", prefix, each)
-            return str(prefix)
+            return prefix
     raise damaged[0]
 
 
@@ -198,11 +241,12 @@ def read(prefix: str, names: Sequence[str] | None = None) -> dict[str, Array]:
         CheckpointError: it does not exist, or is not whole, or has no variable of a name.
     """
     try:
-        reader: Any = tf.train.load_checkpoint(prefix)
+        # Not load_checkpoint, which takes a prefix for a directory on some file systems.
+        reader: Any = tf.compat.v1.train.NewCheckpointReader(prefix)
         wanted = reader.get_variable_to_shape_map() if names is None else names
         return {name: reader.get_tensor(name) for name in wanted}
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
-        state = Path(prefix).parent / "checkpoint"
+        state = join(parent_of(prefix), _STATE)
         raise CheckpointError(
             f"Checkpoint {prefix} cannot be read: {first_line(error)}. If it is truncated, delete "
             f"its files and name an older one as model_checkpoint_path in {state}."

@@ -10,12 +10,11 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
 import tensorflow as tf
 
-from rnn_core.storage.files import storage_errors
+from rnn_core.storage.files import join, make_directory, matching, storage_errors
 from rnn_core.types import Array
 
 _Event: Final[Any] = tf.compat.v1.Event
@@ -41,7 +40,7 @@ class EventWriter:
     """
 
     def __init__(self, directory: str | None) -> None:
-        self._directory = None if directory is None else Path(directory)
+        self._directory = directory
         self._writer: Any = None
 
     def write(self, values: Mapping[str, float], step: int) -> None:
@@ -87,11 +86,11 @@ class EventWriter:
             self._writer = None
 
 
-def _open(directory: Path) -> Any:
-    directory.mkdir(parents=True, exist_ok=True)
+def _open(directory: str) -> Any:
+    make_directory(directory)
     now = time.time()
     name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}"
-    writer = tf.io.TFRecordWriter(str(directory / f"{name}.{os.getpid()}.{next(_numbers)}"))
+    writer = tf.io.TFRecordWriter(join(directory, f"{name}.{os.getpid()}.{next(_numbers)}"))
     writer.write(_Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
     return writer
 
@@ -161,10 +160,15 @@ def writer_for(directory: str | None, writer: Any = None) -> Writer | None:
 def read_events(
     directory: str, pattern: str = "events.out.tfevents.*"
 ) -> dict[int, dict[str, float]]:
-    """All numbers of the event files in ``directory``, by step and tag, later files last."""
+    """All numbers of the event files in ``directory``, by step and tag, later files last.
+
+    Args:
+        directory: a path or a URL; its characters stand for themselves.
+        pattern: the names of the files below it, or an absolute path with wildcards.
+    """
     steps: dict[int, dict[str, float]] = {}
-    for path in sorted(Path(directory).glob(pattern)):
-        for event in _events(str(path)):
+    for path in matching(directory, pattern):
+        for event in _events(path):
             for value in event.summary.value:
                 if value.HasField("simple_value"):
                     steps.setdefault(int(event.step), {})[value.tag] = value.simple_value

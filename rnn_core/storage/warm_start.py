@@ -11,7 +11,6 @@ import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ import tensorflow as tf
 
 from rnn_core.errors import ArgumentError, CheckpointError
 from rnn_core.storage import checkpoints
+from rnn_core.storage.files import join, read_text
 from rnn_core.types import Array
 
 logger = logging.getLogger("rnn_core")
@@ -79,9 +79,8 @@ def warm_start_settings(given: Any) -> WarmStartSettings | None:
         raise ArgumentError(
             f"warm_start_from: expected a path or WarmStartSettings, got {given!r}."
         )
-    saved = Path(given) / "variables" / "variables"
-    exported = Path(f"{saved}.index").exists()
-    return WarmStartSettings(str(saved) if exported else os.fspath(given))
+    saved = join(given, "variables", "variables")
+    return WarmStartSettings(saved if checkpoints.exists(saved) else os.fspath(given))
 
 
 def warm_start(variables: Mapping[str, tf.Variable], settings: WarmStartSettings) -> None:
@@ -92,8 +91,8 @@ def warm_start(variables: Mapping[str, tf.Variable], settings: WarmStartSettings
         ArchitectureError: a value has another shape.
     """
     path = settings.ckpt_to_initialize_from
-    prefix = checkpoints.latest(path) if Path(path).is_dir() else path
-    if prefix is None or not checkpoints.exists(prefix):
+    prefix = path if checkpoints.exists(path) else checkpoints.latest(path)
+    if prefix is None:
         raise CheckpointError(f"ckpt_to_initialize_from: no checkpoint at {path}.")
     names = _chosen(variables, settings.vars_to_warm_start)
     vocabularies = settings.var_name_to_vocab_info or {}
@@ -134,5 +133,5 @@ def _matched(new: Array, old: Array, info: VocabInfo) -> Array:
 
 
 def _words(path: str, size: int) -> list[str]:
-    words = Path(path).read_text(encoding="utf-8").splitlines()
+    words = read_text(path).splitlines()
     return words if size == -1 else words[:size]

@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import math
-import shutil
-from pathlib import Path
 
 from rnn_core.errors import ArgumentError
 from rnn_core.export.exporters.base import Exporter, Metrics
 from rnn_core.export.methods import ExportMethods
 from rnn_core.storage import checkpoints
-from rnn_core.storage.files import read_json, storage_errors, with_prefix, write_text
+from rnn_core.storage.files import (
+    copy,
+    join,
+    make_directory,
+    name_of,
+    read_json,
+    rename,
+    storage_errors,
+    with_prefix,
+    write_text,
+)
 
 logger = logging.getLogger("rnn_core")
 
@@ -59,16 +67,16 @@ class BestCheckpointExporter(Exporter):
                 f"{', '.join(sorted(eval_result))}, got {self._metric!r}."
             )
         value = float(eval_result[self._metric])
-        record = read_json(Path(export_path) / _RECORD)
+        record = read_json(join(export_path, _RECORD))
         if record is not None and not self._is_better(value, float(record["value"])):
             return None
         with storage_errors(export_path):
             path = _keep(checkpoint_path, export_path)
-            record = {"metric": self._metric, "value": value, "path": Path(path).name}
-            write_text(Path(export_path) / _RECORD, json.dumps(record))
-            for index in list(Path(export_path).glob("model.ckpt-*.index")):
-                if index.stem != Path(path).name:
-                    checkpoints.delete(str(index.with_suffix("")))
+            record = {"metric": self._metric, "value": value, "path": name_of(path)}
+            write_text(join(export_path, _RECORD), json.dumps(record))
+            for other in checkpoints.names_of_all(export_path):
+                if other != name_of(path):
+                    checkpoints.delete(join(export_path, other))
         logger.info("%s: %s %.6g is the best so far (%s)", self._name, self._metric, value, path)
         return path
 
@@ -80,15 +88,14 @@ class BestCheckpointExporter(Exporter):
 
 def _keep(checkpoint: str, directory: str) -> str:
     """Copies the checkpoint and names it in ``directory``'s ``checkpoint`` file."""
-    target = Path(directory)
-    target.mkdir(parents=True, exist_ok=True)
+    name = name_of(checkpoint)
+    make_directory(directory)
     for source in with_prefix(checkpoint):
-        kind = source.name.removeprefix(f"{Path(checkpoint).name}.")
+        kind = name_of(source).removeprefix(f"{name}.")
         if kind == "index" or kind.startswith("data-"):
             # Renamed when it is whole: a process that dies here leaves no half a checkpoint.
-            temporary = target / f"{source.name}.tmp"
-            shutil.copyfile(source, temporary)
-            temporary.replace(target / source.name)
-    name = Path(checkpoint).name
+            target = join(directory, name_of(source))
+            copy(source, f"{target}.tmp")
+            rename(f"{target}.tmp", target)
     checkpoints.write_state(directory, [name])
-    return str(target / name)
+    return join(directory, name)

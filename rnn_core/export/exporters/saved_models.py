@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import suppress
 from typing import Final
 
 from rnn_core.errors import ArgumentError
 from rnn_core.export.exporters.base import Exporter, Metrics
 from rnn_core.export.methods import ExportMethods
 from rnn_core.export.receiver_fns import ReceiverFn
+from rnn_core.storage.files import join, names_in, remove
 
 _DIGITS: Final = 10
 """Of a directory's name: seconds since 1970."""
@@ -53,7 +53,8 @@ class SavedModelExporter(Exporter):
         )
         if self._exports_to_keep is not None:
             for old in exports(export_path)[: -self._exports_to_keep]:
-                shutil.rmtree(old, ignore_errors=True)
+                with suppress(OSError):
+                    remove(old)
         return exported
 
 
@@ -121,7 +122,7 @@ class FinalExporter(SavedModelExporter):
         return self._export(estimator, export_path, checkpoint_path)
 
 
-def exports(directory: str) -> list[Path]:
+def exports(directory: str) -> list[str]:
     """The exports in ``directory``, the oldest first."""
-    named = [path for path in Path(directory).glob("*") if path.name.isdigit()]
-    return sorted(path for path in named if len(path.name) == _DIGITS)
+    named = [name for name in names_in(directory) if name.isdigit() and len(name) == _DIGITS]
+    return [join(directory, name) for name in named]

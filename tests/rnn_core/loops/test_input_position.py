@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from rnn_core import InputPositionError
 from rnn_core.loops.input_position import InputPosition, has_exact_state
+from rnn_core.names import InputCheckpoint
 
 
 def shuffled() -> tf.data.Dataset:
@@ -93,3 +94,86 @@ def test_only_a_shuffle_right_before_its_repeat_has_an_exact_state() -> None:
         .interleave(lambda start: tf.data.Dataset.range(start, 5).shuffle(3))
         .repeat()
     )
+
+
+ROWS = 300
+
+
+def of_fixed_length() -> tf.data.Dataset:
+    """Rows of 12.8 kB, all of them in the buffer of the shuffle."""
+    rows = tf.data.Dataset.range(ROWS).map(lambda row: (row, tf.fill([100, 32], 0.5)))
+    return keys_of(rows.shuffle(ROWS, seed=3).repeat().batch(30))
+
+
+def of_any_length() -> tf.data.Dataset:
+    """As many bytes, but the graph does not say so."""
+    rows = tf.data.Dataset.range(ROWS).map(lambda row: (row, tf.fill([100 + row, 32], 0.5)))
+    return keys_of(rows.shuffle(ROWS, seed=3).repeat().padded_batch(30))
+
+
+def in_a_cache() -> tf.data.Dataset:
+    return keys_of(tf.data.Dataset.range(ROWS).map(lambda row: (row, row)).cache().repeat())
+
+
+def keys_of(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    return dataset.map(lambda key, value: tf.reshape(key, [-1]))
+
+
+def bytes_in(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.iterdir())
+
+
+@pytest.mark.parametrize("dataset", [of_fixed_length, of_any_length, in_a_cache])
+def test_a_position_takes_no_room_for_the_rows(
+    dataset: Callable[[], tf.data.Dataset], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "rnn_core")
+    first = InputPosition(dataset())
+    checkpoints = [str(tmp_path / f"model.ckpt-{step}") for step in (0, 5, 9)]
+    for checkpoint, count in zip(checkpoints, (0, 5, 4), strict=True):
+        take(first, count)
+        first.save(checkpoint)
+    assert bytes_in(tmp_path) < 10_000
+    assert caplog.text.count("the number of batches that were read") == 1
+    second = InputPosition(dataset())
+    assert second.restore(checkpoints[2])
+    assert take(second, 12) == take(first, 12)
+
+
+@pytest.mark.parametrize("way", ["iterator", "count"])
+def test_the_way_of_the_config_is_taken(
+    way: InputCheckpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "rnn_core")
+    checkpoint = str(tmp_path / "model.ckpt-5")
+    first = InputPosition(of_fixed_length(), way=way)
+    take(first, 5)
+    first.save(checkpoint)
+    assert (bytes_in(tmp_path) > ROWS * 12_800) == (way == "iterator")
+    assert ("hold the state" if way == "iterator" else "input_checkpoint says") in caplog.text
+    second = InputPosition(of_fixed_length(), way=way)
+    assert second.restore(checkpoint)
+    assert take(second, 12) == take(first, 12)
+
+
+def test_without_a_way_nothing_is_saved(tmp_path: Path) -> None:
+    checkpoint = str(tmp_path / "model.ckpt-5")
+    InputPosition(shuffled()).save(checkpoint)
+    assert not InputPosition(shuffled(), way="none").restore(checkpoint)
+    InputPosition(shuffled(), way="none").save(str(tmp_path / "model.ckpt-6"))
+    assert not list(tmp_path.glob("model.ckpt-6*"))
+
+
+@pytest.mark.parametrize("kept", ["input.json", "input.index"])
+def test_a_position_of_an_earlier_version_is_read(kept: str, tmp_path: Path) -> None:
+    """It had one of the two files, and no seed."""
+    checkpoint = str(tmp_path / "model.ckpt-5")
+    first = InputPosition(shuffled(), way="count" if kept == "input.json" else "auto")
+    take(first, 5)
+    first.save(checkpoint)
+    record = Path(f"{checkpoint}.input.json")
+    record.write_text('{"batches": 5}') if kept == "input.json" else record.unlink()
+    second = InputPosition(shuffled())
+    assert second.restore(checkpoint)
+    assert second.batches == 5
+    assert take(second, 6) == take(first, 6)

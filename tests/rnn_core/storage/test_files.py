@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnn_core import StorageError
-from rnn_core.storage.files import read_json, storage_errors, with_prefix, write_text
+from rnn_core.storage.files import name_of, read_json, storage_errors, with_prefix, write_text
 
 
 def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_a_file_that_is_not_there_reads_as_none(tmp_path: Path) -> None:
 def test_a_prefix_ends_at_a_dot(tmp_path: Path) -> None:
     for name in ("ckpt-1.index", "ckpt-1.input.index", "ckpt-10.index"):
         (tmp_path / name).touch()
-    found = [path.name for path in with_prefix(str(tmp_path / "ckpt-1"))]
+    found = [name_of(path) for path in with_prefix(str(tmp_path / "ckpt-1"))]
     assert found == ["ckpt-1.index", "ckpt-1.input.index"]
 
 

@@ -1,0 +1,77 @@
+"""A training that was killed ends with the weights that it would have had, whatever its input."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from rnn_core import Hook, HookContext
+from tests.rnn_core.samples import Data, make_estimator, same_bits, weights_of
+
+
+class Fail(Hook):
+    def __init__(self, step: int) -> None:
+        self.every_steps = step
+
+    def after_steps(self, context: HookContext) -> None:
+        raise KeyboardInterrupt
+
+
+def unseeded(data: Data) -> tf.data.Dataset:
+    return data.dataset().shuffle(24).repeat().batch(5)
+
+
+def counted(data: Data) -> tf.data.Dataset:
+    """A shuffle without a seed, and random numbers in a function."""
+    rows = data.dataset().shuffle(24).batch(5).repeat()
+    return rows.map(
+        lambda x, y: ({**x, "context": x["context"] + tf.random.normal(tf.shape(x["context"]))}, y)
+    )
+
+
+def generated(data: Data) -> tf.data.Dataset:
+    """From a generator without an end."""
+    endless = tf.data.Dataset.from_generator(
+        itertools.count, output_signature=tf.TensorSpec([], tf.int64)
+    )
+    return (
+        tf.data.Dataset.zip(data.dataset().cache().repeat(), endless)
+        .map(lambda row, _: row)
+        .batch(5)
+    )
+
+
+@pytest.mark.parametrize("make", [unseeded, counted, generated])
+def test_a_training_is_resumed_exactly(
+    make: Callable[[Data], tf.data.Dataset], data: Data, tmp_path: Path
+) -> None:
+    config = {"save_summary_steps": None}
+    whole = make_estimator(tmp_path / "whole", config=config)
+    whole.train(lambda: make(data), max_steps=10)
+    with pytest.raises(KeyboardInterrupt):
+        make_estimator(tmp_path / "killed", config=config).train(
+            lambda: make(data), hooks=[Fail(6)], max_steps=10
+        )
+    resumed = make_estimator(tmp_path / "killed", config=config)
+    resumed.train(lambda: make(data), max_steps=10)
+    assert same_bits(weights_of(resumed), weights_of(whole))
+
+
+def test_the_seed_of_an_input_is_kept_by_a_restart(data: Data, tmp_path: Path) -> None:
+    config = {"save_summary_steps": None, "tf_random_seed": None}
+    for fail_at in (6, 10):
+        with pytest.raises(KeyboardInterrupt):
+            make_estimator(tmp_path, config=config).train(
+                lambda: unseeded(data), hooks=[Fail(fail_at)], max_steps=20
+            )
+    first, second = (
+        json.loads((tmp_path / f"model.ckpt-{step}.input.json").read_text())["seed"]
+        for step in (4, 8)
+    )
+    assert isinstance(first, int)
+    assert first == second
