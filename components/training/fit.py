@@ -135,4 +135,6 @@ def _run_config(job: TrainingJob, strategy: Any = None) -> rnn_core.RunConfig:
         keep_checkpoint_max=job.training.keep_checkpoint_max,
         train_distribute=strategy,
         worker_timeout_secs=job.launch.step_timeout_seconds,
+        # An index and the two batches that are prefetched, however many rows there are.
+        input_checkpoint="iterator",
     )

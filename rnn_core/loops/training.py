@@ -79,7 +79,7 @@ def train(
         try:
             loop.run()
         except Interrupted:
-            loop.interrupted = True
+            loop.leave_at_once()
     if loop.interrupted:
         logger.warning("Interrupted at step %d, which is saved; exiting.", loop.global_step)
         interruption.leave()
@@ -157,6 +157,12 @@ class _Loop:
     def global_step(self) -> int:
         """Steps done."""
         return self._context.global_step
+
+    def leave_at_once(self) -> None:
+        """Ends an interrupted training whose step is saved."""
+        self.interrupted = True
+        if self._heartbeat is not None:
+            self._heartbeat.leave_together("interrupted", [], 0)
 
     def close(self) -> None:
         """Waits for a checkpoint that is being written and closes the event file."""
