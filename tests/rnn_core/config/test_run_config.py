@@ -74,6 +74,7 @@ def test_arguments_have_the_order_of_tensorflow_2_15() -> None:
         "session_creation_timeout_secs",
         "checkpoint_save_graph_def",
         "worker_timeout_secs",
+        "input_checkpoint",
     ]
     assert list(inspect.signature(RunConfig).parameters.values())[-1].kind.name == "KEYWORD_ONLY"
 
@@ -123,3 +124,9 @@ def test_a_time_limit_is_positive(name: str) -> None:
     settings: dict[str, Any] = {name: 0}
     with pytest.raises(ArgumentError, match=name):
         RunConfig(**settings)
+
+
+def test_a_way_to_save_the_input_that_does_not_exist_is_refused() -> None:
+    assert RunConfig(input_checkpoint="count").input_checkpoint == "count"
+    with pytest.raises(ArgumentError, match="one of auto, iterator, count, none, got"):
+        RunConfig(input_checkpoint="all")  # type: ignore[arg-type]

@@ -39,11 +39,8 @@ def generated(data: Data) -> tf.data.Dataset:
     endless = tf.data.Dataset.from_generator(
         itertools.count, output_signature=tf.TensorSpec([], tf.int64)
     )
-    return (
-        tf.data.Dataset.zip(data.dataset().cache().repeat(), endless)
-        .map(lambda row, _: row)
-        .batch(5)
-    )
+    batches = data.dataset().cache().repeat().batch(5)
+    return tf.data.Dataset.zip(batches, endless).map(lambda batch, _: batch)
 
 
 @pytest.mark.parametrize("make", [unseeded, counted, generated])

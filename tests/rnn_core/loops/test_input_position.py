@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
@@ -99,15 +100,20 @@ def test_only_a_shuffle_right_before_its_repeat_has_an_exact_state() -> None:
 ROWS = 300
 
 
+def numbers(row: tf.Tensor, steps: Any) -> tf.Tensor:
+    """What cannot be compressed."""
+    return tf.random.stateless_uniform([steps, 32], [1, tf.cast(row, tf.int32)])
+
+
 def of_fixed_length() -> tf.data.Dataset:
     """Rows of 12.8 kB, all of them in the buffer of the shuffle."""
-    rows = tf.data.Dataset.range(ROWS).map(lambda row: (row, tf.fill([100, 32], 0.5)))
+    rows = tf.data.Dataset.range(ROWS).map(lambda row: (row, numbers(row, 100)))
     return keys_of(rows.shuffle(ROWS, seed=3).repeat().batch(30))
 
 
 def of_any_length() -> tf.data.Dataset:
     """As many bytes, but the graph does not say so."""
-    rows = tf.data.Dataset.range(ROWS).map(lambda row: (row, tf.fill([100 + row, 32], 0.5)))
+    rows = tf.data.Dataset.range(ROWS).map(lambda row: (row, numbers(row, 100 + row)))
     return keys_of(rows.shuffle(ROWS, seed=3).repeat().padded_batch(30))
 
 
@@ -133,7 +139,7 @@ def test_a_position_takes_no_room_for_the_rows(
     for checkpoint, count in zip(checkpoints, (0, 5, 4), strict=True):
         take(first, count)
         first.save(checkpoint)
-    assert bytes_in(tmp_path) < 10_000
+    assert bytes_in(tmp_path) < 100_000
     assert caplog.text.count("the number of batches that were read") == 1
     second = InputPosition(dataset())
     assert second.restore(checkpoints[2])
