@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from components.artifacts.history import HISTORY, read_history
 from components.artifacts.storage import write_atomically
 from components.artifacts.values import Examples, Metrics, Model
 from components.data.statistics import read_statistics
@@ -43,15 +44,13 @@ def write_report(
 
 def _curve(model: Model) -> bytes:
     # matplotlib takes a second to load, which a run that stops earlier need not wait for.
-    from components.artifacts.history import read_history
     from components.evaluation.figures import learning_figure, png
 
-    points = read_history(Path(model.path) / "history.jsonl")
+    points = read_history(Path(model.path) / HISTORY)
     return png(learning_figure(points, model.step))
 
 
 def _page(run_id: str, config: PipelineConfig, values: Mapping[str, Any]) -> str:
-    from components.artifacts.history import read_history
     from components.artifacts.predictions import read_predictions
     from components.report.render import Command, ReportInputs, render_report
 
@@ -74,7 +73,7 @@ def _page(run_id: str, config: PipelineConfig, values: Mapping[str, Any]) -> str
         metrics=metrics,
         champion_metrics=values.get("champion_metrics"),
         decision=values["decision"],
-        history=read_history(Path(model.path) / "history.jsonl"),
+        history=read_history(Path(model.path) / HISTORY),
         best_step=model.step,
         predictions=read_predictions(Path(metrics.predictions_path)),
         versions=versions(),

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from components.artifacts.history import HISTORY
+from components.artifacts.schema import SCHEMA
 from components.artifacts.values import (
     Champion,
     ChampionMetrics,
@@ -22,7 +24,7 @@ from components.artifacts.values import (
     Rows,
     Version,
 )
-from components.data.statistics import STATISTICS, read_statistics
+from components.data.statistics import DEAD_LETTERS, STATISTICS, read_statistics
 from components.metrics import METRICS
 from pipelines.config import PipelineConfig, flatten
 
@@ -84,7 +86,7 @@ def record_examples(value: Examples, config: PipelineConfig) -> StageRecord:
         config.preprocessing, "preprocessing"
     )
     metrics = {f"examples/{split}": float(count) for split, count in counts.items()}
-    files = (STATISTICS, "dead_letters.jsonl", "schema.json", "transform")
+    files = (STATISTICS, DEAD_LETTERS, SCHEMA, "transform")
     return StageRecord(
         f"{summary}; {invalid:,} invalid rows",
         parameters,
@@ -105,8 +107,8 @@ def record_model(value: Model, config: PipelineConfig) -> StageRecord:
         f"{config.model.cell_type} [{units}], best checkpoint at step {value.step:,}",
         {**parameters, "seed": config.seed},
         {"best_step": float(value.step)},
-        history=directory / "history.jsonl",
-        artifacts=(directory / "history.jsonl", *events, *best, *worker_logs(directory)),
+        history=directory / HISTORY,
+        artifacts=(directory / HISTORY, *events, *best, *worker_logs(directory)),
     )
 
 

@@ -4,7 +4,7 @@
   artifacts/<stage>/<fingerprint>/   what a stage made, with its Prefect result
   champions/<name>-<version>/        local copies of the models that serve
   runs/<run id>/                     config.yaml, outcome.json, report.html, tracking.jsonl
-  mlflow.db  mlflow-artifacts/       unless MLFLOW_TRACKING_URI names a server
+  mlflow.db  mlartifacts/            unless MLFLOW_TRACKING_URI names a server
   cluster/<key>/                     orders and registrations of the workers of a cluster
   lock                               held by the one run in progress
 """

@@ -18,6 +18,9 @@ from pydantic.dataclasses import dataclass
 
 from components.artifacts.storage import storage_errors, write_atomically
 
+HISTORY = "history.jsonl"
+"""Name of the file, in the directory of a model."""
+
 
 @dataclass(frozen=True)
 class HistoryPoint:

@@ -15,7 +15,7 @@ from components.artifacts.storage import write_atomically
 from components.errors import NotFoundError
 from components.features.config import FeaturesConfig
 
-_FILE = "schema.json"
+SCHEMA = "schema.json"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def save_schema(schema: Schema, directory: Path) -> None:
     """Writes ``schema.json``."""
     # Sorted keys: the digest of the examples covers this file.
     content = json.dumps(_ADAPTER.dump_python(schema, mode="json"), indent=2, sort_keys=True)
-    write_atomically(directory / _FILE, content + "\n")
+    write_atomically(directory / SCHEMA, content + "\n")
 
 
 def load_schema(examples_path: str | Path) -> Schema:
@@ -47,10 +47,19 @@ def load_schema(examples_path: str | Path) -> Schema:
     Raises:
         NotFoundError: there is none, or it cannot be read.
     """
-    path = Path(examples_path) / _FILE
+    path = Path(examples_path) / SCHEMA
     try:
         return _ADAPTER.validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFoundError(f"{examples_path} holds no examples: {_FILE} is missing.") from error
+        raise NotFoundError(f"{examples_path} holds no examples: {SCHEMA} is missing.") from error
     except ValidationError as error:
         raise NotFoundError(f"{path} is not a schema of examples: {error}") from error
+
+
+def schema_directory(saved_model: Path) -> Path:
+    """The directory of ``schema.json``, inside the SavedModel, so that it goes where that goes.
+
+    ``assets.extra`` is the SavedModel's own convention for what is not TensorFlow's; loaders pass
+    it over: https://www.tensorflow.org/guide/saved_model
+    """
+    return saved_model / "assets.extra"

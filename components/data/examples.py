@@ -43,8 +43,8 @@ from components.data.splits import (
     shard_of,
     split_fractions,
 )
-from components.data.statistics import write_statistics
-from components.data.survey import DEAD_LETTERS, check_survey, survey_rows, write_invalid_rows
+from components.data.statistics import DEAD_LETTERS, write_statistics
+from components.data.survey import check_survey, survey_rows, write_invalid_rows
 from components.features.config import FeaturesConfig
 from components.runtime.libraries import quiet_libraries
 

@@ -25,6 +25,8 @@ from components.data.sources.formats import source_of
 from components.features.config import FeaturesConfig
 
 STATISTICS = "statistics.json"
+DEAD_LETTERS = "dead_letters.jsonl"
+"""Beside it: the invalid rows, one per line, with source, line and reason."""
 
 
 @dataclass

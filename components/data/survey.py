@@ -31,9 +31,6 @@ from components.features.config import FeaturesConfig
 _SHOWN = 5
 """Examples of a fault that a message names."""
 
-DEAD_LETTERS = "dead_letters.jsonl"
-"""Name of the file that lists the invalid rows."""
-
 _Occurrence: TypeAlias = tuple[str, int, Split]
 """Where an id occurs: path, number of the row, split. A tuple: Beam encodes one for every row."""
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.artifacts.schema import load_schema
+from components.artifacts.schema import load_schema, schema_directory
 from components.artifacts.values import Champion
 from components.data.row_parsing import InvalidRow, Row
 from components.data.sequence_examples import encode_row
 from components.data.sources.source import Source
 from components.errors import DataError
-from components.export.saved_model import schema_directory, score_saved_model
+from components.export.saved_model import score_saved_model
 
 _BATCH_SIZE = 256
 """Rows that are scored at once; another number changes the speed alone."""

@@ -20,12 +20,11 @@ import tensorflow as tf
 
 import rnn_core
 from components.artifacts.predictions import read_predictions
-from components.artifacts.schema import Schema, load_schema, save_schema
+from components.artifacts.schema import Schema, load_schema, save_schema, schema_directory
 from components.artifacts.storage import building, write_atomically
 from components.artifacts.values import RAW_TEST, Examples, Export, Metrics, Model
 from components.config import ExportConfig
 from components.errors import SkewError
-from components.export.saved_model import schema_directory
 from components.export.serving_graph import Served
 from components.export.skew import SIGNATURES, largest_difference
 from components.export.transform_graph import load_transform

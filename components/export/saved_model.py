@@ -95,12 +95,3 @@ def _padded_tensors(batch: list[bytes], specs: dict[str, tf.TensorSpec]) -> dict
 def _values(feature: Any) -> list[Any]:
     kind = feature.WhichOneof("kind")
     return list(getattr(feature, kind).value) if kind else []
-
-
-def schema_directory(saved_model: Path) -> Path:
-    """The directory of ``schema.json``, inside the SavedModel, so that it goes where that goes.
-
-    ``assets.extra`` is the SavedModel's own convention for what is not TensorFlow's; loaders pass
-    it over: https://www.tensorflow.org/guide/saved_model
-    """
-    return saved_model / "assets.extra"

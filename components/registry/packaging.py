@@ -10,10 +10,9 @@ import json
 import tempfile
 from pathlib import Path
 
-from components.artifacts.schema import load_schema
+from components.artifacts.schema import load_schema, schema_directory
 from components.artifacts.storage import digest_of_directory
 from components.artifacts.values import Export
-from components.export.saved_model import schema_directory
 from components.registry.versions import DIGEST_TAG, SAVED_MODEL_DIGEST_TAG
 from components.runtime.libraries import quiet_libraries
 from components.tracking.client import (

@@ -13,11 +13,12 @@ from typing import Any
 import tensorflow as tf
 
 import rnn_core
+from components.artifacts.history import HISTORY
 from components.artifacts.schema import load_schema
 from components.errors import StorageError, TrainingError
 from components.training.datasets import read_batches
 from components.training.estimator import build_estimator
-from components.training.history_hook import HISTORY, OnPoint, Recorder, ValidationRecorder
+from components.training.history_hook import OnPoint, Recorder, ValidationRecorder
 from components.training.job import TrainingJob
 
 BEST = "best"

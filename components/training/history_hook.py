@@ -9,8 +9,6 @@ from typing import Any, TypeAlias
 import rnn_core
 from components.artifacts.history import append_point, read_history, truncate_after
 
-HISTORY = "history.jsonl"
-
 OnPoint: TypeAlias = Callable[[int, Mapping[str, float]], None]
 """Called with the global step and the newest metrics."""
 

@@ -8,14 +8,14 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-from components.artifacts.history import HistoryReader
+from components.artifacts.history import HISTORY, HistoryReader
 from components.artifacts.schema import load_schema
 from components.artifacts.storage import building
 from components.artifacts.values import Examples, Model
 from components.config import LaunchConfig, ModelConfig, TrainingConfig
 from components.training.estimator import CHECKPOINTS, save_settings
 from components.training.fit import BEST, fit
-from components.training.history_hook import HISTORY, OnPoint
+from components.training.history_hook import OnPoint
 from components.training.job import FINAL_ERRORS, TrainingJob, logs_of, save_job, training_command
 from components.workers.local_cluster import local_workers, own_worker
 from components.workers.rendezvous import Chief

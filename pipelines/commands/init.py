@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import yaml
@@ -18,6 +18,7 @@ from components.config import DataConfig, ModelConfig
 from components.data.proposal import Proposal, propose
 from components.errors import UserError
 from pipelines.config import parse_config
+from rnn_core.names import CellType
 
 
 def write_config(
@@ -61,13 +62,15 @@ def render_config(found: Proposal, name: str, folder: Path) -> str:
         "training": _changed(found.training),
         "gate": _changed(found.gate),
     }
+    *others, last = get_args(CellType)
+    cell_types = f"{', '.join(others)} or {last}"
     comments = {
         "data": [*_seen(found), "Paths are relative to this file."],
         "features": [
             "One entry per feature; remove features that the model must not use.",
             *found.notes,
         ],
-        "model": ["cell_type: simple_rnn, lstm or gru; one entry of units per layer."],
+        "model": [f"cell_type: {cell_types}; one entry of units per layer."],
         "training": ["The validation split decides when to stop and which checkpoint is kept."],
         "gate": ["What a model must reach on the test split to be promoted."],
     }

@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from components.artifacts.schema import Schema, save_schema
+from components.artifacts.schema import Schema, save_schema, schema_directory
 from components.artifacts.values import Export
 from components.data.row_parsing import Row, parse_row
 from components.data.sequence_examples import encode_row
-from components.export.saved_model import schema_directory, score_saved_model
+from components.export.saved_model import score_saved_model
 from components.export.serving_graph import Served
 from components.features.config import FeaturesConfig
 from components.features.ids import IdFeature

@@ -10,14 +10,14 @@ import pytest
 
 import rnn_core
 from components.artifacts.predictions import read_predictions, write_predictions
-from components.artifacts.schema import load_schema
+from components.artifacts.schema import load_schema, schema_directory
 from components.artifacts.storage import is_complete
 from components.artifacts.values import Export, Metrics, Model
 from components.config import ExportConfig, ModelConfig, TrainingConfig
 from components.errors import SkewError
 from components.evaluation.measure import measure_model
 from components.export.export import export_model
-from components.export.saved_model import schema_directory, score_raw_tensors, score_saved_model
+from components.export.saved_model import score_raw_tensors, score_saved_model
 from components.registry import pyfunc
 from components.training.datasets import read_raw_records
 from components.training.estimator import load_estimator

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from components.artifacts.schema import load_schema
-from components.export.saved_model import schema_directory, score_saved_model
+from components.artifacts.schema import load_schema, schema_directory
+from components.export.saved_model import score_saved_model
 from tests.components.toy_export import FEATURES, LABELS, ToyExport
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]

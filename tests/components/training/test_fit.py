@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from components.artifacts.history import HISTORY
 from components.artifacts.values import Examples
 from components.config import ModelConfig, OptimizerConfig, TrainingConfig
 from components.errors import NotFoundError, TrainingError
 from components.training.estimator import CHECKPOINTS
 from components.training.fit import BEST, fit
-from components.training.history_hook import HISTORY
 from components.training.job import TrainingJob
 from tests.components.conftest import Prepared
 

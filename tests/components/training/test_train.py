@@ -12,13 +12,12 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from components.artifacts.history import HistoryPoint, read_history, series
+from components.artifacts.history import HISTORY, HistoryPoint, read_history, series
 from components.artifacts.storage import is_complete
 from components.artifacts.values import Examples, Model
 from components.config import ModelConfig, OptimizerConfig, TrainingConfig
 from components.errors import TrainingError
 from components.training.estimator import CHECKPOINTS, load_estimator
-from components.training.history_hook import HISTORY
 from components.training.train import train_model
 from tests.components.conftest import Prepared
 

@@ -14,12 +14,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.artifacts.history import read_history
+from components.artifacts.history import HISTORY, read_history
 from components.artifacts.values import Examples
 from components.config import LaunchConfig, ModelConfig, OptimizerConfig, TrainingConfig
 from components.runtime.subprocesses import child_environment
 from components.training.estimator import CHECKPOINTS
-from components.training.history_hook import HISTORY
 from components.training.job import TrainingJob, save_job, training_command
 from components.workers.cluster import TF_CONFIG, WorkerCluster
 from components.workers.local_cluster import free_ports
