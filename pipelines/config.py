@@ -5,10 +5,12 @@ Every fault is reported at once, each with its path and, for an unknown key, a s
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import functools
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,7 +69,13 @@ def load_config(path: Path) -> PipelineConfig:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text: {error}") from None
     config = parse_config(text, source=str(path))
-    return dataclasses.replace(config, data=_absolute(config.data, path.resolve().parent))
+    folder = path.resolve().parent
+    absolute: dict[str, Any] = {
+        name: str((folder / value).resolve())
+        for name in ("train", "validation", "test")
+        if (value := getattr(config.data, name)) is not None
+    }
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, **absolute))
 
 
 def parse_config(text: str, source: str = "config") -> PipelineConfig:
@@ -85,7 +93,10 @@ def parse_config(text: str, source: str = "config") -> PipelineConfig:
     try:
         return _adapter().validate_python(values)
     except ValidationError as error:
-        raise ConfigError(_explain(error, source)) from None
+        faults = [_fault(detail) for detail in error.errors()]
+        plural = "faults" if len(faults) > 1 else "fault"
+        lines = [f"{source} has {len(faults)} {plural}:", *(f"  {line}" for line in faults)]
+        raise ConfigError("\n".join(lines)) from None
 
 
 def dump_config(config: PipelineConfig) -> str:
@@ -97,6 +108,28 @@ def flatten(config: object, prefix: str = "") -> dict[str, Any]:
     """Every value of the tree by its dotted path, as it is logged."""
     values = to_jsonable_python(config)
     return dict(_leaves(values, prefix))
+
+
+_PRELOADED: ContextVar[PipelineConfig | None] = ContextVar("preloaded_config", default=None)
+
+
+@contextlib.contextmanager
+def preloaded(config: PipelineConfig) -> Iterator[None]:
+    """Inside, the flow works on this config and does not read its ``config_path`` again.
+
+    A config cannot be a parameter of the flow: Prefect shows and keeps those, and a path is what a
+    schedule can repeat.
+    """
+    token = _PRELOADED.set(config)
+    try:
+        yield
+    finally:
+        _PRELOADED.reset(token)
+
+
+def preloaded_config() -> PipelineConfig | None:
+    """The config of the ``preloaded`` block that this is called in."""
+    return _PRELOADED.get()
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -123,37 +156,16 @@ def _known_keys() -> tuple[str, ...]:
     return tuple(sorted({key for item in objects for key in item.get("properties", {})}))
 
 
-def _explain(error: ValidationError, source: str) -> str:
-    faults = [_fault(detail) for detail in error.errors()]
-    plural = "faults" if len(faults) > 1 else "fault"
-    return "\n".join([f"{source} has {len(faults)} {plural}:", *(f"  {line}" for line in faults)])
-
-
 def _fault(detail: ErrorDetails) -> str:
     path = ".".join(str(part) for part in detail["loc"]) or "(top level)"
     if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        return f"{path}: unknown key{_suggestion(str(detail['loc'][-1]))}"
+        # Of all sections: a key is as often put into the wrong one as misspelled.
+        close = difflib.get_close_matches(str(detail["loc"][-1]), _known_keys(), n=1)
+        return f"{path}: unknown key" + (f"; did you mean {close[0]!r}?" if close else "")
     if detail["type"] in ("missing", "missing_argument"):
         return f"{path}: this key is required"
-    return f"{path}: {_lower_first(detail['msg'])}; got {detail['input']!r:.80}"
-
-
-def _suggestion(key: str) -> str:
-    close = difflib.get_close_matches(key, _known_keys(), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]
-
-
-def _absolute(data: DataConfig, folder: Path) -> DataConfig:
-    paths: dict[str, Any] = {
-        name: str((folder / value).resolve())
-        for name in ("train", "validation", "test")
-        if (value := getattr(data, name)) is not None
-    }
-    return dataclasses.replace(data, **paths)
+    message = detail["msg"][:1].lower() + detail["msg"][1:]
+    return f"{path}: {message}; got {detail['input']!r:.80}"
 
 
 def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -19,7 +19,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import StateType
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
@@ -37,14 +37,13 @@ def mark_killed_flow_runs(work_dir: Path) -> int:
             flow_filter=FlowFilter(name=FlowFilterName(any_=["rnnflow"])),
             flow_run_filter=FlowRunFilter(state=running),
         )
-        killed = [run for run in found if _is_of(run, work_dir) and str(run.id) != flow_run.id]
+        killed = [
+            run
+            for run in found
+            if Path(str(run.parameters.get("work_dir"))) == work_dir and str(run.id) != flow_run.id
+        ]
         for run in killed:
             message = "The process was killed; the next run of its work directory found it."
             client.set_flow_run_state(run.id, Crashed(message=message), force=True)
             LOGGER.info("Flow run %s was killed; it is marked as crashed.", run.name)
     return len(killed)
-
-
-def _is_of(run: FlowRun, work_dir: Path) -> bool:
-    used = run.parameters.get("work_dir")
-    return isinstance(used, str) and Path(used) == work_dir

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,18 +19,18 @@ from prefect.client.schemas.objects import State, StateType
 from prefect.states import Completed
 
 from components.artifacts.storage import partial_of, write_atomically
-from components.artifacts.values import Decision
+from components.artifacts.values import Decision, Metrics
 from components.errors import ClusterError, RnnflowError
 from components.runtime.fingerprints import fingerprint
 from components.workers.cluster import find_cluster
 from components.workers.rendezvous import Chief
-from pipelines.config import dump_config, load_config
+from pipelines.config import PipelineConfig, dump_config
 from pipelines.console import StageLine, make_console
 from pipelines.killed_runs import mark_killed_flow_runs
 from pipelines.run_report import write_report
 from pipelines.run_tracking import RunTracking, prefect_address
 from pipelines.stage_records import metric_values, worker_logs
-from pipelines.stages import Stage
+from pipelines.stages import OutcomeField, Stage
 from pipelines.work_directory import (
     CONFIG,
     ERROR,
@@ -40,13 +40,15 @@ from pipelines.work_directory import (
     WorkDirectory,
     new_run_id,
 )
-from pipelines.workers import outside_of_cluster, shown_output, with_workers
+from pipelines.workers import outside_of_cluster, shown_output
 
 LOGGER = logging.getLogger("rnnflow")
 
 EXIT_CODES: Mapping[Status, int] = {"promoted": 0, "done": 0, "refused": 3, "failed": 1}
 
 
+# An exception, so that the flow reads as the list of its stages: it ends the flow's block, and
+# `PipelineRun.__exit__` takes it for what it is.
 class _StageReached(Exception):  # noqa: N818  (nothing went wrong)
     """The last stage that was asked for is done."""
 
@@ -55,27 +57,24 @@ class PipelineRun:
     """A context manager around the stages of one run.
 
     Args:
-        config_path: the YAML file.
-        work_dir: where artifacts and runs are.
+        config: of this run.
+        work: where artifacts and runs are.
         run_id: names the run; made from the time if it is empty.
         until: the last stage to run.
         rerun: a stage that runs even though it could be reused.
-        workers: processes that train, instead of the config's ``training.workers``.
 
     Raises:
-        UserError: the config or the cluster cannot be used, or another run holds the work
-            directory.
+        UserError: the cluster cannot be used, or another run holds the work directory.
     """
 
     def __init__(
         self,
-        config_path: str,
-        work_dir: str,
+        config: PipelineConfig,
+        work: WorkDirectory,
         run_id: str = "",
         *,
         until: str | None = None,
         rerun: str | None = None,
-        workers: int | None = None,
     ) -> None:
         self._cluster = find_cluster(os.environ)
         if self._cluster and not self._cluster.is_chief:
@@ -84,15 +83,17 @@ class PipelineRun:
                 f"{self._cluster.index}: start it with `rnnflow run`, which makes it wait for "
                 "worker 0."
             )
-        self.config = with_workers(load_config(Path(config_path)), workers, self._cluster)
-        self.work = WorkDirectory(Path(work_dir).resolve())
+        self.config = config
+        self.work = work
         self.run_id = run_id or new_run_id()
         self.directory = self.work.runs / self.run_id
         self.values: dict[str, Any] = {}
+        """What the stages returned, by their names, for the report."""
+        self.chief: Chief | None = None
         self._until = until
         self._rerun = rerun
         self._stages: list[StageOutcome] = []
-        self.chief: Chief | None = None
+        self._contributions: dict[OutcomeField, Any] = {}
         self._console = make_console()
         self._held = contextlib.ExitStack()
         self._tracking: RunTracking
@@ -111,11 +112,14 @@ class PipelineRun:
             held.enter_context(self.work.lock(self.run_id))
             held.enter_context(outside_of_cluster())
             held.enter_context(shown_output(self._console))
+            # A directory without a config is no run, so this makes the run one: `status` and a
+            # replay of what was not sent find it even if it is killed in its first stage.
             write_atomically(self.directory / CONFIG, dump_config(self.config))
             mark_killed_flow_runs(self.work.root)
             if self._cluster:
                 self.chief = Chief(self.work.cluster / self._cluster.key, self._cluster)
             self._tracking = RunTracking(self.work, self.run_id, self.config)
+            # Only now: whatever fails above frees the lock when this block ends.
             self._held = held.pop_all()
         return self
 
@@ -128,6 +132,7 @@ class PipelineRun:
         with self._held:
             if error is None or isinstance(error, _StageReached):
                 self._end(*self._verdict())
+                # This worker may have reused the model, before the others have even started.
                 self._dismiss_workers(wait_seconds=self.config.launch.worker_wait_seconds)
                 return True
             write_atomically(self.directory / ERROR, "".join(traceback.format_exception(error)))
@@ -144,25 +149,40 @@ class PipelineRun:
             inputs: what it works on; they decide, with its code, whether it can be reused.
             extras: arguments that do not change what it makes.
         """
-        name = stage.name
         artifact: Path | None = None
         if stage.code is not None:
-            artifact = self.work.artifacts / name / fingerprint(stage.code, inputs)
+            artifact = self.work.artifacts / stage.name / fingerprint(stage.code, inputs)
             extras["directory"] = artifact
-        self._tracking.stage_started(name)
-        with StageLine(self._console, name) as line:
+            if stage.name == self._rerun:
+                # Without its directory an artifact has no cached result either. What an interrupted
+                # build left goes too: a training would continue from it.
+                for path in (artifact, partial_of(artifact)):
+                    shutil.rmtree(path, ignore_errors=True)
+        self._tracking.stage_started(stage.name)
+        with StageLine(self._console, stage.name) as line:
             self._current, self._line = stage, line
-            state = self._call(stage, artifact, inputs, extras)
+            task = stage.task.with_options(result_storage=self.work.artifacts)
+            state: State[Any] = task(*inputs, return_state=True, **extras)
+            if not state.is_completed():
+                # Its workers' logs are all that can say why a training on several of them failed.
+                logs = worker_logs(partial_of(artifact)) if artifact else ()
+                self._tracking.stage_failed(stage.name, logs)
+                raise state.result(raise_on_failure=False)
+            # Prefect names the state so when the result is there already under the cache key.
             value, reused = state.result(), state.name == "Cached"
-            self.values[name] = value
             record = stage.record(value, self.config)
-            self._tracking.stage_finished(name, record, reused)
+            self._tracking.stage_finished(stage.name, record, reused)
             line.finish(record.summary, reused)
-            path = str(artifact) if artifact else None
-            self._stages.append(StageOutcome(name, record.summary, line.seconds, reused, path))
+        self.values[stage.name] = value
+        if stage.outcome is not None:
+            self._contributions[stage.outcome] = value
+        path_text = str(artifact) if artifact else None
+        self._stages.append(
+            StageOutcome(stage.name, record.summary, line.seconds, reused, path_text)
+        )
         if stage.dismisses_workers:
             self._dismiss_workers()
-        if name == self._until:
+        if stage.name == self._until:
             raise _StageReached
         return value
 
@@ -179,26 +199,6 @@ class PipelineRun:
             return State(type=StateType.CANCELLED, name="Refused", message=reason)
         return Completed(name="Promoted" if status == "promoted" else "Completed", message=reason)
 
-    def _call(
-        self,
-        stage: Stage,
-        artifact: Path | None,
-        inputs: Iterable[Any],
-        extras: Mapping[str, Any],
-    ) -> State[Any]:
-        if artifact and stage.name == self._rerun:
-            # Without its directory an artifact has no cached result either. What an interrupted
-            # build left goes too: a training would continue from it.
-            for path in (artifact, partial_of(artifact)):
-                shutil.rmtree(path, ignore_errors=True)
-        task = stage.task.with_options(result_storage=self.work.artifacts)
-        state: State[Any] = task(*inputs, return_state=True, **extras)
-        if not state.is_completed():
-            logs = worker_logs(partial_of(artifact)) if artifact else ()
-            self._tracking.stage_failed(stage.name, logs)
-            raise state.result(raise_on_failure=False)
-        return state
-
     def _dismiss_workers(self, failure: str | None = None, wait_seconds: float = 0.0) -> None:
         """Lets the other workers of a cluster exit; waits for those that have not registered."""
         if self.chief is None:
@@ -213,22 +213,24 @@ class PipelineRun:
             )
 
     def _verdict(self) -> tuple[Status, str]:
-        # A run up to a stage behind the gate, such as the export, says only that this was done.
-        decision: Decision | None = self.values.get("decision")
-        if decision is not None and self._until in (None, "decision") and not decision.promoted:
-            return "refused", decision.reason
-        if decision is not None and self._until is None:
-            return "promoted", decision.reason
+        decision: Decision | None = self._contributions.get("decision")
+        if decision is not None:
+            # A run up to a stage behind the gate, such as the export, says only that this was done.
+            ends_with_it = self._until is None or self._current.outcome == "decision"
+            if ends_with_it and not decision.promoted:
+                return "refused", decision.reason
+            if self._until is None:
+                return "promoted", decision.reason
         return "done", f"Done up to {self._stages[-1].name}; nothing was promoted."
 
     def _end(self, status: Status, reason: str, exit_code: int | None = None) -> None:
-        metrics = self.values.get("metrics")
         report: tuple[Path, ...] = ()
         try:
             report = write_report(self.run_id, self.directory, self.config, self.values)
         except Exception as error:
             # The run has its outcome, or its first error, whatever becomes of the page about it.
             LOGGER.warning("The report of run %s could not be written: %s", self.run_id, error)
+        metrics: Metrics | None = self._contributions.get("metrics")
         self._tracking.log_summary(metric_values(metrics) if metrics else {}, report)
         unsent = self._tracking.end(status, reason)
         self._outcome = Outcome(
@@ -238,14 +240,13 @@ class PipelineRun:
             reason=reason,
             stages=tuple(self._stages),
             exit_code=EXIT_CODES[status] if exit_code is None else exit_code,
-            metrics=metrics,
-            decision=self.values.get("decision"),
-            version=self.values.get("version"),
+            **self._contributions,
             mlflow_run_id=self.mlflow_run_id,
             tracking_uri=self.work.tracking_uri,
             prefect_url=prefect_address(),
             unsent_events=unsent,
         )
+        # Last: whoever finds an outcome takes the run as over, with all that belongs to it.
         self.work.save_outcome(self._outcome)
 
 

@@ -28,24 +28,21 @@ def provenance_tags() -> dict[str, str]:
     tags["host.name"] = socket.gethostname()
     tags["host.platform"] = platform.platform()
     tags["host.command"] = " ".join(sys.argv)
-    tags["mlflow.user"] = _user()
-    tags["mlflow.source.name"] = Path(sys.argv[0]).name
-    return {**tags, **_git_tags()}
-
-
-def _user() -> str:
+    # MLflow's own names: its pages show them as the user and the source of a run.
     try:
-        return getpass.getuser()
+        tags["mlflow.user"] = getpass.getuser()
     except (KeyError, OSError):  # a container may run as a user without a name
-        return f"uid {os.getuid()}"
-
-
-def _git_tags() -> dict[str, str]:
+        tags["mlflow.user"] = f"uid {os.getuid()}"
+    tags["mlflow.source.name"] = Path(sys.argv[0]).name
     commit = _git("rev-parse", "HEAD")
     if commit is None:
         # An image holds no checkout: its build sets this variable, as build servers do.
-        return {"git.commit": os.environ.get("GIT_COMMIT", "unknown"), "git.dirty": "unknown"}
-    return {"git.commit": commit, "git.dirty": str(bool(_git("status", "--porcelain"))).lower()}
+        tags["git.commit"] = os.environ.get("GIT_COMMIT", "unknown")
+        tags["git.dirty"] = "unknown"
+    else:
+        tags["git.commit"] = commit
+        tags["git.dirty"] = str(bool(_git("status", "--porcelain"))).lower()
+    return tags
 
 
 def _git(*arguments: str) -> str | None:

@@ -31,7 +31,12 @@ def write_report(
     """
     files: dict[str, str | bytes] = {}
     if "model" in values:
-        files[CURVE] = _curve(values["model"])
+        # matplotlib takes a second to load, which a run that stops earlier need not wait for.
+        from components.evaluation.figures import learning_figure, png
+
+        model: Model = values["model"]
+        points = read_history(Path(model.path) / HISTORY)
+        files[CURVE] = png(learning_figure(points, model.step))
     if "decision" in values:
         from components.evaluation.gate import decision_to_json
 
@@ -40,14 +45,6 @@ def write_report(
     for name, content in files.items():
         write_atomically(directory / name, content)
     return tuple(directory / name for name in files)
-
-
-def _curve(model: Model) -> bytes:
-    # matplotlib takes a second to load, which a run that stops earlier need not wait for.
-    from components.evaluation.figures import learning_figure, png
-
-    points = read_history(Path(model.path) / HISTORY)
-    return png(learning_figure(points, model.step))
 
 
 def _page(run_id: str, config: PipelineConfig, values: Mapping[str, Any]) -> str:

@@ -46,8 +46,16 @@ class RunTracking:
         self._tracker = tracker.Tracker(
             self._journal, work.tracking_uri, config.name, self._sender.request
         )
-        tags = {tracker.WORK_DIR_TAG: str(work.root), "rnnflow.run_id": run_id}
-        self._tracker.start_run(_PARENT, run_id, None, tags | _running_tags())
+        tags = {
+            tracker.WORK_DIR_TAG: str(work.root),
+            "rnnflow.run_id": run_id,
+            tracker.STATUS_TAG: "running",
+            "prefect.flow_run_id": str(flow_run.id),
+            "prefect.flow_run_url": prefect_address()
+            or "an ephemeral server's: `prefect server start`",
+            **provenance_tags(),
+        }
+        self._tracker.start_run(_PARENT, run_id, None, tags)
         self._tracker.log_params(_PARENT, flatten(config))
         self._tracker.log_artifact(_PARENT, directory / CONFIG)
 
@@ -153,13 +161,3 @@ def prefect_address() -> str | None:
     """The page of this flow run; None with Prefect's ephemeral server, which has no pages."""
     address = str(flow_run.ui_url)
     return address if address.startswith("http") else None
-
-
-def _running_tags() -> dict[str, str]:
-    return {
-        tracker.STATUS_TAG: "running",
-        "prefect.flow_run_id": str(flow_run.id),
-        "prefect.flow_run_url": prefect_address()
-        or "an ephemeral server's: `prefect server start`",
-        **provenance_tags(),
-    }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
@@ -21,6 +21,8 @@ from pipelines.config import PipelineConfig
 from pipelines.stage_records import StageRecord
 
 AnyTask: TypeAlias = Task[Any, Any]
+OutcomeField: TypeAlias = Literal["metrics", "decision", "version"]
+"""A field of ``Outcome`` that a stage fills."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Stage:
     """Describes what it made, for the console and for MLflow."""
     code: str | None = None
     """The module whose code counts when its artifact is looked up; None if it always runs."""
+    outcome: OutcomeField | None = None
+    """The field of the run's outcome that holds what it made."""
     dismisses_workers: bool = False
     """Whether the other workers of a cluster may exit after it: no later stage needs them."""
 
@@ -46,6 +50,7 @@ def stage(
     record: Callable[[Any, PipelineConfig], StageRecord],
     *,
     code: str | None = None,
+    outcome: OutcomeField | None = None,
     dismisses_workers: bool = False,
     **options: Any,
 ) -> Callable[[Callable[..., Any]], Stage]:
@@ -55,6 +60,7 @@ def stage(
         name: see ``Stage``.
         record: see ``Stage``.
         code: see ``Stage``; a stage with it is cached, and its function takes a ``directory``.
+        outcome: see ``Stage``.
         dismisses_workers: see ``Stage``.
         options: of the Prefect task: tags, retries, a time limit.
     """
@@ -62,7 +68,7 @@ def stage(
 
     def decorate(function: Callable[..., Any]) -> Stage:
         made = task(name=name, retry_condition_fn=_retry_can_help, **caching, **options)(function)
-        return Stage(made, record, code, dismisses_workers)
+        return Stage(made, record, code, outcome, dismisses_workers)
 
     return decorate
 
@@ -78,6 +84,7 @@ def _retry_can_help(task: AnyTask, run: TaskRun, state: State[Any]) -> bool:
     return isinstance(error, RegistryError) or not isinstance(error, RnnflowError)
 
 
+# JSON, because Prefect's default, pickle, would tie the result to the version of the code.
 _CACHED: dict[str, Any] = {
     "cache_policy": CacheKeyFnPolicy(cache_key_fn=_artifact_key),
     "persist_result": True,

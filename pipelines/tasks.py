@@ -108,6 +108,7 @@ def train_model(
     "metrics",
     stage_records.record_metrics,
     code="components.evaluation.measure",
+    outcome="metrics",
     tags=["tensorflow"],
     retries=1,
     retry_delay_seconds=5,
@@ -163,7 +164,13 @@ def measure_champion(
     return measure.measure_champion(champion, model, examples, metrics, directory=directory)
 
 
-@stage("decision", stage_records.record_decision, tags=["gate"], timeout_seconds=60)
+@stage(
+    "decision",
+    stage_records.record_decision,
+    outcome="decision",
+    tags=["gate"],
+    timeout_seconds=60,
+)
 def decide(
     metrics: Metrics, champion_metrics: ChampionMetrics | None, gate: GateConfig
 ) -> Decision:
@@ -198,6 +205,7 @@ def export_model(
 @stage(
     "version",
     stage_records.record_version,
+    outcome="version",
     tags=["mlflow"],
     retries=2,
     retry_delay_seconds=[1, 3],

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from components.workers.cluster import find_cluster
 from pipelines import tasks
+from pipelines.config import load_config, preloaded_config
 from pipelines.pipeline_run import PipelineRun
+from pipelines.work_directory import WorkDirectory
+from pipelines.workers import with_workers
 
 
 @flow(name="rnnflow", flow_run_name="{run_id}", persist_result=False)
@@ -30,10 +36,11 @@ def training_flow(
         rerun: a stage that runs even though it could be reused.
         workers: processes that train, instead of the config's ``training.workers``.
     """
-    with PipelineRun(
-        config_path, work_dir, run_id, until=until, rerun=rerun, workers=workers
-    ) as run:
-        config = run.config
+    config = preloaded_config() or with_workers(
+        load_config(Path(config_path)), workers, find_cluster(os.environ)
+    )
+    work = WorkDirectory(Path(work_dir).resolve())
+    with PipelineRun(config, work, run_id, until=until, rerun=rerun) as run:
         rows = run.stage(tasks.find_rows, config.data)
         examples = run.stage(
             tasks.write_examples, rows, config.data, config.features, config.preprocessing
@@ -44,13 +51,13 @@ def training_flow(
         )  # fmt: skip
         metrics = run.stage(tasks.measure_model, model, examples)
         champion = run.stage(
-            tasks.find_champion, config.name, run.work.tracking_uri, directory=run.work.champions
+            tasks.find_champion, config.name, work.tracking_uri, directory=work.champions
         )
         champion_metrics = run.stage(tasks.measure_champion, champion, model, examples, metrics)
         decision = run.stage(tasks.decide, metrics, champion_metrics, config.gate)
         export = run.stage(tasks.export_model, model, examples, metrics, config.export)
         run.stage(
-            tasks.register_model, export, decision, config.name, run.work.tracking_uri,
+            tasks.register_model, export, decision, config.name, work.tracking_uri,
             run_id=run.mlflow_run_id,
         )  # fmt: skip
     return run.final_state()

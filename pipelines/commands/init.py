@@ -39,12 +39,27 @@ def write_config(
     path = output or data.with_suffix(".yaml")
     if path.exists() and not force:
         raise UserError(f"{path} exists already: edit it, or replace it with --force.")
-    found = propose(_data_config(data, test, validation))
-    text = render_config(found, name or _name_of(data), path.resolve().parent)
+    found = propose(
+        DataConfig(
+            train=str(data),
+            test=str(test) if test else None,
+            validation=str(validation) if validation else None,
+        )
+    )
+    # MLflow and Prefect accept fewer characters in a name than a file system does.
+    from_file = re.sub(r"[^A-Za-z0-9_.-]+", "-", data.stem).strip("-._") or "sequences"
+    text = render_config(found, name or from_file, path.resolve().parent)
+    # Before it is written: an option such as --name may hold what a config cannot.
     parse_config(text, source=str(path))
     write_atomically(path, text)
-    for line in _summary(found, path):
+    for line in _seen(found):
         click.echo(line)
+    for name, feature in {**found.features.sequence, **found.features.context}.items():
+        part = "sequence" if name in found.features.sequence else "context"
+        click.echo(f"  {part}.{name}: {feature.kind}")
+    for note in found.notes:
+        click.echo(f"  note: {note}")
+    click.echo(f"Wrote {path}. Review it, then: rnnflow run {path}")
 
 
 def render_config(found: Proposal, name: str, folder: Path) -> str:
@@ -76,21 +91,10 @@ def render_config(found: Proposal, name: str, folder: Path) -> str:
     }
     parts = [_yaml({"name": name, "seed": 7})]
     for key, values in sections.items():
-        lines = "".join(f"# {_printable(line)}\n" for line in comments[key])
-        parts.append(lines + _yaml({key: values}))
+        # YAML refuses control characters even in a comment, and a label may hold a line break.
+        printable = ("".join(c if c.isprintable() else " " for c in line) for line in comments[key])
+        parts.append("".join(f"# {line}\n" for line in printable) + _yaml({key: values}))
     return "\n".join(parts)
-
-
-def _data_config(data: Path, test: Path | None, validation: Path | None) -> DataConfig:
-    return DataConfig(
-        train=str(data),
-        test=str(test) if test else None,
-        validation=str(validation) if validation else None,
-    )
-
-
-def _name_of(data: Path) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", data.stem).strip("-._") or "sequences"
 
 
 def _paths_from(data: DataConfig, folder: Path) -> dict[str, Any]:
@@ -112,11 +116,6 @@ def _changed(value: Any) -> Any:
     if isinstance(plain, dict):
         return {key: _changed(child) for key, child in plain.items() if child is not None}
     return plain
-
-
-def _printable(line: str) -> str:
-    """YAML refuses control characters even in a comment, and a label may hold a line break."""
-    return "".join(char if char.isprintable() else " " for char in line)
 
 
 def _yaml(values: dict[str, Any], indent: str = "") -> str:
@@ -146,13 +145,3 @@ def _seen(found: Proposal) -> Iterator[str]:
     yield f"{len(found.labels)} labels ({shown}{more})."
     least, median, greatest = found.lengths
     yield f"{least} to {greatest} steps, median {median}."
-
-
-def _summary(found: Proposal, path: Path) -> Iterator[str]:
-    yield from _seen(found)
-    for name, feature in {**found.features.sequence, **found.features.context}.items():
-        part = "sequence" if name in found.features.sequence else "context"
-        yield f"  {part}.{name}: {feature.kind}"
-    for note in found.notes:
-        yield f"  note: {note}"
-    yield f"Wrote {path}. Review it, then: rnnflow run {path}"

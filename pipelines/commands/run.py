@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -15,17 +17,12 @@ from components.training.follower import join_cluster
 from components.workers.cluster import find_cluster
 from components.workers.supervisor import raising_sigterm
 from pipelines.commands.summary import print_summary
-from pipelines.config import load_config
+from pipelines.config import load_config, preloaded
 from pipelines.console import make_console
 from pipelines.prefect_server import prefect_server
 from pipelines.provenance import versions
-from pipelines.work_directory import CONFIG, ERROR, Outcome, WorkDirectory, new_run_id
+from pipelines.work_directory import CONFIG, ERROR, WorkDirectory, new_run_id
 from pipelines.workers import shown_output, with_workers
-
-
-def run_pipeline(config: Path, work_dir: Path, workers: int | None = None) -> int:
-    """Runs the whole pipeline; returns the exit code."""
-    return _run(config, work_dir, until=None, rerun=None, workers=workers)
 
 
 def run_until(
@@ -47,60 +44,63 @@ def run_until(
     if config is None:
         config = WorkDirectory(work_dir.resolve()).run(run_id) / CONFIG
     rerun = stage if force else None
-    return _run(config, work_dir, until=stage, rerun=rerun, workers=workers)
+    return run_pipeline(config, work_dir, workers, until=stage, rerun=rerun)
 
 
-def _run(
-    path: Path, work_dir: Path, until: str | None, rerun: str | None, workers: int | None
+def run_pipeline(
+    path: Path,
+    work_dir: Path,
+    workers: int | None = None,
+    *,
+    until: str | None = None,
+    rerun: str | None = None,
 ) -> int:
+    """Runs the pipeline of a config file, up to a stage if one is named; returns the exit code.
+
+    A worker other than the first of a cluster trains for that one instead.
+    """
     cluster = find_cluster(os.environ)
     config = with_workers(load_config(path), workers, cluster)
+    work = WorkDirectory(work_dir.resolve())
     console = make_console()
     console.print(f"[bold]rnnflow {versions()['rnnflow']}[/]  {config.name}", end="  ")
     if cluster is not None and not cluster.is_chief:
         console.print(f"worker {cluster.index} of {cluster.size}")
         with shown_output(console):
-            directory = WorkDirectory(work_dir.resolve()).cluster / cluster.key
-            join_cluster(directory, cluster, config.launch)
+            join_cluster(work.cluster / cluster.key, cluster, config.launch)
         return 0
     run_id = new_run_id()
     console.print(f"run {run_id}")
-    outcome = _call_flow(console, path, work_dir, run_id, until, rerun, workers)
+    with preloaded(config), _flow(console) as training_flow:
+        state = training_flow(
+            str(path.resolve()), str(work.root), run_id, until, rerun, workers, return_state=True
+        )
+    outcome = work.find_outcome(run_id)
+    if outcome is None or outcome.status == "failed":
+        error = state.result(raise_on_failure=False)
+        if isinstance(error, RnnflowError):
+            raise error
+        assert isinstance(error, BaseException), f"a failed flow run holds its error, not {error!r}"
+        raise RnnflowError(
+            f"{type(error).__name__}: {error}\n"
+            f"  The whole trace is in {work.runs / run_id / ERROR}."
+        ) from error
     print_summary(console, outcome, work_dir)
     return outcome.exit_code
 
 
-def _call_flow(
-    console: Console,
-    config: Path,
-    work_dir: Path,
-    run_id: str,
-    until: str | None,
-    rerun: str | None,
-    workers: int | None,
-) -> Outcome:
+@contextlib.contextmanager
+def _flow(console: Console) -> Iterator[Callable[..., Any]]:
+    """Yields the flow, with a server to run on, while TensorFlow is loaded in the background."""
     # Prefect sends its last log lines when the process ends: its server must run until then.
     lifetime = contextlib.ExitStack()
     atexit.register(lifetime.close)
     with raising_sigterm(), tensorflow_loading():
         with console.status("starting Prefect ..."):
             wait_for_server = lifetime.enter_context(prefect_server())
-            # Imported here, so that an error in the config is reported before the slow imports.
+            # Imported here, so that an error in the config is reported before the slow imports,
+            # and the server starts meanwhile.
             from pipelines.training import training_flow
 
             wait_for_server()
-        state = training_flow(
-            str(config.resolve()), str(work_dir.resolve()), run_id, until, rerun, workers,
-            return_state=True,
-        )  # fmt: skip
-    outcome = WorkDirectory(work_dir.resolve()).find_outcome(run_id)
-    if outcome is not None and outcome.status != "failed":
-        return outcome
-    error = state.result(raise_on_failure=False)
-    if isinstance(error, RnnflowError):
-        raise error
-    assert isinstance(error, BaseException), f"a failed flow run holds its error, not {error!r}"
-    trace = WorkDirectory(work_dir.resolve()).runs / run_id / ERROR
-    raise RnnflowError(
-        f"{type(error).__name__}: {error}\n  The whole trace is in {trace}."
-    ) from error
+        yield training_flow

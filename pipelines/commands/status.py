@@ -38,9 +38,16 @@ def compare_runs(name: str, last: int, work_dir: Path) -> None:
         )
     console = make_console()
     console.print(metric_table(name, runs))
-    changed = _changed_parameters(runs)
+    names = sorted({name for run in runs for name in run.params})
+    changed = [name for name in names if len({run.params.get(name) for run in runs}) > 1]
     if changed:
-        console.print(_parameter_table(runs, changed))
+        table = Table(title="parameters that differ")
+        table.add_column("parameter", no_wrap=True)
+        for run in runs:
+            table.add_column(run.name)
+        for name in changed:
+            table.add_row(name, *(escape(run.params.get(name, "-")) for run in runs))
+        console.print(table)
 
 
 def show_status(run_id: str | None, work_dir: Path) -> None:
@@ -87,21 +94,6 @@ def _metric_cell(name: str, run: RunSummary, before: RunSummary | None) -> str:
         difference = round(value - before.metrics[name], 4)
         lines.append(f"{difference:+.4f}" if difference else "=")
     return escape("\n".join(lines))
-
-
-def _changed_parameters(runs: Sequence[RunSummary]) -> list[str]:
-    names = sorted({name for run in runs for name in run.params})
-    return [name for name in names if len({run.params.get(name) for run in runs}) > 1]
-
-
-def _parameter_table(runs: Sequence[RunSummary], names: Sequence[str]) -> Table:
-    table = Table(title="parameters that differ")
-    table.add_column("parameter", no_wrap=True)
-    for run in runs:
-        table.add_column(run.name)
-    for name in names:
-        table.add_row(name, *(escape(run.params.get(name, "-")) for run in runs))
-    return table
 
 
 def _run_table(work: WorkDirectory) -> Table:

@@ -8,7 +8,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from components.artifacts.values import Metrics
 from components.metrics import METRICS
 from pipelines.stage_records import interval_text
 from pipelines.work_directory import REPORT, Outcome
@@ -27,7 +26,11 @@ def print_summary(console: Console, outcome: Outcome, work_dir: Path) -> None:
 
 def _lines(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:
     if outcome.metrics is not None:
-        yield from _metric_lines(outcome.metrics)
+        for key, metric in METRICS.items():
+            # An older run may lack a metric of today, or have one that is gone.
+            if interval := outcome.metrics.overall.get(key):
+                rows = f"on {outcome.metrics.examples:,} test rows"
+                yield metric.short_label, f"{interval_text(interval)}  {rows}"
     reused = [stage.name for stage in outcome.stages if stage.reused]
     yield "reused", ", ".join(reused) or "nothing"
     if outcome.version is not None:
@@ -35,18 +38,6 @@ def _lines(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:
         yield "version", f"{outcome.version.name} {outcome.version.version} ({aliases})"
     if outcome.unsent_events:
         yield "unsent", f"{outcome.unsent_events} events wait for the MLflow server; kept on disk"
-    yield from _commands(outcome, work_dir)
-
-
-def _metric_lines(metrics: Metrics) -> Iterator[tuple[str, str]]:
-    for key, metric in METRICS.items():
-        # An older run may lack a metric of today, or have one that is gone.
-        if key in metrics.overall:
-            text = f"{interval_text(metrics.overall[key])}  on {metrics.examples:,} test rows"
-            yield metric.short_label, text
-
-
-def _commands(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:
     option = "" if work_dir == Path(".rnnflow") else f" --work-dir {work_dir}"
     yield "report", str(_shown(work_dir) / "runs" / outcome.run_id / REPORT)
     yield "MLflow", mlflow_command(outcome.tracking_uri)

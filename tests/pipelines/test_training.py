@@ -10,8 +10,9 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.client.schemas.objects import State
 
 from components.errors import ConfigError, NotFoundError
+from pipelines.config import load_config, preloaded
 from pipelines.training import training_flow
-from pipelines.work_directory import Outcome, new_run_id
+from pipelines.work_directory import CONFIG, Outcome, new_run_id
 from tests.projects import Project
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
@@ -50,6 +51,22 @@ def test_a_run_id_is_made_if_none_is_given(small: Project) -> None:
     _run(small, until="rows")
     (run_id,) = small.work.run_ids()
     assert run_id
+
+
+def test_the_number_of_workers_replaces_that_of_the_config(small: Project) -> None:
+    _run(small, until="rows", workers=3)
+    (run_id,) = small.work.run_ids()
+    assert load_config(small.work.runs / run_id / CONFIG).training.workers == 3
+
+
+def test_a_config_that_the_caller_has_loaded_is_not_read_again(small: Project) -> None:
+    config = load_config(small.config)
+    small.config.write_text("name: [")
+    with preloaded(config):
+        assert _run(small, until="rows").name == "Completed"
+    (run_id,) = small.work.run_ids()
+    assert load_config(small.work.runs / run_id / CONFIG) == config
+    assert _run(small, until="rows").is_failed()
 
 
 @pytest.mark.parametrize("fault", ["seed: many", None])
