@@ -6,6 +6,8 @@ only where the user has not set them: terminals show our lines, the servers keep
 
 import os
 
+from components.runtime.libraries import mute_import_of_tensorflow
+
 _DEFAULTS = {
     "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "rnnflow",
@@ -19,3 +21,5 @@ _DEFAULTS = {
 
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)
+
+mute_import_of_tensorflow()

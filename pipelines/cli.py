@@ -82,6 +82,7 @@ def run(config: Path, workers: int | None, work_dir: Path) -> None:
     sys.exit(run_pipeline(config, work_dir, workers))
 
 
+# The five differ in their stage alone, so that one function defines them all.
 def _stage_verb(name: str, stage: str, summary: str) -> None:
     @click.argument("config", type=click.Path(path_type=Path), required=False)
     @click.option("--run", "run_id", help="Take the config of this run; the newest by default.")

@@ -144,6 +144,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+# Built when it is first needed, which takes a moment that `--help` does not need.
 @functools.cache
 def _adapter() -> TypeAdapter[PipelineConfig]:
     return TypeAdapter(PipelineConfig)
@@ -169,6 +170,7 @@ def _fault(detail: ErrorDetails) -> str:
 
 
 def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    # An empty mapping is a leaf: the log shows that nothing was set there.
     if isinstance(value, dict) and value:
         for key, child in value.items():
             yield from _leaves(child, f"{prefix}.{key}" if prefix else str(key))

@@ -15,7 +15,9 @@ from rich.status import Status
 LOGGER = logging.getLogger("rnnflow")
 
 _NAME_WIDTH = 17
+"""The longest name, ``champion_metrics``, and a space."""
 _LOG_WIDTH = 200
+"""Columns; rich takes 80 where there is no terminal, and cuts off tables there."""
 
 
 class StageLine:
@@ -55,11 +57,12 @@ class StageLine:
     def finish(self, summary: str, reused: bool) -> None:
         """Prints the stage's one line."""
         if self._status:
-            self._status.stop()
+            self._status.stop()  # or the spinner would be drawn over the line
         mark = "reused" if reused else f"{self.seconds:.1f} s"
         style = "cyan" if reused else "green"
         name = f"{self._name:<{_NAME_WIDTH}}"
         self._console.print(f"  [bold]{name}[/] [{style}]{mark:>8}[/]  {escape(summary)}")
+        # For the log of the flow run in Prefect; on the console this logger is muted.
         LOGGER.info("%s: %s (%s)", self._name, summary, mark)
 
 

@@ -112,8 +112,7 @@ class PipelineRun:
             held.enter_context(self.work.lock(self.run_id))
             held.enter_context(outside_of_cluster())
             held.enter_context(shown_output(self._console))
-            # A directory without a config is no run, so this makes the run one: `status` and a
-            # replay of what was not sent find it even if it is killed in its first stage.
+            # This file makes the directory a run: `status` shows it even if it is killed at once.
             write_atomically(self.directory / CONFIG, dump_config(self.config))
             mark_killed_flow_runs(self.work.root)
             if self._cluster:

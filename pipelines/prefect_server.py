@@ -44,6 +44,7 @@ def prefect_server() -> Iterator[Callable[[], None]]:
     )
 
     settings = get_current_settings()
+    # Without a server and with none allowed, Prefect itself says so when the flow begins.
     if settings.api.url is not None or not settings.server.ephemeral.enabled:
         yield lambda: None
         return
@@ -81,6 +82,7 @@ class _TemporaryServer:
 
     def wait(self, limit_seconds: float) -> None:
         """Returns once the server answers. Raises RnnflowError if it does not in time."""
+        # Only a server that has ended is started again: one that is slow may still be importing.
         deadline, attempts = time.monotonic() + limit_seconds, 1
         while not self._answers():
             if self._process.poll() is not None and attempts < _ATTEMPTS:
@@ -96,6 +98,7 @@ class _TemporaryServer:
         program = str(Path(sys.executable).parent / "prefect")
         start = [program, "server", "start", "--host", HOST, "--port", str(port)]
         # A session of its own: Ctrl-C must end the run alone, which still reports to the server.
+        # No services: they start scheduled runs and mark late ones, and this server has one run.
         self._process = subprocess.Popen(
             tied([*start, "--no-services", "--no-ui"]),
             stdin=subprocess.DEVNULL,
@@ -106,6 +109,7 @@ class _TemporaryServer:
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.address}/health"):
+            # Another program may have taken the port and answer in its place.
             return self._process.poll() is None
         return False
 

@@ -41,6 +41,7 @@ class RunTracking:
         directory = work.runs / run_id
         self._journal = directory / JOURNAL
         self._is_linked = self._has_ended = self._earlier_runs_are_handled = False
+        # Both the sending thread and the flow's may be the first to send.
         self._handling = threading.Lock()
         self._sender = BackgroundSender(self._send, send_delay_seconds)
         self._tracker = tracker.Tracker(
@@ -104,8 +105,10 @@ class RunTracking:
         points = [tracker.Point(key, value, 0, now) for key, value in record.metrics.items()]
         self._tracker.log_metrics(name, points)
         for path in record.artifacts:
+            # MLflow logs the content of a directory: it gets a folder of that name.
             self._tracker.log_artifact(name, path, path.name if path.is_dir() else "")
         self._tracker.end_run(name, "FINISHED", {"rnnflow.reused": str(reused).lower()})
+        # Reading the id does not wait for the server; `end` makes up for a link that is missed.
         if not self._is_linked and self._tracker.run_id(_PARENT) is not None:
             self._link_from_prefect()
 

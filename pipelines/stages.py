@@ -74,12 +74,14 @@ def stage(
 
 
 def _artifact_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    # The storage is the folder of all artifacts, so the key is also the path of the file below it.
     directory: Path = parameters["directory"]
     return f"{directory.parent.name}/{directory.name}/result"
 
 
 def _retry_can_help(task: AnyTask, run: TaskRun, state: State[Any]) -> bool:
-    # Errors of our own would come again, except that a server may be reachable a moment later.
+    # Errors of our own say what is wrong with config, data or model, and would come again; but a
+    # registry may be reachable a moment later. Any other may be the machine's, such as a full disk.
     error = state.result(raise_on_failure=False)
     return isinstance(error, RegistryError) or not isinstance(error, RnnflowError)
 

@@ -34,9 +34,14 @@ from components.runtime.libraries import load_tensorflow
 from pipelines import stage_records
 from pipelines.stages import stage
 
+# A time limit ends what hangs, and is far above what slow work takes. A stage on TensorFlow is
+# tried once more, because a process may be killed for its memory or lose its port; the registry
+# after 1 and 3 s, in which a server restarts. `stages._retry_can_help` says which errors are worth
+# a retry.
 _HOUR_SECONDS = 3600
 
 
+# Never cached: its digest of the content is what the caches of all later stages are found by.
 @stage("rows", stage_records.record_rows, tags=["data"], timeout_seconds=_HOUR_SECONDS)
 def find_rows(data: DataConfig) -> Rows:
     """Finds the files and the digest of what they hold."""
@@ -63,7 +68,7 @@ def write_examples(
     directory: Path,
 ) -> Examples:
     """Validates, splits and transforms the rows with Beam."""
-    load_tensorflow()
+    load_tensorflow()  # before Beam
     from components.data import examples
 
     return examples.write_examples(rows, data, features, preprocessing, directory)
@@ -95,7 +100,6 @@ def train_model(
     More than one worker are processes, which this task starts on this machine or has the workers of
     a cluster start, and supervises.
     """
-    load_tensorflow()
     from components.training import train
 
     return train.train_model(
@@ -116,12 +120,12 @@ def train_model(
 )
 def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metrics:
     """Scores the test split, once, for the gate."""
-    load_tensorflow()
     from components.evaluation import measure
 
     return measure.measure_model(model, examples, directory=directory)
 
 
+# Never cached: somebody may have promoted or rolled back since the last run.
 @stage(
     "champion",
     stage_records.record_champion,
@@ -157,8 +161,7 @@ def measure_champion(
 ) -> ChampionMetrics | None:
     """Scores the champion on the very examples that the candidate was scored on."""
     if champion is None:
-        return None
-    load_tensorflow()
+        return None  # a result like any other: it is cached, and needs no TensorFlow
     from components.evaluation import measure
 
     return measure.measure_champion(champion, model, examples, metrics, directory=directory)
@@ -193,15 +196,16 @@ def export_model(
     model: Model, examples: Examples, metrics: Metrics, config: ExportConfig, *, directory: Path
 ) -> Export:
     """Writes the SavedModel and checks it in a fresh process."""
-    load_tensorflow()
     from components.export import export
     from components.training import estimator
 
+    # The estimator is handed over, because no stage may import another one's package.
     return export.export_model(
         estimator.load_estimator(model), examples, metrics, config, model, directory
     )
 
 
+# Never cached: it finds a version that exists already, and the alias may have moved since.
 @stage(
     "version",
     stage_records.record_version,

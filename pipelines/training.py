@@ -36,6 +36,7 @@ def training_flow(
         rerun: a stage that runs even though it could be reused.
         workers: processes that train, instead of the config's ``training.workers``.
     """
+    # A schedule calls the flow with a path alone; the command line has loaded the config already.
     config = preloaded_config() or with_workers(
         load_config(Path(config_path)), workers, find_cluster(os.environ)
     )
@@ -50,6 +51,7 @@ def training_flow(
             on_progress=run.on_progress, launch=config.launch, chief=run.chief,
         )  # fmt: skip
         metrics = run.stage(tasks.measure_model, model, examples)
+        # Behind the training, which may take days: what counts is who serves at its end.
         champion = run.stage(
             tasks.find_champion, config.name, work.tracking_uri, directory=work.champions
         )

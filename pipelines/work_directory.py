@@ -101,6 +101,7 @@ class WorkDirectory:
         """All runs, oldest first."""
         if not self.runs.is_dir():
             return []
+        # The config is the first file of a run: a directory without one was not begun.
         return sorted(path.name for path in self.runs.iterdir() if (path / CONFIG).is_file())
 
     def run(self, run_id: str | None = None) -> Path:
@@ -146,6 +147,8 @@ class WorkDirectory:
                     f"another run is in progress in {self.root} ({path.read_text().strip()}). "
                     "Wait for it, or choose another directory with --work-dir."
                 ) from None
+            # The content is for the message above alone. The file stays: if it were deleted, one
+            # process could lock the old file and another a new one of the same name.
             file.truncate(0)
             file.write(f"run {run_id}, process {os.getpid()}\n".encode())
             file.flush()
@@ -154,4 +157,5 @@ class WorkDirectory:
 
 def new_run_id() -> str:
     """A name that sorts by time: ``20260131-235959-1a2b``, in UTC."""
+    # Random digits, because two machines may start runs in one second.
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"

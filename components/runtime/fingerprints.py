@@ -66,13 +66,18 @@ def code_digest(module: str, root: Path = ROOT) -> str:
     Comments, blank lines and docstrings do not count, in C++ sources neither.
     """
     digest = hashlib.sha256()
-    modules = reachable_modules(module, root)
+    sources = _Sources(root)
+    modules = _reachable(module, sources)
     for name in sorted(modules):
         digest.update(name.encode())
-        digest.update(_source(name, root).normalized.encode())
+        digest.update(sources.find(name).normalized.encode())
     if any(_is_below(name, _NATIVE_PACKAGE) for name in modules):
-        for text in _native_sources(root):
-            digest.update(text.encode())
+        folder = _base(_NATIVE_PACKAGE, root)
+        for path in sorted([*folder.glob("*.cc"), *folder.glob("*.h")]):
+            text = path.read_text(encoding="utf-8")
+            code = re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
+            digest.update((path.name + " ".join(code.split())).encode())
+        digest.update(sources.find(f"{_NATIVE_PACKAGE}.build").normalized.encode())
     return digest.hexdigest()
 
 
@@ -82,31 +87,33 @@ def reachable_modules(module: str, root: Path = ROOT) -> frozenset[str]:
     A package's ``__init__``, and a module, that only gives names on is passed through: a name that
     is imported from it leads to the module that defines the name, and to no other.
     """
+    return _reachable(module, _Sources(root))
+
+
+def _reachable(module: str, sources: _Sources) -> frozenset[str]:
     decides = _DECIDES.get(module, {})
     found: set[str] = set()
-    waiting = list(_resolve(module, root))
+    waiting = list(_resolve(module, sources))
     while waiting:
         name = waiting.pop()
-        if name in found or _source_file(name, root) is None or not _counts(name, decides):
+        if name in found or not sources.has(name):
+            continue
+        prefixes = [prefix for prefix in decides if _is_below(name, prefix)]
+        if prefixes and not decides[max(prefixes, key=len)]:
             continue
         found.add(name)
-        source = _source(name, root)
+        source = sources.find(name)
         if not source.is_facade:
             for imported in source.imports:
-                waiting.extend(_resolve(imported, root))
+                waiting.extend(_resolve(imported, sources))
     return frozenset(found)
-
-
-def _counts(name: str, decides: Mapping[str, bool]) -> bool:
-    prefixes = [prefix for prefix in decides if _is_below(name, prefix)]
-    return decides[max(prefixes, key=len)] if prefixes else True
 
 
 def _is_below(name: str, package: str) -> bool:
     return name == package or name.startswith(f"{package}.")
 
 
-def _resolve(dotted: str, root: Path) -> Iterator[str]:
+def _resolve(dotted: str, sources: _Sources) -> Iterator[str]:
     """The modules behind ``package.name``: each package on the way, and where the name is from."""
     name, _, rest = dotted.partition(".")
     while True:
@@ -114,12 +121,12 @@ def _resolve(dotted: str, root: Path) -> Iterator[str]:
         part, _, rest = rest.partition(".")
         if not part:
             return
-        if _source_file(f"{name}.{part}", root) is not None:
+        if sources.has(f"{name}.{part}"):
             name = f"{name}.{part}"
             continue
-        names = _source(name, root).names
+        names = sources.find(name).names
         if origin := names.get(part) or names.get("*", "").replace("*", part):
-            yield from _resolve(origin, root)
+            yield from _resolve(origin, sources)
         return
 
 
@@ -141,31 +148,69 @@ class _Source(NamedTuple):
     """The syntax tree without docstrings; of a facade also without imports."""
 
 
-def _source(name: str, root: Path) -> _Source:
-    path = _source_file(name, root)
-    if path is None:
-        return _Source((), {}, False, "")
-    return _parsed(path.read_text(encoding="utf-8"), path.name == "__init__.py")
+class _Sources:
+    """The modules below a folder: each file is found and read once, for they share most imports."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._found: dict[str, _Source | None] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a module or package."""
+        if name not in self._found:
+            base = _base(name, self._root)
+            candidates = (base.with_suffix(".py"), base / "__init__.py")
+            path = next((path for path in candidates if path.is_file()), None)
+            self._found[name] = (
+                _parsed(path.read_text(encoding="utf-8"), path.name == "__init__.py")
+                if path
+                else None
+            )
+        return self._found[name] is not None
+
+    def find(self, name: str) -> _Source:
+        """What counts of a module; an empty one if there is none."""
+        return (self.has(name) and self._found[name]) or _Source((), {}, False, "")
 
 
 @functools.lru_cache(maxsize=1024)
 def _parsed(text: str, is_init: bool) -> _Source:
     """Stages share most of what they import, so that each module is parsed once."""
     tree = ast.parse(text)
+    nodes = _nodes(tree)
     is_facade = is_init or all(_is_docstring(line) or _gives_names_on(line) for line in tree.body)
     imports = tuple(
         name
-        for node in ast.walk(tree)
+        for node in nodes
         for name in _imported_names(node)
         if name.split(".")[0] in FIRST_PARTY
     )
     names = {
         alias.asname or alias.name: f"{node.module}.{alias.name}"
-        for node in ast.walk(tree)
+        for node in nodes
         if is_facade and isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    return _Source(imports, names, is_facade, _normalized(tree, is_facade))
+    for node in nodes:
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [line for line in body if not _is_docstring(line)]  # type: ignore[attr-defined]
+    if is_facade:
+        tree.body = [line for line in tree.body if not _gives_names_on(line)]
+    return _Source(imports, names, is_facade, ast.dump(tree))
+
+
+def _nodes(tree: ast.Module) -> list[ast.AST]:
+    """As ``ast.walk``, which takes several times as long for a tree of this size."""
+    found: list[ast.AST] = [tree]
+    for node in found:  # grows meanwhile
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, ast.AST):
+                found.append(value)
+            elif isinstance(value, list):
+                found.extend(child for child in value if isinstance(child, ast.AST))
+    return found
 
 
 def _imported_names(node: ast.AST) -> Iterator[str]:
@@ -175,15 +220,13 @@ def _imported_names(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
     elif isinstance(node, ast.Attribute):
-        dotted = ast.unparse(node)
-        if re.fullmatch(r"[\w.]+", dotted):
-            yield dotted
-
-
-def _source_file(name: str, root: Path) -> Path | None:
-    base = _base(name, root)
-    candidates = (base.with_suffix(".py"), base / "__init__.py")
-    return next((path for path in candidates if path.is_file()), None)
+        parts = [node.attr]
+        value = node.value
+        while isinstance(value, ast.Attribute):
+            parts.append(value.attr)
+            value = value.value
+        if isinstance(value, ast.Name):
+            yield ".".join([value.id, *reversed(parts)])
 
 
 def _base(name: str, root: Path) -> Path:
@@ -198,24 +241,6 @@ def _rnn_core_root() -> Path:
     """Installed as wheels, ``rnn_core`` does not lie beside ``components``; Python finds it."""
     spec = importlib.util.find_spec("rnn_core")
     return Path(spec.origin).resolve().parents[1] if spec and spec.origin else ROOT
-
-
-def _native_sources(root: Path) -> Iterator[str]:
-    folder = _base(_NATIVE_PACKAGE, root)
-    for path in sorted([*folder.glob("*.cc"), *folder.glob("*.h")]):
-        code = re.sub(r"//[^\n]*|/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-        yield path.name + " ".join(code.split())
-    yield _source(f"{_NATIVE_PACKAGE}.build", root).normalized
-
-
-def _normalized(tree: ast.Module, is_facade: bool) -> str:
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [line for line in body if not _is_docstring(line)]  # type: ignore[attr-defined]
-    if is_facade:
-        tree.body = [line for line in tree.body if not _gives_names_on(line)]
-    return ast.dump(tree)
 
 
 def _gives_names_on(node: ast.AST) -> bool:

@@ -4,28 +4,52 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.abc
 import logging
 import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import ModuleType
 
-_ONE_AT_A_TIME: Final = threading.Lock()
+
+def mute_import_of_tensorflow() -> None:
+    """From now on, whoever imports TensorFlow first in this process, its import writes nothing.
+
+    Its C++ part writes to standard error before its log level takes effect. A Python exception is
+    raised as usual.
+    """
+    if not any(isinstance(finder, _MutingFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _MutingFinder())
 
 
 def load_tensorflow() -> None:
-    """Imports TensorFlow, once, with the process's standard error muted meanwhile.
+    """Imports TensorFlow, muted. It must come before Beam, which loads parts of it."""
+    mute_import_of_tensorflow()
+    import tensorflow  # noqa: F401  (the slow import is the purpose of this function)
 
-    Its C++ part writes there before its log level takes effect. It must be imported before Beam,
-    which loads parts of it. A Python exception is raised as usual.
-    """
-    with _ONE_AT_A_TIME:
-        if "tensorflow" in sys.modules:
-            return
+
+class _MutingFinder(importlib.abc.MetaPathFinder):
+    """Finds TensorFlow as usual, and leaves every other module to the other finders."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != "tensorflow":
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _MutingLoader(spec.loader.name, spec.loader.path)
+        return spec
+
+
+class _MutingLoader(SourceFileLoader):
+    # Python holds the module's lock meanwhile, so that other threads wait for the import to end.
+    def exec_module(self, module: ModuleType) -> None:
         with _muted_standard_error(), _no_garbage_collected():
-            import tensorflow  # noqa: F401  (the slow import is the purpose of this function)
+            super().exec_module(module)
 
 
 @contextlib.contextmanager

@@ -103,6 +103,7 @@ def _paths_from(data: DataConfig, folder: Path) -> dict[str, Any]:
         for key in ("train", "validation", "test")
         if (path := getattr(data, key)) is not None
     }
+    # A fraction that is beside a named file would be read and mean nothing.
     if data.validation is None:
         values["validation_fraction"] = data.validation_fraction
     if data.test is None:
@@ -143,5 +144,6 @@ def _seen(found: Proposal) -> Iterator[str]:
     shown = ", ".join(f"{label}: {count:,}" for label, count in commonest[:6])
     more = f" and {len(commonest) - 6} more" if len(commonest) > 6 else ""
     yield f"{len(found.labels)} labels ({shown}{more})."
+    # Long sequences cost the most time and memory, so their range stands where it is read first.
     least, median, greatest = found.lengths
     yield f"{least} to {greatest} steps, median {median}."

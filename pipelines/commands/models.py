@@ -16,7 +16,6 @@ from components.errors import NotFoundError
 from components.registry.registry import find_champion, list_moves
 from components.registry.registry import promote as promote_version
 from components.registry.registry import rollback as rollback_version
-from components.runtime.libraries import load_tensorflow
 from components.tracking.journal import without_credentials
 from pipelines.console import make_console
 from pipelines.work_directory import WorkDirectory
@@ -92,12 +91,11 @@ def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:
             f"{name} has no champion yet in {work.tracking_uri}. `rnnflow run` promotes one when "
             f"the gate passes; `rnnflow promote {name} VERSION` does it by hand."
         )
-    load_tensorflow()
-    from components.export.batch_prediction import (
-        predict_rows,  # behind the quiet import of TensorFlow
-    )
+    # Imported here, so that a missing file or champion is reported before the slow import.
+    from components.export.batch_prediction import predict_rows
 
     predictions = predict_rows(champion, source)
+    # As JSONL, in the order of the source, so that the output can be pasted beside the input.
     text = "".join(json.dumps(each.as_json(), ensure_ascii=False) + "\n" for each in predictions)
     if output is None:
         click.echo(text, nl=False)
@@ -108,5 +106,5 @@ def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:
     click.echo(
         f"{name} version {champion.version}: {len(predictions) - invalid:,} rows scored{where}, "
         f"{invalid:,} invalid",
-        err=True,
+        err=True,  # standard output may hold the predictions
     )

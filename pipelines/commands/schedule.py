@@ -15,6 +15,8 @@ from pipelines.config import load_config
 from pipelines.console import make_console
 from pipelines.training import training_flow
 
+# A run that was allowed must have started within the grace period, or its place is free again:
+# Prefect's least, 60 s, is ample for importing this package.
 ONE_AT_A_TIME = ConcurrencyLimitConfig(
     limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW, grace_period_seconds=60
 )
@@ -31,6 +33,7 @@ def serve(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
     name = load_config(config).name
     schedule = parse_schedule(cron, timezone)
     check_server()
+    # It updates the deployment of that name: an edited schedule takes effect at the next start.
     console = make_console()
     console.print(f"[bold]rnnflow[/]/{name}: {cron} ({timezone}); stop it with Ctrl-C")
     training_flow.serve(

@@ -29,6 +29,7 @@ def compare_runs(name: str, last: int, work_dir: Path) -> None:
         RegistryError: the MLflow server cannot be reached.
     """
     work = WorkDirectory(work_dir.resolve())
+    # By the table's keys: a run that ended before the test split was measured has none of them.
     found = recent_runs(work.tracking_uri, name, last)
     measured = {metric.mlflow_key for metric in METRICS.values()}
     runs = [run for run in reversed(found) if measured & set(run.metrics)]
@@ -78,7 +79,7 @@ def metric_table(name: str, runs: Sequence[RunSummary]) -> Table:
         table.add_column(run.name.replace("-", "\n", 1), overflow="fold")
     table.add_row("status", *(run.tags.get("rnnflow.status", run.status) for run in runs))
     for metric in METRICS.values():
-        pairs = zip([None, *runs], runs, strict=False)
+        pairs = zip([None, *runs], runs, strict=False)  # each with the one before it
         cells = (_metric_cell(metric.mlflow_key, run, before) for before, run in pairs)
         table.add_row(metric.short_label, *cells)
     return table

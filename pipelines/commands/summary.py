@@ -38,6 +38,7 @@ def _lines(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:
         yield "version", f"{outcome.version.name} {outcome.version.version} ({aliases})"
     if outcome.unsent_events:
         yield "unsent", f"{outcome.unsent_events} events wait for the MLflow server; kept on disk"
+    # Commands as they can be pasted: the work directory is named only where it is not the default.
     option = "" if work_dir == Path(".rnnflow") else f" --work-dir {work_dir}"
     yield "report", str(_shown(work_dir) / "runs" / outcome.run_id / REPORT)
     yield "MLflow", mlflow_command(outcome.tracking_uri)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ VERBS = [
     "init", "run", "preprocess", "train", "evaluate", "gate", "export", "promote", "rollback",
     "predict", "compare", "status", "schedule",
 ]  # fmt: skip
+ROOT = Path(__file__).resolve().parents[2]
 ROW = {"id": "a", "label": "x", "sequence": {"v": [1.0, 2.0]}}
 
 
@@ -53,6 +56,15 @@ def test_every_verb_explains_itself(verb: str) -> None:
     result = _call(verb, "--help")
     assert result.exit_code == 0
     assert "Usage: " in result.output
+
+
+@pytest.mark.parametrize("module", ["init", "models", "run", "schedule", "status"])
+def test_no_command_loads_tensorflow_or_beam_before_it_needs_them(module: str) -> None:
+    code = f"import sys, pipelines.commands.{module}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert {"tensorflow", "apache_beam"}.isdisjoint(done.stdout.split())
 
 
 def test_an_unknown_option_is_the_users_mistake() -> None:

@@ -31,6 +31,19 @@ print("tensorflow" in sys.modules, gc.isenabled())
 """
 
 
+IMPORT = """
+import os, sys
+from components.runtime.libraries import mute_import_of_tensorflow
+mute_import_of_tensorflow()
+mute_import_of_tensorflow()
+import json
+os.write(2, b"before\\n")
+import tensorflow.version
+os.write(2, b"after\\n")
+print(tensorflow.version.VERSION == tensorflow.__version__)
+"""
+
+
 def _load(*paths: Path, code: str = LOAD) -> subprocess.CompletedProcess[str]:
     code = f"import sys; sys.path[:0] = {[str(path) for path in paths]}\n{code}"
     return subprocess.run(
@@ -40,6 +53,13 @@ def _load(*paths: Path, code: str = LOAD) -> subprocess.CompletedProcess[str]:
 
 def test_loading_writes_nothing_and_gives_standard_error_back() -> None:
     done = _load()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "True\n"
+    assert done.stderr == "before\nafter\n"
+
+
+def test_whoever_imports_it_first_need_not_know_that_it_is_muted() -> None:
+    done = _load(code=IMPORT)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "True\n"
     assert done.stderr == "before\nafter\n"
