@@ -125,7 +125,7 @@ def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metri
     return measure.measure_model(model, examples, directory=directory)
 
 
-# Never cached: somebody may have promoted or rolled back since the last run.
+# Never cached: the champion may have changed since the last run.
 @stage(
     "champion",
     stage_records.record_champion,
