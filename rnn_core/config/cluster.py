@@ -175,10 +175,13 @@ def _task(spec: Any, task: Mapping[str, Any]) -> tuple[str, int]:
             f"TF_CONFIG: expected a task type of the cluster ({', '.join(spec.jobs)}) or "
             f"evaluator, got {task_type!r}."
         )
-    if not 0 <= task_id < spec.num_tasks(task_type):
+    known = list(spec.task_indices(task_type))
+    if task_id not in known:
+        dense = known == list(range(len(known)))
+        indices = f"from 0 to {known[-1]}" if dense else f"of {', '.join(map(str, known))}"
         raise ArgumentError(
-            f"TF_CONFIG: expected a task index from 0 to {spec.num_tasks(task_type) - 1} for "
-            f"{task_type}, got {task_id}; the cluster has {spec.job_tasks(task_type)}."
+            f"TF_CONFIG: expected a task index {indices} for {task_type}, got {task_id}; the "
+            f"cluster has {spec.job_tasks(task_type)}."
         )
     return task_type, task_id
 
@@ -200,5 +203,6 @@ def _global_id(spec: Any, chief: str, task_type: str, task_id: int) -> int:
     for job in [chief, *between, PS]:
         if job == task_type:
             break
-        before += _count(spec, job)
+        # With the gaps of a cluster that names some of its tasks by index only.
+        before += len(spec.job_tasks(job)) if job in spec.jobs else 0
     return before + task_id

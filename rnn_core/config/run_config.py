@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import logging
 import os
-from typing import Any, Final, get_args
+from collections.abc import Iterable
+from typing import Any, Final, Self, get_args
 
+from rnn_core.checks import check_count, check_steps, plain
 from rnn_core.config.cluster import Cluster, read_cluster
 from rnn_core.config.strategy_kinds import check_strategy, is_in_step
 from rnn_core.errors import ArgumentError, UnsupportedError
@@ -32,6 +35,7 @@ _NEVER_IF_ZERO: Final = (
     "log_step_count_steps",
 )
 """Periods of which 0 means the same as None."""
+_IN_STEPS: Final = ("save_summary_steps", "save_checkpoints_steps", "log_step_count_steps")
 
 _WITHOUT_EFFECT: Final = {
     "session_config": "there is no session; tf.config.threading sets the numbers of threads",
@@ -56,7 +60,8 @@ class RunConfig:
 
     ``train_distribute`` is a strategy that keeps replicas in step (``MirroredStrategy``,
     ``MultiWorkerMirroredStrategy``) or a ``ParameterServerStrategy``; a cluster with parameter
-    servers in ``TF_CONFIG`` needs none. Its workers share an evaluation too, unless
+    servers in ``TF_CONFIG`` needs none. ``OneDeviceStrategy`` runs on its device, and the default
+    strategy is the same as None. Its workers share an evaluation too, unless
     ``eval_distribute`` is another. ``experimental_distribute`` is anything with these two as
     attributes. The attributes from ``cluster_spec`` on describe this process, from
     ``TF_CONFIG``.
@@ -117,14 +122,22 @@ class RunConfig:
     global_id_in_cluster: int | None = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
+        self._complete(_WITHOUT_EFFECT)
+
+    def _complete(self, given: Iterable[str]) -> None:
+        """Checks and normalizes the settings; warns of those of ``given`` that do nothing."""
+        for field in dataclasses.fields(self):
+            if field.init:
+                object.__setattr__(self, field.name, plain(getattr(self, field.name)))
         self._check_saving()
         self._check_values()
         self._take_strategies()
         self._take_cluster(read_cluster(is_in_step(self.train_distribute)))
         for name in (*_NEVER_IF_ZERO, "model_dir"):
             object.__setattr__(self, name, _normal(getattr(self, name)))
-        for name, instead in _WITHOUT_EFFECT.items():
-            if getattr(self, name) is not None:
+        for name in given:
+            if name in _WITHOUT_EFFECT and getattr(self, name) is not None:
+                instead = _WITHOUT_EFFECT[name]
                 logger.warning("RunConfig.%s has no effect: %s.", name, instead)
 
     def _check_values(self) -> None:
@@ -132,6 +145,11 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ArgumentError(f"RunConfig.{name}: expected at least 0 or None, got {value}.")
+        for name in _IN_STEPS:
+            steps = check_steps(getattr(self, name), 0, f"RunConfig.{name}")
+            object.__setattr__(self, name, steps)
+        if self.keep_checkpoint_max is not None:
+            check_count(self.keep_checkpoint_max, 0, "RunConfig.keep_checkpoint_max")
         if self.tf_random_seed is not None and not isinstance(self.tf_random_seed, int):
             raise ArgumentError(
                 f"RunConfig.tf_random_seed: expected a whole number, got {self.tf_random_seed!r}."
@@ -183,7 +201,9 @@ class RunConfig:
                 "one."
             )
         for name, value in taken.items():
-            object.__setattr__(self, name, value)
+            # A subclass may say for itself what it is in a cluster.
+            if not isinstance(getattr(type(self), name, None), property):
+                object.__setattr__(self, name, value)
         object.__setattr__(self, "model_dir", self.model_dir or model_dir)
 
     def _check_saving(self) -> None:
@@ -204,8 +224,14 @@ class RunConfig:
         steps = _none_if_default(self.save_checkpoints_steps)
         object.__setattr__(self, "save_checkpoints_steps", steps)
 
-    def replace(self, **changes: Any) -> RunConfig:
-        """A copy with ``changes``; giving one way of saving drops the other."""
+    def replace(self, **changes: Any) -> Self:
+        """A copy with ``changes``; giving one way of saving drops the other.
+
+        All else is kept: what a subclass has added to its instances, too.
+
+        Raises:
+            ArgumentError: there is no such setting, or a value is not legal.
+        """
         if changes.get("save_checkpoints_steps") is not None:
             changes.setdefault("save_checkpoints_secs", None)
         elif changes.get("save_checkpoints_secs") is not None:
@@ -214,7 +240,12 @@ class RunConfig:
         unknown = sorted(set(changes) - settings)
         if unknown:
             raise ArgumentError(f"RunConfig.replace: there is no {', '.join(unknown)}.")
-        return dataclasses.replace(self, **changes)
+        # Not by the constructor: a subclass may have one with other arguments.
+        new = copy.copy(self)
+        for name, value in changes.items():
+            object.__setattr__(new, name, value)
+        new._complete(changes)
+        return new
 
 
 def _none_if_default(value: Any) -> Any:

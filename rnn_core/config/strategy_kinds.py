@@ -19,6 +19,20 @@ def is_parameter_server(strategy: Any) -> bool:
     return isinstance(strategy, tf.distribute.ParameterServerStrategy)
 
 
+def one_device(strategy: Any) -> str | None:
+    """The device of a ``OneDeviceStrategy``; None for anything else."""
+    if not isinstance(strategy, tf.distribute.OneDeviceStrategy):
+        return None
+    (device,) = strategy.extended.worker_devices
+    return str(device)
+
+
+def _is_default(strategy: Any) -> bool:
+    """Whether it is what ``tf.distribute.get_strategy()`` gives outside of any strategy's scope."""
+    # The class has no public name.
+    return type(strategy).__name__.startswith("_DefaultDistributionStrategy")
+
+
 def _multi_worker() -> type[Any]:
     kind: type[Any] = tf.distribute.MultiWorkerMirroredStrategy
     return kind
@@ -32,7 +46,9 @@ def check_strategy(strategy: Any, name: str) -> Any:
     """
     if strategy is None or is_in_step(strategy) or is_parameter_server(strategy):
         return strategy
+    if one_device(strategy) is not None or _is_default(strategy):
+        return strategy
     raise UnsupportedError(
-        f"{name}: expected None, tf.distribute.MirroredStrategy, MultiWorkerMirroredStrategy or "
-        f"ParameterServerStrategy, got {strategy!r}."
+        f"{name}: expected None, tf.distribute.MirroredStrategy, MultiWorkerMirroredStrategy, "
+        f"OneDeviceStrategy or ParameterServerStrategy, got {strategy!r}."
     )

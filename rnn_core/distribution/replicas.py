@@ -99,13 +99,17 @@ class ReplicasInStep:
         self.local_count = len(devices)
         self._on_cpus = {tf.DeviceSpec.from_string(d).device_type for d in devices} == {"CPU"}
         self.worker_count = strategy.num_replicas_in_sync // self.local_count
-        self.worker = (config.global_id_in_cluster or 0) if self.worker_count > 1 else 0
         if self.worker_count not in (1, config.num_worker_replicas):
             raise ArgumentError(
                 f"train_distribute: the strategy has {self.worker_count} workers, and TF_CONFIG "
                 f"{config.num_worker_replicas}. Set TF_CONFIG before the strategy is made, and "
                 "leave it as it is."
             )
+        self.worker = 0
+        if self.worker_count > 1:
+            # Not the global id in the cluster, which counts other tasks and gaps, too.
+            task = f"{config.task_type}-{config.task_id}"
+            self.worker = workers(config.cluster_spec).index(task)
         self._config = config
         self._cluster = Cluster(
             config.cluster_spec, config.task_type, config.task_id, config.is_chief

@@ -1,7 +1,9 @@
-"""The strategy of many workers, made in bounded time: TensorFlow's own constructor can hang."""
+"""The strategy of many workers, made in bounded time (TensorFlow's own constructor can hang), and
+the scope of that of one device."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -11,6 +13,7 @@ from typing import Any, Final
 import tensorflow as tf
 
 from rnn_core.config.cluster import EVALUATOR, read_cluster
+from rnn_core.config.strategy_kinds import one_device
 from rnn_core.distribution import addresses
 from rnn_core.errors import WorkerLostError
 
@@ -49,6 +52,20 @@ def multi_worker_strategy(timeout_secs: float = 7200) -> Any:
             f"The workers reached each other, but could not start together: {reason}. "
             f"{addresses.describe(cluster)} Start all of them again."
         ) from None
+
+
+def device_of(strategy: Any) -> contextlib.AbstractContextManager[Any]:
+    """The scope of the device of a ``OneDeviceStrategy``; for anything else it changes nothing."""
+    name = one_device(strategy)
+    if name is None:
+        return contextlib.nullcontext()
+    device = tf.DeviceSpec.from_string(name)
+    gpus = tf.config.list_logical_devices("GPU")
+    if (device.device_type, device.device_index) == ("GPU" if gpus else "CPU", 0):
+        # TensorFlow takes this one anyway. Named, it would fuse other operations, and so round
+        # otherwise than without a strategy.
+        return contextlib.nullcontext()
+    return tf.device(name)
 
 
 def _made_in_thread(deadline: float) -> Any:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
 from rnn_core import callables
+from rnn_core.checks import check_steps
 from rnn_core.config.run_config import USE_DEFAULT
 from rnn_core.errors import ArgumentError
 from rnn_core.features.columns import CONTEXT, SEQUENCE, sorted_columns
@@ -38,7 +40,7 @@ def network_spec(
         raise ArgumentError("sequence_feature_columns: expected at least one column, got none.")
     context = sorted_columns(context_columns or (), CONTEXT)
     layers = _layers(units, cell_type, rnn_cell_fn)
-    fused = isinstance(units, int) and not inspect.isclass(cell_type)
+    fused = not isinstance(units, Iterable) and units is not None and not inspect.isclass(cell_type)
     return NetworkSpec(
         sequence, context, layers, fused, logits_dimension, sequence_mask, return_sequences
     )
@@ -81,22 +83,20 @@ def _kind(cell_type: Any) -> CellKind | CellMaker:
 
 
 def _unit_counts(units: Any) -> tuple[int, ...]:
-    counts = (units,) if isinstance(units, int) else tuple(units)
-    if not counts or not all(isinstance(count, int) and count > 0 for count in counts):
+    counts = tuple(units) if isinstance(units, Iterable) else (units,)
+    if not counts or not all(isinstance(count, Integral) and int(count) > 0 for count in counts):
         raise ArgumentError(
             f"units: expected positive whole numbers, one per layer, got {units!r}."
         )
-    return counts
+    return tuple(int(count) for count in counts)
 
 
-def check_steps(steps: int | None, max_steps: int | None) -> None:
-    """Checks the lengths that ``train`` and ``evaluate`` take.
+def check_lengths(steps: int | None, max_steps: int | None) -> tuple[int | None, int | None]:
+    """The lengths that ``train`` and ``evaluate`` take, as whole numbers.
 
     Raises:
-        ArgumentError: both are given, or one is not positive.
+        ArgumentError: both are given, or one is not a positive whole number.
     """
     if steps is not None and max_steps is not None:
         raise ArgumentError(f"Expected one of steps={steps} and max_steps={max_steps}, got both.")
-    for name, value in (("steps", steps), ("max_steps", max_steps)):
-        if value is not None and value <= 0:
-            raise ArgumentError(f"{name}: expected a positive number or None, got {value}.")
+    return check_steps(steps, 1, "steps"), check_steps(max_steps, 1, "max_steps")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rnn_core.checks import check_count
 from rnn_core.config.run_config import USE_DEFAULT, RunConfig
 from rnn_core.errors import ArgumentError
 from rnn_core.estimators.rnn_estimator import RNNEstimator
@@ -87,8 +88,7 @@ class RNNClassifier(RNNEstimator):
 def _head(
     n_classes: int, weight_column: Any, vocabulary: Sequence[str] | None, reduction: Any
 ) -> Head:
-    if not isinstance(n_classes, int) or n_classes < 2:
-        raise ArgumentError(f"n_classes: expected a whole number > 1, got {n_classes!r}.")
+    n_classes = check_count(n_classes, 2, "n_classes")
     if vocabulary is not None and len(vocabulary) != n_classes:
         raise ArgumentError(
             f"label_vocabulary: expected {n_classes} strings (n_classes), got {len(vocabulary)}."

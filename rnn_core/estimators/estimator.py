@@ -12,8 +12,9 @@ from typing import Any, Self
 from rnn_core.config.cluster import EVALUATOR
 from rnn_core.config.run_config import RunConfig
 from rnn_core.distribution.replicas import OneReplica, Replicas, replicas_of
+from rnn_core.distribution.strategies import device_of
 from rnn_core.errors import ArgumentError, CheckpointError
-from rnn_core.estimators.arguments import check_steps
+from rnn_core.estimators.arguments import check_lengths
 from rnn_core.export.methods import ExportMethods
 from rnn_core.graph.eager import eagerly, eagerly_generated
 from rnn_core.hooks import adapt
@@ -123,7 +124,7 @@ class Estimator(ExportMethods):
             LabelError, EmptyInputError, FeatureError: the input cannot be used.
             CheckpointError, StorageError: a checkpoint cannot be read or written.
         """
-        check_steps(steps, max_steps)
+        steps, max_steps = check_lengths(steps, max_steps)
         checkpoint = checkpoints.newest_intact(self._model_dir)
         start = 0 if checkpoint is None else checkpoints.read_step(checkpoint)
         if max_steps is not None and start >= max_steps:
@@ -132,13 +133,16 @@ class Estimator(ExportMethods):
         last_step = max_steps if steps is None else start + steps
         with storage_errors(self._model_dir):
             make_directory(self._model_dir)
-        if self._trainable is None or self.latest_checkpoint() is None:
-            self._trainable = self._new_trainable()
         adapted = adapt(hooks, saving_listeners)
         plan = Plan(self._config, self._model_dir, adapted, last_step, self._warm_start, checkpoint)
-        training.train(
-            self._trainable, lambda replicas: self._input(input_fn, ModeKeys.TRAIN, replicas), plan
-        )
+        with device_of(self._config.train_distribute):
+            if self._trainable is None or self.latest_checkpoint() is None:
+                self._trainable = self._new_trainable()
+            training.train(
+                self._trainable,
+                lambda replicas: self._input(input_fn, ModeKeys.TRAIN, replicas),
+                plan,
+            )
         return self
 
     def _new_trainable(self) -> TrainableModel:
@@ -168,18 +172,19 @@ class Estimator(ExportMethods):
             LabelError, EmptyInputError, FeatureError: the input cannot be used.
             CheckpointError, StorageError: a checkpoint or a summary cannot be read or written.
         """
-        check_steps(steps, None)
+        steps, _ = check_lengths(steps, None)
         batch_hooks = BatchHooks(hooks, ModeKeys.EVAL, self._model_dir)
         checkpoint = checkpoint_path or self._intact(self._evaluated)
-        if self._evaluated is None or checkpoint is None:
-            self._evaluated = InferenceModel(self.new_model(ModeKeys.EVAL))
-        self._evaluated.load(checkpoint)
         replicas = self.evaluation_replicas
-        dataset = self._input(input_fn, ModeKeys.EVAL, replicas)
         directory = self.eval_dir(name) if replicas.worker == 0 else None
-        return evaluation.evaluate(
-            self._evaluated, dataset, steps, directory, batch_hooks, replicas
-        )
+        with device_of(self._config.eval_distribute or self._config.train_distribute):
+            if self._evaluated is None or checkpoint is None:
+                self._evaluated = InferenceModel(self.new_model(ModeKeys.EVAL))
+            self._evaluated.load(checkpoint)
+            dataset = self._input(input_fn, ModeKeys.EVAL, replicas)
+            return evaluation.evaluate(
+                self._evaluated, dataset, steps, directory, batch_hooks, replicas
+            )
 
     @property
     def evaluation_replicas(self) -> Replicas:

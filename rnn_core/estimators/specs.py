@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from rnn_core import callables
+from rnn_core.checks import check_steps
 from rnn_core.errors import ArgumentError, ArgumentTypeError
-from rnn_core.estimators.arguments import check_steps
 from rnn_core.export.exporters import Exporter
 from rnn_core.hooks import check_hooks, check_listeners
 from rnn_core.loops.input_fn import INPUT_FN_ARGUMENTS
@@ -31,7 +31,7 @@ class TrainSpec:
 
     def __post_init__(self) -> None:
         _check_input_fn(self.input_fn)
-        check_steps(None, self.max_steps)
+        object.__setattr__(self, "max_steps", check_steps(self.max_steps, 1, "max_steps"))
         object.__setattr__(self, "hooks", check_hooks(self.hooks))
         object.__setattr__(self, "saving_listeners", check_listeners(self.saving_listeners))
 
@@ -59,7 +59,7 @@ class EvalSpec:
 
     def __post_init__(self) -> None:
         _check_input_fn(self.input_fn)
-        check_steps(self.steps, None)
+        object.__setattr__(self, "steps", check_steps(self.steps, 1, "steps"))
         if self.name is not None and not isinstance(self.name, str):
             raise ArgumentTypeError(f"name: expected a string or None, got {self.name!r}.")
         for field in ("start_delay_secs", "throttle_secs"):

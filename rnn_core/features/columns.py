@@ -26,17 +26,21 @@ _WANTED: Final = {
 }
 
 
-def sorted_columns(columns: Iterable[FeatureColumn], argument: str) -> tuple[FeatureColumn, ...]:
+def sorted_columns(
+    columns: Iterable[FeatureColumn] | FeatureColumn, argument: str
+) -> tuple[FeatureColumn, ...]:
     """The columns by name, as they are concatenated.
 
     Args:
-        columns: columns of ``tf.feature_column``.
+        columns: columns of ``tf.feature_column``, or one.
         argument: ``SEQUENCE`` or ``CONTEXT``.
 
     Raises:
         ArgumentError: one is of the wrong kind, or two have one name.
     """
-    checked = [_checked(column, argument) for column in columns]
+    # A column is a named tuple, and so an iterable itself.
+    several = [columns] if hasattr(columns, "parse_example_spec") else columns
+    checked = [_checked(column, argument) for column in several]
     ordered = sorted((_prepared(column) for column in checked), key=lambda column: column.name)
     names = [column.name for column in ordered]
     twice = sorted({name for name in names if names.count(name) > 1})

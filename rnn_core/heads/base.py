@@ -10,7 +10,6 @@ from __future__ import annotations
 import abc
 import enum
 from collections.abc import Callable, Mapping
-from numbers import Integral
 from typing import Final, NamedTuple, Protocol
 
 import tensorflow as tf
@@ -175,17 +174,6 @@ class BaseHead(abc.ABC):
     @abc.abstractmethod
     def own_metrics(self, sums: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """float64 scalars: metrics besides the losses, without the head's name."""
-
-
-def check_count(value: object, least: int, what: str) -> int:
-    """``value`` as an int.
-
-    Raises:
-        ArgumentError: it is not a whole number, or less than ``least``; ``what`` names it.
-    """
-    if not isinstance(value, Integral) or int(value) < least:
-        raise ArgumentError(f"{what}: expected a whole number >= {least}, got {value!r}.")
-    return int(value)
 
 
 def check_reduction(loss_reduction: str | enum.Enum) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
+from rnn_core.checks import check_count
 from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
@@ -39,7 +40,7 @@ class MultiClassHead(BaseHead):
         loss_fn: Callable[..., tf.Tensor] | None = None,
         name: str | None = None,
     ) -> None:
-        count = base.check_count(n_classes, 3, "n_classes of MultiClassHead")
+        count = check_count(n_classes, 3, "n_classes of MultiClassHead")
         super().__init__(count, weight_column, loss_reduction, loss_fn, name)
         self._vocabulary = label_input.vocabulary(label_vocabulary, count)
 

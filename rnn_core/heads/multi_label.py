@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
+from rnn_core.checks import check_count
 from rnn_core.errors import ArgumentError, LabelError
 from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
@@ -46,7 +47,7 @@ class MultiLabelHead(BaseHead):
         classes_for_class_based_metrics: Sequence[int | str] | None = None,
         name: str | None = None,
     ) -> None:
-        count = base.check_count(n_classes, 2, "n_classes of MultiLabelHead")
+        count = check_count(n_classes, 2, "n_classes of MultiLabelHead")
         super().__init__(count, weight_column, loss_reduction, loss_fn, name)
         self._thresholds = confusion.check_thresholds(thresholds)
         self._vocabulary = label_input.vocabulary(label_vocabulary, count)

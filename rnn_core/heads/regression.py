@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
+from rnn_core.checks import check_count
 from rnn_core.errors import LabelError
 from rnn_core.heads import base, confusion
 from rnn_core.heads import labels as label_input
@@ -47,7 +48,7 @@ class RegressionHead(BaseHead):
         inverse_link_fn: Callable[[tf.Tensor], tf.Tensor] | None = None,
         name: str | None = None,
     ) -> None:
-        count = base.check_count(label_dimension, 1, "label_dimension")
+        count = check_count(label_dimension, 1, "label_dimension")
         super().__init__(count, weight_column, loss_reduction, loss_fn, name)
         self.loss_width = count
         self.weight_widths = tuple(sorted({1, count}))

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rnn_core.checks import check_steps
 from rnn_core.errors import ArgumentError, UnsupportedError
 from rnn_core.hooks.base import Hook, HookContext
 
@@ -14,7 +15,7 @@ class StopAtStepHook(Hook):
     """Stops after ``num_steps`` more steps, or at the global step ``last_step``.
 
     Raises:
-        ArgumentError: not exactly one is given.
+        ArgumentError: not exactly one is given, or it is not a whole number.
     """
 
     def __init__(self, num_steps: int | None = None, last_step: int | None = None) -> None:
@@ -23,7 +24,8 @@ class StopAtStepHook(Hook):
                 f"StopAtStepHook: expected one of num_steps and last_step, got {num_steps} and "
                 f"{last_step}."
             )
-        self._num_steps, self._last_step = num_steps, last_step
+        self._num_steps = check_steps(num_steps, 0, "num_steps")
+        self._last_step = check_steps(last_step, 0, "last_step")
 
     def next_step_due(self, step: int) -> int | None:
         """The last step, or the next one if the last is reached already."""

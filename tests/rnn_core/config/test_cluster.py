@@ -64,6 +64,22 @@ def test_an_evaluator_is_not_part_of_the_cluster(tf_config: Any) -> None:
     assert (config.master, config.evaluation_master) == ("", "grpc://x:1")
 
 
+def test_a_job_may_name_some_tasks_by_index_only(tf_config: Any) -> None:
+    # As 2.15.1: two workers are counted, and ids count the gap.
+    cluster = {"chief": ["a:1"], "worker": {"0": "b:1", "2": "c:1"}, "ps": {"1": "d:1"}}
+    tf_config(cluster, {"type": "worker", "index": 2})
+    config = RunConfig()
+    assert (config.task_id, config.master) == (2, "grpc://c:1")
+    assert (config.num_worker_replicas, config.num_ps_replicas) == (3, 1)
+    assert config.global_id_in_cluster == 3
+    assert workers(config.cluster_spec) == ["chief-0", "worker-0", "worker-2"]
+    tf_config(cluster, {"type": "ps", "index": 1})
+    assert RunConfig().global_id_in_cluster == 5
+    tf_config(cluster, {"type": "worker", "index": 1})
+    with pytest.raises(ArgumentError, match="a task index of 0, 2 for worker, got 1"):
+        RunConfig()
+
+
 def test_workers_in_step_need_no_chief(tf_config: Any) -> None:
     tf_config(IN_STEP, {"type": "worker", "index": 0})
     assert read_cluster(in_step=True).is_chief

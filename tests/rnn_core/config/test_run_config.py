@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnn_core import ArgumentError, RunConfig, UnsupportedError
+from rnn_core import ArgumentError, RNNClassifier, RunConfig, UnsupportedError
 
 
 def test_checkpoints_are_saved_every_ten_minutes_by_default() -> None:
@@ -130,3 +132,57 @@ def test_a_way_to_save_the_input_that_does_not_exist_is_refused() -> None:
     assert RunConfig(input_checkpoint="count").input_checkpoint == "count"
     with pytest.raises(ArgumentError, match="one of auto, iterator, count, none, got"):
         RunConfig(input_checkpoint="all")  # type: ignore[arg-type]
+
+
+class WithExtra(RunConfig):
+    def __init__(self, extra: int = 1, **more: Any) -> None:
+        super().__init__(**more)
+        self.extra = extra
+
+    @property
+    def is_chief(self) -> bool:
+        return False
+
+
+@dataclasses.dataclass(frozen=True)
+class WithField(RunConfig):
+    extra: int = dataclasses.field(default=1, kw_only=True)
+
+
+def test_a_subclass_keeps_what_it_was_given() -> None:
+    config = WithExtra(5, tf_random_seed=1).replace(model_dir="a")
+    assert (type(config), config.extra, config.tf_random_seed) == (WithExtra, 5, 1)
+    assert (config.model_dir, config.is_chief) == ("a", False)
+    field = WithField(extra=5).replace(model_dir="a")
+    assert (type(field), field.extra, field.replace(extra=6).extra) == (WithField, 5, 6)
+
+
+def test_the_original_is_not_changed() -> None:
+    config = WithExtra(save_checkpoints_steps=3)
+    assert config.replace(save_checkpoints_secs=4, model_dir="b").save_checkpoints_steps is None
+    assert (config.save_checkpoints_steps, config.model_dir) == (3, None)
+
+
+def test_an_estimator_gives_its_config_as_it_was(tmp_path: Path) -> None:
+    column = tf.feature_column.sequence_numeric_column("x")
+    config = RNNClassifier([column], units=[2], model_dir=tmp_path, config=WithExtra(5)).config
+    assert isinstance(config, WithExtra)
+    assert config.extra == 5
+    assert config.model_dir == str(tmp_path)
+
+
+def test_numbers_of_numpy_are_plain_numbers() -> None:
+    numbers: dict[str, Any] = {
+        "tf_random_seed": np.int64(1),
+        "save_checkpoints_steps": 1e3,
+        "save_summary_steps": np.int32(5),
+        "keep_checkpoint_max": np.int64(2),
+        "worker_timeout_secs": np.float32(30),
+        "checkpoint_save_graph_def": np.bool_(False),
+    }
+    config = RunConfig(**numbers)
+    values = [getattr(config, name) for name in numbers]
+    assert values == [1, 1000, 5, 2, 30, False]
+    assert [type(value) for value in values] == [int, int, int, int, float, bool]
+    with pytest.raises(ArgumentError, match="save_checkpoints_steps: expected a whole number"):
+        RunConfig(save_checkpoints_steps=2.5)  # type: ignore[arg-type]

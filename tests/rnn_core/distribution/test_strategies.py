@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -11,6 +14,7 @@ import rnn_core
 from rnn_core import ArgumentError, UnsupportedError, WorkerLostError
 from rnn_core.config.strategy_kinds import check_strategy, is_in_step, is_parameter_server
 from tests.rnn_core.distribution import clusters
+from tests.rnn_core.samples import Data, make_estimator, same_bits, weights_of
 
 
 def test_kinds_of_strategies_are_told_apart() -> None:
@@ -23,7 +27,41 @@ def test_kinds_of_strategies_are_told_apart() -> None:
 
 def test_another_kind_is_refused() -> None:
     with pytest.raises(UnsupportedError, match="train_distribute: expected None"):
-        check_strategy(tf.distribute.OneDeviceStrategy("CPU:0"), "train_distribute")
+        check_strategy(tf.distribute.experimental.CentralStorageStrategy(), "train_distribute")
+
+
+def test_the_strategy_of_one_device_and_the_default_one_are_like_none(
+    tmp_path: Path, data: Data
+) -> None:
+    found = []
+    for index, strategy in enumerate(
+        (None, tf.distribute.OneDeviceStrategy("CPU:0"), tf.distribute.get_strategy())
+    ):
+        config = {"train_distribute": strategy, "eval_distribute": strategy}
+        estimator = make_estimator(tmp_path / str(index), config=config)
+        estimator.train(data.train_input, steps=3)
+        assert estimator.config.train_distribute is strategy
+        found.append((weights_of(estimator), estimator.evaluate(data.eval_input)))
+    for weights, metrics in found[1:]:
+        assert same_bits(weights, found[0][0])
+        assert metrics == found[0][1]
+
+
+def test_the_strategy_of_one_device_has_its_device() -> None:
+    code = """
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+from rnn_core.distribution.strategies import device_of
+for index in range(2):
+    with device_of(tf.distribute.OneDeviceStrategy(f"CPU:{index}")):
+        assert tf.Variable(1).device.endswith(f"CPU:{index}")
+with device_of(None):
+    assert tf.Variable(1).device.endswith("CPU:0")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_without_a_cluster_there_is_nothing_to_distribute(monkeypatch: pytest.MonkeyPatch) -> None:

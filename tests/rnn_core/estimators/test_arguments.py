@@ -5,13 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 import rnn_core
 from rnn_core import ArgumentError
 from rnn_core.config.run_config import USE_DEFAULT
-from rnn_core.estimators.arguments import check_steps
-from tests.rnn_core.samples import make_estimator, sequence_columns
+from rnn_core.estimators.arguments import check_lengths
+from tests.rnn_core.samples import WIDTH, Data, make_estimator, sequence_columns
+
+NUMBERS = tf.feature_column.sequence_numeric_column("numbers", shape=(WIDTH,))
+CONTEXT = tf.feature_column.numeric_column("context", shape=(2,))
+
+
+class PathOfOnesOwn:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __fspath__(self) -> str:
+        return str(self._path)
 
 
 @pytest.mark.parametrize(
@@ -51,4 +64,38 @@ def test_a_cell_type_is_not_needed_and_a_model_dir_neither() -> None:
 @pytest.mark.parametrize(("steps", "max_steps"), [(1, 1), (0, None), (None, -1)])
 def test_lengths_of_a_training_are_checked(steps: int | None, max_steps: int | None) -> None:
     with pytest.raises(ArgumentError, match="steps"):
-        check_steps(steps, max_steps)
+        check_lengths(steps, max_steps)
+
+
+def test_lengths_may_be_numbers_of_numpy_and_in_exponential_notation() -> None:
+    assert check_lengths(np.int64(3), None) == (3, None)  # type: ignore[arg-type]
+    assert check_lengths(None, 1e4) == (None, 10000)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=r"steps: expected a whole number >= 1, got 2\.5"):
+        check_lengths(2.5, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ({"units": np.int64(3)}, {"units": 3}),
+        ({"units": [np.int32(3), np.int64(2)]}, {"units": [3, 2]}),
+        ({"units": np.array([3, 2])}, {"units": [3, 2]}),
+        ({"n_classes": np.int64(3)}, {}),
+        ({"sequence_feature_columns": NUMBERS}, {"sequence_feature_columns": [NUMBERS]}),
+        ({"sequence_feature_columns": {NUMBERS}}, {"sequence_feature_columns": [NUMBERS]}),
+        ({"context_feature_columns": CONTEXT}, {"context_feature_columns": [CONTEXT]}),
+        ({"model_dir": PathOfOnesOwn}, {}),
+    ],
+)
+def test_what_is_as_good_as_another_argument_makes_the_same_model(
+    tmp_path: Path, data: Data, given: dict[str, Any], plain: dict[str, Any]
+) -> None:
+    given = {k: v(tmp_path / "given") if v is PathOfOnesOwn else v for k, v in given.items()}
+    values = []
+    for name, arguments in (("given", given), ("plain", plain)):
+        estimator = make_estimator(**{"model_dir": tmp_path / name, **arguments})
+        estimator.train(data.train_input, max_steps=np.int64(2))  # type: ignore[arg-type]
+        names = estimator.get_variable_names()
+        values.append({name: estimator.get_variable_value(name).tolist() for name in names})
+    assert values[0] == values[1]
+    assert values[0]["global_step"] == 2
