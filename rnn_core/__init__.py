@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from rnn_core.left_out import NAMES
+
 if TYPE_CHECKING:
     from rnn_core.public import *  # noqa: F403
 else:
@@ -18,6 +20,11 @@ else:
     def __getattr__(name: str) -> object:
         # PEP 562: called for a name that is not in the module yet. Names with an underscore are
         # what the import system and introspection probe for: none of them may load TensorFlow.
+        if name in NAMES:
+            raise AttributeError(
+                f"module {__name__!r} has no attribute {name!r}: this name of tf.estimator is left "
+                f"out. Use instead: {NAMES[name]}."
+            )
         if name == "__all__" or not name.startswith("_"):
             public = importlib.import_module("rnn_core.public")
             globals().update({one: getattr(public, one) for one in public.__all__})

@@ -25,6 +25,7 @@ from rnn_core.errors import (
     UnsupportedError,
     WorkerLostError,
 )
+from rnn_core.estimators.added_metrics import add_metrics
 from rnn_core.estimators.classifier import RNNClassifier
 from rnn_core.estimators.early_stopping import (
     make_early_stopping_hook,
@@ -34,6 +35,10 @@ from rnn_core.estimators.early_stopping import (
     stop_if_no_increase_hook,
 )
 from rnn_core.estimators.estimator import Estimator
+from rnn_core.estimators.evaluation_hooks import (
+    InMemoryEvaluatorHook,
+    make_stop_at_checkpoint_step_hook,
+)
 from rnn_core.estimators.rnn_estimator import RNNEstimator
 from rnn_core.estimators.specs import EvalSpec, TrainSpec
 from rnn_core.estimators.train_and_evaluate import train_and_evaluate
@@ -46,6 +51,10 @@ from rnn_core.export.exporters import (
     LatestExporter,
 )
 from rnn_core.export.receiver_fns import build_raw_supervised_input_receiver_fn
+from rnn_core.features.parse_specs import (
+    classifier_parse_example_spec,
+    regressor_parse_example_spec,
+)
 from rnn_core.heads import (
     BinaryClassHead,
     Head,
@@ -90,6 +99,7 @@ __all__ = [
     "Head",
     "Hook",
     "HookContext",
+    "InMemoryEvaluatorHook",
     "InputPositionError",
     "LabelError",
     "LatestExporter",
@@ -118,11 +128,15 @@ __all__ = [
     "VocabInfo",
     "WarmStartSettings",
     "WorkerLostError",
+    "add_metrics",
     "build_raw_supervised_input_receiver_fn",
+    "classifier_parse_example_spec",
     "export",
     "load_predictor",
     "make_early_stopping_hook",
+    "make_stop_at_checkpoint_step_hook",
     "multi_worker_strategy",
+    "regressor_parse_example_spec",
     "stop_if_higher_hook",
     "stop_if_lower_hook",
     "stop_if_no_decrease_hook",

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from rnn_core.config.cluster import EVALUATOR
 from rnn_core.config.run_config import RunConfig
+from rnn_core.config.strategy_kinds import is_in_step
 from rnn_core.distribution.replicas import OneReplica, Replicas, replicas_of
 from rnn_core.distribution.strategies import device_of
 from rnn_core.errors import ArgumentError, CheckpointError
@@ -29,9 +30,9 @@ from rnn_core.models.estimator_spec import EstimatorSpec
 from rnn_core.models.model import Model
 from rnn_core.models.model_fn import ModelFn, call_model_fn, check_model_fn
 from rnn_core.models.model_fn_model import ModelFnModel
-from rnn_core.storage import checkpoints
+from rnn_core.storage import checkpoints, warm_start
 from rnn_core.storage.files import check_directory, join, make_directory, storage_errors
-from rnn_core.storage.warm_start import WarmStartSettings, warm_start_settings
+from rnn_core.storage.warm_start import WarmStartSettings
 from rnn_core.types import InputFn, ModeKeys
 
 logger = logging.getLogger("rnn_core")
@@ -66,7 +67,7 @@ class Estimator(ExportMethods):
         check_model_fn(model_fn, params)
         self._model_fn = model_fn
         self._params = copy.deepcopy(dict(params or {}))
-        self._warm_start = warm_start_settings(warm_start_from)
+        self._warm_start = warm_start.warm_start_settings(warm_start_from)
         self._config, self._model_dir = _with_model_dir(config, model_dir)
         self._trainable: TrainableModel | None = None
         self._evaluated: InferenceModel | None = None
@@ -92,6 +93,11 @@ class Estimator(ExportMethods):
     def params(self) -> dict[str, Any]:
         """A copy of what ``model_fn`` and ``input_fn`` get as ``params``."""
         return copy.deepcopy(self._params)
+
+    @property
+    def warm_start_settings(self) -> WarmStartSettings | None:
+        """Where first values come from while ``model_dir`` has no checkpoint."""
+        return self._warm_start
 
     @property
     def model_fn(self) -> ModelFn:
@@ -153,7 +159,7 @@ class Estimator(ExportMethods):
             with servers.strategy.scope():
                 return ServedModel(self.new_model(ModeKeys.TRAIN), servers)
         strategy = config.train_distribute
-        replicas = None if strategy is None else replicas_of(config, strategy)
+        replicas = replicas_of(config, strategy) if is_in_step(strategy) else None
         return TrainableModel(self.new_model(ModeKeys.TRAIN), replicas)
 
     @eagerly

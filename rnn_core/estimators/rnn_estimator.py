@@ -85,7 +85,8 @@ class RNNEstimator(Estimator):
         if mode == ModeKeys.EVAL:
             sums = model.evaluate(features, labels)
             metrics = {"metrics": SummedMetrics(sums, self._head.metrics)}
-            return EstimatorSpec(mode, loss=sums["batch_losses"], eval_metric_ops=metrics)
+            predictions = model.predictions(features)
+            return EstimatorSpec(mode, predictions, sums["batch_losses"], eval_metric_ops=metrics)
         step = tf.compat.v1.train.get_or_create_global_step()
         loss = model.train_step(features, labels, step)
         return EstimatorSpec(mode, loss=loss, train_op=step)

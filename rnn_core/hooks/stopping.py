@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any
 
 import tensorflow as tf
@@ -9,6 +11,7 @@ import tensorflow as tf
 from rnn_core.checks import check_steps
 from rnn_core.errors import ArgumentError, UnsupportedError
 from rnn_core.hooks.base import Hook, HookContext
+from rnn_core.storage import checkpoints
 
 
 class StopAtStepHook(Hook):
@@ -39,6 +42,46 @@ class StopAtStepHook(Hook):
     def after_steps(self, context: HookContext) -> None:
         """Requests the stop at the last step."""
         if self._last_step is not None and context.global_step >= self._last_step:
+            context.request_stop()
+
+
+class StopAtCheckpointStepHook(Hook):
+    """Stops once a checkpoint of the global step ``last_step``, or of a later one, is on disk.
+
+    Args:
+        model_dir: where another process writes the checkpoints.
+        last_step: the step.
+        wait_after_file_check_secs: how long not to look again, so that many processes do not read
+            one file all the time. Steps go on meanwhile: the workers wait for each other.
+
+    Raises:
+        ArgumentError: ``last_step`` is no whole number.
+    """
+
+    every_steps = 1
+
+    def __init__(
+        self, model_dir: str, last_step: int, wait_after_file_check_secs: float = 30
+    ) -> None:
+        if last_step is None:
+            raise ArgumentError("last_step: expected a whole number >= 0, got None.")
+        self._model_dir = model_dir
+        self._last_step = check_steps(last_step, 0, "last_step") or 0
+        self._wait_seconds = wait_after_file_check_secs
+        self._next_check = -math.inf
+
+    def next_step_due(self, step: int) -> int:
+        """The last step, or each one after it."""
+        return max(step + 1, self._last_step)
+
+    def after_steps(self, context: HookContext) -> None:
+        """Looks for the checkpoint, unless it did so a short time ago."""
+        now = time.monotonic()
+        if now < self._next_check:
+            return
+        self._next_check = now + self._wait_seconds
+        newest = checkpoints.latest(self._model_dir)
+        if newest is not None and checkpoints.step_from_name(newest) >= self._last_step:
             context.request_stop()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -14,7 +14,7 @@ from rnn_core.hooks.batch_hooks import BatchHooks
 from rnn_core.loops.input_fn import split
 from rnn_core.models.model import Model
 from rnn_core.storage import checkpoints
-from rnn_core.types import Predictions
+from rnn_core.types import Array, Predictions
 
 logger = logging.getLogger("rnn_core")
 
@@ -50,6 +50,12 @@ class InferenceModel:
         self.global_step = checkpoints.read_step(checkpoint)
         self._loaded = _identity(checkpoint)
         logger.info("Restored %s", checkpoint)
+
+    def assign(self, values: Mapping[str, Array]) -> None:
+        """Takes values by name, ``global_step`` among them, in place of those of a checkpoint."""
+        self.model.assign(values)
+        self.global_step = int(values["global_step"])
+        self._loaded = None
 
     def holds(self, checkpoint: str | None) -> bool:
         """Whether the values are those of ``checkpoint``."""

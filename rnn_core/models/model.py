@@ -23,6 +23,9 @@ class Model(Protocol):
     def restore(self, checkpoint: str) -> None:
         """Takes the values of a checkpoint. Raises CheckpointError."""
 
+    def assign(self, values: Mapping[str, Array]) -> None:
+        """Takes values by name, which may hold more; also for variables made later."""
+
     def train_step(self, features: Features, labels: Labels, global_step: tf.Variable) -> tf.Tensor:
         """Updates the variables and the global step; the loss, a float32 scalar."""
 

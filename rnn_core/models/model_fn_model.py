@@ -64,6 +64,12 @@ class ModelFnModel:
         self._variables.restore(values)
         self._step.assign(values["global_step"])
 
+    def assign(self, values: Mapping[str, Array]) -> None:
+        """Takes values by name, also for variables that a trace makes later."""
+        self._checkpoint = None
+        self._variables.restore(values)
+        self._step.assign(values["global_step"])
+
     def train_step(
         self, features: Features | TensorLike, labels: Labels, global_step: tf.Variable
     ) -> tf.Tensor:
@@ -124,10 +130,13 @@ class ModelFnModel:
     def evaluate(self, features: Features | TensorLike, labels: Labels) -> dict[str, tf.Tensor]:
         """The loss of the batch; the metrics are kept in variables."""
         spec = self._trace(features, labels, self._step)
+        results: dict[str, TensorLike] = {}
         for name, metric in (spec.eval_metric_ops or {}).items():
             value = _value(metric)
-            for key, one in (value if isinstance(value, dict) else {name: value}).items():
-                self._keep_result(key, tf.convert_to_tensor(one))
+            # A later metric replaces one of the same name, perhaps of another type.
+            results |= value if isinstance(value, dict) else {name: value}
+        for name, result in results.items():
+            self._keep_result(name, tf.convert_to_tensor(result))
         return {"loss": tf.cast(spec.loss, tf.float64), "batches": tf.constant(1.0, tf.float64)}
 
     def _keep_result(self, name: str, value: tf.Tensor) -> None:

@@ -74,6 +74,11 @@ class RecurrentModel:
         if self._optimizer is not None:
             self._optimizer.warn_of_changes()
 
+    def assign(self, values: Mapping[str, Array]) -> None:
+        """Takes values by name, which may hold more."""
+        for name, variable in self.variables.items():
+            variable.assign(values[name])
+
     def _never_trained(self, values: Mapping[str, Array]) -> set[str]:
         """Slots that the checkpoint lacks though it has those of other variables."""
         # 2.15 did not train shared embeddings: its checkpoints hold no slots for them.

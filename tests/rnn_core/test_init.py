@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import rnn_core
+from rnn_core import left_out
 
 ESTIMATORS = {
     "Estimator",
@@ -20,6 +23,9 @@ ESTIMATORS = {
     "TrainSpec",
     "VocabInfo",
     "WarmStartSettings",
+    "add_metrics",
+    "classifier_parse_example_spec",
+    "regressor_parse_example_spec",
     "train_and_evaluate",
 }
 HEADS = {
@@ -33,6 +39,7 @@ HEADS = {
 HOOKS = {
     "CheckpointSaverHook",
     "FinalOpsHook",
+    "InMemoryEvaluatorHook",
     "LoggingTensorHook",
     "NanTensorHook",
     "ProfilerHook",
@@ -40,6 +47,7 @@ HOOKS = {
     "StopAtStepHook",
     "SummarySaverHook",
     "make_early_stopping_hook",
+    "make_stop_at_checkpoint_step_hook",
     "stop_if_higher_hook",
     "stop_if_lower_hook",
     "stop_if_no_decrease_hook",
@@ -133,5 +141,43 @@ def test_star_gives_the_public_names() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="module 'rnn_core' has no attribute 'DNNClassifier'"):
-        rnn_core.DNNClassifier  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match="module 'rnn_core' has no attribute 'Nothing'"):
+        rnn_core.Nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize("name", sorted(left_out.NAMES))
+def test_a_name_that_is_left_out_says_what_replaces_it(name: str) -> None:
+    assert not hasattr(rnn_core, name)
+    with pytest.raises(AttributeError, match=f"'{name}'.*Use instead: .*") as caught:
+        getattr(rnn_core, name)
+    assert left_out.NAMES[name] in str(caught.value)
+
+
+RECORDED = json.loads((Path(__file__).parent / "goldens" / "public_names.json").read_text())
+"""The public names of 2.15.1."""
+
+
+def test_each_public_name_of_2_15_is_there_or_left_out() -> None:
+    recorded = {*RECORDED["tf.estimator"], *RECORDED["tf.estimator.experimental"]}
+    there = {*public_names(), "experimental"}
+    assert recorded - there == set(left_out.NAMES)
+    assert set(RECORDED["tf.estimator.export"]) <= set(rnn_core.export.__all__)
+
+
+def test_each_method_of_2_15_is_there_or_left_out() -> None:
+    config = rnn_core.RunConfig()
+    missing = {
+        f"{owner}.{name}"
+        for owner, kind in (("Estimator", rnn_core.Estimator), ("RunConfig", config))
+        for name in RECORDED[owner]
+        if not hasattr(kind, name)
+    }
+    assert missing == set(left_out.METHODS)
+
+
+def test_the_migration_guide_has_the_table_of_what_is_left_out() -> None:
+    guide = (Path(rnn_core.__file__).parent / "README.md").read_text(encoding="utf-8")
+    _, _, rest = guide.partition("| left out | use instead |\n|---|---|\n")
+    rows = [row.strip("| ").split(" | ") for row in rest.split("\n\n")[0].splitlines()]
+    table = {name.strip("`"): instead for name, instead in rows}
+    assert table == {**left_out.NAMES, **left_out.METHODS}
