@@ -46,7 +46,6 @@ NAMES: Final = {
 """By name in ``tf.estimator`` or ``tf.estimator.experimental``: what to use."""
 
 METHODS: Final = {
-    "Estimator.export_savedmodel": "`Estimator.export_saved_model`",
     "RunConfig.service": 'nothing: read `"service"` in `TF_CONFIG`',
 }
 """Methods and properties, by class and name."""
