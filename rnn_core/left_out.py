@@ -41,6 +41,7 @@ NAMES: Final = {
     "MultiHead": "`Estimator` with a `model_fn` that adds the losses of several heads",
     "PoissonRegressionHead": "`RegressionHead` with `loss_fn` and `inverse_link_fn=tf.exp`",
     "SecondOrStepTimer": "`Hook.every_steps`, or `tf.compat.v1.train.SecondOrStepTimer`",
+    "experimental": "the same name in `rnn_core` itself",
     "call_logit_fn": "calling the function itself",
 }
 """By name in ``tf.estimator`` or ``tf.estimator.experimental``: what to use."""

@@ -66,7 +66,8 @@ class Estimator(ExportMethods):
     ) -> None:
         check_model_fn(model_fn, params)
         self._model_fn = model_fn
-        self._params = copy.deepcopy(dict(params or {}))
+        # Of the kind that was given: a subclass of dict may have attributes.
+        self._params = copy.deepcopy({} if params is None else params)
         self._warm_start = warm_start.warm_start_settings(warm_start_from)
         self._config, self._model_dir = _with_model_dir(config, model_dir)
         self._trainable: TrainableModel | None = None
@@ -90,7 +91,7 @@ class Estimator(ExportMethods):
         return self._model_dir
 
     @property
-    def params(self) -> dict[str, Any]:
+    def params(self) -> Any:
         """A copy of what ``model_fn`` and ``input_fn`` get as ``params``."""
         return copy.deepcopy(self._params)
 
@@ -168,7 +169,7 @@ class Estimator(ExportMethods):
         input_fn: InputFn,
         steps: int | None = None,
         hooks: Iterable[Any] | None = None,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
         name: str | None = None,
     ) -> dict[str, float]:
         """Metrics of the newest checkpoint (or ``checkpoint_path``, or initial values) by name.
@@ -180,7 +181,7 @@ class Estimator(ExportMethods):
         """
         steps, _ = check_lengths(steps, None)
         batch_hooks = BatchHooks(hooks, ModeKeys.EVAL, self._model_dir)
-        checkpoint = checkpoint_path or self._intact(self._evaluated)
+        checkpoint = _as_text(checkpoint_path) or self._intact(self._evaluated)
         replicas = self.evaluation_replicas
         directory = self.eval_dir(name) if replicas.worker == 0 else None
         with device_of(self._config.eval_distribute or self._config.train_distribute):
@@ -208,7 +209,7 @@ class Estimator(ExportMethods):
         input_fn: InputFn,
         predict_keys: Sequence[str] | str | None = None,
         hooks: Iterable[Any] | None = None,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
         yield_single_examples: bool = True,
     ) -> Iterator[dict[str, Any]]:
         """Yields predictions by name, of one example (or one batch) at a time.
@@ -220,7 +221,8 @@ class Estimator(ExportMethods):
         """
         batch_hooks = BatchHooks(hooks, ModeKeys.PREDICT, self._model_dir)
         keys = [predict_keys] if isinstance(predict_keys, str) else predict_keys
-        model = self._model_for_prediction(checkpoint_path or self._intact(self._predicted))
+        checkpoint = _as_text(checkpoint_path) or self._intact(self._predicted)
+        model = self._model_for_prediction(checkpoint)
         dataset = self._input(input_fn, ModeKeys.PREDICT, OneReplica())
         self._predictions_running += 1
         try:
@@ -273,13 +275,17 @@ class Estimator(ExportMethods):
         return call_input_fn(input_fn, mode, self.params, self._config, replicas)
 
 
+def _as_text(path: str | os.PathLike[str] | None) -> str | None:
+    return None if path is None else os.fspath(path)
+
+
 def _with_model_dir(
     config: RunConfig | None, model_dir: str | os.PathLike[str] | None
 ) -> tuple[RunConfig, str]:
     config = config or RunConfig()
     if not isinstance(config, RunConfig):
         raise ArgumentError(f"config: expected a RunConfig, got {config!r}.")
-    given = None if model_dir is None else os.fspath(model_dir)
+    given = _as_text(model_dir)
     if given is not None and config.model_dir not in (None, given):
         raise ArgumentError(
             f"model_dir: got {given} as argument and {config.model_dir} in the config; drop one."

@@ -21,7 +21,7 @@ class ExportMethods(ModelSource):
         serving_input_receiver_fn: ReceiverFn | None,
         assets_extra: Assets | None = None,
         as_text: bool = False,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
         experimental_mode: str = ModeKeys.PREDICT,
     ) -> str:
         """Exports one graph into a new directory below ``export_dir_base``; gives its path.
@@ -53,7 +53,7 @@ class ExportMethods(ModelSource):
         input_receiver_fn_map: Mapping[str, ReceiverFn],
         assets_extra: Assets | None = None,
         as_text: bool = False,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
     ) -> str:
         """As ``export_saved_model``, a graph for each mode: tags ``train``, ``eval``, ``serve``.
 
@@ -77,7 +77,7 @@ class ExportMethods(ModelSource):
         serving_input_receiver_fn: ReceiverFn,
         assets_extra: Assets | None = None,
         as_text: bool = False,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
         strip_default_attrs: bool = False,
     ) -> str:
         """The old name of ``export_saved_model``, which a DeprecationWarning says.

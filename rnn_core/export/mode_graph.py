@@ -7,6 +7,7 @@ checkpoint. So nothing is run, and the names of the variables are those of the c
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
@@ -172,9 +173,11 @@ class ModelSource(Protocol):
         """A model with initial values, for ``ModeKeys.TRAIN``, ``EVAL`` or ``PREDICT``."""
 
 
-def checkpoint_to_export(source: ModelSource, checkpoint_path: str | None) -> str:
+def checkpoint_to_export(
+    source: ModelSource, checkpoint_path: str | os.PathLike[str] | None
+) -> str:
     """``checkpoint_path``, or the newest checkpoint. Raises CheckpointError if there is none."""
-    checkpoint = checkpoint_path or source.latest_checkpoint()
+    checkpoint = os.fspath(checkpoint_path) if checkpoint_path else source.latest_checkpoint()
     if checkpoint is None:
         raise CheckpointError(f"No checkpoint in {source.model_dir}: train first.")
     return checkpoint

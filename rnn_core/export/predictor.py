@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -39,7 +40,9 @@ class Predictor(tf.Module):
 
 
 @eagerly
-def load_predictor(estimator: ModelSource, checkpoint_path: str | None = None) -> Predictor:
+def load_predictor(
+    estimator: ModelSource, checkpoint_path: str | os.PathLike[str] | None = None
+) -> Predictor:
     """The predictor of ``checkpoint_path``, or of the newest checkpoint.
 
     Raises:

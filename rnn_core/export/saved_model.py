@@ -56,7 +56,7 @@ def export_saved_model(
     receiver_fns: Mapping[str, ReceiverFn | None],
     assets_extra: Assets | None = None,
     as_text: bool = False,
-    checkpoint_path: str | None = None,
+    checkpoint_path: str | os.PathLike[str] | None = None,
     strip_default_attrs: bool = True,
 ) -> str:
     """Writes the graphs of all modes in ``receiver_fns`` below ``base``; gives the directory.

@@ -45,6 +45,8 @@ def check_listeners(listeners: Iterable[Any] | None) -> tuple[Any, ...]:
 def _checked(
     argument: str, given: Iterable[Any] | None, kind_name: str, kind: type
 ) -> tuple[Any, ...]:
+    if given is not None and not isinstance(given, Iterable):
+        raise ArgumentTypeError(f"{argument}: expected a list, got {given!r}.")
     ones = tuple(given or ())
     for one in ones:
         if not isinstance(one, (Hook, kind)):

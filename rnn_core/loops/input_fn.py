@@ -43,7 +43,7 @@ def call_input_fn(
             its tensors cannot be evaluated again.
     """
     arguments = callables.check("input_fn", input_fn, INPUT_FN_ARGUMENTS)
-    values = (mode, dict(params), config, _context(replicas))
+    values = (mode, params, config, _context(replicas))
     offered = dict(zip(INPUT_FN_ARGUMENTS, values, strict=True))
     call = functools.partial(callables.call, input_fn, offered)
     given = live_input.value_of(call)

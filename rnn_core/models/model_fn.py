@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -61,7 +62,7 @@ def call_model_fn(
         raise ModelFnError("model_fn: labels are bound in the function, but input_fn returns some.")
     if labels is not None and "labels" not in arguments.names:
         raise ModelFnError("model_fn takes no labels, but input_fn returns some.")
-    offered = {"labels": labels, "mode": mode, "params": dict(params), "config": config}
+    offered = {"labels": labels, "mode": mode, "params": copy.deepcopy(params), "config": config}
     spec = callables.call(model_fn, {"features": features, **offered})
     if not isinstance(spec, EstimatorSpec):
         raise ModelFnError(f"model_fn: expected an EstimatorSpec as its result, got {spec!r}.")

@@ -30,3 +30,13 @@ def test_without_a_checkpoint_there_is_nothing_to_read(tmp_path: Path) -> None:
     assert estimator.latest_checkpoint() is None
     with pytest.raises(rnn_core.CheckpointError, match="train first"):
         estimator.get_variable_names()
+
+
+def test_a_checkpoint_may_be_given_as_a_path(
+    trained: rnn_core.RNNClassifier, words_input: Any
+) -> None:
+    latest = trained.latest_checkpoint()
+    assert latest is not None
+    by_path = trained.evaluate(words_input, checkpoint_path=Path(latest))
+    assert by_path == trained.evaluate(words_input, checkpoint_path=latest)
+    assert next(trained.predict(words_input, checkpoint_path=Path(latest)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tensorflow as tf
 
-from rnn_core import ArgumentTypeError, CheckpointSaverHook, Hook
+from rnn_core import ArgumentTypeError, CheckpointSaverHook, Hook, StopAtStepHook
 from rnn_core.hooks import adapt, check_hooks, check_listeners
 from rnn_core.hooks.session_hooks import SessionHooks
 
@@ -45,3 +45,8 @@ def test_hooks_and_listeners_are_told_apart() -> None:
         check_hooks([listener])
     with pytest.raises(ArgumentTypeError, match="saving_listeners: expected instances"):
         check_listeners([hook])
+
+
+def test_a_hook_without_a_list_is_refused() -> None:
+    with pytest.raises(ArgumentTypeError, match="hooks: expected a list"):
+        check_hooks(StopAtStepHook(1))  # type: ignore[arg-type]

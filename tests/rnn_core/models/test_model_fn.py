@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import pytest
 import tensorflow as tf
 
-from rnn_core import EstimatorSpec, ModeKeys, ModelFnError, RunConfig
+from rnn_core import Estimator, EstimatorSpec, ModeKeys, ModelFnError, RunConfig
 from rnn_core.models.model_fn import call_model_fn, check_model_fn
 
 CONFIG = RunConfig()
@@ -97,3 +98,31 @@ def test_labels_that_are_bound_and_given_are_refused() -> None:
     assert call_model_fn(bound, 1, None, ModeKeys.EVAL, {}, CONFIG).loss == 3
     with pytest.raises(ModelFnError, match="labels are bound"):
         call_model_fn(bound, 1, 2, ModeKeys.EVAL, {}, CONFIG)
+
+
+class Settings(dict[str, Any]):
+    """Settings that are read as attributes, too."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self:
+            raise AttributeError(name)
+        return self[name]
+
+
+def test_params_keep_their_kind_and_each_call_gets_its_own(tmp_path: Path) -> None:
+    def model_fn(features: Any, labels: Any, mode: str, params: Settings) -> EstimatorSpec:
+        loss = tf.constant(float(params.rate))
+        params.pop("rate")
+        return EstimatorSpec(mode, loss=loss)
+
+    estimator = Estimator(model_fn, tmp_path, params=Settings(rate=2))
+    assert isinstance(estimator.params, Settings)
+    seen = []
+
+    def input_fn(params: Settings) -> tf.data.Dataset:
+        seen.append(params.rate)
+        return tf.data.Dataset.from_tensors(({"x": [1.0]}, [0.0]))
+
+    for _ in range(2):
+        assert estimator.evaluate(input_fn)["loss"] == 2
+    assert seen == [2, 2]
