@@ -149,7 +149,9 @@ def _read(
     column: FeatureColumn, features: Features, cache: FeatureCache, state: ColumnState
 ) -> _Sequence:
     if not hasattr(column, "normalizer_fn"):
-        return _by_column(column, cache, state)
+        read = _by_column(column, cache, state)
+        lengths = _ragged_lengths(column, features)
+        return read if lengths is None else _Sequence(read.values, lengths)
     feature = get_feature(features, column.key)
     if isinstance(feature, tf.SparseTensor):
         feature = normalized(column, feature)
@@ -171,3 +173,23 @@ def _by_column(column: FeatureColumn, cache: FeatureCache, state: ColumnState) -
             raise
         raise FeatureError(f"Sequence feature {column.name!r} does not fit: {error}") from error
     return _Sequence(flat_steps(pair.dense_tensor, column), tf.cast(pair.sequence_length, tf.int64))
+
+
+def _ragged_lengths(column: FeatureColumn, features: Features) -> tf.Tensor | None:
+    """int64 [B] of the one ragged feature [B, T, values of a step] that the column reads, or None.
+
+    The column itself sees a sparse tensor, which ends a row at its last value: steps without any
+    behind it would be lost. So 2.15 reads a sparse feature, and a sparse one is still read so.
+    """
+    keys = _feature_names(column)
+    feature = features.get(keys.pop()) if len(keys) == 1 else None
+    if not isinstance(feature, tf.RaggedTensor) or feature.shape.rank == 2:
+        return None
+    return tf.cast(feature.row_lengths(), tf.int64)
+
+
+def _feature_names(column: FeatureColumn) -> set[str]:
+    """The features that a column is made of; its parents are columns and names of features."""
+    parents = getattr(getattr(column, "lookup", column), "parents", ())
+    names = (({one} if isinstance(one, str) else _feature_names(one)) for one in parents)
+    return set().union(*names)

@@ -74,6 +74,48 @@ def test_a_longer_row_in_the_batch_does_not_change_the_others(
     )
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[[1, 2], [2], []], [[2]]],
+        [[[], [1], [], [2], []], [[]]],
+        [[[], []], [[]]],
+        [[], [[], []]],
+        [[], []],
+    ],
+)
+@pytest.mark.parametrize("kind", [column.embedding_column, column.indicator_column])
+def test_steps_of_a_ragged_row_without_tokens_count(rows: list[Any], kind: Any) -> None:
+    tokens = column.sequence_categorical_column_with_identity("tokens", 3)
+    reads_tokens = kind(tokens, 2) if kind is column.embedding_column else kind(tokens)
+    spec = network_spec([reads_tokens, NUMBERS], None, [4], "gru", None, 2, "mask")
+    lengths = [len(row) for row in rows]
+    features = {
+        "tokens": tf.ragged.constant(rows, ragged_rank=2, dtype=tf.int64),
+        "numbers": ragged(lengths)["numbers"],
+    }
+    network = tf.function(Network(spec, 3), autograph=False)
+    output = network(features)
+    assert output.lengths.numpy().tolist() == lengths
+    for row in range(2):
+        alone = network({name: value[row : row + 1] for name, value in features.items()})
+        np.testing.assert_allclose(alone.logits[0], output.logits[row], rtol=1e-5, atol=1e-6)
+
+
+def test_a_sparse_row_ends_at_its_last_token_as_in_2_15() -> None:
+    spec = network_spec(
+        [column.indicator_column(column.sequence_categorical_column_with_identity("tokens", 3))],
+        None,
+        [4],
+        "gru",
+        None,
+        2,
+        "mask",
+    )
+    tokens = tf.ragged.constant([[[1, 2], [], [2], []], [[2]]], dtype=tf.int64).to_sparse()
+    assert Network(spec, 3)({"tokens": tokens}).lengths.numpy().tolist() == [3, 1]
+
+
 def test_a_mask_among_the_features_says_which_dense_steps_are_real() -> None:
     spec = network_spec([NUMBERS], None, [4], "gru", None, 2, "mask")
     network = Network(spec, 3)
