@@ -10,7 +10,7 @@ import contextlib
 import contextvars
 import functools
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
@@ -51,11 +51,18 @@ class TracedVariables:
             if name in values:
                 variable.assign(values[name])
 
-    def trace(self, function: Callable[[], _Result]) -> _Result:
+    def trace(self, function: Callable[[], _Result], known: Sequence[tf.Variable] = ()) -> _Result:
         """Calls ``function``, inside of a graph, with its variables kept here.
 
         Variables that are created by their names must get the same names in every trace, and so
         everything that counts names starts from zero here.
+
+        Args:
+            function: creates its variables, or reads those that are ``known``.
+            known: variables that are kept elsewhere.
+
+        Raises:
+            ModelFnError: it reads a variable that was made outside of it.
         """
         graph = tf.compat.v1.get_default_graph()
         self._in_this_trace = {}
@@ -68,13 +75,28 @@ class TracedVariables:
                 for name in _V1_STORES:
                     graph.clear_collection(name)
                 with _seeded(self._seed):
-                    return function()
+                    result = function()
+            self._require_own(graph, known)
+            return result
 
         # Keras counts the names of layers per thread: in a new thread it starts from zero. The
         # context is copied because a thread does not inherit it; nor is a thread eager where the
         # program has disabled that.
         with ThreadPoolExecutor(1) as executor:
             return executor.submit(contextvars.copy_context().run, eagerly(call)).result()
+
+    def _require_own(self, graph: tf.Graph, known: Sequence[tf.Variable]) -> None:
+        """Raises ModelFnError if the graph uses a variable that no checkpoint would hold."""
+        own = {id(variable.handle) for variable in (*self.by_name.values(), *known)}
+        # What a function read, also in branches and loops; the attribute has no public name.
+        used = sorted(getattr(graph, "_watched_variables", ()), key=lambda one: str(one.name))
+        foreign = [one for one in used if id(one.handle) not in own]
+        if foreign:
+            shown = ", ".join(f"{one.name.split(':')[0]} {list(one.shape)}" for one in foreign[:5])
+            raise ModelFnError(
+                f"model_fn uses variables that were made outside of it: {shown}. No checkpoint "
+                "would hold them. Make layers, optimizers and variables inside of model_fn."
+            )
 
     def _create(
         self, graph: tf.Graph, next_creator: Callable[..., tf.Variable], **settings: Any

@@ -41,6 +41,8 @@ class Losses(NamedTuple):
     """[B, 1], [B, K] or [B, W], as the head reads them."""
     reduced: tf.Tensor
     """float32 scalar, which training minimizes."""
+    parts: dict[str, Losses] | None = None
+    """Of a head that is made of several, the losses of each by its name."""
 
 
 class Head(Protocol):

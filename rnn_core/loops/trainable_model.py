@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnn_core.distribution.replicas import OneReplica, Replicas
+from rnn_core.errors import UnsupportedError
 from rnn_core.graph.step_loop import run_steps, with_next
 from rnn_core.loops.input_fn import split
 from rnn_core.loops.input_position import InputPosition
@@ -23,12 +24,21 @@ class TrainableModel:
     Args:
         model: the model to train; this process has one copy of its variables.
         replicas: the replicas that train it together; None: this process alone.
+
+    Raises:
+        UnsupportedError: there are several replicas, and the model writes variables in its steps.
     """
 
     def __init__(self, model: Model, replicas: Replicas | None = None) -> None:
         self.model = model
         self._keep_summaries()
         self.replicas = replicas or OneReplica()
+        if self.replicas.local_count * self.replicas.worker_count > 1 and model.written_by_steps:
+            raise UnsupportedError(
+                "train_distribute: the cells write variables in their calls "
+                f"({', '.join(model.written_by_steps)}), which each replica would do on its own. "
+                "Train on one replica, or keep such numbers in the states of the cell."
+            )
         self.global_step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._traced = tf.function(self._run, autograph=False)
         self.run: Callable[..., Any] = self._traced

@@ -6,11 +6,12 @@ start from 0 in each model, as in each graph of ``tf.estimator``: ``lstm_cell``,
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -21,15 +22,6 @@ Cell: TypeAlias = Any
 """A Keras cell, or any object with the protocol that ``check_cell`` wants."""
 CellStates: TypeAlias = list[Any]
 """Of each state a tensor [B, ...], or what ``tf.nest`` packs such tensors in."""
-
-
-class Weight(NamedTuple):
-    """A variable of a cell."""
-
-    name: str
-    """Below the cell's."""
-    variable: tf.Variable
-    trainable: bool
 
 
 def check_cell(cell: Cell) -> None:
@@ -53,16 +45,14 @@ def build(cell: Cell, width: int) -> int:
     Raises:
         ArgumentError: the cell cannot be called with such an input.
     """
-    if hasattr(cell, "build") and not getattr(cell, "built", False):
-        cell.build((None, width))
-        # Otherwise the first __call__ of a Keras layer would build it a second time.
-        if isinstance(cell, keras.layers.Layer):
-            cell.built = True
+    build_once(cell, width)
     # A call tells the width of the output, which not every cell has as output_size, and lets cells
     # that create their weights in call() do so.
     try:
         output, _ = call(cell, tf.zeros([1, width]), initial_states(cell, tf.constant(1)), False)
     except (TypeError, ValueError, AttributeError, tf.errors.OpError) as error:
+        if isinstance(error, ArgumentError):
+            raise
         raise ArgumentError(
             f"{type(cell).__name__}: expected a cell whose call(inputs [B, {width}], states) gives "
             f"(output [B, H], states), got: {error}"
@@ -70,14 +60,42 @@ def build(cell: Cell, width: int) -> int:
     return int(output.shape[-1])
 
 
+def build_once(cell: Cell, width: int) -> None:
+    """Calls the cell's own ``build`` for inputs [B, width], unless that was done."""
+    if hasattr(cell, "build") and not getattr(cell, "built", False):
+        cell.build((None, width))
+        # Otherwise the first __call__ of a Keras layer would build it a second time.
+        if isinstance(cell, keras.layers.Layer):
+            cell.built = True
+
+
 def call(
     cell: Cell, inputs: tf.Tensor, states: CellStates, training: bool
 ) -> tuple[tf.Tensor, CellStates]:
     """One step: output [B, H] and the states after it, in the structure of those before."""
-    more = {"training": training} if "training" in inspect.signature(cell.call).parameters else {}
-    function = cell if callable(cell) else cell.call
-    output, after = function(inputs, states, **more)
+    function: Callable[..., Any] = cell if callable(cell) else cell.call
+    takes_training = "training" in inspect.signature(cell.call).parameters
+    if takes_training:
+        function = functools.partial(function, training=training)
+    if not (takes_training and isinstance(cell, keras.layers.Layer)):
+        # Layers inside, such as dropout, take training from the layer around them.
+        around: Any = _Around(function)
+        function = functools.partial(around, training=training)
+    output, after = function(inputs, states)
     return output, tf.nest.pack_sequence_as(states, tf.nest.flatten(after))
+
+
+class _Around(keras.layers.Layer):
+    """Gives the layers that a function calls the ``training`` of this call, as 2.15's model did."""
+
+    def __init__(self, function: Callable[[tf.Tensor, CellStates], Any]) -> None:
+        super().__init__(autocast=False, name="around_cell")
+        self._function = function
+
+    def call(self, inputs: tf.Tensor, states: CellStates, training: bool = False) -> Any:
+        """The result of the function."""
+        del training
+        return self._function(inputs, states)
 
 
 def initial_states(cell: Cell, batch: tf.Tensor) -> CellStates:
@@ -94,34 +112,10 @@ def initial_states(cell: Cell, batch: tf.Tensor) -> CellStates:
     return tf.nest.map_structure(tf.convert_to_tensor, states)
 
 
-def weights(cell: Cell) -> Iterator[Weight]:
-    """All variables of the cell that hold what it learns or counts."""
-    names, layers = UniqueNames(), dict[str, str]()
-    if isinstance(cell, keras.layers.Layer):
-        trained = {id(weight) for weight in cell.trainable_weights}
-        for weight in cell.weights:
-            name = names(below(weight.path, names, layers))
-            yield Weight(name, weight.value, id(weight) in trained)
-    elif isinstance(cell, tf.Module):
-        for variable in cell.variables:
-            yield Weight(names(variable.name.split(":")[0]), variable, variable.trainable)
-    else:
-        for name, value in vars(cell).items():
-            if isinstance(value, tf.Variable):
-                yield Weight(name, value, value.trainable)
-
-
-def seed_states(cell: Cell) -> list[keras.Variable]:
-    """The Keras variables [2], a seed and a counter, from which the cell draws its dropout."""
-    variables = getattr(cell, "variables", ())
-    return [one for one in variables if one.name == "seed_generator_state"]
-
-
-def forget_dropout(cell: Cell) -> None:
-    """Drops the dropout masks that a Keras cell keeps over the steps of a sequence."""
-    for one in getattr(cell, "cells", [cell]):
-        for name in ("reset_dropout_mask", "reset_recurrent_dropout_mask"):
-            getattr(one, name, lambda: None)()
+def forget_dropout(layer: keras.layers.Layer) -> None:
+    """Drops the dropout masks that a cell of Keras keeps over the steps of a sequence."""
+    for name in ("reset_dropout_mask", "reset_recurrent_dropout_mask"):
+        getattr(layer, name, lambda: None)()
 
 
 class UniqueNames:

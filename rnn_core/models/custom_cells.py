@@ -3,6 +3,7 @@
 At a padded step states and output are carried on, as in ``keras.layers.RNN``; before the first
 real step the output is zero. Dropout of Keras cells is drawn once per sequence, from the run's seed
 and the global step, so that a resumed run draws the numbers that an uninterrupted one would have.
+What cells write, such as counters and moving averages, only training changes for good.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+import keras
 import tensorflow as tf
 
 from rnn_core.models import cell_protocol
-from rnn_core.models.cell_protocol import Cell, CellStates, UniqueNames, name_of
+from rnn_core.models.cell_protocol import Cell, CellStates, UniqueNames
+from rnn_core.models.own_cells import variables, wrappers
+from rnn_core.models.own_cells.names import key_of
+from rnn_core.models.own_cells.variables import NewVariables
 
 _DRAWS_PER_STEP: Final = 1024
 """Added to the counters of random numbers per training step; more than a step draws."""
@@ -29,9 +34,10 @@ class CustomCellLayers:
         scope: put before the names of their weights.
         width: F of the input.
         adopt: called with the name and the variable of each weight, and whether it is trained.
+        new: the variables that were made with the cells.
 
     Raises:
-        ArgumentError: one has not the protocol.
+        ArgumentError: one has not the protocol, or its variables cannot be found.
     """
 
     def __init__(
@@ -40,17 +46,28 @@ class CustomCellLayers:
         scope: str,
         width: int,
         adopt: Callable[[str, tf.Variable, bool], None],
+        new: NewVariables | None = None,
     ) -> None:
         self._cells = list(cells)
-        self._seeds = []
-        names = UniqueNames()
+        self._seeds: list[tuple[tf.Variable, int]] = []
+        self._written: list[tf.Variable] = []
+        self._layers: list[keras.layers.Layer] = []
+        self.written: Sequence[str] = ()
+        """The names of the variables that a step of a cell writes."""
+        names, adopted = UniqueNames(), set[int]()
         for cell in self._cells:
-            width = cell_protocol.build(cell, width)
-            name = names(name_of(cell))
-            for weight in cell_protocol.weights(cell):
-                adopt(f"{scope}/{name}/{weight.name}", weight.variable, weight.trainable)
-            self._seeds += [(one, int(one.numpy()[0])) for one in cell_protocol.seed_states(cell)]
-            cell_protocol.forget_dropout(cell)
+            found = variables.find(cell, width, new or NewVariables(), names)
+            width = found.units
+            for name, variable, trainable, _ in found.weights:
+                # Cells may share a variable: it has one name, and is moved once.
+                if key_of(variable) not in adopted:
+                    adopted.add(key_of(variable))
+                    adopt(f"{scope}/{name}", variable, trainable)
+                    if any(variable is one for one in found.written):
+                        self.written = (*self.written, f"{scope}/{name}")
+            self._written += found.written
+            self._seeds += [(one, _first_seed(one)) for one in found.seeds]
+            self._layers += found.layers
         self.units = width
         """H of the last cell."""
 
@@ -62,29 +79,32 @@ class CustomCellLayers:
         sequences: bool,
     ) -> tf.Tensor:
         """Outputs of all steps or of the last; see ``recurrent_layers.RecurrentLayers``."""
-        training = training_step is not None
+        # A graph that is exported runs nothing that its outputs do not need, and so writes nothing.
+        restores = training_step is None and tf.inside_function()
+        before = [one.read_value() for one in self._written] if restores else []
         if training_step is not None:
             self._seed(training_step)
         steps, real = tf.transpose(values, [1, 0, 2]), tf.transpose(mask)[:, :, tf.newaxis]
         states = [cell_protocol.initial_states(cell, tf.shape(steps)[1]) for cell in self._cells]
-        # Keras cells draw their dropout masks in the first call, which must not be inside of the
-        # loop: a tensor that is made there cannot be used outside of its iteration. Of the output
-        # only the shape is used.
-        output, _ = self._step(steps[0], states, training)
         outputs = _scan(
-            lambda x, before: self._step(x, before, training), steps, real, output, states
+            lambda t, x, states: self._step(t, x, states, training_step), steps, real, states
         )
-        for cell in self._cells:
-            cell_protocol.forget_dropout(cell)
+        for layer in self._layers:
+            cell_protocol.forget_dropout(layer)
+        if before:
+            with tf.control_dependencies([outputs]):
+                for variable, value in zip(self._written, before, strict=True):
+                    variable.assign(value)
         return tf.transpose(outputs, [1, 0, 2]) if sequences else outputs[-1]
 
     def _step(
-        self, x: tf.Tensor, states: CellStates, training: bool
+        self, t: tf.Tensor, x: tf.Tensor, states: CellStates, training_step: tf.Tensor | None
     ) -> tuple[tf.Tensor, CellStates]:
         after = []
-        for cell, before in zip(self._cells, states, strict=True):
-            x, new = cell_protocol.call(cell, x, before, training)
-            after.append(new)
+        with wrappers.at_step(training_step, t):
+            for cell, before in zip(self._cells, states, strict=True):
+                x, new = cell_protocol.call(cell, x, before, training_step is not None)
+                after.append(new)
         return tf.cast(x, tf.float32), after
 
     def _seed(self, training_step: tf.Tensor) -> None:
@@ -93,28 +113,43 @@ class CustomCellLayers:
             state.assign(tf.cast(tf.stack([tf.constant(seed, tf.int64), drawn]), state.dtype))
 
 
+def _first_seed(state: tf.Variable) -> int:
+    """The seed of a layer, before anything is drawn."""
+    # In a graph that is exported no variable has a value; what it draws is not reproducible.
+    return int(state.numpy()[0]) if tf.executing_eagerly() else random.getrandbits(31)
+
+
 def _scan(
-    step: Callable[[tf.Tensor, CellStates], tuple[tf.Tensor, CellStates]],
+    step: Callable[[tf.Tensor, tf.Tensor, CellStates], tuple[tf.Tensor, CellStates]],
     steps: tf.Tensor,
     real: tf.Tensor,
-    output_like: tf.Tensor,
     states: CellStates,
 ) -> tf.Tensor:
     """float32 [T, B, H]: ``step`` over [T, B, F], with ``real`` bool [T, B, 1]."""
-    time = tf.shape(steps)[0]
-    array = tf.TensorArray(tf.float32, time, element_shape=output_like.shape)
+
+    def masked(
+        t: tf.Tensor, last: tf.Tensor | None, before: CellStates
+    ) -> tuple[tf.Tensor, CellStates]:
+        output, after = step(t, tf.gather(steps, t), before)
+        last = tf.zeros_like(output) if last is None else last
+        keep = tf.gather(real, t)
+        chosen: tuple[tf.Tensor, CellStates] = tf.nest.map_structure(
+            lambda new, old: _choose(keep, new, old), (output, after), (last, before)
+        )
+        return chosen
 
     def body(
         t: tf.Tensor, last: tf.Tensor, before: CellStates, array: tf.TensorArray
     ) -> tuple[tf.Tensor, tf.Tensor, CellStates, tf.TensorArray]:
-        keep = tf.gather(real, t)
-        found = step(tf.gather(steps, t), before)
-        output, after = tf.nest.map_structure(
-            lambda new, old: _choose(keep, new, old), found, (last, before)
-        )
+        output, after = masked(t, last, before)
         return t + 1, output, after, array.write(t, output)
 
-    start = (tf.constant(0), tf.zeros_like(output_like), states, array)
+    # The first step is outside of the loop, as Keras cells draw their dropout masks in it: a tensor
+    # that is made in the loop cannot be used outside of its iteration.
+    output, states = masked(tf.constant(0), None, states)
+    time = tf.shape(steps)[0]
+    array = tf.TensorArray(tf.float32, time, element_shape=output.shape).write(0, output)
+    start = (tf.constant(1), output, states, array)
     *_, filled = tf.while_loop(lambda t, *_: t < time, body, start)
     return filled.stack()
 

@@ -20,6 +20,10 @@ class Model(Protocol):
     def variables(self) -> Mapping[str, tf.Variable]:
         """What a checkpoint holds besides the global step, by name."""
 
+    @property
+    def written_by_steps(self) -> Sequence[str]:
+        """The names of variables that a step writes besides those that the optimizer moves."""
+
     def restore(self, checkpoint: str) -> None:
         """Takes the values of a checkpoint. Raises CheckpointError."""
 

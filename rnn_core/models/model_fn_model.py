@@ -48,6 +48,11 @@ class ModelFnModel:
         return {k: v for k, v in traced.by_name.items() if k not in traced.local}
 
     @property
+    def written_by_steps(self) -> tuple[()]:
+        """None: it is not trained on many replicas."""
+        return ()
+
+    @property
     def spec(self) -> EstimatorSpec | None:
         """What ``model_fn`` returned last; None before the first trace."""
         return self._spec
@@ -202,7 +207,7 @@ class ModelFnModel:
                 warnings.filterwarnings("ignore", "Cannot activate TF2 compatibility support")
                 return self._call(features, labels)
 
-        self._spec = self._variables.trace(call)
+        self._spec = self._variables.trace(call, [step])
         self._separate_local(self._spec)
         # Only now are all variables known, so only now can one be missing in the checkpoint.
         if self._checkpoint is not None:

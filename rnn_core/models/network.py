@@ -69,6 +69,8 @@ class Network:
         self.variables = store.variables
         self.trainable = store.trainable
         """Those of ``variables`` that training changes."""
+        self.written_by_cells = self._layers.written
+        """The names of variables that a cell writes in each step, such as counters."""
 
     @property
     def resources(self) -> list[Table]:

@@ -19,6 +19,8 @@ from rnn_core.models.cell_protocol import Cell, UniqueNames, name_of
 from rnn_core.models.cells import KINDS, CellKind
 from rnn_core.models.custom_cells import CustomCellLayers, seeded
 from rnn_core.models.layer_choice import run_layers
+from rnn_core.models.own_cells.variables import NewVariables
+from rnn_core.models.own_cells.wrappers import unwrapped
 
 KERAS_CELLS: Final = {kind.keras_class: kind for kind in KINDS.values()}
 """The classes that are built-in kinds if they have their defaults."""
@@ -43,6 +45,8 @@ class RecurrentLayers(Protocol):
 
     units: int
     """H of the last one."""
+    written: Sequence[str]
+    """The names of variables that a step of a cell writes, such as counters."""
 
     def __call__(
         self,
@@ -63,6 +67,8 @@ class RecurrentLayers(Protocol):
 
 class BuiltInLayers:
     """Layers of the built-in kinds."""
+
+    written: Sequence[str] = ()
 
     def __init__(
         self, layers: Sequence[BuiltInCell], scopes: Sequence[str], width: int, store: VariableStore
@@ -108,11 +114,14 @@ def create_layers(
         scopes = [f"{scope}/{names(layer.kind.name)}" for layer in wanted]
         return BuiltInLayers(wanted, scopes, width, store)
     with tf.init_scope(), seeded(store.seed):
-        made, stack = _unstacked(wanted())
-        built_in = [_built_in(cell) for cell in made]
-        known = [cell for cell in built_in if cell is not None]
+        new = NewVariables()
+        with new.collecting():
+            made, stack = _unstacked(wanted())
+        # By identity: a cell that is there twice has one set of weights.
+        built_in = {id(cell): _built_in(cell) for cell in made}
+        known = [one for one in built_in.values() if one is not None]
         if len(known) < len(made):
-            return CustomCellLayers(made, _scope(stack), width, store.adopt)
+            return CustomCellLayers(made, _scope(stack), width, store.adopt, new)
     names = UniqueNames()
     return BuiltInLayers(
         known, [f"{_scope(stack)}/{names(name_of(cell))}" for cell in made], width, store
@@ -135,7 +144,7 @@ def _unstacked(made: Cell) -> tuple[list[Cell], str | None]:
         raise ArgumentError("rnn_cell_fn: expected at least one cell, got an empty list.")
     for cell in found:
         cell_protocol.check_cell(cell)
-    return found, stack
+    return [unwrapped(cell) for cell in found], stack
 
 
 def _built_in(cell: Cell) -> BuiltInCell | None:

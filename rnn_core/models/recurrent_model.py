@@ -60,6 +60,11 @@ class RecurrentModel:
         slots = {} if self._optimizer is None else self._optimizer.variables
         return {**self._network.variables, **slots}
 
+    @property
+    def written_by_steps(self) -> Sequence[str]:
+        """The names of variables that cells write in each step."""
+        return self._network.written_by_cells
+
     def restore(self, checkpoint: str) -> None:
         """Takes the values of a checkpoint, which may hold more.
 

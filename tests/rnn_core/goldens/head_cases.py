@@ -116,6 +116,12 @@ CASES = {
     "numbers link": Case(
         "RegressionHead", (1, "w", "sum", None, tf.exp, "h"), SOFT, LOGITS1, WEIGHTS
     ),
+    "counts": Case("PoissonRegressionHead", (3,), np.abs(np.round(NUMBERS * 4)), LOGITS3),
+    "counts named": Case(
+        "PoissonRegressionHead", (1, "w", "sum", False, "h"), IDS, LOGITS1, WEIGHTS
+    ),
+    "fractions": Case("LogisticRegressionHead", (), SOFT, LOGITS1),
+    "fractions named": Case("LogisticRegressionHead", ("w", "sum", "h"), SOFT, LOGITS1, WEIGHTS),
     "numbers normalized weight": Case(
         "RegressionHead", (3, doubled("w")), NUMBERS, LOGITS3, WEIGHTS
     ),

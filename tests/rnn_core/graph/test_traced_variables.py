@@ -74,3 +74,24 @@ def test_local_variables_are_known() -> None:
 def test_a_first_value_that_depends_on_the_batch_is_refused() -> None:
     with pytest.raises(ModelFnError, match="'a': its initial value depends"):
         traced(TracedVariables(None), lambda x: tf.Variable(x, name="a") + 0, tf.ones([2]))
+
+
+@pytest.mark.parametrize("how", ["read", "written", "in a branch"])
+def test_a_variable_of_outside_is_refused(how: str) -> None:
+    outside = tf.Variable(tf.ones([2]), name="outside")
+    uses = {
+        "read": lambda: outside + 0,
+        "written": lambda: outside.assign_add([1.0, 1.0]),
+        "in a branch": lambda: tf.cond(tf.constant(True), lambda: outside + 1, lambda: tf.ones(2)),
+    }
+    with pytest.raises(ModelFnError, match=r"made outside of it: outside \[2\]"):
+        traced(TracedVariables(None), uses[how])
+    known = TracedVariables(None)
+    tf.function(lambda: known.trace(uses[how], [outside]), autograph=False)()
+
+
+def test_a_layer_that_an_earlier_training_made_is_refused() -> None:
+    layer = keras.layers.Dense(1)
+    assert traced(TracedVariables(None), layer, tf.ones([1, 2])).shape == (1, 1)
+    with pytest.raises(ModelFnError, match=r"made outside of it: dense.*/bias \[1\], dense"):
+        traced(TracedVariables(None), layer, tf.ones([1, 2]))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import tensorflow as tf
 
+from rnn_core import RNNClassifier, UnsupportedError
+from rnn_core.distribution.replicas import OneReplica
 from rnn_core.loops.trainable_model import TrainableModel
 from rnn_core.storage import checkpoints
+from tests.rnn_core.models.own_cells.samples import HiddenLayer
 from tests.rnn_core.samples import Data, make_estimator
 
 
@@ -48,3 +52,15 @@ def test_one_worker_keeps_its_own_initial_values(tmp_path: Path) -> None:
     model.broadcast_from_chief()
     for name, value in model.variables.items():
         tf.debugging.assert_equal(value, before[name])
+
+
+class _TwoReplicas(OneReplica):
+    local_count = 2
+
+
+def test_a_cell_that_writes_variables_is_trained_on_one_replica(tmp_path: Path) -> None:
+    column = tf.feature_column.sequence_numeric_column("x")
+    model = RNNClassifier([column], rnn_cell_fn=HiddenLayer, model_dir=tmp_path).new_model("train")
+    TrainableModel(model, OneReplica())
+    with pytest.raises(UnsupportedError, match=r"\(rnn_model/rnn/hidden_layer/calls\)"):
+        TrainableModel(model, _TwoReplicas())

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from rnn_core import ArgumentError
 from rnn_core.models import cell_protocol
-from tests.rnn_core.cells import DenseCell, PlainCell
+from tests.rnn_core.cells import PlainCell
 
 
 class Least:
@@ -20,19 +20,6 @@ class Least:
 
     def call(self, inputs: Any, states: Any) -> Any:
         return inputs[:, :1] + states[0], states
-
-
-class Module(tf.Module):
-    """Keeps its weight as a ``tf.Module`` does."""
-
-    state_size = 1
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gain = tf.Variable(2.0, name="gain", trainable=False)
-
-    def call(self, inputs: Any, states: Any) -> Any:
-        return inputs[:, :1] * self.gain, states
 
 
 @pytest.mark.parametrize("cell", [object(), type("Half", (), {"call": None})()])
@@ -64,27 +51,21 @@ def test_states_keep_their_structure() -> None:
     assert [one.numpy().tolist() for one in after] == [[[4]], [[1]]]
 
 
-@pytest.mark.parametrize(
-    ("cell", "names"),
-    [
-        (keras.layers.GRUCell(2), {"kernel", "recurrent_kernel", "bias"}),
-        (PlainCell(2), {"scale"}),
-        (Module(), {"gain"}),
-        (Least(), set()),
-    ],
-)
-def test_weights_are_found_in_cells_of_any_make(cell: Any, names: set[str]) -> None:
-    cell_protocol.build(cell, 3)
-    weights = list(cell_protocol.weights(cell))
-    assert {weight.name for weight in weights} == names
-    assert all(weight.trainable != isinstance(cell, Module) for weight in weights)
-
-
-def test_a_cell_with_dropout_has_a_seed_and_forgets_its_masks() -> None:
+def test_a_cell_of_keras_forgets_its_dropout_masks() -> None:
     cell = keras.layers.LSTMCell(2, dropout=0.5)
-    assert len(cell_protocol.seed_states(cell)) == 1
-    assert cell_protocol.seed_states(DenseCell(2)) == []
     mask = cell.get_dropout_mask(tf.ones([1, 2]))
     assert cell.get_dropout_mask(tf.ones([1, 2])) is mask
     cell_protocol.forget_dropout(cell)
     assert cell.get_dropout_mask(tf.ones([1, 2])) is not mask
+
+
+def test_a_layer_in_a_cell_takes_training_from_the_call() -> None:
+    dropout = keras.layers.Dropout(0.5)
+
+    class Dropping(Least):
+        def call(self, inputs: Any, states: Any) -> Any:
+            return dropout(inputs), states
+
+    for training in (False, True):
+        output, _ = cell_protocol.call(Dropping(), tf.ones([1, 99]), [tf.zeros([1, 3])], training)
+        assert bool(tf.reduce_all(output == 1)) != training

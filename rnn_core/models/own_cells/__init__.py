@@ -1,0 +1,1 @@
+"""Cells that a user brings: their variables, the names of these, and the wrappers of ``tf.nn``."""
