@@ -150,7 +150,11 @@ def _variables_without_values() -> Iterator[None]:
     def create(next_creator: Callable[..., tf.Variable], **settings: Any) -> tf.Variable:
         value = settings.get("initial_value")
         if value is not None and not callable(value):
-            array = value if tf.is_tensor(value) else np.asarray(value)
+            # Numbers of Python are float32 and int32 for TensorFlow, but not for numpy.
+            known = (
+                value if hasattr(value, "dtype") else tf.make_ndarray(tf.make_tensor_proto(value))
+            )
+            array = known if tf.is_tensor(known) else np.asarray(known)
             dtype = settings.get("dtype") or array.dtype
             settings["initial_value"] = lambda: tf.zeros(array.shape, dtype)
         return next_creator(**settings)

@@ -31,8 +31,11 @@ ESTIMATORS = {
 HEADS = {
     "BinaryClassHead",
     "Head",
+    "LogisticRegressionHead",
     "MultiClassHead",
+    "MultiHead",
     "MultiLabelHead",
+    "PoissonRegressionHead",
     "RegressionHead",
     "SequentialHeadWrapper",
 }

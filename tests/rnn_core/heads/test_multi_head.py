@@ -86,8 +86,8 @@ def test_an_estimator_trains_evaluates_predicts_and_exports_all_heads(tmp_path: 
     assert all(after[key] < before[key] for key in ("loss", "loss/kind", "loss/size"))
     assert after["loss"] == pytest.approx(after["loss/kind"] + after["loss/size"], rel=1e-6)
     assert after["accuracy/kind"] == 1
-    first: dict[Any, Any]
-    first, _ = estimator.predict(batches)
+    rows: list[Any] = list(estimator.predict(batches))
+    first = rows[0]
     assert first["kind", "probabilities"].shape == (3,)
     assert first["size", "predictions"].shape == (1,)
     spec = tf.feature_column.make_parse_example_spec([COLUMN])
