@@ -17,11 +17,15 @@ run: $(VENV)/.kernel
 	@$(BIN)/rnnflow run $(CONFIG)
 
 # What trains, and what workers add up, is tested with and without the native operations; the rest
-# with them, if they are built.
+# with them, if they are built. The branches of the packages that the first run covers have a floor,
+# which pyproject.toml names.
 test: $(VENV)/.dev $(VENV)/.kernel lint types
-	@$(BIN)/python -m pytest $(PARALLEL)
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@$(BIN)/python -m coverage run -m pytest $(PARALLEL)
 	@RNN_CORE_KERNELS=off $(BIN)/python -m pytest tests/parity tests/rnn_core/loops/test_training.py \
 	  tests/rnn_core/distribution/test_equality.py $(PARALLEL)
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report
 
 check: $(VENV)/.dev $(VENV)/.kernel lint types
 	@$(BIN)/python -m pytest $(PARALLEL) -m unit

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
+
+from tests.measured import MEASURED
 
 if TYPE_CHECKING:
     from pipelines.work_directory import Outcome
@@ -37,7 +41,10 @@ def prefect_server() -> Iterator[str]:
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=120):
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as unmeasured:
+            unmeasured.delenv(MEASURED, raising=False)
+            stack.enter_context(prefect_test_harness(server_startup_timeout=120))
         yield str(PREFECT_API_URL.value())
 
 
@@ -84,6 +91,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.integration)
         elif item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.unit)
+
+
+# Measuring coverage costs these half of their time again, and others run the same lines.
+_UNMEASURED = (
+    "tests/benchmarks/",
+    "tests/docs/",
+    "tests/examples/",
+    "tests/parity/",
+    "tests/rnn_core/reference_page/",
+)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Stops a measurement of coverage, if there is one, while an unmeasured test runs."""
+    measuring = Coverage.current()
+    if measuring is None or not item.nodeid.startswith(_UNMEASURED):
+        return (yield)
+    measuring.stop()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv(MEASURED, raising=False)
+            return (yield)
+    finally:
+        measuring.start()
 
 
 def pytest_sessionfinish() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +37,7 @@ def test_a_batch_gives_back_the_rows_it_was_made_of(numbers: list[int]) -> None:
             np.testing.assert_array_equal(np.array(same.values[name]), np.array(value))
 
 
+@pytest.mark.slow
 @given(NUMBERS)
 def test_tft_sees_the_same_tensors_as_the_parser_of_served_examples(numbers: list[int]) -> None:
     source = rows(numbers)

@@ -116,6 +116,7 @@ def test_other_settings_give_another_digest(mixed: Prepared, vowels: Prepared) -
     assert mixed.examples.digest != vowels.examples.digest
 
 
+@pytest.mark.slow
 def test_a_refused_run_leaves_its_dead_letters_and_nothing_else(
     write_rows: WriteRows, tmp_path: Path
 ) -> None:

@@ -93,6 +93,7 @@ def test_the_sizes_count_the_buckets_too(mixed: Prepared) -> None:
     }
 
 
+@pytest.mark.slow
 def test_strings_of_every_form_get_an_id_below_the_size(
     write_rows: WriteRows, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +37,7 @@ def feature_list(value: Any) -> tf.train.FeatureList:
     return tf.train.FeatureList(feature=[feature(step) for step in steps])
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(NAMES, STRINGS | INT_VECTORS | FLOAT_STEP, max_size=4),
     st.dictionaries(NAMES, STRINGS | INT_VECTORS | FLOAT_STEPS, max_size=4),

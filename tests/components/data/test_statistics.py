@@ -46,6 +46,7 @@ def profile_of(rows: list[np.ndarray]) -> Profile:
     return profile
 
 
+@pytest.mark.slow
 @given(st.lists(STEPS, min_size=1, max_size=6))
 def test_merged_moments_are_those_of_all_steps_together(rows: list[np.ndarray]) -> None:
     moments = Moments.of(rows[0])
@@ -60,6 +61,7 @@ def test_merged_moments_are_those_of_all_steps_together(rows: list[np.ndarray]) 
     np.testing.assert_array_equal(found["maximum"], every.max(axis=0))
 
 
+@pytest.mark.slow
 @given(st.lists(STEPS, max_size=5), st.lists(STEPS, max_size=5))
 def test_merged_profiles_count_the_rows_of_both(
     first: list[np.ndarray], second: list[np.ndarray]

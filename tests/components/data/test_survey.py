@@ -19,6 +19,8 @@ from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
 from tests.components.conftest import JsonRow, WriteRows
 
+pytestmark = pytest.mark.slow
+
 FEATURES = FeaturesConfig({"x": NumericFeature(kind="numeric")})
 
 

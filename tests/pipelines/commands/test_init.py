@@ -77,6 +77,7 @@ def test_the_yaml_reads_back_as_what_was_proposed() -> None:
     assert found.data == dataclasses.replace(PROPOSAL.data, train="set/rows.jsonl")
 
 
+@pytest.mark.slow
 @given(
     names=st.lists(
         st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True).filter(

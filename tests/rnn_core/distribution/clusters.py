@@ -77,7 +77,7 @@ class Task:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.name} still runs:\n{self.text()[-4000:]}") from None
 
-    def wait_for(self, text: str, seconds: float = 90) -> None:
+    def wait_for(self, text: str, seconds: float = 300) -> None:
         """Returns when it has printed ``text``."""
         deadline = time.monotonic() + seconds
         while text not in self.text():
@@ -133,7 +133,7 @@ def run(
     jobs: Mapping[str, int],
     program: str,
     arguments: Sequence[Any] = (),
-    seconds: float = 240,
+    seconds: float = 500,
 ) -> dict[str, Task]:
     """Runs a cluster to its end, which must be a good one for all tasks."""
     with running(directory, addresses(jobs), program, arguments) as tasks:

@@ -21,7 +21,7 @@ from rnn_core.storage import checkpoints
 from tests.rnn_core.distribution import clusters
 from tests.rnn_core.distribution.clusters import Task
 
-LIMIT_SECONDS = 120
+LIMIT_SECONDS = 300
 TWO = {"worker": 2}
 SOON: dict[str, Any] = {"config": {"worker_timeout_secs": 6}}
 """How long workers wait for each other where that is what is tested."""

@@ -41,6 +41,7 @@ def _evaluation(
     return CheckpointEvaluation(trained, evaluated, 4), exports
 
 
+@pytest.mark.slow
 def test_what_was_evaluated_is_remembered_on_disk(
     trained: rnn_core.RNNClassifier, data: Data
 ) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
+import pytest
 
 from tests.rnn_core.samples import Data, make_estimator
+
+pytestmark = pytest.mark.slow
 
 
 def test_two_classes_are_trained_and_measured(data: Data, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import rnn_core
 from tests.rnn_core.samples import make_estimator
 
 
+@pytest.mark.slow
 def test_variables_of_the_newest_checkpoint_are_read_by_name(
     trained: rnn_core.RNNClassifier,
 ) -> None:

@@ -15,6 +15,8 @@ from rnn_core.estimators.checkpoint_evaluation import EVALUATOR_TASK, Checkpoint
 from rnn_core.estimators.evaluator_task import evaluate_until_training_ends
 from tests.rnn_core.samples import Data, make_estimator
 
+pytestmark = pytest.mark.slow
+
 LIMITS = {"worker_timeout_secs": 1, "session_creation_timeout_secs": 1}
 
 

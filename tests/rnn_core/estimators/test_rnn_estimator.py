@@ -33,6 +33,7 @@ def make(head: Any, model_dir: Path, **changes: Any) -> RNNEstimator:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "labels", "metric"),
     [

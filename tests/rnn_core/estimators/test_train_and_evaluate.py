@@ -94,6 +94,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return before, *run(directory)
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_bits(whole: Any, killed: Any) -> None:
     assert Path(killed[0]).name == "model.ckpt-12"
     assert same_bits(weights_of(killed[1]), weights_of(whole[0]))
@@ -125,6 +126,7 @@ def test_exporters_are_called_after_every_evaluation(whole: Any) -> None:
     assert whole[1][1][0] == str(Path(whole[0].model_dir) / "export" / "watch")
 
 
+@pytest.mark.slow
 def test_a_finished_run_started_again_trains_no_further(whole: Any) -> None:
     before = weights_of(whole[0])
     watch = Watch()
@@ -133,6 +135,7 @@ def test_a_finished_run_started_again_trains_no_further(whole: Any) -> None:
     assert watch.calls == [("model.ckpt-18", True)]
 
 
+@pytest.mark.slow
 def test_a_throttle_leaves_only_the_evaluation_at_the_end(data: Data, tmp_path: Path) -> None:
     estimator = make_estimator(tmp_path)
     watch: Any = Watch()
@@ -147,6 +150,7 @@ def test_a_throttle_leaves_only_the_evaluation_at_the_end(data: Data, tmp_path: 
     assert list(read_events(estimator.eval_dir("slow"))) == [6]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_a_kill_left_unevaluated_is_evaluated_first(
     data: Data, tmp_path: Path
 ) -> None:
@@ -161,6 +165,7 @@ def test_a_checkpoint_that_a_kill_left_unevaluated_is_evaluated_first(
     assert [name for name, _ in watch.calls] == ["model.ckpt-4", "model.ckpt-8"]
 
 
+@pytest.mark.slow
 def test_hooks_of_an_evaluation_run_in_each(data: Data, tmp_path: Path) -> None:
     class Count(tf.compat.v1.train.SessionRunHook):
         begun = ended = 0
@@ -180,6 +185,7 @@ def test_hooks_of_an_evaluation_run_in_each(data: Data, tmp_path: Path) -> None:
     assert (hook.begun, hook.ended, final.final_ops_values) == (2, 2, 6)
 
 
+@pytest.mark.slow
 def test_the_first_evaluation_does_not_wait_for_the_throttle(data: Data, tmp_path: Path) -> None:
     estimator = make_estimator(tmp_path)
     rnn_core.train_and_evaluate(

@@ -16,6 +16,7 @@ def tags(path: str) -> list[str]:
     return [",".join(graph.meta_info_def.tags) for graph in samples.read(path).meta_graphs]
 
 
+@pytest.mark.slow
 def test_one_graph_is_exported_for_the_mode_asked_for(
     estimator: rnn_core.RNNClassifier, tmp_path: Path
 ) -> None:

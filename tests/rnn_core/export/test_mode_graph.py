@@ -72,6 +72,7 @@ def test_a_model_function_is_served_with_its_tables(
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_model_function_of_a_classifier_is_served_with_its_embeddings(
     data: Data, tmp_path: Path
 ) -> None:
@@ -141,6 +142,7 @@ def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return path, fed, estimator.evaluate(lambda: batches)
 
 
+@pytest.mark.slow
 def test_the_metrics_of_a_head_add_up_to_those_of_evaluate(measured: Any) -> None:
     path, batches, metrics = measured
     evaluate = tf.saved_model.load(path).signatures["eval"]
@@ -151,6 +153,7 @@ def test_the_metrics_of_a_head_add_up_to_those_of_evaluate(measured: Any) -> Non
     assert metric_values(outputs) == near(metrics)
 
 
+@pytest.mark.slow
 def test_a_session_adds_batches_by_one_output_and_reads_metrics_without_a_batch(
     measured: Any,
 ) -> None:
@@ -186,6 +189,7 @@ def summed(metrics: dict[str, float]) -> dict[str, float]:
     return {k: v for k, v in metrics.items() if k not in ("loss", "global_step")}
 
 
+@pytest.mark.slow
 def test_the_graph_holds_no_values_of_variables(tmp_path: Path) -> None:
     estimator = samples.untrained(tmp_path / "model", units=[20])
     graph = mode_graph.build(estimator, MODES.PREDICT, samples.raw_receiver, True)

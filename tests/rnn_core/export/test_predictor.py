@@ -35,6 +35,7 @@ class Served(tf.Module):
         return self.predictor(features)
 
 
+@pytest.mark.slow
 def test_a_saved_predictor_answers_as_predict_does(
     trained: rnn_core.RNNClassifier, data: Data, tmp_path: Path
 ) -> None:
@@ -61,6 +62,7 @@ def test_a_predictor_holds_the_weights_of_its_checkpoint(
     assert not np.array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_vocabulary_of_a_column_is_saved_with_the_predictor(tmp_path: Path) -> None:
     words = tf.feature_column.sequence_categorical_column_with_vocabulary_list("w", ["a", "b"])
     columns = [tf.feature_column.indicator_column(words)]

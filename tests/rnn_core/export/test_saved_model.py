@@ -17,6 +17,8 @@ from tests.rnn_core.export import samples
 from tests.rnn_core.export.samples import read
 from tests.rnn_core.samples import Data, make_estimator
 
+pytestmark = pytest.mark.slow
+
 MODES = rnn_core.ModeKeys
 
 

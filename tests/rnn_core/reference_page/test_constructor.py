@@ -25,6 +25,8 @@ from tests.rnn_core.samples import (
     weights_of,
 )
 
+pytestmark = pytest.mark.slow
+
 fc = tf.feature_column
 
 

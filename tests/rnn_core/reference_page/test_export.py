@@ -22,6 +22,8 @@ from tests.rnn_core.export.samples import (
     untrained,
 )
 
+pytestmark = pytest.mark.slow
+
 PREDICT_ONLY = {ModeKeys.PREDICT: raw_receiver}
 
 

@@ -15,6 +15,8 @@ import rnn_core
 from rnn_core import EstimatorSpec, Hook, HookContext, ModeKeys, RNNClassifier
 from tests.rnn_core.samples import Data, make_estimator, weights_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def estimator(tmp_path: Path) -> RNNClassifier:
