@@ -143,6 +143,7 @@ def test_init_names_a_file_that_is_missing(tmp_path: Path) -> None:
     assert "none.jsonl" in str(error)
 
 
+@pytest.mark.slow
 def test_no_champion_yet_is_a_message(tmp_path: Path) -> None:
     data = _rows(tmp_path / "mine.jsonl", 3)
     error = _error(_call("predict", "demo", str(data), "--work-dir", str(tmp_path / "work")))

@@ -113,6 +113,7 @@ def test_every_value_is_a_parameter_under_its_path() -> None:
     assert values["gate.bounds.accuracy.min"] == 0.5
 
 
+@pytest.mark.slow
 @given(
     units=st.lists(st.integers(1, 512), min_size=1, max_size=3),
     learning_rate=st.floats(1e-6, 1.0),

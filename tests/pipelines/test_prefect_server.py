@@ -23,6 +23,8 @@ from pipelines.prefect_server import prefect_server as own_server
 from pipelines.run_tracking import prefect_address
 from tests.components.worker_commands import children_of, runs, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_flow_runs_against_a_server_that_is_gone_afterwards() -> None:
     seen: list[tuple[str, str | None]] = []

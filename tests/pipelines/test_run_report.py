@@ -43,6 +43,7 @@ def test_a_run_that_stopped_after_training_leaves_the_learning_curve(
     assert written.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_decided_run_leaves_the_decision_rule_by_rule(refused: Path) -> None:
     assert sorted(path.name for path in refused.iterdir()) == sorted(FILES)
     decision = json.loads((refused / "decision.json").read_text())
@@ -63,6 +64,7 @@ def test_a_reason_is_text_on_the_page_and_no_markup(refused: Path) -> None:
     assert "<script" not in page
 
 
+@pytest.mark.slow
 def test_the_page_names_the_run_its_config_and_what_to_do_and_is_the_same_each_time(
     values: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ def texts(picture: str) -> list[str]:
     return [node.text or "" for node in root.iter() if node.tag.endswith("text")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 20, 150])
 def test_a_confusion_matrix_of_any_size_is_small(classes: int) -> None:
     figure = confusion_figure([f"class {i}" for i in range(classes)], confusion(classes))
@@ -49,6 +50,7 @@ def test_a_confusion_matrix_of_any_size_is_small(classes: int) -> None:
     assert len(picture) < SMALL
 
 
+@pytest.mark.slow
 def test_counts_are_written_into_the_cells_while_there_is_room() -> None:
     few = texts(svg(confusion_figure(["a", "b"], [[1234, 0], [2, 0]]), ""))
     assert {"1234", "2", "a", "b", "true", "predicted"} <= set(few)
@@ -66,6 +68,7 @@ def test_labels_are_text_and_never_markup_or_formulas() -> None:
     png(figure)
 
 
+@pytest.mark.slow
 def test_learning_curves_show_the_step_that_was_kept() -> None:
     picture = svg(learning_figure(HISTORY, best_step=1200), "curves")
     assert "kept: step 1,200" in texts(picture)
@@ -84,6 +87,7 @@ def test_reliability_shows_only_bins_with_examples() -> None:
     assert len(empty) < len(full) < SMALL
 
 
+@pytest.mark.slow
 def test_a_picture_is_the_same_each_time() -> None:
     first, second = (reliability_figure(BINS) for _ in range(2))
     assert svg(first, "x") == svg(second, "x")

@@ -20,6 +20,7 @@ def with_ones(values: Array) -> Array:
     return np.stack([values, np.ones_like(values)], axis=1)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 400), st.integers(1, 400))
 def test_wilson_solves_its_equation_and_stays_in_the_unit_interval(hits: int, extra: int) -> None:
     """Its ends are the proportions p at which (value - p)^2 = z^2 p (1 - p) / n."""

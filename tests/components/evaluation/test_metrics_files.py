@@ -65,6 +65,7 @@ def test_metrics_are_read_back_as_they_were(candidate: Metrics) -> None:
     assert read_predictions(path).ids == CANDIDATE.ids
 
 
+@pytest.mark.slow
 def test_the_digest_follows_the_predictions(candidate: Metrics, tmp_path: Path) -> None:
     again = measure(CANDIDATE, LABELS, tmp_path / "1")
     other = measure(CHAMPION, LABELS, tmp_path / "2")
@@ -98,6 +99,7 @@ def test_the_champion_is_paired_example_by_example(candidate: Metrics, tmp_path:
     assert stored.only_candidate_correct == 2
 
 
+@pytest.mark.slow
 def test_the_order_of_the_champions_predictions_does_not_matter(
     candidate: Metrics, tmp_path: Path
 ) -> None:

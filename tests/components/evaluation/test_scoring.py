@@ -53,6 +53,7 @@ TABLES = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(TABLES)
 @settings(max_examples=25, deadline=None)
 def test_metrics_agree_with_scikit_learn(table: PredictionTable) -> None:

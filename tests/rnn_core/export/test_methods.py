@@ -28,6 +28,7 @@ def test_one_graph_is_exported_for_the_mode_asked_for(
     assert Path(served).parent == tmp_path
 
 
+@pytest.mark.slow
 def test_the_old_name_warns_and_exports_the_same(
     estimator: rnn_core.RNNClassifier, tmp_path: Path
 ) -> None:

@@ -78,6 +78,7 @@ def test_weights_multiply_losses_and_do_not_divide_them(reduction: str) -> None:
     assert float(found.reduced) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(cuts=st.lists(st.integers(1, 5), unique=True).map(lambda cut: (*sorted(cut), 6)))
 def test_an_evaluation_may_be_cut_anywhere(cuts: tuple[int, ...]) -> None:

@@ -84,6 +84,7 @@ def test_no_labels_are_named(head: Any) -> None:
         head.losses({}, {"a": LABELS3}, LOGITS3)
 
 
+@pytest.mark.slow
 def test_another_shape_is_named_while_running_too() -> None:
     sizes = [tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None, 3], tf.float32)]
     run = tf.function(

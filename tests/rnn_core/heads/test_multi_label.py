@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import log_loss
 
-from rnn_core import ArgumentError, MultiLabelHead
+from rnn_core import ArgumentError, LabelError, MultiLabelHead
 from tests.rnn_core.goldens.head_cases import MANY, MANY_NAMES
 from tests.rnn_core.heads.samples import LOGITS3, WORDS, losses, metrics
 
@@ -29,6 +29,12 @@ def test_an_id_that_is_given_twice_counts_once() -> None:
         [0, 1, 0],
         [1, 1, 0],
     ]
+
+
+def test_sparse_labels_without_rows_are_refused() -> None:
+    labels = tf.SparseTensor([[0], [2]], tf.constant([1, 2], tf.int64), [6])
+    with pytest.raises(LabelError, match=r"sparse labels \[B, \?\], got the shape \(6,\)"):
+        MultiLabelHead(3).losses({}, labels, tf.constant(LOGITS3))
 
 
 def test_the_loss_is_the_mean_over_the_classes() -> None:

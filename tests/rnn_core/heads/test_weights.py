@@ -30,6 +30,27 @@ def test_whole_numbers_weigh_too() -> None:
     assert found(MultiClassHead(3, "w"), [1, 2, 0, 1, 3, 0])[:, 0].tolist() == [1, 2, 0, 1, 3, 0]
 
 
+@pytest.mark.parametrize(
+    "weights",
+    [
+        tf.sparse.from_dense(WEIGHTS[:, np.newaxis]),
+        tf.RaggedTensor.from_tensor(WEIGHTS[:, np.newaxis]),
+    ],
+    ids=["sparse", "ragged"],
+)
+def test_weights_need_not_be_dense(weights: Any) -> None:
+    run = losses(MultiClassHead(3, "w"), LABELS3, LOGITS3, {"w": weights})
+    assert run.weights.numpy().tolist() == WEIGHTS[:, np.newaxis].tolist()
+
+
+def test_weights_of_a_shape_that_is_known_only_while_running_are_a_column() -> None:
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float32)], autograph=False)
+    def run(weights: tf.Tensor) -> tf.Tensor:
+        return MultiClassHead(3, "w").losses({"w": weights}, LABELS3, LOGITS3).weights
+
+    assert run(tf.constant(WEIGHTS)).numpy().tolist() == WEIGHTS[:, np.newaxis].tolist()
+
+
 def test_a_numeric_weight_column_applies_its_normalizer_to_a_column() -> None:
     def share(value: Any) -> Any:
         assert value.shape == (6, 1)

@@ -18,6 +18,7 @@ def steps_in(directory: Path) -> list[str]:
     return [path.rpartition("-")[2] for path in state.all_model_checkpoint_paths]
 
 
+@pytest.mark.slow
 def test_in_the_model_dir_a_hook_takes_the_place_of_the_config(data: Data, tmp_path: Path) -> None:
     seen: list[int] = []
 
@@ -32,6 +33,7 @@ def test_in_the_model_dir_a_hook_takes_the_place_of_the_config(data: Data, tmp_p
     assert (tmp_path / "model.ckpt-6.input.index").exists()
 
 
+@pytest.mark.slow
 def test_in_another_directory_it_keeps_more(data: Data, tmp_path: Path) -> None:
     more = tmp_path / "more"
     hook = rnn_core.CheckpointSaverHook(str(more), save_steps=5)
@@ -44,6 +46,7 @@ def test_in_another_directory_it_keeps_more(data: Data, tmp_path: Path) -> None:
     assert estimator.evaluate(data.eval_input, checkpoint_path=last) == whole
 
 
+@pytest.mark.slow
 def test_a_period_of_seconds_goes_by_the_clock(data: Data, tmp_path: Path) -> None:
     class Wait(rnn_core.Hook):
         every_steps = 1
@@ -57,6 +60,7 @@ def test_a_period_of_seconds_goes_by_the_clock(data: Data, tmp_path: Path) -> No
     assert "1" in steps_in(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_hook_may_ask_for_a_checkpoint(data: Data, tmp_path: Path) -> None:
     class Ask(rnn_core.Hook):
         every_steps = 3

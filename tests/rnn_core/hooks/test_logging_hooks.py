@@ -63,6 +63,7 @@ def reported(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return lines, directory, collector
 
 
+@pytest.mark.slow
 def test_values_are_logged_at_the_first_step_and_then_every_so_many(reported: Any) -> None:
     lines = [line for line in reported[0] if line.startswith("loss = ")]
     assert [line.partition("global_step = ")[2][:1] for line in lines] == ["1", "4", "7"]
@@ -106,6 +107,7 @@ def test_a_profile_is_taken_of_single_steps(reported: Any) -> None:
     assert list((reported[1] / "profile" / "plugins" / "profile").glob("*/*.xplane.pb"))
 
 
+@pytest.mark.slow
 def test_a_profile_whose_step_never_comes_is_ended(data: Data, tmp_path: Path) -> None:
     hook = rnn_core.ProfilerHook(save_steps=3, output_dir=str(tmp_path / "profile"))
     make_estimator(tmp_path).train(data.train_input, hooks=[hook], max_steps=2)
@@ -113,6 +115,7 @@ def test_a_profile_whose_step_never_comes_is_ended(data: Data, tmp_path: Path) -
     tf.profiler.experimental.stop(save=False)
 
 
+@pytest.mark.slow
 def test_values_are_logged_in_an_evaluation_by_the_clock(
     trained: rnn_core.RNNClassifier, words_input: Any
 ) -> None:

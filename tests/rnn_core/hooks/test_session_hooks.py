@@ -107,6 +107,7 @@ def watched(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return estimator, hook, listener, own
 
 
+@pytest.mark.slow
 def test_a_session_hook_is_called_in_the_order_of_2_15(watched: Any) -> None:
     seen = watched[1].seen
     assert seen[0] == "begin"
@@ -154,6 +155,7 @@ def test_hooks_of_tensorflow_run(watched: Any) -> None:
     assert list(rates) == [3, 5]
 
 
+@pytest.mark.slow
 def test_session_hooks_change_nothing(watched: Any, data: Data, tmp_path: Path) -> None:
     alone = make_estimator(tmp_path)
     alone.train(data.train_input, max_steps=6)
@@ -161,6 +163,7 @@ def test_session_hooks_change_nothing(watched: Any, data: Data, tmp_path: Path) 
     np.testing.assert_array_equal(kernel, watched[0].get_variable_value(KERNEL))
 
 
+@pytest.mark.slow
 def test_a_hook_ends_the_training_and_may_assign_and_feed(data: Data, tmp_path: Path) -> None:
     class Zero(Watch):
         def after_run(self, run_context: Any, run_values: Any) -> None:
@@ -175,6 +178,7 @@ def test_a_hook_ends_the_training_and_may_assign_and_feed(data: Data, tmp_path: 
     assert np.all(estimator.get_variable_value(KERNEL) == 0)
 
 
+@pytest.mark.slow
 def test_a_resumed_training_tells_a_listener_of_the_checkpoint_it_starts_from(
     data: Data, tmp_path: Path
 ) -> None:
@@ -187,6 +191,7 @@ def test_a_resumed_training_tells_a_listener_of_the_checkpoint_it_starts_from(
     assert listener.seen == ["begin", *saves, ("end", 4)]
 
 
+@pytest.mark.slow
 def test_a_listener_may_evaluate(data: Data, tmp_path: Path) -> None:
     estimator = make_estimator(tmp_path)
 
@@ -301,6 +306,7 @@ def test_what_is_no_hook_is_refused(tmp_path: Path, argument: str) -> None:
         make_estimator(tmp_path).train(dict, steps=1, **wrong)
 
 
+@pytest.mark.slow
 def test_the_coordinator_ends_a_training(data: Data, tmp_path: Path) -> None:
     class Coordinated(tf.compat.v1.train.SessionRunHook):
         def after_create_session(self, session: Any, coord: Any) -> None:

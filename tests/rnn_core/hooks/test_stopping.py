@@ -15,6 +15,7 @@ from tests.rnn_core.samples import Data, make_estimator
 BIAS = "rnn_model/logits/bias"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "expected"), [({"num_steps": 3}, [3, 6]), ({"last_step": 3}, [3, 4])]
 )
@@ -36,6 +37,7 @@ def test_one_end_is_expected(arguments: dict[str, int]) -> None:
         rnn_core.StopAtStepHook(**arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("good", [0, 5])
 def test_a_loss_that_is_not_a_number_may_be_the_end(data: Data, tmp_path: Path, good: int) -> None:
     def poisoned() -> tf.data.Dataset:

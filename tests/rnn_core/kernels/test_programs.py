@@ -13,6 +13,8 @@ import pytest
 
 from rnn_core.kernels import build
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

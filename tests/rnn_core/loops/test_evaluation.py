@@ -70,6 +70,7 @@ def test_steps_end_an_evaluation(trained: rnn_core.RNNClassifier, words_input: A
     assert part == whole
 
 
+@pytest.mark.slow
 def test_an_evaluation_before_any_checkpoint_works(data: Data, tmp_path: Path) -> None:
     assert make_estimator(tmp_path).evaluate(data.eval_input)["global_step"] == 0
 

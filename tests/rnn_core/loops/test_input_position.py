@@ -35,6 +35,7 @@ def take(position: InputPosition, count: int) -> list[list[int]]:
     return [next(position.iterator).numpy().tolist() for _ in range(count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", [shuffled, shuffled_by_batches, counted])
 @pytest.mark.parametrize("taken", range(9))
 def test_a_restored_input_goes_on_where_it_was_saved(

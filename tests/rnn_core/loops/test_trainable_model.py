@@ -26,6 +26,7 @@ def _run(model: TrainableModel, dataset: tf.data.Dataset, count: int) -> int:
     return int(done)
 
 
+@pytest.mark.slow
 def test_steps_are_counted_and_end_with_the_input(data: Data, tmp_path: Path) -> None:
     model = _model(tmp_path)
     assert _run(model, data.train_input(), 3) == 3
@@ -34,6 +35,7 @@ def test_steps_are_counted_and_end_with_the_input(data: Data, tmp_path: Path) ->
     assert _run(model, data.dataset().batch(8).take(0), 5) == 0
 
 
+@pytest.mark.slow
 def test_a_checkpoint_holds_all_of_it(data: Data, tmp_path: Path) -> None:
     model = _model(tmp_path)
     _run(model, data.train_input(), 2)

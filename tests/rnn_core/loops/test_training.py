@@ -16,6 +16,8 @@ from rnn_core.storage import checkpoints
 from rnn_core.storage.summaries import read_events
 from tests.rnn_core.samples import Data, make_estimator, same_bits, weights_of
 
+pytestmark = pytest.mark.slow
+
 
 class Recorder(Hook):
     """Remembers what it saw; stops at a step or raises at one."""

@@ -89,6 +89,7 @@ def test_one_seed_gives_the_same_first_values_and_leaves_pythons_generator_alone
     assert not np.array_equal(one[0], other[0])
 
 
+@pytest.mark.slow
 def test_dropout_is_drawn_in_training_only_and_again_the_same_for_the_same_step() -> None:
     def make() -> Any:
         cells = [keras.layers.LSTMCell(H, dropout=0.5, recurrent_dropout=0.3) for _ in range(2)]

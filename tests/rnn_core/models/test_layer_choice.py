@@ -57,6 +57,7 @@ def test_layers_are_stock_where_there_is_a_gpu(
     assert not operation_types() & NATIVE
 
 
+@pytest.mark.slow
 def test_exports_of_a_native_training_hold_stock_operations_only(
     native: Any, data: Data, tmp_path: Path
 ) -> None:
@@ -77,6 +78,7 @@ def test_exports_of_a_native_training_hold_stock_operations_only(
     assert not any(b"RnnCoreLayer" in graph.read_bytes() for graph in graphs)
 
 
+@pytest.mark.slow
 def test_exports_of_a_model_function_hold_stock_operations_only(
     native: Any, data: Data, tmp_path: Path
 ) -> None:

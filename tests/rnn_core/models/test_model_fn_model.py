@@ -61,6 +61,7 @@ def line_with_keras_parts(features: Any, labels: Any, mode: str) -> EstimatorSpe
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_fn", [line_with_v1_parts, line_with_keras_parts])
 def test_a_model_function_is_trained_evaluated_and_predicted_with(
     model_fn: Any, tmp_path: Path
@@ -78,6 +79,7 @@ def test_a_model_function_is_trained_evaluated_and_predicted_with(
     assert estimator.evaluate(once) == metrics
 
 
+@pytest.mark.slow
 def test_a_second_training_goes_on_with_the_variables_of_the_first(tmp_path: Path) -> None:
     def trained(directory: Path, *steps: int) -> dict[str, Any]:
         for count in steps:
@@ -90,6 +92,7 @@ def test_a_second_training_goes_on_with_the_variables_of_the_first(tmp_path: Pat
     assert all(np.array_equal(one[name], two[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_the_model_function_of_a_classifier_may_be_extended(data: Data, tmp_path: Path) -> None:
     classifier = make_estimator(tmp_path)
     classifier.train(data.train_input, steps=2)
@@ -179,6 +182,7 @@ def test_summaries_of_a_model_function_are_written_at_summary_steps(tmp_path: Pa
     assert written[1]["loss"] > 100
 
 
+@pytest.mark.slow
 def test_a_wrapped_classifier_writes_the_summaries_of_its_own(data: Data, tmp_path: Path) -> None:
     head = rnn_core.MultiClassHead(CLASSES, name="head")
     columns = [tf.feature_column.sequence_numeric_column("numbers", shape=(WIDTH,))]

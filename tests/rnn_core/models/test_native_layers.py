@@ -109,6 +109,7 @@ def assert_close(found: Any, expected: Any) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("units", [(5,), (16,), (33, 8)], ids=str)
 @pytest.mark.parametrize("sequences", [True, False], ids=["sequences", "last"])
@@ -118,12 +119,14 @@ def test_layers_with_short_long_and_empty_rows(
     check(make_case(name, up_to([3, 9, 0, 1, 9, 0, 4], 9), 3, units, sequences))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_many_rows_and_steps(native: Any, name: str) -> None:
     lengths = np.random.default_rng(3).integers(0, 41, size=50)
     check(make_case(name, up_to(lengths, 40), 17, (24,), sequences=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("sequences", [True, False], ids=["sequences", "last"])
 @pytest.mark.parametrize(("batch", "time"), [(1, 1), (1, 6), (6, 1), (0, 4), (3, 0), (0, 0)])
