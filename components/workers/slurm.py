@@ -20,10 +20,7 @@ def expand_nodes(nodelist: str) -> tuple[str, ...]:
     """
     # The commas between entries, and not those in brackets.
     entries = re.split(r",(?![^\[]*\])", nodelist.strip())
-    names = [name for entry in entries for name in _expand_entry(entry, nodelist)]
-    if not names:
-        raise _malformed(nodelist)
-    return tuple(names)
+    return tuple(name for entry in entries for name in _expand_entry(entry, nodelist))
 
 
 def expand_tasks(tasks_per_node: str) -> tuple[int, ...]:

@@ -12,6 +12,8 @@ import tensorflow as tf
 import rnn_core
 from rnn_core import FeatureError, LabelError, MissingFeatureError, NanLossDuringTrainingError
 
+pytestmark = pytest.mark.slow
+
 COLUMN = tf.feature_column
 X, Y = [[1.0, 2.0], [0.5]], [[3.0, 1.0], [2.0]]
 

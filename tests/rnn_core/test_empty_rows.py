@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from rnn_core import FeatureError, RNNClassifier, RunConfig
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = tf.ragged.constant([[1.0, 2.0], [], [3.0]])
 SPELLINGS = {
     "ragged": {"numbers": NUMBERS},

@@ -127,6 +127,7 @@ def test_every_public_name_exists_and_is_documented(module: object) -> None:
         assert getattr(module, name).__doc__, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["RNNClassifier", "export", "heads", "train_and_evaluate"])
 def test_a_name_is_loaded_when_it_is_first_used(name: str) -> None:
     code = f"import rnn_core; assert rnn_core.{name} is rnn_core.{name}"

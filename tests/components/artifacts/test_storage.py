@@ -71,6 +71,18 @@ def test_a_killed_build_can_be_resumed(tmp_path: Path) -> None:
     assert is_complete(target)
 
 
+def test_what_an_error_leaves_is_kept_for_a_build_that_resumes(tmp_path: Path) -> None:
+    def fail() -> None:
+        with building(tmp_path / "a", resume=True) as partial:
+            (partial / "part").write_text("half")
+            raise RuntimeError("halfway")
+
+    with pytest.raises(RuntimeError, match="halfway"):
+        fail()
+    with building(tmp_path / "a", resume=True) as partial:
+        assert (partial / "part").read_text() == "half"
+
+
 @given(old=st.binary(max_size=200), new=st.binary(max_size=200))
 def test_a_file_holds_the_old_content_or_the_new(
     tmp_path_factory: pytest.TempPathFactory, old: bytes, new: bytes
@@ -98,6 +110,22 @@ def test_a_full_disk_is_a_clear_error_and_leaves_the_old_content(tmp_path: Path)
     assert "StorageError: cannot write" in done.stderr
     assert path.read_text() == "old"
     assert [child.name for child in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_that_cannot_be_put_in_its_place_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_atomically(tmp_path / "folder", "text")
+    assert [child.name for child in tmp_path.iterdir()] == ["folder"]
+
+
+def test_the_path_that_was_written_is_named_and_not_what_it_was_for(tmp_path: Path) -> None:
+    def fail() -> None:
+        with storage_errors(tmp_path / "artifact"), storage_errors(tmp_path / "artifact" / "file"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(StorageError, match=r"cannot write .*/artifact/file: No space left"):
+        fail()
 
 
 def test_an_error_that_is_not_the_disks_passes_through(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from components.config import DataConfig, PreprocessingConfig
 from components.data.rows import find_rows
 from components.data.sources.formats import chunks_of
-from components.data.splits import split_fractions
+from components.data.splits import split_fractions, split_of
 from components.data.survey import Survey, check_survey, survey_rows
 from components.errors import DataError, InvalidRowsError
 from components.features.config import FeaturesConfig
@@ -123,6 +124,16 @@ def test_an_empty_split_says_what_to_do(check: Check, write_rows: WriteRows) -> 
     with pytest.raises(DataError, match=r"validation split is empty, of 4 valid rows: give more"):
         check(DataConfig(train=write_rows(rows(3)), test=write_rows([row(7)], "test.jsonl"),
                          validation_fraction=0.001))  # fmt: skip
+
+
+def test_an_empty_training_split_says_what_to_do(check: Check, write_rows: WriteRows) -> None:
+    data = DataConfig(train="", validation_fraction=0.4, test_fraction=0.4)
+    fractions = split_fractions(data)
+    elsewhere = [each for each in rows(30) if split_of(each["id"], fractions) != "train"]
+    assert elsewhere
+    wanted = r"train split is empty, of \d+ valid rows: give more rows, or lower the fractions"
+    with pytest.raises(DataError, match=wanted):
+        check(replace(data, train=write_rows(elsewhere)))
 
 
 def test_a_file_without_a_valid_row_is_named(check: Check, write_rows: WriteRows) -> None:

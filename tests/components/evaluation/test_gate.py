@@ -172,6 +172,18 @@ def test_nan_fails_bounds_of_both_sides_and_floors_and_is_stored_as_null() -> No
     assert TypeAdapter(Decision).validate_json(decision_to_json(decision)) == decision
 
 
+def test_numbers_that_differ_in_the_last_digit_do_not_look_equal() -> None:
+    gate = GateConfig(bounds={"accuracy": Bound(min=0.1 + 0.2)})
+    passed, reason = rule_of(decide(reaching(accuracy=0.3), None, gate), "accuracy.min")
+    assert not passed
+    assert "accuracy 0.3 is below the minimum 0.30000000000000004" in reason
+
+
+def test_a_floor_of_zero_is_no_rule() -> None:
+    decision = decide(METRICS, None, GateConfig(per_class=PerClassFloor(min_support=0)))
+    assert not [rule.rule for rule in decision.rules if rule.rule.startswith("per_class")]
+
+
 def test_the_champion_itself_is_not_compared() -> None:
     gate = GateConfig(champion=ChampionRule(promote_if="significantly_better"))
     decision = decide(METRICS, against(0, 0, same_model=True), gate)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,26 @@ def test_an_export_is_checked_on_as_many_rows_as_there_are(
     assert check["largest_difference"] == exported.largest_difference
     exported_schema = load_schema(schema_directory(directory / "saved_model"))
     assert exported_schema == load_schema(trained.prepared.path)
+
+
+@pytest.mark.slow
+def test_a_check_that_ends_with_an_error_says_which_and_how_to_see_more(
+    trained: Trained, tmp_path: Path
+) -> None:
+    damaged = shutil.copytree(trained.prepared.path, tmp_path / "examples")
+    (damaged / "raw_test-00001-of-00002.tfrecord").write_bytes(b"no record" * 9)
+    examples = dataclasses.replace(trained.prepared.examples, path=str(damaged))
+    wanted = r"fresh process: .*corrupted record.*python -m components\.export\.fresh_process"
+    with pytest.raises(SkewError, match=wanted):
+        export_model(
+            trained.estimator,
+            examples,
+            trained.metrics,
+            ExportConfig(check_rows=1_000),
+            trained.model,
+            tmp_path / "export",
+        )
+    assert not (tmp_path / "export").exists()
 
 
 def test_what_is_served_is_what_was_evaluated(exported: Export, trained: Trained) -> None:

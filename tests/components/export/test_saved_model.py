@@ -42,6 +42,7 @@ def test_a_feature_gets_a_name_that_tensorflow_takes(feature: str, argument: str
     assert argument_name(feature) == argument
 
 
+@pytest.mark.slow
 def test_scoring_needs_nothing_of_this_project_but_itself() -> None:
     code = (
         "import sys, components.export.saved_model\n"

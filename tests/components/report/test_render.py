@@ -123,12 +123,14 @@ def text(page: str) -> str:
     return shown(page)
 
 
+@pytest.mark.slow
 def test_a_promoted_model_is_said_to_be_promoted(text: str) -> None:
     assert "✓ Promoted" in text
     assert "Refused" not in text
     assert "What to do" not in text
 
 
+@pytest.mark.slow
 def test_a_refused_model_is_said_to_be_refused_with_reasons_and_what_to_do() -> None:
     refused = inputs(STRICT)
     text = shown(render_report(refused))
@@ -204,6 +206,7 @@ def test_what_comes_from_the_data_is_text_and_never_markup(page: str) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_page_and_it_is_small(page: str) -> None:
     assert page == render_report(inputs())
     assert len(page) < 200_000

@@ -29,6 +29,7 @@ client.set_terminated(run.info.run_id)
 """
 
 
+@pytest.mark.slow
 def test_the_first_use_of_a_store_says_nothing_and_leaves_nothing_behind(tmp_path: Path) -> None:
     here = tmp_path / "here"
     here.mkdir()

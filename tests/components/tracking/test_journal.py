@@ -34,6 +34,7 @@ def test_a_journal_that_was_never_written_is_empty(journal: Journal) -> None:
     assert journal.unsent() == 0
 
 
+@pytest.mark.slow
 @given(batches=st.lists(EVENTS, min_size=1, max_size=3))
 def test_events_come_back_as_they_were_and_in_order(
     batches: list[list[dict[str, object]]], tmp_path_factory: pytest.TempPathFactory

@@ -15,7 +15,7 @@ import pytest
 
 from components.config import LaunchConfig
 from components.errors import RnnflowError, StorageError, WorkerFailedError
-from components.workers.supervisor import StopReason, run_workers, supervise
+from components.workers.supervisor import StopReason, raising_sigterm, run_workers, supervise
 from components.workers.worker_process import ERROR, FINISHED, LOST_PEER, WorkerCommand
 from tests.components.worker_commands import (
     IGNORE_SIGTERM,
@@ -133,6 +133,25 @@ def test_an_error_that_would_come_again_is_raised_at_once_in_the_workers_words(
     with pytest.raises(StorageError, match=r"^the disk is full$"):
         _supervise(tmp_path, text, SLEEP, launch=AGAIN)
     assert (tmp_path / "failures").read_text() == "x"
+
+
+def test_a_signal_without_a_name_is_given_by_its_number(tmp_path: Path) -> None:
+    with pytest.raises(WorkerFailedError, match=r"worker 0 was killed by signal 50\."):
+        _supervise(tmp_path, "os.kill(os.getpid(), 50)")
+
+
+def test_a_handler_that_sigterm_has_stays() -> None:
+    def handle(number: int, frame: object) -> None:
+        seen.append(number)
+
+    seen: list[int] = []
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        with raising_sigterm():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [signal.SIGTERM]
 
 
 def test_the_cause_is_the_worker_that_was_lost_and_not_the_one_that_lost_it(

@@ -60,6 +60,17 @@ def test_every_line_is_told_once_and_kept_in_the_file(start: Started, tmp_path: 
     assert kept[1:] == [b"first", "zweite Zeile ü".encode(), b"\xff"]
 
 
+def test_a_file_that_cannot_be_written_is_said_once_and_stops_nothing(
+    start: Started, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "worker-0.log").mkdir()
+    one = start("print('first'); print('second')")
+    assert _ended(one) == 0
+    assert list(one.new_lines()) == ["first", "second"]
+    (message,) = caplog.messages
+    assert message == f"{tmp_path / 'worker-0.log'} cannot be written: Is a directory."
+
+
 def test_the_file_is_continued_by_the_next_start(start: Started, tmp_path: Path) -> None:
     for number in range(2):
         _ended(start(f"print({number})"))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import rnn_core
-from tests.rnn_core.samples import make_estimator
+from tests.rnn_core.samples import make_estimator, sequence_columns
 
 
 @pytest.mark.slow
@@ -41,3 +41,11 @@ def test_a_checkpoint_may_be_given_as_a_path(
     by_path = trained.evaluate(words_input, checkpoint_path=Path(latest))
     assert by_path == trained.evaluate(words_input, checkpoint_path=latest)
     assert next(trained.predict(words_input, checkpoint_path=Path(latest)))
+
+
+def test_a_config_of_another_kind_is_named(tmp_path: Path) -> None:
+    config: Any = {"tf_random_seed": 3}
+    with pytest.raises(rnn_core.ArgumentError, match="config: expected a RunConfig, got"):
+        rnn_core.RNNClassifier(
+            sequence_columns(), units=[3], cell_type="gru", model_dir=tmp_path, config=config
+        )

@@ -38,6 +38,7 @@ def exported(
     }
 
 
+@pytest.mark.slow
 def test_tensorflow_alone_serves_every_signature_as_predict_does(
     exported: dict[str, str], trained: rnn_core.RNNClassifier, data: Data, tmp_path: Path
 ) -> None:
@@ -93,6 +94,7 @@ def assert_same(value: Any, expected: Any) -> None:
         assert np.array_equal(value, expected)
 
 
+@pytest.mark.slow
 def test_the_loss_of_an_exported_evaluation_is_that_of_evaluate(
     data: Data, tmp_path: Path, estimator: rnn_core.RNNClassifier
 ) -> None:

@@ -45,6 +45,7 @@ def network() -> Network:
     return Network(spec, 3)
 
 
+@pytest.mark.slow
 @given(lengths=st.lists(st.integers(0, 6), min_size=1, max_size=5), extra=st.integers(0, 3))
 @settings(max_examples=12)
 def test_ragged_sparse_and_padded_dense_give_the_same_logits(

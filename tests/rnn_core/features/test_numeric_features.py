@@ -104,6 +104,7 @@ def sparse_sequences(draw: st.DrawFn, rank: int) -> tf.SparseTensor:
     return tf.SparseTensor(places.reshape(-1, rank), values, shape)
 
 
+@pytest.mark.slow
 @given(data=st.data(), rank=st.sampled_from([2, 3]), default=st.sampled_from([0.0, -1.0]))
 def test_sparse_numbers_are_those_of_the_column(
     data: st.DataObject, rank: int, default: float

@@ -38,6 +38,18 @@ def test_without_a_compiler_the_command_says_so_and_succeeds(
     assert "found no C++ compiler. Install g++" in capsys.readouterr().err
 
 
+def test_a_compiler_that_is_no_program_is_named(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler = tmp_path / "g++"
+    compiler.write_bytes(b"\0no program")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    with pytest.raises(build.BuildError, match="Exec format error"):
+        build.build()
+    assert sorted(tmp_path.iterdir()) == sorted([source, compiler])
+
+
 def test_a_source_with_an_error_shows_what_the_compiler_says(built: None, source: Path) -> None:
     source.write_text("int one() { return }")
     with pytest.raises(build.BuildError, match="expected primary-expression"):

@@ -61,6 +61,12 @@ def test_the_only_export_output_is_also_the_default() -> None:
     assert spec.export_outputs == {"serving_default": output, "mine": output}
 
 
+def test_an_export_output_of_another_kind_is_named() -> None:
+    outputs: Any = {"mine": {"value": LOSS}}
+    with pytest.raises(ModelFnError, match=r"export_outputs\['mine'\]: expected an ExportOutput"):
+        EstimatorSpec(ModeKeys.PREDICT, {"value": LOSS}, export_outputs=outputs)
+
+
 def test_several_export_outputs_need_a_default() -> None:
     outputs = {name: PredictOutput({"value": LOSS}) for name in "ab"}
     with pytest.raises(ValueError, match="one must be 'serving_default'; got a, b"):

@@ -146,6 +146,7 @@ def test_rows_without_any_step_give_zeros(native: Any, name: str) -> None:
         assert not value.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_padding_may_be_anywhere(native: Any, name: str) -> None:
     mask = np.random.default_rng(4).random((9, 12)) < 0.5
@@ -153,6 +154,7 @@ def test_padding_may_be_anywhere(native: Any, name: str) -> None:
     check(make_case(name, mask, sequences=False))
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     name=st.sampled_from(NAMES),
@@ -180,6 +182,7 @@ def test_any_shape(
         check(make_case(name, mask, features, (units,), sequences, seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_large_numbers_stay_numbers_and_nan_stays_nan(native: Any, name: str) -> None:
     case = make_case(name, np.ones((2, 3), bool))

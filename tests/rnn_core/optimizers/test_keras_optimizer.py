@@ -114,6 +114,7 @@ def test_steps_run_inside_of_a_loop_of_a_graph() -> None:
     np.testing.assert_allclose(looped, eager, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_training_in_two_parts_ends_as_the_whole_one(data: Data, tmp_path: Path) -> None:
     whole, parts = (
         make_estimator(tmp_path / name, optimizer=KINDS.Nadam(0.1), config=QUIET)

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import rnn_core
-from rnn_core import EstimatorSpec, VocabInfo, WarmStartSettings
+from rnn_core import ArgumentError, EstimatorSpec, VocabInfo, WarmStartSettings
 from rnn_core.storage.checkpoints import Keeper
 from rnn_core.storage.warm_start import warm_start, warm_start_settings
 
@@ -109,3 +109,8 @@ def test_a_training_starts_from_there_once(checkpoint: str, tmp_path: Path) -> N
         estimator.train(lambda: tf.data.Dataset.from_tensors((1, 2)).repeat(), steps=2)
     assert estimator.get_variable_value("a/bias").tolist() == [9, 10]
     assert estimator.get_variable_value("global_step") == 4
+
+
+def test_a_checkpoint_must_be_named() -> None:
+    with pytest.raises(ArgumentError, match="ckpt_to_initialize_from must be given"):
+        WarmStartSettings("")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,13 @@ def test_only_a_better_evaluation_replaces_the_kept_checkpoint(tmp_path: Path) -
         "model.ckpt-3.data-00000-of-00001",
         "model.ckpt-3.index",
     ]
+
+
+def test_any_number_is_better_than_none(tmp_path: Path) -> None:
+    assert export(tmp_path, 1, math.nan) is not None
+    assert export(tmp_path, 2, math.nan) is not None
+    assert export(tmp_path, 3, 5.0) is not None
+    assert export(tmp_path, 4, math.nan) is None
 
 
 def test_a_metric_may_be_better_when_higher(tmp_path: Path) -> None:
