@@ -44,7 +44,7 @@ def prefect_server() -> Iterator[str]:
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as unmeasured:
             unmeasured.delenv(MEASURED, raising=False)
-            stack.enter_context(prefect_test_harness(server_startup_timeout=120))
+            stack.enter_context(prefect_test_harness(server_startup_timeout=300))
         yield str(PREFECT_API_URL.value())
 
 
@@ -93,12 +93,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.unit)
 
 
-# Measuring coverage costs these half of their time again, and others run the same lines.
+# Coverage makes Python code about 1.5 times as slow. What these run, others run too: measured with
+# them, the figure is 0.1 % higher.
 _UNMEASURED = (
     "tests/benchmarks/",
     "tests/docs/",
     "tests/examples/",
+    "tests/integration/",
     "tests/parity/",
+    "tests/rnn_core/distribution/test_equality.py",
+    "tests/rnn_core/models/test_native_layers.py",
     "tests/rnn_core/reference_page/",
 )
 

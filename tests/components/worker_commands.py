@@ -16,7 +16,7 @@ import os, pathlib, signal, subprocess, sys, time
 with open("pids", "a") as pids:
     pids.write(f"{os.getpid()}\\n")
 """
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 300.0
 
 SLEEP = "time.sleep(600)"
 IGNORE_SIGTERM = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -33,7 +33,7 @@ def worker(folder: Path, text: str, index: int = 0) -> WorkerCommand:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    """Until it holds; an error if it does not for a minute."""
+    """Until it holds; an error if it does not for five minutes."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "what was waited for did not come"

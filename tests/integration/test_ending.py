@@ -31,7 +31,7 @@ def test_sigterm_ends_the_training_and_the_ephemeral_server(tmp_path: Path) -> N
             children = children_of(process.pid)
             assert children, "the ephemeral server is a child of the run"
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=60) == 128 + signal.SIGTERM
+            assert process.wait(timeout=300) == 128 + signal.SIGTERM
             wait_for(lambda: not any(map(runs, children)))
         finally:
             with contextlib.suppress(ProcessLookupError):

@@ -142,7 +142,7 @@ def served(store: str, toy: ToyExport, tmp_path_factory: pytest.TempPathFactory)
 def post(url: str, body: dict[str, Any]) -> Any:
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=60) as response:
+    with urllib.request.urlopen(request, timeout=300) as response:
         return json.load(response)["predictions"]
 
 

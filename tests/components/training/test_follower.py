@@ -15,7 +15,7 @@ from components.workers.rendezvous import Chief
 from tests.components.worker_commands import none_left, runs, wait_for
 
 ADDRESSES = ("a:1", "b:2", "c:3")
-LONG = 60.0
+LONG = 300.0
 
 FOLLOWING = """
 import sys

@@ -95,7 +95,7 @@ def served(
             )
             run = _wait(process, lambda: _ended(client, asked))
             process.send_signal(signal.SIGINT)
-            exit_code = process.wait(timeout=120)
+            exit_code = process.wait(timeout=300)
         finally:
             process.kill()
         output.seek(0)

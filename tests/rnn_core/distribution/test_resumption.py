@@ -17,7 +17,7 @@ from tests.rnn_core.distribution.clusters import Task
 from tests.rnn_core.samples import same_bits
 
 STEPS = 24
-LIMIT_SECONDS = 120
+LIMIT_SECONDS = 300
 
 
 def _job(root: Path, **more: Any) -> list[str]:

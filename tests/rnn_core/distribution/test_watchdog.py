@@ -19,13 +19,13 @@ with watchdog.Watchdog(RunConfig(worker_timeout_secs=0.2)).entered() as dog:
     time.sleep(1.5)
     print("alive", flush=True)
     with dog.watching():
-        time.sleep(60)
+        time.sleep(600)
 """
 
 
 def test_only_what_is_watched_must_end_in_time() -> None:
     command = [sys.executable, "-c", _PROGRAM]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == watchdog.EXIT_STATUS
     assert done.stdout == "alive\n"
     assert "worker 0 has done no step" in done.stderr
