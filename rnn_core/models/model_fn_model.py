@@ -52,11 +52,6 @@ class ModelFnModel:
         """None: it is not trained on many replicas."""
         return ()
 
-    @property
-    def spec(self) -> EstimatorSpec | None:
-        """What ``model_fn`` returned last; None before the first trace."""
-        return self._spec
-
     def restore(self, checkpoint: str) -> None:
         """Takes the values of a checkpoint, also for variables that a trace makes later.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -121,6 +122,16 @@ def test_a_promoted_run_ends_completed(small: Project, values: dict[str, Any]) -
     assert (state.type.value, state.name) == ("COMPLETED", "Promoted")
     assert (outcome.status, outcome.exit_code) == ("promoted", 0)
     assert outcome.reason == state.message == PROMOTED.reason
+
+
+def test_a_report_that_cannot_be_written_changes_no_outcome(
+    small: Project, values: dict[str, Any], tmp_path: Path
+) -> None:
+    metrics = dataclasses.replace(values["metrics"], predictions_path=str(tmp_path / "none"))
+    state, outcome = _end(small, _decided(PROMOTED, {**values, "metrics": metrics}))
+    assert state.name == "Promoted"
+    assert (outcome.status, outcome.reason) == ("promoted", PROMOTED.reason)
+    assert not (small.work.runs / outcome.run_id / REPORT).exists()
 
 
 def test_a_refused_run_is_neither_green_nor_red_and_has_an_exit_code_of_its_own(

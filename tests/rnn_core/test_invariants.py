@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from rnn_core import RNNClassifier
 from tests.rnn_core.samples import ROWS, Data, make_estimator
 
+pytestmark = pytest.mark.slow
+
 FEW = settings(
     max_examples=12,
     deadline=None,

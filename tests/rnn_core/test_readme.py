@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "rnn_core" / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_snippets_run_in_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

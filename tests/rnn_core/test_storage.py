@@ -43,6 +43,7 @@ def names(directory: Path) -> set[str]:
     return {path.name for path in directory.iterdir() if "tfevents" not in path.name}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("counted", "size"), [(False, 0), (False, 400), (True, 100), (True, 900)])
 def test_a_full_disk_leaves_the_last_checkpoint_and_no_half_written_file(
     data: Data, tmp_path: Path, counted: bool, size: int
@@ -90,6 +91,7 @@ def _cut_off(checkpoint: Path, kind: str, left: int) -> None:
     path.write_bytes(path.read_bytes()[:left])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "left"), [("data-00000-of-00001", 100), ("index", 100), ("index", 0)]
 )
@@ -108,6 +110,7 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over_with_a_warning(
     assert same_bits(weights_of(again), weights_of(whole))
 
 
+@pytest.mark.slow
 def test_checkpoints_that_were_all_cut_off_are_an_error(data: Data, tmp_path: Path) -> None:
     make_estimator(tmp_path).train(data.train_input, max_steps=5)
     for index in tmp_path.glob("*.index"):

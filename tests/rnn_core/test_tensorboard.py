@@ -11,6 +11,8 @@ from tensorboard.backend.event_processing.plugin_event_multiplexer import EventM
 from rnn_core import RNNClassifier
 from tests.rnn_core.samples import Data, make_estimator
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def estimator(data: Data, tmp_path: Path) -> RNNClassifier:

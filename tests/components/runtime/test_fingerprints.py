@@ -65,6 +65,7 @@ def test_deferred_and_relative_parents_are_followed(tree: Path) -> None:
     assert found == {"components", "components.stage", "components.helper"}
 
 
+@pytest.mark.slow
 def test_the_settings_of_another_stage_change_nothing() -> None:
     examples = Examples(path="somewhere", digest="d")
     inputs = (examples, TrainingConfig())
@@ -173,6 +174,7 @@ def _changes(copy: Path, module: str, file: str, added: str) -> bool:
 _MODEL = "components.training.train"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "file",
     [
@@ -192,6 +194,7 @@ def test_code_that_decides_weights_trains_again(copy: Path, file: str) -> None:
     assert _changes(copy, _MODEL, file, "\nADDED = 1\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["recurrence.cc", "recurrence.h", "exchange.h", "layout.h"])
 def test_the_native_sources_decide_weights_and_their_comments_do_not(copy: Path, name: str) -> None:
     file = f"rnn_core/kernels/{name}"
@@ -199,6 +202,7 @@ def test_the_native_sources_decide_weights_and_their_comments_do_not(copy: Path,
     assert not _changes(copy, _MODEL, file, "\n// added\n/* and\nadded */\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "file",
     [

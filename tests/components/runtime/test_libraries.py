@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[3]
 LOAD = """
 import os, sys
@@ -51,6 +53,7 @@ def _load(*paths: Path, code: str = LOAD) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_loading_writes_nothing_and_gives_standard_error_back() -> None:
     done = _load()
     assert done.returncode == 0, done.stderr
@@ -76,6 +79,7 @@ def test_a_tensorflow_that_cannot_be_loaded_raises_as_usual(tmp_path: Path) -> N
     assert "noise" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_thread_loads_it_meanwhile() -> None:
     done = _load(code=LOAD_MEANWHILE)
     assert done.returncode == 0, done.stderr

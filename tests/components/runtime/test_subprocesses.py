@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from components.runtime import subprocesses
 from tests.components.worker_commands import processes, runs, wait_for
 
@@ -26,6 +28,7 @@ def test_a_starter_that_is_gone_already_leaves_nothing_to_start() -> None:
     assert done.stdout == b""
 
 
+@pytest.mark.slow
 def test_the_command_is_killed_with_its_starter_whatever_it_ignores(tmp_path: Path) -> None:
     tied = "import os, signal, time; signal.signal(15, signal.SIG_IGN); " + (
         f"open({str(tmp_path / 'pids')!r}, 'w').write(str(os.getpid())); time.sleep(600)"

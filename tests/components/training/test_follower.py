@@ -14,6 +14,8 @@ from components.workers.cluster import WorkerCluster
 from components.workers.rendezvous import Chief
 from tests.components.worker_commands import none_left, runs, wait_for
 
+pytestmark = pytest.mark.slow
+
 ADDRESSES = ("a:1", "b:2", "c:3")
 LONG = 300.0
 

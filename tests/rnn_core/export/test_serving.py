@@ -18,6 +18,8 @@ from tests.rnn_core.export import samples
 from tests.rnn_core.export.samples import read
 from tests.rnn_core.samples import Data
 
+pytestmark = pytest.mark.slow
+
 MODES = rnn_core.ModeKeys
 
 

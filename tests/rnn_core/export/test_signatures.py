@@ -32,6 +32,7 @@ def estimator(classes: int, tmp_path_factory: pytest.TempPathFactory) -> rnn_cor
     return samples.untrained(directory, n_classes=classes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("golden", "receivers"),
     [
