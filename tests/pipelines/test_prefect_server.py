@@ -22,8 +22,14 @@ from components.errors import RnnflowError
 from pipelines.prefect_server import prefect_server as own_server
 from pipelines.run_tracking import prefect_address
 from tests.components.worker_commands import children_of, runs, wait_for
+from tests.measured import MEASURED
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _servers_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(MEASURED, raising=False)
 
 
 def test_a_flow_runs_against_a_server_that_is_gone_afterwards() -> None:
