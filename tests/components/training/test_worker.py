@@ -14,6 +14,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from components.artifacts.history import HISTORY, read_history
 from components.artifacts.values import Examples
 from components.config import LaunchConfig, ModelConfig, OptimizerConfig, TrainingConfig
@@ -24,6 +26,8 @@ from components.workers.cluster import TF_CONFIG, WorkerCluster
 from components.workers.local_cluster import free_ports
 from components.workers.worker_process import ERROR, FINISHED, LOST_PEER
 from tests.components.conftest import Prepared
+
+pytestmark = pytest.mark.slow
 
 TRAINING = TrainingConfig(batch_size=16, max_steps=4, evaluate_every_steps=2, log_every_steps=2)
 IMPATIENT = LaunchConfig(worker_wait_seconds=1.0)
