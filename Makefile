@@ -70,7 +70,7 @@ sanitize:
 	    -o build/$$program && build/$$program || exit 1; \
 	done; done
 
-# What is compared with TensorFlow 2.15, made anew by it in an environment of its own (Python 3.11).
+# Regenerates the golden files with TensorFlow 2.15, in an environment of its own (Python 3.11).
 goldens: $(VENV)/.dev $(VENV)-tensorflow-2.15/.installed
 	@rm -rf build/parity
 	@$(VENV)-tensorflow-2.15/bin/python -m tests.parity.make_goldens
