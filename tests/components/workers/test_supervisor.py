@@ -229,8 +229,10 @@ def _read(path: Path) -> str:
 
 SUPERVISING = """
 import signal, sys
-# A job in the background of a shell begins with SIGINT ignored, and so do its children.
+# Ignored signals are inherited: a job in the background of a shell ignores SIGINT, one that nohup
+# started SIGHUP.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 sys.path.insert(0, {root!r})
 from pathlib import Path
 from components.config import LaunchConfig
