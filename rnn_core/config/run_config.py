@@ -248,6 +248,12 @@ class RunConfig:
         return new
 
 
+def cluster_of(config: RunConfig) -> Cluster:
+    """The tasks of the cluster that ``config`` describes, and which of them this process is."""
+    names = [field.name for field in dataclasses.fields(Cluster) if field.name != "spec"]
+    return Cluster(config.cluster_spec, **{name: getattr(config, name) for name in names})
+
+
 def _none_if_default(value: Any) -> Any:
     return None if value is USE_DEFAULT else value
 

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from rnn_core.config.cluster import Cluster, workers
-from rnn_core.config.run_config import RunConfig
+from rnn_core.config.cluster import workers
+from rnn_core.config.run_config import RunConfig, cluster_of
 from rnn_core.config.strategy_kinds import is_in_step
 from rnn_core.distribution import addresses
 from rnn_core.distribution.all_reduce import Exchange
@@ -111,9 +111,7 @@ class ReplicasInStep:
             task = f"{config.task_type}-{config.task_id}"
             self.worker = workers(config.cluster_spec).index(task)
         self._config = config
-        self._cluster = Cluster(
-            config.cluster_spec, config.task_type, config.task_id, config.is_chief
-        )
+        self._cluster = cluster_of(config)
         self._reduce_rows = tf.function(
             lambda rows: self.all_reduce_sum(lambda i: rows if i == 0 else tf.zeros_like(rows)),
             autograph=False,

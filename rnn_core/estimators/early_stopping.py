@@ -79,7 +79,7 @@ def make_early_stopping_hook(
 
 
 def _stop_if(
-    is_enough: Callable[[dict[int, float]], bool],
+    is_enough: Callable[[Mapping[int, float]], bool],
     estimator: Estimator,
     metric_name: str,
     eval_dir: str | None,
@@ -122,6 +122,15 @@ def stop_if_no_decrease_hook(
 ) -> EarlyStopping:
     """Stops when ``metric_name`` did not fall for ``max_steps_without_decrease`` steps.
 
+    Args:
+        estimator: what is trained.
+        metric_name: a metric of its evaluation, such as ``average_loss``.
+        max_steps_without_decrease: global steps since the best evaluation of that time.
+        eval_dir: where the evaluation writes its event files; None: ``estimator.eval_dir()``.
+        min_steps: evaluations before this global step do not count.
+        run_every_secs: how often to decide; None with ``run_every_steps``.
+        run_every_steps: how often to decide, in global steps.
+
     Raises:
         ArgumentError: both ``run_every_secs`` and ``run_every_steps`` are given.
     """
@@ -142,8 +151,7 @@ def stop_if_no_increase_hook(
 ) -> EarlyStopping:
     """Stops when ``metric_name`` did not rise for ``max_steps_without_increase`` steps.
 
-    Raises:
-        ArgumentError: both ``run_every_secs`` and ``run_every_steps`` are given.
+    The other arguments and the errors are those of ``stop_if_no_decrease_hook``.
     """
     return _stop_if(
         lambda found: steps_without_improvement(found, True) >= max_steps_without_increase,
@@ -162,8 +170,7 @@ def stop_if_higher_hook(
 ) -> EarlyStopping:
     """Stops when ``metric_name`` was above ``threshold`` in an evaluation.
 
-    Raises:
-        ArgumentError: both ``run_every_secs`` and ``run_every_steps`` are given.
+    The other arguments and the errors are those of ``stop_if_no_decrease_hook``.
     """
     return _stop_if(
         lambda found: any(value > threshold for value in found.values()),
@@ -182,8 +189,7 @@ def stop_if_lower_hook(
 ) -> EarlyStopping:
     """Stops when ``metric_name`` was below ``threshold`` in an evaluation.
 
-    Raises:
-        ArgumentError: both ``run_every_secs`` and ``run_every_steps`` are given.
+    The other arguments and the errors are those of ``stop_if_no_decrease_hook``.
     """
     return _stop_if(
         lambda found: any(value < threshold for value in found.values()),

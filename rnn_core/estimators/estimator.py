@@ -6,8 +6,8 @@ import copy
 import logging
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Self, overload
 
 from rnn_core.config.cluster import EVALUATOR
 from rnn_core.config.run_config import RunConfig
@@ -33,7 +33,7 @@ from rnn_core.models.model_fn_model import ModelFnModel
 from rnn_core.storage import checkpoints, warm_start
 from rnn_core.storage.files import check_directory, join, make_directory, storage_errors
 from rnn_core.storage.warm_start import WarmStartSettings
-from rnn_core.types import InputFn, ModeKeys
+from rnn_core.types import Array, InputFn, ModeKeys
 
 logger = logging.getLogger("rnn_core")
 
@@ -207,12 +207,14 @@ class Estimator(ExportMethods):
     def predict(
         self,
         input_fn: InputFn,
-        predict_keys: Sequence[str] | str | None = None,
+        predict_keys: Collection[str] | str | None = None,
         hooks: Iterable[Any] | None = None,
         checkpoint_path: str | os.PathLike[str] | None = None,
         yield_single_examples: bool = True,
-    ) -> Iterator[dict[str, Any]]:
-        """Yields predictions by name, of one example (or one batch) at a time.
+    ) -> Iterator[Any]:
+        """Yields predictions of one example, or of one batch, at a time.
+
+        They are arrays by name, or one array where ``model_fn`` predicts a tensor without a name.
 
         Raises:
             ArgumentError: ``predict_keys`` names no prediction.
@@ -253,8 +255,16 @@ class Estimator(ExportMethods):
         """Names of all variables in the newest checkpoint. Raises CheckpointError without one."""
         return sorted(checkpoints.read(self._required_checkpoint()))
 
-    def get_variable_value(self, name: str) -> Any:
-        """Value of a variable in the newest checkpoint; for a list of names, a dict of values.
+    @overload
+    def get_variable_value(self, name: str) -> Array: ...
+
+    @overload
+    def get_variable_value(self, name: list[str] | tuple[str, ...]) -> dict[str, Array]: ...
+
+    def get_variable_value(
+        self, name: str | list[str] | tuple[str, ...]
+    ) -> Array | dict[str, Array]:
+        """Value of a variable in the newest checkpoint; for a list of names, values by name.
 
         Raises:
             CheckpointError: there is no checkpoint, or it has no such variable.

@@ -9,7 +9,7 @@ from typing import Any
 from rnn_core import callables
 from rnn_core.checks import check_steps
 from rnn_core.errors import ArgumentError, ArgumentTypeError
-from rnn_core.export.exporters import Exporter
+from rnn_core.export.exporters import AnyExporter
 from rnn_core.hooks import check_hooks, check_listeners
 from rnn_core.loops.input_fn import INPUT_FN_ARGUMENTS
 from rnn_core.types import InputFn
@@ -53,7 +53,7 @@ class EvalSpec:
     steps: int | None = 100
     name: str | None = None
     hooks: Iterable[Any] | None = ()
-    exporters: Iterable[Exporter] | Exporter | None = ()
+    exporters: Iterable[AnyExporter] | AnyExporter | None = ()
     start_delay_secs: float = 120
     throttle_secs: float = 600
 
@@ -73,7 +73,7 @@ def _check_input_fn(input_fn: Any) -> None:
     callables.check("input_fn", input_fn, INPUT_FN_ARGUMENTS)
 
 
-def checked_exporters(given: Any) -> tuple[Exporter, ...]:
+def checked_exporters(given: Any) -> tuple[AnyExporter, ...]:
     """The exporters, also if one was given alone; their names are directories."""
     if not given:
         return ()

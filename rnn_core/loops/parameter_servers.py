@@ -14,8 +14,7 @@ from typing import Any, Final
 
 import tensorflow as tf
 
-from rnn_core.config.cluster import Cluster
-from rnn_core.config.run_config import RunConfig
+from rnn_core.config.run_config import RunConfig, cluster_of
 from rnn_core.config.strategy_kinds import is_parameter_server
 from rnn_core.distribution import addresses
 from rnn_core.distribution.replicas import LOST, OneReplica
@@ -67,9 +66,7 @@ class Servers:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         self.timeout_secs = config.worker_timeout_secs
-        self._cluster = Cluster(
-            config.cluster_spec, config.task_type, config.task_id, config.is_chief
-        )
+        self._cluster = cluster_of(config)
         self.worker_count = config.cluster_spec.num_tasks("worker")
         self.strategy = config.train_distribute or self._connect()
         self.coordinator = tf.distribute.coordinator.ClusterCoordinator(self.strategy)

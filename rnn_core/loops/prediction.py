@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -17,7 +17,7 @@ from rnn_core.types import Predictions
 def predict(
     model: InferenceModel,
     dataset: tf.data.Dataset,
-    keys: Sequence[str] | None,
+    keys: Collection[str] | None,
     single_examples: bool,
     batch_hooks: BatchHooks,
 ) -> Iterator[Any]:
@@ -58,7 +58,7 @@ def _batches(
     batch_hooks.end()
 
 
-def _chosen(batch: Any, keys: Sequence[str] | None) -> Any:
+def _chosen(batch: Any, keys: Collection[str] | None) -> Any:
     if keys is None:
         return batch
     named = batch if isinstance(batch, dict) else {}

@@ -149,4 +149,4 @@ def test_a_dense_shape_beyond_the_longest_row_is_padding(tmp_path: Path) -> None
         one = estimator(tmp_path / str(number), config=config)
         one.train(lambda given=given: batch(given, [0, 1]), steps=2)
         kernels.append(one.get_variable_value("rnn_model/logits/kernel"))
-    np.testing.assert_array_equal(*kernels)
+    np.testing.assert_array_equal(kernels[0], kernels[1])

@@ -14,6 +14,8 @@ def test_predictions_come_one_by_one_and_as_asked(
 ) -> None:
     (row,) = list(trained.predict(words_input, predict_keys=["class_ids"]))[:1]
     assert {name: value.shape for name, value in row.items()} == {"class_ids": (1,)}
+    as_set = next(trained.predict(words_input, predict_keys={"class_ids", "classes"}))
+    assert set(as_set) == {"class_ids", "classes"}
     batches = list(trained.predict(words_input, yield_single_examples=False))
     assert [len(batch["logits"]) for batch in batches] == [7, 7, 7, 3]
     with pytest.raises(rnn_core.ArgumentError, match="predict_keys"):
