@@ -47,7 +47,9 @@ class Model:
 
     path: str
     checkpoint: str
+    """Prefix of the files of the best checkpoint, below ``path``."""
     step: int
+    """Its global step."""
     digest: str
 
 
@@ -68,6 +70,7 @@ class ClassMetrics:
     precision: Interval
     recall: Interval
     support: int
+    """The number of examples with this label."""
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -73,15 +73,17 @@ def split(total: tf.Tensor, counts: int, parts: Sequence[Part]) -> list[tf.Tenso
 
 def unpack(pieces: Sequence[tf.Tensor], parts: Sequence[Part], divisor: tf.Tensor) -> list[Any]:
     """The gradients out of the pieces of a sum, divided by ``divisor``."""
-    return [_gradient(piece, part, divisor) for piece, part in zip(pieces, parts, strict=True)]
-
-
-def _gradient(piece: tf.Tensor, part: Part, divisor: tf.Tensor) -> Any:
-    if part.kind is None:
-        return None
-    if part.kind is tf.Tensor:
-        return tf.reshape(piece / divisor, part.shape)
-    rows = part.shape[0]
-    dense = tf.reshape(piece[:-rows] / divisor, part.shape)
-    indices = tf.where(piece[-rows:] > 0)[:, 0]
-    return tf.IndexedSlices(tf.gather(dense, indices), indices)
+    gradients: list[Any] = []
+    for piece, part in zip(pieces, parts, strict=True):
+        if part.kind is None:
+            gradients.append(None)
+        elif part.kind is tf.Tensor:
+            gradients.append(tf.reshape(piece / divisor, part.shape))
+        else:
+            # The counters at the end say which rows any replica touched: a row whose gradients sum
+            # to zero is one of them, and a row that none looked up is not.
+            rows = part.shape[0]
+            dense = tf.reshape(piece[:-rows] / divisor, part.shape)
+            indices = tf.where(piece[-rows:] > 0)[:, 0]
+            gradients.append(tf.IndexedSlices(tf.gather(dense, indices), indices))
+    return gradients

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -79,32 +80,24 @@ class Message:
 
     def advance(self) -> bool:
         """Sends and receives what is possible without blocking; True: both directions are done."""
+        # Each direction ends with BlockingIOError when the socket's buffer is full, or empty. Both
+        # are tried in each call: two peers that only send would wait for each other.
         try:
-            self._send()
-            self._receive()
+            with contextlib.suppress(BlockingIOError):
+                while self._out:
+                    self._out = _rest(self._out, self._connection.sendmsg(self._out))
+            with contextlib.suppress(BlockingIOError):
+                while self._into:
+                    size = self._connection.recvmsg_into(self._into)[0]
+                    if not size:
+                        raise ExchangeError(f"{self.name} is gone: it closed its connection")
+                    self._into = _rest(self._into, size)
+                    self._check_header()
         except OSError as error:
             raise ExchangeError(f"{self.name} is gone: {error.strerror or error}") from None
         return not (self._out or self._into)
 
-    def _send(self) -> None:
-        try:
-            while self._out:
-                self._out = _rest(self._out, self._connection.sendmsg(self._out))
-        except BlockingIOError:
-            return
-
-    def _receive(self) -> None:
-        try:
-            while self._into:
-                size = self._connection.recvmsg_into(self._into)[0]
-                if not size:
-                    raise ExchangeError(f"{self.name} is gone: it closed its connection")
-                self._into = _rest(self._into, size)
-                self._check()
-        except BlockingIOError:
-            return
-
-    def _check(self) -> None:
+    def _check_header(self) -> None:
         """Compares the header, once it is complete, with that of the same round."""
         # The views are filled in order, so the header is complete once its own view is used up,
         # that is, no longer the first one. The views of an array may compare equal, so identity of

@@ -6,7 +6,6 @@ workers, or none, each worker reads all and takes every W-th batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 import tensorflow as tf
@@ -39,14 +38,10 @@ def share(dataset: tf.data.Dataset, worker: int, workers: int) -> tf.data.Datase
 
 def _has_files_for(dataset: tf.data.Dataset, workers: int) -> bool:
     """Whether each worker gets a file: the last one has none if there are too few."""
-    if not _reads_files(dataset):
+    operations = {node.op for nodes in _nodes(dataset) for node in nodes}
+    if not operations & {"TFRecordDatasetV2", "TFRecordDataset", "TextLineDataset"}:
         return False
     return any(True for _ in _files_of(dataset, workers - 1, workers).take(1))
-
-
-def _reads_files(dataset: tf.data.Dataset) -> bool:
-    operations = {node.op for nodes in _nodes(dataset) for node in nodes}
-    return bool(operations & {"TFRecordDatasetV2", "TFRecordDataset", "TextLineDataset"})
 
 
 def _files_of(dataset: tf.data.Dataset, worker: int, workers: int) -> tf.data.Dataset:
@@ -73,17 +68,16 @@ def _flat(structure: Any, of: Any) -> Any:
 
 def shuffles_without_seed(dataset: tf.data.Dataset) -> bool:
     """Whether two iterators over ``dataset`` may differ in their order."""
-    return any(_has_unseeded_shuffle(nodes) for nodes in _nodes(dataset))
-
-
-def _has_unseeded_shuffle(nodes: Iterable[Any]) -> bool:
-    values = {node.name: _value(node) for node in nodes if node.op == "Const"}
-    return any(
-        # A function's nodes name an output of the constant, as in "seed:output:0".
-        all(values.get(name.partition(":")[0]) == 0 for name in node.input[2:4])
-        for node in nodes
-        if node.op.startswith("Shuffle")
-    )
+    for nodes in _nodes(dataset):
+        values = {node.name: _value(node) for node in nodes if node.op == "Const"}
+        for node in nodes:
+            # The inputs 2 and 3 of a shuffle are seed and seed2: both 0 stand for no seed. A
+            # function's nodes name an output of the constant, as in "seed:output:0".
+            if node.op.startswith("Shuffle") and all(
+                values.get(name.partition(":")[0]) == 0 for name in node.input[2:4]
+            ):
+                return True
+    return False
 
 
 def _value(node: Any) -> Any:

@@ -59,6 +59,7 @@ def signature_defs(
 
 def _signature(output: Output, fed: Features) -> SignatureDef:
     if isinstance(output, (ClassificationOutput, RegressionOutput)):
+        # Servers find the one input of these two methods by this name, and so did 2.15.
         (examples,) = fed.values()
         fed = {"inputs": examples}
     return SignatureDef(
@@ -114,6 +115,8 @@ def _obstacle(output: Output, fed: Features) -> str | None:
 
 def _unfed_placeholders(outputs: Iterable[TensorLike], fed: Iterable[TensorLike]) -> list[str]:
     """Names of the placeholders that ``outputs`` are made from without passing ``fed``."""
+    # A placeholder without a value is an error only when a request is served. The search ends at
+    # what is fed, as a request replaces these tensors whatever they are computed from.
     known = {tensor.ref() for tensor in tf.nest.flatten(list(fed), expand_composites=True)}
     tensors = tf.nest.flatten(list(outputs), expand_composites=True)
     queue = [tensor.op for tensor in tensors if tensor.ref() not in known]

@@ -65,4 +65,5 @@ def _named(values: Any, kind: str) -> dict[str, Any]:
         return {}
     if not isinstance(values, Mapping):
         return {kind: values}
+    # As in 2.15, a name that begins with the kind does not get it twice.
     return {key if key.startswith(kind) else f"{kind}/{key}": v for key, v in values.items()}

@@ -112,6 +112,7 @@ class BaseHead(abc.ABC):
         read = self.read_labels(labels, logits)
         per_example = self._per_example(read, logits, features)
         each = weights.weights(features, self._weight_column, logits, self.weight_widths)
+        # One weight per label, so that sums of weights count labels as sums of losses do.
         each = tf.broadcast_to(each, tf.shape(per_example))
         return Losses(
             per_example, each, read, reduce_losses(per_example, each, self.loss_reduction)

@@ -35,13 +35,6 @@ class Vocabulary:
             default_value=-1,
         )
 
-    def _table_here(self) -> tf.lookup.StaticHashTable:
-        """The table, or a new one in a graph that is built for an export."""
-        # init_scope leaves the graphs of functions. What is left then is either eager, as is the
-        # table, or a plain graph, which cannot use a table of outside.
-        with tf.init_scope():
-            return self._table if tf.executing_eagerly() else self._new_table()
-
     def ids(self, labels: tf.Tensor) -> tf.Tensor:
         """int64 ids of string labels.
 
@@ -53,7 +46,11 @@ class Vocabulary:
                 f"label_vocabulary is given: expected labels of type string, got "
                 f"{labels.dtype.name}. Give strings, or drop label_vocabulary."
             )
-        ids = self._table_here().lookup(labels)
+        # init_scope leaves the graphs of functions. What is left then is either eager, as is the
+        # table, or the plain graph of an export, which cannot use a table of outside.
+        with tf.init_scope():
+            table = self._table if tf.executing_eagerly() else self._new_table()
+        ids = table.lookup(labels)
         unknown = tf.boolean_mask(labels, ids < 0)
         message = (
             "Labels that are not in label_vocabulary; add them there, or filter their rows out in "

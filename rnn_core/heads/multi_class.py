@@ -51,6 +51,7 @@ class MultiClassHead(BaseHead):
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Softmax cross entropy: -log p_y with p = softmax(logits)."""
+        # Of the logits and not of p: log softmax is computed in one go, without an underflow of p.
         ids = tf.cast(labels[:, 0], tf.int64)
         return tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)[:, tf.newaxis]
 
@@ -69,6 +70,7 @@ class MultiClassHead(BaseHead):
 
     def own_sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """``correct``, a float64 scalar: the weights of the examples whose class is predicted."""
+        # Of equal logits the lowest class wins, here as in ``class_ids`` of the predictions.
         predicted = tf.argmax(logits, axis=1)[:, tf.newaxis]
         correct = tf.equal(predicted, tf.cast(losses.labels, tf.int64))
         return {"correct": confusion.weighted_sum(correct, losses.weights)}

@@ -88,6 +88,7 @@ class MultiLabelHead(BaseHead):
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Sigmoid cross entropy of each class (see ``BinaryClassHead``), the mean over classes."""
+        # The mean and not the sum, as in 2.15: the loss of an example does not grow with K.
         each = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(labels, tf.float32), logits)
         return tf.reduce_mean(each, axis=1, keepdims=True)
 
@@ -105,6 +106,8 @@ class MultiLabelHead(BaseHead):
 
     def own_sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """float64 sums over the batch and its classes; [200] for the curves."""
+        # The curves and thresholds of the head are over all B * K pairs of an example and a class,
+        # each with the weight of its example (micro average); those of watched classes over B.
         scores, labels, weights = tf.sigmoid(logits), losses.labels, losses.weights
         sums = {
             **confusion.threshold_sums(self._thresholds, scores, labels, weights),

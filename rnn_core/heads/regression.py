@@ -86,6 +86,7 @@ class RegressionHead(BaseHead):
 
     def own_sums(self, losses: Losses, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """``labels`` and ``predictions``, float64 scalars: their weighted sums."""
+        # Of the predictions, not of the logits: after the inverse link, as labels are.
         predicted = self.predictions(logits)["predictions"]
         return {
             "labels": confusion.weighted_sum(losses.labels, losses.weights),

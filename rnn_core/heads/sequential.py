@@ -111,9 +111,14 @@ class SequentialHeadWrapper:
         """Of each step, [B, T, ...]; what is the same for all steps (``all_*``) is [B, K]."""
         # Padded steps are predicted too: the mask beside says which are real.
         rows = tf.shape(logits)[:2]
+        predictions = {}
         flat = self.static_head.predictions(tf.reshape(logits, [-1, self.logits_dimension]))
-        split = {name: _split(value, rows) for name, value in flat.items()}
-        return {k: v[:, 0] if k.startswith("all_") else v for k, v in split.items()}
+        for name, value in flat.items():
+            # [B * T, ...] as [B, T, ...]; the reshape alone would lose the static shape.
+            split = tf.reshape(value, tf.concat([rows, tf.shape(value)[1:]], 0))
+            split = tf.ensure_shape(split, [None, None, *value.shape[1:]])
+            predictions[name] = split[:, 0] if name.startswith("all_") else split
+        return predictions
 
     def masked_predictions(self, logits: tf.Tensor, mask: tf.Tensor) -> Predictions:
         """``predictions`` with the mask [B, T] under its name."""
@@ -141,12 +146,6 @@ def _names(feature_columns: str | Iterable[str] | None) -> tuple[str, ...]:
             "with return_sequences=True, weight_column must be None or a string."
         )
     return tuple(names)
-
-
-def _split(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """[B * T, ...] as [B, T, ...]."""
-    split = tf.reshape(values, tf.concat([rows, tf.shape(values)[1:]], 0))
-    return tf.ensure_shape(split, [None, None, *values.shape[1:]])
 
 
 def flat_steps(values: TensorLike, mask: tf.Tensor, what: str) -> tf.Tensor:
@@ -178,6 +177,8 @@ def flat_steps(values: TensorLike, mask: tf.Tensor, what: str) -> tf.Tensor:
 
 
 def _flat_dense(values: tf.Tensor, mask: tf.Tensor, what: str) -> tf.Tensor:
+    # Values may be padded to more or fewer steps than the mask, such as to the bound of a bucket:
+    # enough is one for each real step of the longest row.
     shape, wanted = tf.shape(values), tf.shape(mask)
     real_steps = tf.reduce_max(tf.where(mask, tf.range(1, wanted[1] + 1), 0))
     fits = tf.equal(shape[0], wanted[0]) & (shape[1] >= real_steps)
@@ -211,6 +212,7 @@ def _listed(values: tf.SparseTensor | tf.RaggedTensor) -> tuple[tf.Tensor, tf.Te
         inner = values.values
         dense = inner.to_tensor() if isinstance(inner, tf.RaggedTensor) else inner
         return tf.cast(values.row_lengths(), tf.int64), dense
+    # The order of a sparse tensor's entries is not defined; row by row it is that of the mask.
     ordered = tf.sparse.reorder(values)
     rows = tf.cast(values.dense_shape[0], tf.int32)
     inner = values.shape[2:].num_elements() or 1

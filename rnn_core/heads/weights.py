@@ -51,6 +51,7 @@ def weights(
         values = values[:, tf.newaxis]
     normalizer = getattr(weight_column, "normalizer_fn", None)
     values = tf.cast(values if normalizer is None else normalizer(values), tf.float32)
+    # NaN is neither negative nor positive, and would make the loss and all metrics NaN.
     found = labels.as_columns(values, f"Weights {key!r}", logits, widths)
     wrong = tf.boolean_mask(found, (found < 0) | tf.math.is_nan(found))
     message = f"Weights {key!r} that are negative, or no numbers; 0 leaves a row out. Found"

@@ -26,6 +26,8 @@ def adapt(hooks: Iterable[Any] | None, listeners: Iterable[Any] | None = None) -
     native = [one for one in (*given, *listening) if isinstance(one, Hook)]
     foreign = [one for one in given if not isinstance(one, Hook)]
     foreign_listeners = [one for one in listening if not isinstance(one, Hook)]
+    # One hook for all of these, as they share a graph and a session. A session hook has to be
+    # called at every step; without any, a graph call runs more steps.
     if not foreign and not foreign_listeners:
         return native
     return [*native, SessionHooks(foreign, foreign_listeners)]

@@ -91,6 +91,8 @@ class Hook:
 
     def next_step_due(self, step: int) -> int | None:
         """The step after ``step`` at which ``after_steps`` is to be called; None: at none."""
+        # Multiples, not so many steps from the start: a run that was killed and continued calls the
+        # hook at the same steps as one that was not.
         return step + self.every_steps - step % self.every_steps
 
     def begin(self, context: HookContext) -> None:

@@ -44,6 +44,7 @@ class BatchHooks:
             return
         self._context.global_step = global_step
         self._context.checkpoint_path = checkpoint
+        # Hooks find the step among the variables, as in a training.
         step = tf.Variable(global_step, dtype=tf.int64, trainable=False)
         self._context.variables = {"global_step": step, **variables}
         for hook in self._hooks:
@@ -51,6 +52,7 @@ class BatchHooks:
 
     def before_batch(self) -> None:
         """Before each batch, and once more before the end of the input is found."""
+        # As in a training, asked before the batch, with the number of batches that are done.
         self._due_steps = [hook.next_step_due(self._context.batches) for hook in self._hooks]
         for hook in self._hooks:
             hook.before_steps(self._context)

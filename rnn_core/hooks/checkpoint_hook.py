@@ -81,6 +81,8 @@ class CheckpointSaverHook(Hook):
             self._save(context)
 
     def _save(self, context: HookContext) -> None:
+        # The training itself writes into the model_dir, with the input position, once all hooks of
+        # this step have been called: several hooks that are due get one checkpoint.
         if self.saves_into(context.model_dir):
             context.request_checkpoint()
             return

@@ -88,8 +88,13 @@ class LoggingTensorHook(Hook):
 
     def _log(self, context: HookContext, seconds: float) -> None:
         values = {tag: context.value(name) for tag, name in self._names.items()}
+        # As in 2.15, arrays are shown without exponents.
         with np.printoptions(suppress=True):
-            line = self._formatter(values) if self._formatter else _line(values, seconds)
+            if self._formatter:
+                line = self._formatter(values)
+            else:
+                line = ", ".join(f"{tag} = {value}" for tag, value in values.items())
+                line += f" ({seconds:.3f} sec)" if seconds else ""
         logger.info("%s", line)
 
 
@@ -97,11 +102,6 @@ def _tagged(tensors: Mapping[str, Any] | Iterable[Any]) -> dict[str, Any]:
     if isinstance(tensors, Mapping):
         return {tag: tensors[tag] for tag in sorted(tensors)}
     return {name if isinstance(name, str) else variable_name(name): name for name in tensors}
-
-
-def _line(values: Mapping[str, Any], seconds: float) -> str:
-    text = ", ".join(f"{tag} = {value}" for tag, value in values.items())
-    return f"{text} ({seconds:.3f} sec)" if seconds else text
 
 
 class StepCounterHook(_Periodic):
@@ -235,6 +235,7 @@ class ProfilerHook(Hook):
         """Before the step to profile, and after it."""
         if self._running:
             return step + 1
+        # The profiler must run before the step that it records begins.
         return max(step + 1, self._period.next_step(step) - 1)
 
     def begin(self, context: HookContext) -> None:

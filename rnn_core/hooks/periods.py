@@ -42,6 +42,8 @@ class Period:
             return step + 1
         if self._steps is not None:
             return max(step + 1, self._last_step + self._steps)
+        # A graph call cannot be interrupted when the time is over. Before the pace is known, one
+        # step is asked for (left / inf is 0), since it may take any time.
         left = self._last_time + (self._seconds or 0.0) - time.monotonic()
         return step + max(1, min(MAX_STEPS_PER_CALL, int(left / self._seconds_per_step)))
 
@@ -63,6 +65,7 @@ class Period:
 
     def _measure(self, step: int, now: float) -> None:
         if self._seen is not None and step > self._seen[0]:
+            # Of the last call alone: an earlier one may include a trace or a checkpoint.
             self._seconds_per_step = max(1e-9, (now - self._seen[1]) / (step - self._seen[0]))
         self._seen = (step, now)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import tensorflow as tf
@@ -15,6 +15,14 @@ _train: Final = tf.compat.v1.train
 
 _NOTHING: Final = ()
 """The fetches of a hook that fetches nothing."""
+
+_NEEDS_SESSION: Final[Mapping[type, str]] = {
+    _train.CheckpointSaverHook: "RunConfig.save_checkpoints_steps or rnn_core.CheckpointSaverHook",
+    _train.FeedFnHook: "input_fn",
+    _train.GlobalStepWaiterHook: "nothing: one process trains, and has no step to wait for",
+    _train.ProfilerHook: "rnn_core.ProfilerHook",
+}
+"""The hooks of TensorFlow that work on a session itself, each with what to use."""
 
 
 class _NoSessionError(UnsupportedError, AttributeError):
@@ -65,7 +73,12 @@ class SessionHooks(Hook):
 
     def __init__(self, hooks: Sequence[Any], listeners: Sequence[Any]) -> None:
         for hook in hooks:
-            _refuse_own_sessions(hook)
+            for kind, instead in _NEEDS_SESSION.items():
+                if isinstance(hook, kind):
+                    raise UnsupportedError(
+                        f"hooks: tf.compat.v1.train.{kind.__name__} works on a session, and there "
+                        f"is none; use {instead}."
+                    )
         self._hooks, self._listeners = list(hooks), list(listeners)
         self._coordinator = tf.train.Coordinator()
         self._created = False
@@ -130,6 +143,7 @@ class SessionHooks(Hook):
 
     def _create(self, context: HookContext) -> None:
         """``after_create_session``, once, and after the first checkpoint is saved, as in 2.15."""
+        # Also from end(): a training that has no step left creates its session all the same.
         if self._created:
             return
         self._created = True
@@ -145,6 +159,8 @@ class _Fetches:
 
     def __init__(self, stand_in: StandInGraph, structures: Sequence[Any]) -> None:
         self._stand_in, self._structures = stand_in, list(structures)
+        # A hook gets the values from before the step with the loss of the step, as in 2.15: what is
+        # computed from the loss waits for it, and all else is read now.
         self._elements = [stand_in.element(one) for one in tf.nest.flatten(self._structures)]
         self._late = [stand_in.needs_loss(one) for one in self._elements]
         self._early_values = iter(stand_in.values(self._chosen(False), {}))
@@ -184,24 +200,3 @@ def _refuse_options(options: Any, run_metadata: Any) -> None:
             f"options={options!r}, run_metadata={run_metadata!r}: no session is run that could "
             "take them. To trace steps use rnn_core.ProfilerHook."
         )
-
-
-def _refuse_own_sessions(hook: Any) -> None:
-    needs_session = (
-        _train.CheckpointSaverHook,
-        _train.FeedFnHook,
-        _train.GlobalStepWaiterHook,
-        _train.ProfilerHook,
-    )
-    instead = {
-        "CheckpointSaverHook": "RunConfig.save_checkpoints_steps or rnn_core.CheckpointSaverHook",
-        "FeedFnHook": "input_fn",
-        "GlobalStepWaiterHook": "nothing: one process trains, and has no step to wait for",
-        "ProfilerHook": "rnn_core.ProfilerHook",
-    }
-    for kind in needs_session:
-        if isinstance(hook, kind):
-            raise UnsupportedError(
-                f"hooks: tf.compat.v1.train.{kind.__name__} works on a session, and there is none; "
-                f"use {instead[kind.__name__]}."
-            )

@@ -16,7 +16,6 @@ import tensorflow as tf
 
 from rnn_core.errors import UnsupportedError
 from rnn_core.graph.eager import eager_mode
-from rnn_core.types import Array
 
 Element: TypeAlias = Any
 """A ``tf.Tensor`` or a ``tf.Operation`` of the stand-in graph."""
@@ -36,7 +35,16 @@ class StandInGraph:
             tf.compat.v1.train.create_global_step()
             for name, variable in variables.items():
                 if name != "global_step":
-                    _add_stand_in(name, variable)
+                    # Zeros, never the live values: no session runs the graph, so that nothing reads
+                    # them, and a constant would copy each variable into the graph.
+                    tf.compat.v1.get_variable(
+                        name,
+                        shape=variable.shape,
+                        dtype=variable.dtype,
+                        initializer=tf.compat.v1.zeros_initializer(),
+                        trainable=variable.trainable,
+                        use_resource=True,
+                    )
             self.loss = tf.compat.v1.placeholder(tf.float32, [], name="loss")
             alias = tf.identity(self.loss, name=_LOSS_IN_2_15)
             tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.LOSSES, alias)
@@ -50,6 +58,8 @@ class StandInGraph:
                 for key in (keys.GLOBAL_VARIABLES, keys.LOCAL_VARIABLES)
                 for variable in self.graph.get_collection(key)
             }
+        # Initial values may depend on the model's variables and are computed now; from here on only
+        # the hook's own operations assign to these variables.
         for name in made.keys() - self._live.keys():
             (value,) = self.values([made[name]], {})
             with eager_mode():
@@ -71,6 +81,7 @@ class StandInGraph:
                 "computes from them in begin(). For anything else write a subclass of "
                 "rnn_core.Hook, or read it from evaluate or predict."
             ) from None
+        # A name without ":0" is that of an operation; what is meant is its value, if it has one.
         if isinstance(element, tf.Operation) and isinstance(fetch, str) and element.outputs:
             element = element.outputs[0]
         if isinstance(element, tf.Tensor) and element.dtype == tf.resource:
@@ -101,7 +112,8 @@ class StandInGraph:
                 self._functions[key] = self._function(elements, list(given))
             values = [tf.constant(value, one.dtype) for one, value in given.items()]
             results = self._functions[key](*values)
-        return [_numpy(one, result) for one, result in zip(elements, results, strict=True)]
+        pairs = zip(elements, results, strict=True)
+        return [None if isinstance(one, tf.Operation) else value.numpy() for one, value in pairs]
 
     def _function(self, elements: Sequence[Element], given: Sequence[Element]) -> Any:
         live = dict(self._live)
@@ -115,27 +127,21 @@ class StandInGraph:
 
         def compute(*values: tf.Tensor) -> list[Any]:
             known = {one.name: value for one, value in zip(given, values, strict=True)}
+            # import_graph_def refuses an input that the imported nodes do not consume.
             inputs = {name: value for name, value in known.items() if name in consumed}
             for name, variable in live.items():
                 if f"{name}:0" in consumed:
+                    # The handle in place of the stand-in's: reads and assignments are then of the
+                    # live variable. The identity brings it into the graph of the function.
                     inputs[f"{name}:0"] = tf.identity(variable.handle)
             made = [name for name in names if name not in known]
             built = tf.graph_util.import_graph_def(graph, inputs, made, name="fetched")
             known |= zip(made, built, strict=True)
-            return [_result(known[name]) for name in names]
+            found = [known[name] for name in names]
+            # A function runs operations, but can return tensors only: zeros stand for them.
+            return [tf.constant(0) if isinstance(one, tf.Operation) else one for one in found]
 
         return tf.function(compute, autograph=False)
-
-
-def _add_stand_in(name: str, variable: tf.Variable) -> None:
-    tf.compat.v1.get_variable(
-        name,
-        shape=variable.shape,
-        dtype=variable.dtype,
-        initializer=tf.compat.v1.zeros_initializer(),
-        trainable=variable.trainable,
-        use_resource=True,
-    )
 
 
 def _ancestors(elements: Sequence[Element], cut: set[str]) -> set[tf.Operation]:
@@ -169,12 +175,3 @@ def _only(graph: Any, names: set[str]) -> Any:
         else:
             graph.node.remove(node)
     return graph
-
-
-def _result(built: Any) -> tf.Tensor:
-    """A tensor, or a zero for an operation: a function runs it, but can return tensors only."""
-    return tf.constant(0) if isinstance(built, tf.Operation) else built
-
-
-def _numpy(element: Element, result: tf.Tensor) -> Array | None:
-    return None if isinstance(element, tf.Operation) else result.numpy()

@@ -32,6 +32,8 @@ class StopAtStepHook(Hook):
 
     def next_step_due(self, step: int) -> int | None:
         """The last step, or the next one if the last is reached already."""
+        # The next step also where the last is over: a run that begins there stops after one step,
+        # as a session of 2.15 did.
         return None if self._last_step is None else max(step + 1, self._last_step)
 
     def begin(self, context: HookContext) -> None:

@@ -35,10 +35,6 @@ class Rule:
     sparse: Callable[[tf.Variable, Slots, tf.Tensor, tf.Tensor, Values], None]
 
 
-def _adagrad_slots(settings: Values) -> dict[str, float]:
-    return {"accumulator": settings["initial_accumulator_value"]}
-
-
 def _adagrad_dense(variable: tf.Variable, slots: Slots, gradient: tf.Tensor, at: Values) -> None:
     # a += g^2; w -= lr * g / (sqrt(a) + epsilon)
     raw.ResourceApplyAdagradV2(
@@ -107,10 +103,6 @@ def _adam_sparse(
     variable.assign_sub(change)
 
 
-def _ftrl_slots(settings: Values) -> dict[str, float]:
-    return {"accumulator": settings["initial_accumulator_value"], "linear": 0.0}
-
-
 def _ftrl_arguments(variable: tf.Variable, slots: Slots, at: Values) -> dict[str, Any]:
     return {
         "var": variable.handle,
@@ -127,6 +119,9 @@ def _ftrl_arguments(variable: tf.Variable, slots: Slots, at: Values) -> dict[str
 
 
 def _ftrl_dense(variable: tf.Variable, slots: Slots, gradient: tf.Tensor, at: Values) -> None:
+    # With n the accumulator, z the linear slot, p the power (-1/2 by default), no shrinkage:
+    #   sigma = ((n + g^2)^-p - n^-p) / lr; z += g - sigma * w; n += g^2
+    #   w = (sign(z) * l1 - z) / (n^-p / lr + 2 * l2) where |z| > l1, else 0
     raw.ResourceApplyFtrlV2(grad=gradient, **_ftrl_arguments(variable, slots, at))
 
 
@@ -200,10 +195,6 @@ def _decayed(slot: tf.Variable, rows: tf.Tensor, indices: tf.Tensor, rho: tf.Ten
     return tf.gather(slot.scatter_add(tf.IndexedSlices(rows * (1 - rho), indices)), indices)
 
 
-def _sgd_slots(settings: Values) -> dict[str, float]:
-    return {"momentum": 0.0} if settings["momentum"] else {}
-
-
 def _sgd_dense(variable: tf.Variable, slots: Slots, gradient: tf.Tensor, at: Values) -> None:
     if "momentum" not in slots:
         raw.ResourceApplyGradientDescent(
@@ -245,10 +236,28 @@ _FTRL_HYPERS: Final = (
     "beta",
 )
 
-ADAGRAD: Final = Rule("Adagrad", (), _adagrad_slots, _adagrad_dense, _adagrad_sparse)
+ADAGRAD: Final = Rule(
+    "Adagrad",
+    (),
+    lambda settings: {"accumulator": settings["initial_accumulator_value"]},
+    _adagrad_dense,
+    _adagrad_sparse,
+)
 ADAM: Final = Rule("Adam", ("beta_1", "beta_2"), _adam_slots, _adam_dense, _adam_sparse)
-FTRL: Final = Rule("Ftrl", _FTRL_HYPERS, _ftrl_slots, _ftrl_dense, _ftrl_sparse)
+FTRL: Final = Rule(
+    "Ftrl",
+    _FTRL_HYPERS,
+    lambda settings: {"accumulator": settings["initial_accumulator_value"], "linear": 0.0},
+    _ftrl_dense,
+    _ftrl_sparse,
+)
 RMSPROP: Final = Rule(
     "RMSprop", ("rho", "momentum"), _rmsprop_slots, _rmsprop_dense, _rmsprop_sparse
 )
-SGD: Final = Rule("SGD", ("momentum",), _sgd_slots, _sgd_dense, _sgd_sparse)
+SGD: Final = Rule(
+    "SGD",
+    ("momentum",),
+    lambda settings: {"momentum": 0.0} if settings["momentum"] else {},
+    _sgd_dense,
+    _sgd_sparse,
+)
