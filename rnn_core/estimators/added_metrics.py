@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rnn_core import callables
 from rnn_core.config.run_config import RunConfig
-from rnn_core.errors import ArgumentTypeError, UnsupportedError
+from rnn_core.errors import ArgumentTypeError
 from rnn_core.estimators.estimator import Estimator
 from rnn_core.models.estimator_spec import EstimatorSpec, EvalMetric
 from rnn_core.models.model import Model
@@ -30,8 +30,8 @@ def add_metrics(
             update operation). A metric of the estimator with the same name is replaced.
 
     Returns:
-        The new estimator. It trains, predicts and exports as ``estimator`` does; its ``evaluate``
-        runs on one worker.
+        The new estimator. It trains, predicts and exports as ``estimator`` does. Each of many
+        workers evaluates the whole input, since only ``metric_fn`` knows its metrics.
 
     Raises:
         ArgumentTypeError: ``estimator`` is no estimator, or ``metric_fn`` takes something else.
@@ -76,16 +76,6 @@ class _MeasuredEstimator(Estimator):
         )
 
     def new_model(self, mode: str) -> Model:
-        """The other estimator's model; for ``ModeKeys.EVAL`` one that also has the metrics.
-
-        Raises:
-            UnsupportedError: several workers evaluate together.
-        """
-        if mode != ModeKeys.EVAL:
-            return self._measured.new_model(mode)
-        if self.evaluation_replicas.worker_count > 1:
-            raise UnsupportedError(
-                "add_metrics: the metrics of a function cannot be added up over workers. Evaluate "
-                "in a task of type evaluator, or without TF_CONFIG."
-            )
-        return super().new_model(mode)
+        """The other estimator's model; for ``ModeKeys.EVAL`` one that also has the metrics."""
+        is_evaluation = mode == ModeKeys.EVAL
+        return super().new_model(mode) if is_evaluation else self._measured.new_model(mode)

@@ -56,6 +56,10 @@ class Estimator(ExportMethods):
         ArgumentError: ``config``, ``model_dir`` or ``warm_start_from`` cannot be used.
     """
 
+    _adds_up_over_workers = False
+    """Whether the sums of an evaluation hold all that its metrics need. Those of a ``model_fn``
+    live in variables that only it knows how to add up."""
+
     def __init__(
         self,
         model_fn: ModelFn,
@@ -188,6 +192,9 @@ class Estimator(ExportMethods):
             if self._evaluated is None or checkpoint is None:
                 self._evaluated = InferenceModel(self.new_model(ModeKeys.EVAL))
             self._evaluated.load(checkpoint)
+            if not self._adds_up_over_workers:
+                # Each worker evaluates the whole input, and gets the metrics of all of it.
+                replicas = OneReplica()
             dataset = self._input(input_fn, ModeKeys.EVAL, replicas)
             return evaluation.evaluate(
                 self._evaluated, dataset, steps, directory, batch_hooks, replicas

@@ -33,6 +33,8 @@ class RNNEstimator(Estimator):
         ArgumentError: the arguments are not legal together.
     """
 
+    _adds_up_over_workers = True
+
     @eagerly
     def __init__(
         self,

@@ -64,7 +64,9 @@ def _chosen(batch: Any, keys: Collection[str] | None) -> Any:
     named = batch if isinstance(batch, dict) else {}
     chosen = {name: value for name, value in named.items() if name in set(keys)}
     if not chosen:
-        have = ", ".join(sorted(named)) or "none: model_fn predicts one tensor without a name"
+        # The names of a MultiHead are pairs.
+        names = ", ".join(sorted(map(str, named)))
+        have = names or "none: model_fn predicts one tensor without a name"
         raise ArgumentError(f"predict_keys: expected some of the names ({have}), got {list(keys)}.")
     return chosen
 

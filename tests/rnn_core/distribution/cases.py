@@ -103,3 +103,16 @@ def eval_input(input_context: Any) -> tf.data.Dataset:
     """Batches of 7 rows, dealt out to the workers: some get more, and the last one is smaller."""
     workers = input_context.num_input_pipelines
     return dataset().batch(7).shard(workers, input_context.input_pipeline_id)
+
+
+def metrics(trained: rnn_core.RNNClassifier) -> dict[str, float]:
+    """The metrics of a case, and one of a function, which adds up over no workers."""
+
+    def confidence(predictions: Any) -> dict[str, keras.metrics.Metric]:
+        metric = keras.metrics.Mean(name="confidence")
+        metric.update_state(tf.reduce_max(predictions["probabilities"], -1))
+        return {"confidence": metric}
+
+    added = rnn_core.add_metrics(trained, confidence).evaluate(eval_input, name="added")
+    found = {**trained.evaluate(eval_input), "confidence": added["confidence"]}
+    return {name: float(value) for name, value in found.items()}

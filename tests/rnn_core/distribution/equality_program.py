@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 import rnn_core
-from tests.rnn_core.distribution.cases import CASES, STEPS, estimator, eval_input, train_input
+from tests.rnn_core.distribution.cases import CASES, STEPS, estimator, metrics, train_input
 
 
 def main(directory: Path, devices: int) -> None:
@@ -18,9 +18,9 @@ def main(directory: Path, devices: int) -> None:
     for case in CASES:
         trained = estimator(case, directory / case, train_distribute=strategy)
         trained.train(train_input, steps=STEPS)
-        metrics = {name: float(value) for name, value in trained.evaluate(eval_input).items()}
+        measured = metrics(trained)
         path = directory / f"{case}-{trained.config.task_type}-{trained.config.task_id}.json"
-        path.write_text(json.dumps(metrics))
+        path.write_text(json.dumps(measured))
 
 
 def _mirrored(devices: int) -> Any:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from rnn_core.storage import checkpoints
 from tests.rnn_core.distribution import clusters
-from tests.rnn_core.distribution.cases import CASES, STEPS, estimator, eval_input, train_input
+from tests.rnn_core.distribution.cases import CASES, STEPS, estimator, metrics, train_input
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     for case in CASES:
         one = estimator(case, root / case)
         one.train(train_input, steps=STEPS)
-        made[case] = (checkpoints.read(str(one.latest_checkpoint())), one.evaluate(eval_input))
+        made[case] = (checkpoints.read(str(one.latest_checkpoint())), metrics(one))
     return made
 
 
@@ -62,7 +62,7 @@ def test_workers_measure_what_one_measures(
     files = sorted(root.glob(f"{case}-worker-*.json"))
     assert len(files) == workers
     measured = [json.loads(path.read_text()) for path in files]
-    assert all(metrics == measured[0] for metrics in measured)
+    assert all(each == measured[0] for each in measured)
     for name, value in alone[case][1].items():
         assert measured[0][name] == pytest.approx(value, rel=2e-5, abs=1e-6), name
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 import rnn_core
-from rnn_core import ArgumentTypeError, UnsupportedError, add_metrics
+from rnn_core import ArgumentTypeError, add_metrics
 from tests.rnn_core.samples import WORDS, Data, make_estimator
 
 
@@ -81,10 +81,3 @@ def test_what_cannot_be_called_is_refused(
 ) -> None:
     with pytest.raises(ArgumentTypeError, match=message):
         add_metrics(trained if estimator is None else estimator, metric_fn)
-
-
-def test_many_workers_are_refused(trained: rnn_core.RNNClassifier, words_input: Any) -> None:
-    measured = add_metrics(trained, shares)
-    measured.evaluation_replicas.worker_count = 2
-    with pytest.raises(UnsupportedError, match="added up over workers"):
-        measured.evaluate(words_input)

@@ -90,6 +90,8 @@ def test_an_estimator_trains_evaluates_predicts_and_exports_all_heads(tmp_path: 
     first = rows[0]
     assert first["kind", "probabilities"].shape == (3,)
     assert first["size", "predictions"].shape == (1,)
+    with pytest.raises(ArgumentError, match=r"predict_keys: .*\('kind', 'probabilities'\)"):
+        next(estimator.predict(batches, predict_keys=["probabilities"]))
     spec = tf.feature_column.make_parse_example_spec([COLUMN])
     receiver = export.build_parsing_serving_input_receiver_fn(spec)
     path = estimator.export_saved_model(str(tmp_path / "export"), receiver)
