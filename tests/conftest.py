@@ -26,6 +26,11 @@ os.environ["PREFECT_HOME"] = _HOME.name
 for _name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "PREFECT_API_URL", "TF_CONFIG"):
     os.environ.pop(_name, None)
 
+# Here, before any test module brings TensorFlow: Prefect closes every handler of logging while it
+# is imported. That of absl, TensorFlow's, also closes its stream unless that is `sys.stderr` at the
+# moment; while pytest captures the output it is not, and pytest would lose its own.
+import prefect.main  # noqa: E402, F401
+
 # A machine that is busy is no reason to fail: no test has a time limit for an example.
 settings.register_profile(
     "rnnflow", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True

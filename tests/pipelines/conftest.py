@@ -17,11 +17,6 @@ from components.artifacts.history import append_point
 from components.artifacts.predictions import PredictionTable
 from components.artifacts.values import Examples, Model, Rows, SourceFile
 from components.evaluation.metrics_files import measure
-
-# Imports Prefect before any test does: it then closes every handler of logging. That of absl, which
-# TensorFlow brings, closes its stream too, unless the stream is `sys.stderr` at that moment.
-# Inside a test that captures its output it is not, and pytest would lose its own.
-from pipelines import training  # noqa: F401
 from tests.pipelines.samples import PROMOTED
 from tests.projects import Project
 
