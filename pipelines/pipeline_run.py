@@ -241,7 +241,7 @@ class PipelineRun:
             exit_code=EXIT_CODES[status] if exit_code is None else exit_code,
             **self._contributions,
             mlflow_run_id=self.mlflow_run_id,
-            tracking_uri=self.work.tracking_uri,
+            tracking_uri=self.work.printed_tracking_uri,
             prefect_url=prefect_address(),
             unsent_events=unsent,
         )

@@ -151,7 +151,7 @@ class RunTracking:
 
     def _link_from_prefect(self) -> None:
         mlflow_run = self._tracker.run_id(_PARENT) or "not known yet: the server is unreachable"
-        address = self._work.tracking_uri
+        address = self._work.printed_tracking_uri
         lines = [
             f"MLflow experiment `{self._name}`, run `{mlflow_run}`, at `{address}`.",
             f"On disk: `runs/{self._run_id}` of the work directory.",

@@ -26,6 +26,7 @@ from pydantic.dataclasses import dataclass as validated
 from components.artifacts.storage import locked_file, write_atomically
 from components.artifacts.values import Decision, Metrics, Version
 from components.errors import BusyError, NotFoundError
+from components.tracking.journal import without_credentials
 
 Status: TypeAlias = Literal["promoted", "refused", "done", "failed", "killed", "running"]
 
@@ -96,6 +97,11 @@ class WorkDirectory:
     def tracking_uri(self) -> str:
         """``MLFLOW_TRACKING_URI``, or an SQLite file of this directory."""
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
+
+    @property
+    def printed_tracking_uri(self) -> str:
+        """``tracking_uri`` as it may be printed or written to a file: without a password."""
+        return without_credentials(self.tracking_uri)
 
     def run_ids(self) -> list[str]:
         """All runs, oldest first."""

@@ -16,7 +16,6 @@ from components.errors import NotFoundError
 from components.registry.registry import find_champion, list_moves
 from components.registry.registry import promote as promote_version
 from components.registry.registry import rollback as rollback_version
-from components.tracking.journal import without_credentials
 from pipelines.console import make_console
 from pipelines.work_directory import WorkDirectory
 
@@ -53,11 +52,11 @@ def show_history(name: str, as_json: bool, work_dir: Path) -> None:
         NotFoundError: nothing of that name was ever promoted.
         RegistryError: the registry is unreachable.
     """
-    uri = WorkDirectory(work_dir.resolve()).tracking_uri
-    moves = list_moves(name, uri)
+    work = WorkDirectory(work_dir.resolve())
+    moves = list_moves(name, work.tracking_uri)
     if not moves:
         raise NotFoundError(
-            f"{name} never had a champion in {without_credentials(uri)}: check the name, "
+            f"{name} never had a champion in {work.printed_tracking_uri}: check the name, "
             "MLFLOW_TRACKING_URI and --work-dir."
         )
     if as_json:
@@ -88,8 +87,8 @@ def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:
     champion = find_champion(name, work.tracking_uri, work.champions)
     if champion is None:
         raise NotFoundError(
-            f"{name} has no champion yet in {work.tracking_uri}. `rnnflow run` promotes one when "
-            f"the gate passes; `rnnflow promote {name} VERSION` does it by hand."
+            f"{name} has no champion yet in {work.printed_tracking_uri}. `rnnflow run` promotes "
+            f"one when the gate passes; `rnnflow promote {name} VERSION` does it by hand."
         )
     # Imported here, so that a missing file or champion is reported before the slow import.
     from components.export.batch_prediction import predict_rows

@@ -35,7 +35,8 @@ def compare_runs(name: str, last: int, work_dir: Path) -> None:
     runs = [run for run in reversed(found) if measured & set(run.metrics)]
     if not runs:
         raise NotFoundError(
-            f"expected runs of {name!r} that were measured, found none in {work.tracking_uri}."
+            f"expected runs of {name!r} that were measured, found none in "
+            f"{work.printed_tracking_uri}."
         )
     console = make_console()
     console.print(metric_table(name, runs))

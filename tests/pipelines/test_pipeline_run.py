@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from prefect import flow
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
@@ -32,6 +33,7 @@ from pipelines.work_directory import (
     WorkDirectory,
     new_run_id,
 )
+from tests.components.mlflow_server import free_port
 from tests.pipelines.samples import PROMOTED, REFUSED
 from tests.projects import Project
 
@@ -115,6 +117,21 @@ def test_the_config_of_a_run_is_kept_as_it_was_read(small: Project) -> None:
     outcome = small.run(until="rows")
     small.edit(seed=99)
     assert load_config(small.work.runs / outcome.run_id / CONFIG) == config
+
+
+def test_a_password_in_the_address_of_mlflow_is_written_nowhere(
+    small: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:Vertraulich@{address}")
+    outcome = small.run(until="rows")
+    assert outcome.tracking_uri == f"http://{address}"
+    with get_client(sync_client=True) as client:
+        artifacts = client.read_artifacts()
+    assert any(address in str(each.data) for each in artifacts)
+    written = [path.read_bytes() for path in small.work.root.rglob("*") if path.is_file()]
+    shown = "".join(capfd.readouterr()) + "".join(str(each.data) for each in artifacts)
+    assert not any(b"Vertraulich" in content for content in [*written, shown.encode()])
 
 
 def test_a_promoted_run_ends_completed(small: Project, values: dict[str, Any]) -> None:
