@@ -38,7 +38,8 @@ DEFAULT_WORK_DIR = Path(".rnnflow")
 class PipelineConfig:
     """One pipeline: what is trained on what, and what it must reach."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    # MLflow's databases take 256 characters, of the ledger's name too, which is longer.
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)]
     """Names the MLflow experiment and the registered model."""
     data: DataConfig
     features: FeaturesConfig

@@ -30,6 +30,7 @@ from typing import Literal, TypeAlias
 from components.errors import RegistryError
 from components.registry.versions import search_versions
 from components.tracking.client import MlflowClient, MlflowException, ModelVersion, quoted
+from components.tracking.values import storable
 
 Action: TypeAlias = Literal["gate", "promote", "rollback", "by hand"]
 
@@ -141,8 +142,7 @@ class Ledger:
 
     def append(self, action: Action, before: int | None, after: int | None, why: str) -> Record:
         """Writes a record behind all others, and returns it with its number."""
-        # PostgreSQL takes no NUL in a text.
-        why = why.replace("\0", "")[:REASON_LENGTH]
+        why = str(storable(why))[:REASON_LENGTH]
         when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         record = Record(action, before, after, _who(), when, why)
         for _ in range(_ATTEMPTS - 1):

@@ -39,6 +39,7 @@ from components.registry.versions import (
 )
 from components.tracking.client import MlflowClient, ModelVersion, connect, quoted, request_timeout
 from components.tracking.errors import registry_errors
+from components.tracking.values import storable
 
 __all__ = [
     "CHAMPION",
@@ -137,7 +138,7 @@ def register_model(
         # After the move, so that no version is called promoted that never was the champion.
         word = "promoted" if decision.promoted else "refused"
         client.set_model_version_tag(name, str(number), DECISION_TAG, word)
-        client.set_model_version_tag(name, str(number), REASON_TAG, decision.reason)
+        client.set_model_version_tag(name, str(number), REASON_TAG, storable(decision.reason))
         aliases = tuple(sorted(aliases_by_version(client, name).get(number, [])))
     return Version(name, number, aliases, reused=found is not None)
 

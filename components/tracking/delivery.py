@@ -14,6 +14,7 @@ from components.tracking.client import MlflowClient, connect, ensure_experiment,
 from components.tracking.errors import broken_connection, first_line, is_final, reason
 from components.tracking.events import APPLY, GoneError, run_tags
 from components.tracking.journal import Cursor, Event, Journal, ServerUnreachableError
+from components.tracking.values import RUN_NAME_LENGTH, storable
 
 RUN_KEY_TAG = "rnnflow.run_key"
 ATTEMPTS = 5
@@ -43,7 +44,7 @@ class Delivery:
             sent = 0
             try:
                 for event, end in self._journal.read(cursor.offset):
-                    cursor, failure = self._apply_or_reject(event, end, cursor)
+                    cursor, failure = self._apply_or_reject(storable(event), end, cursor)
                     if failure is not None:
                         raise ServerUnreachableError(reason(failure)) from failure
                     sent += 1
@@ -113,7 +114,7 @@ class Delivery:
             client.update_run(known, status="RUNNING")
             client.log_batch(known, tags=run_tags(event))
             return known
-        tags = dict(event["tags"])
+        tags = {tag.key: tag.value for tag in run_tags(event)}
         parent = event["parent"]
         if parent is not None:
             if parent not in runs:
@@ -122,7 +123,7 @@ class Delivery:
         run = client.create_run(
             self._ensure_experiment(client),
             start_time=event["milliseconds"],
-            run_name=event["name"],
+            run_name=event["name"][:RUN_NAME_LENGTH],
             tags=tags | {RUN_KEY_TAG: event["run_key"]},
         )
         return str(run.info.run_id)

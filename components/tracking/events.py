@@ -23,13 +23,19 @@ UPLOAD_SECONDS = 30
 """How long a request may take that uploads a file, to a server that has answered others."""
 
 
+# Columns of mlflow.store.tracking.dbmodels: PostgreSQL refuses what is longer, SQLite does not.
+TAG_LENGTH = 8000
+DATASET_NAME_LENGTH = 500
+INPUT_TAG_LENGTH = 500
+
+
 class GoneError(Exception):
     """What an event needs does not exist: its file was removed, or its run was rejected."""
 
 
 def run_tags(event: Event) -> list[RunTag]:
     """The tags of an event."""
-    return [RunTag(name, value) for name, value in event["tags"].items()]
+    return [RunTag(name, value[:TAG_LENGTH]) for name, value in event["tags"].items()]
 
 
 def _log_params(client: MlflowClient, run: str, event: Event) -> None:
@@ -55,14 +61,18 @@ def _log_artifact(client: MlflowClient, run: str, event: Event) -> None:
 
 def _log_dataset(client: MlflowClient, run: str, event: Event) -> None:
     dataset = Dataset(
-        name=event["name"],
+        name=event["name"][:DATASET_NAME_LENGTH],
         digest=event["digest"],
         source_type="local",
         source=json.dumps({"uri": event["source"]}),
         schema=json.dumps(event["schema"]),
         profile=json.dumps(event["profile"]),
     )
-    tags = [InputTag("mlflow.data.context", event["context"])] if event["context"] else []
+    tags = (
+        [InputTag("mlflow.data.context", event["context"][:INPUT_TAG_LENGTH])]
+        if event["context"]
+        else []
+    )
     client.log_inputs(run, [DatasetInput(dataset, tags)])
 
 

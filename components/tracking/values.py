@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from components.artifacts.history import read_history_behind
 
@@ -19,6 +19,8 @@ POINTS_PER_BATCH = 1000
 PARAMS_PER_BATCH = 100
 PARAM_LENGTH = 6000
 NAME_LENGTH = 250
+RUN_NAME_LENGTH = 250
+"""Of a column of MLflow's databases."""
 
 _Item = TypeVar("_Item")
 _REFUSED = re.compile(r"[^/\w.\- :]")
@@ -48,6 +50,18 @@ def param_texts(params: Mapping[str, object]) -> dict[str, str]:
         for number, start in enumerate(range(PARAM_LENGTH, len(text), PARAM_LENGTH), start=2):
             texts[safe_name(f"{name}.part{number}")] = text[start : start + PARAM_LENGTH]
     return texts
+
+
+def storable(value: Any) -> Any:
+    """A text, or a JSON value with texts in it, as every database of MLflow takes it.
+
+    PostgreSQL takes no NUL.
+    """
+    if isinstance(value, str):
+        return value.replace("\0", "\N{SYMBOL FOR NULL}")
+    if isinstance(value, dict):
+        return {storable(name): storable(each) for name, each in value.items()}
+    return [storable(each) for each in value] if isinstance(value, list) else value
 
 
 def safe_name(name: str) -> str:

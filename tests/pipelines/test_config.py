@@ -94,6 +94,13 @@ def test_values_that_contradict_each_other_are_refused(change: str, message: str
         parse_config("\n".join([*lines, change]))
 
 
+def test_a_name_fits_the_databases_of_mlflow() -> None:
+    lines = "\ndata: {train: a}\nfeatures: {sequence: {x: {kind: numeric}}}\n"
+    assert len(parse_config(f"name: {'n' * 200}{lines}").name) == 200
+    with pytest.raises(ConfigError, match=r"name: .* at most 200 characters"):
+        parse_config(f"name: {'n' * 201}{lines}")
+
+
 def test_a_config_file_that_is_missing_is_the_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="rnnflow init"):
         load_config(tmp_path / "nothing.yaml")

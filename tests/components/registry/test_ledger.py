@@ -99,7 +99,7 @@ def test_records_come_back_as_they_were_written(store: str, tmp_path: Path) -> N
     first = ledger.append("promote", None, 1, why)
     second = ledger.append("by hand", 1, None, "")
     assert ledger.records() == [first, second]
-    assert first.why == why.replace("\0", "")[:REASON_LENGTH]
+    assert first.why == why.replace("\0", "\N{SYMBOL FOR NULL}")[:REASON_LENGTH]
     assert (first.number, second.number) == (1, 2)
 
 

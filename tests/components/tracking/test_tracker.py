@@ -84,6 +84,28 @@ def test_a_whole_run_is_tracked_in_a_sqlite_store(
     assert_the_whole_run_is_there(connect(store), tracker)
 
 
+def test_texts_of_any_length_and_with_any_character_reach_a_postgresql_store(
+    postgresql: str, tmp_path: Path
+) -> None:
+    long = "größer\0 " * 5_000
+    tracker = Tracker(journal_path(tmp_path), postgresql, tmp_path.name)
+    tracker.start_run("pipeline", long, None, {"begun": long})
+    tracker.log_params("pipeline", {"text": long, long: 1, "list": [long]})
+    tracker.log_metrics("pipeline", [Point(long, 1.0, 0, 9_000)])
+    # A path has 4,096 bytes at most.
+    source = long[:2_000]
+    tracker.log_dataset("pipeline", long, "d", source, profile={"why": long}, context=long)
+    tracker.end_run("pipeline", "FINISHED", {"ended": long})
+    assert tracker.flush() == 0
+    assert not Journal(journal_path(tmp_path)).rejected_path.exists()
+    run = run_of(connect(postgresql), tracker, "pipeline")
+    assert run.info.status == "FINISHED"
+    assert run.data.params["text"].startswith("größer\N{SYMBOL FOR NULL} größer")
+    assert run.data.tags["begun"].startswith("größer\N{SYMBOL FOR NULL} größer")
+    assert run.data.tags["ended"].startswith("größer\N{SYMBOL FOR NULL} größer")
+    assert list(run.data.metrics.values()) == [1.0]
+
+
 def test_the_times_of_a_run_are_those_of_its_events_and_not_of_their_delivery(
     tmp_path: Path, store: str
 ) -> None:
