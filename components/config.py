@@ -111,6 +111,7 @@ class LaunchConfig:
 
     restarts_allowed: NonNegativeInt = 3
     """How often all workers are started again, from the last checkpoint, when one fails."""
+    # What Kubernetes gives a pod by default between the two signals.
     grace_seconds: PositiveFloat = 30.0
     """Time to write a checkpoint after SIGTERM; SIGKILL follows."""
     exit_seconds: PositiveFloat = 60.0
@@ -129,5 +130,6 @@ class ExportConfig:
 
     check_rows: PositiveInt = 100
     """Test rows on which a fresh process must answer as the evaluation did."""
+    # float32 has seven digits, and batches of another size round the last ones otherwise.
     tolerance: PositiveFloat = 1e-5
     """Largest allowed difference of a probability."""

@@ -105,6 +105,8 @@ def write_examples(
             for name, feature in features.by_name.items()
             if (size := feature.id_count(name, transform)) is not None
         }
+        # Those of the training split are all: check_survey refuses a label that only another split
+        # has.
         labels = tuple(sorted(survey.profile.splits["train"].labels))
         save_schema(Schema(features, labels, sizes), partial)
         write_statistics(survey.profile, sizes, partial)

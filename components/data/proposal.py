@@ -82,6 +82,7 @@ def propose_training(rows: int) -> TrainingConfig:
     # overfitting begins, and patience for 6 of them sits out the noise of a small validation split.
     batch_size = 32 if rows < 10_000 else 64 if rows < 100_000 else 128
     epochs = 80 if rows < 1_000 else 30 if rows < 10_000 else 10
+    # epochs * rows / batch_size steps in all; fewer than 10 between evaluations show noise alone.
     every = max(10, _rounded(epochs * rows / batch_size / 20))
     return TrainingConfig(
         batch_size=batch_size,

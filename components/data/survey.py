@@ -71,6 +71,7 @@ def survey_rows(
         profiles, invalid_rows, ids = (
             pipeline
             | "Chunks" >> beam.Create(chunks)
+            # Without it Beam fuses the steps, and one worker reads all chunks.
             | "Spread" >> beam.Reshuffle()
             | "Survey" >> beam.FlatMap(_survey_chunk, features, fractions).with_outputs(
                 "invalid", "ids", main="profiles"

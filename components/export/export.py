@@ -67,6 +67,7 @@ def export_model(
         with quiet_libraries():
             path = str(partial / SAVED_MODEL)
             tf.saved_model.save(served, path, signatures=served.signatures)
+        # In the SavedModel itself: a copy of it alone must be able to say what a row holds.
         save_schema(schema, schema_directory(partial / SAVED_MODEL))
         write_atomically(partial / "example.json", _example(examples, schema))
         answers = _answers_of_fresh_process(partial / SAVED_MODEL, examples, rows)

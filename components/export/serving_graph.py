@@ -97,6 +97,7 @@ class Served(tf.Module):
         return {
             "probabilities": found["probabilities"],
             "classes": tf.reshape(found["classes"], [-1]),
+            # int64 in the signature, whatever the head gives: clients depend on the type.
             "class_ids": tf.reshape(tf.cast(found["class_ids"], tf.int64), [-1]),
             "logits": found["logits"],
         }

@@ -35,6 +35,7 @@ class Observed:
         self.classes[found] += 1
         if found == "vector":
             self.widths.update(map(len, steps))
+        # The limit may be passed by one row: a set above it says that there are more values.
         elif found in ("whole", "text") and len(self.values) <= MAX_DISTINCT_VALUES:
             self.values.update(steps)
 

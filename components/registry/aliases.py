@@ -192,6 +192,8 @@ def _follow(client: MlflowClient, name: str, ledger: Ledger, standing: Standing)
     """
     while True:
         _set_alias(client, name, PREVIOUS, _existing_predecessor(client, name, standing))
+        # The champion last: an interruption before it leaves an alias that differs from the ledger,
+        # which the next client notices and completes.
         _set_alias(client, name, CHAMPION, standing.champion)
         shown, standing = standing, ledger.standing()
         if shown == standing:

@@ -148,6 +148,7 @@ class Ledger:
         for _ in range(_ATTEMPTS - 1):
             with contextlib.suppress(_NumberTakenError):
                 return self._write(record)
+            # Random, so that clients that met once do not meet at every attempt.
             time.sleep(random.uniform(0.01, 0.1))
         return self._write(record)
 
@@ -174,6 +175,7 @@ class Ledger:
         try:
             self._client.create_registered_model(self.name, description=text)
         except MlflowException as error:
+            # Another client may have made it at the same moment.
             if error.error_code not in {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}:
                 raise
 

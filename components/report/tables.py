@@ -84,6 +84,7 @@ def most_confident_errors(table: PredictionTable) -> list[ConfidentError]:
     # Of NaN, for which there is no prediction, nothing is known: it is no confident error.
     top = np.where(table.predicted_index >= 0, table.probabilities.max(axis=1), -1.0)
     wrong = np.flatnonzero(~table.correct & (table.predicted_index >= 0))
+    # By id where probabilities are equal: the same inputs give the same page.
     order = sorted(wrong.tolist(), key=lambda row: (-top[row], table.ids[row]))
     errors = []
     for row in order[:_ERRORS_SHOWN]:

@@ -56,6 +56,8 @@ def fingerprint(module: str, inputs: tuple[object, ...], root: Path = ROOT) -> s
     """
     described = [_describe(value) for value in inputs]
     text = json.dumps([module, described, code_digest(module, root), _versions()], sort_keys=True)
+    # 64 bits: a work directory would need billions of stages before two of them were likely to
+    # agree.
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -125,6 +125,7 @@ def _parsed(examples: Examples, split: Split) -> tuple[dict[str, Any], tf.Tensor
 
 def _records(examples: Examples, name: str) -> tf.data.Dataset:
     """The serialized examples of all shards."""
+    # Sorted: file systems list in different orders, and the seed permutes this one.
     files = sorted(map(str, Path(examples.path).glob(f"{name}-*.tfrecord")))
     if not files:
         raise NotFoundError(f"{examples.path} holds no examples named {name}-*.tfrecord.")

@@ -38,6 +38,7 @@ def build_estimator(
         model_dir=str(directory / CHECKPOINTS),
         n_classes=len(schema.labels),
         label_vocabulary=list(schema.labels),
+        # A function: an optimizer holds variables, and each model needs one of its own.
         optimizer=lambda: OPTIMIZERS[optimizer.name].keras_class(
             learning_rate=optimizer.learning_rate, clipnorm=optimizer.clip_norm
         ),

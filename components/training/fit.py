@@ -92,6 +92,7 @@ def _fit(job: TrainingJob, directory: Path, recorder: Recorder, config: rnn_core
                 estimator,
                 training.early_stopping_metric,
                 training.early_stopping_patience_steps,
+                # By steps: a clock would end the same training at another step on a faster machine.
                 run_every_secs=None,
                 run_every_steps=training.evaluate_every_steps,
             )

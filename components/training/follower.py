@@ -41,6 +41,7 @@ def join_cluster(
             job = Path(order.job)
             worker = own_worker(command(job), cluster, logs_of(job))
 
+            # A default value, bound now: the loop gives `order` another value.
             def find_stop_reason(order: Order = order) -> str | None:
                 return None if follower.is_current(order) else "The chief withdrew its order."
 

@@ -65,6 +65,7 @@ def read_cluster(in_step: bool) -> Cluster:
     evaluation_master = str(config.get("eval_session_master", ""))
     model_dir = config.get("model_dir")
     if task_type == EVALUATOR:
+        # As in 2.15: it connects to nobody, whatever the cluster is.
         none = tf.train.ClusterSpec({})
         return Cluster(
             none, task_type, task_id, False, "", evaluation_master, 0, 0, None, model_dir
@@ -89,6 +90,7 @@ def workers(spec: Any) -> list[str]:
 
 
 def _environment() -> dict[str, Any]:
+    # Empty is as good as unset: schedulers cannot always remove a variable.
     text = os.environ.get("TF_CONFIG") or "{}"
     try:
         return _mapping(json.loads(text), "TF_CONFIG")
@@ -143,6 +145,8 @@ def _chief(spec: Any, task: Mapping[str, Any], in_step: bool) -> str:
             f'TF_CONFIG: expected one "{chief}" in the cluster, got {count}: '
             f"{spec.job_tasks(chief)}. Make the others workers."
         )
+    # Of workers alone the first is the chief, also as their evaluator sees it: that has no strategy
+    # that could say so.
     workers_alone = _count(spec, WORKER) > 0 and not _count(spec, PS)
     if not count and workers_alone and (in_step or task.get("type") == EVALUATOR):
         return WORKER
@@ -168,6 +172,7 @@ def _task(spec: Any, task: Mapping[str, Any]) -> tuple[str, int]:
         raise ArgumentError(
             f"TF_CONFIG: expected a whole number as task index, got {task['index']!r}."
         ) from None
+    # Any index will do: an evaluator is not listed in the cluster, as in 2.15.
     if task_type == EVALUATOR and task_id >= 0:
         return task_type, task_id
     if task_type not in spec.jobs:

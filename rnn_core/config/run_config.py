@@ -91,6 +91,7 @@ class RunConfig:
     save_checkpoints_secs: float | None = USE_DEFAULT
     session_config: Any = None
     keep_checkpoint_max: int | None = 5
+    # As in 2.15: more than a year, and so in effect never.
     keep_checkpoint_every_n_hours: float = 10000
     log_step_count_steps: int | None = 100
     train_distribute: Any = None
@@ -99,9 +100,11 @@ class RunConfig:
     eval_distribute: Any = None
     experimental_distribute: Any = None
     experimental_max_worker_delay_secs: int | None = None
+    # Two hours, as in 2.15: a cluster may have to wait for machines.
     session_creation_timeout_secs: float = 7200
     """How long to wait for parameter servers and workers at the start."""
     checkpoint_save_graph_def: bool = True
+    # Not in 2.15. It must exceed the longest time that a healthy worker keeps the others waiting.
     worker_timeout_secs: float = dataclasses.field(default=600, kw_only=True)
     """How long a worker waits for the others at a step; then the training ends with an error."""
 
@@ -129,10 +132,12 @@ class RunConfig:
         for field in dataclasses.fields(self):
             if field.init:
                 object.__setattr__(self, field.name, plain(getattr(self, field.name)))
+        # First, as it replaces USE_DEFAULT, which the other checks do not know.
         self._check_saving()
         self._check_values()
         self._take_strategies()
         self._take_cluster(read_cluster(is_in_step(self.train_distribute)))
+        # Last: for the checks above, a 0 that was given is not the same as None.
         for name in (*_NEVER_IF_ZERO, "model_dir"):
             object.__setattr__(self, name, _normal(getattr(self, name)))
         for name in given:
@@ -232,6 +237,7 @@ class RunConfig:
         Raises:
             ArgumentError: there is no such setting, or a value is not legal.
         """
+        # The old value of the other one would count as given, and so as a contradiction.
         if changes.get("save_checkpoints_steps") is not None:
             changes.setdefault("save_checkpoints_secs", None)
         elif changes.get("save_checkpoints_secs") is not None:
@@ -260,4 +266,5 @@ def _none_if_default(value: Any) -> Any:
 
 def _normal(value: Any) -> Any:
     """0 as None, a path as its string."""
+    # For model_dir an empty string has been refused before.
     return os.fspath(value) if isinstance(value, os.PathLike) else value or None

@@ -81,8 +81,11 @@ def wait_for_workers(cluster: Cluster, deadline: float) -> None:
         ArgumentError: this worker's port is taken, or its host name is of another machine.
         WorkerLostError: some were not reachable before the deadline.
     """
+    # Parameter servers are not asked for: they do not take part in this barrier.
     trained_by = workers(cluster.spec)
     waiting = {name: at for name, at in other_tasks(cluster).items() if name in trained_by}
+    # A worker that has left stays reachable for those that still wait: its TensorFlow server takes
+    # over the port, and the gap is bridged by their next attempt.
     with _listening(cluster):
         log_at = time.monotonic() + _LOG_SECONDS
         while waiting := {name: at for name, at in waiting.items() if connection_error(at)}:
@@ -105,6 +108,7 @@ def _listening(cluster: Cluster) -> Iterator[None]:
     host, _, port = address.rpartition(":")
     family = socket.AF_INET6 if socket.has_ipv6 and host.startswith("[") else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
+        # Connections of a training before may linger in TIME_WAIT at this port.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             # On all interfaces, as TensorFlow's server will, which takes the port over afterwards.

@@ -41,6 +41,8 @@ class Heartbeat:
         self._task = task
         self._state: State = "running"
         self._count = 0
+        # Two threads write the file: the one that repeats, and the one that says how the task
+        # ended.
         self._lock = threading.Lock()
         self._ended = threading.Event()
 
@@ -48,6 +50,7 @@ class Heartbeat:
     def entered(self) -> Iterator[Heartbeat]:
         """``running`` inside; after it the state of ``leave_together``, ``done`` or ``failed``."""
         thread = threading.Thread(target=self._repeat, daemon=True, name="rnn_core heartbeat")
+        # Before the first beat is due, so that the end of an earlier run is overwritten at once.
         self._write("running")
         thread.start()
         try:
@@ -110,6 +113,7 @@ def stalled_tasks(model_dir: str, tasks: list[str]) -> list[str]:
 def _record(path: str) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = json.loads(read_text(path))
+    # Not written yet, or seen in part on a file system that does not rename atomically.
     except (OSError, json.JSONDecodeError):
         return None
     return found
@@ -139,6 +143,8 @@ class HeartbeatWatcher:
             be of an earlier run); and the seconds for which the file has not changed.
         """
         record = _record(self._path)
+        # Any difference counts: the counter makes each beat differ, also while the step stands
+        # still.
         if record != self._last:
             self._last, self._seen_at, self._has_changed = record, time.monotonic(), True
         state = str(record["state"]) if record is not None and self._has_changed else None

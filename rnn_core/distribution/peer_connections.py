@@ -51,8 +51,11 @@ def connect(
     """
     with contextlib.ExitStack() as stack:
         listener = _listen(hosts[worker], len(hosts), stack)
+        # 0 tells the others, in the same exchange, that this worker cannot listen.
         port = listener.getsockname()[1] if listener else 0
         own_secret = [secrets.randbits(_SECRET_BITS) for _ in range(2)]
+        # Each draws a secret, as all rows have one length; that of the chief counts. This is a
+        # barrier, too: every listener is open before anybody connects.
         rows = all_gather([port, *own_secret]).astype("uint64").tolist()
         secret, ports = tuple(rows[0][1:]), [row[0] for row in rows]
         found: dict[int, socket.socket] = {}
@@ -87,6 +90,7 @@ def _mesh(
     found: dict[int, socket.socket] = {}
     deadline = time.monotonic() + timeout_seconds
     try:
+        # To lower indices only, so that each two workers make one connection.
         for peer in range(worker):
             found[peer] = socket.create_connection((hosts[peer], ports[peer]), timeout_seconds)
             found[peer].sendall(_HELLO.pack(*secret, worker))
@@ -98,6 +102,7 @@ def _mesh(
     except OSError as error:
         logger.warning("No connection between worker %d and the others: %s", worker, error)
     for connection in found.values():
+        # A step waits for every message: Nagle's algorithm would hold the small ones back.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setblocking(False)
     return found

@@ -18,6 +18,7 @@ from rnn_core.kernels.library import operations
 logger = logging.getLogger("rnn_core")
 
 _POLL_SECONDS: Final = 0.5
+# Long enough for a busy chief to miss a few attempts of 2 s each.
 _GONE_SECONDS: Final = 10.0
 """A chief that has been unreachable for this long counts as gone."""
 

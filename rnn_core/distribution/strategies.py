@@ -75,6 +75,7 @@ def _made_in_thread(deadline: float) -> Any:
     def make() -> None:
         try:
             results.put((tf.distribute.MultiWorkerMirroredStrategy(), None))
+        # Whatever it is: the thread that waits raises it, and would else wait for the timeout.
         except BaseException as error:
             results.put((None, error))
 

@@ -57,6 +57,7 @@ class Watchdog:
 
     def _watch(self) -> None:
         while not self._ended.wait(_CHECK_SECONDS):
+            # Read once: the main thread may set it to None between a check and its use.
             since = self._since
             if since is not None and time.monotonic() - since > self._limit_seconds:
                 self._end(time.monotonic() - since)
@@ -72,6 +73,7 @@ class Watchdog:
             EXIT_STATUS,
             self._config.worker_timeout_secs,
         )
+        # os._exit runs no clean-up: what is still buffered would be lost.
         for handler in logger.handlers:
             handler.flush()
         # Not sys.exit: this is not the main thread, and clean-up would wait for the hanging one.

@@ -57,6 +57,7 @@ class _MeasuredEstimator(Estimator):
         def model_fn(
             features: Any, labels: Any, mode: str, params: Any, config: RunConfig
         ) -> EstimatorSpec:
+            # `estimator.model_fn` has those of the estimator bound.
             del params
             spec = estimator.model_fn(features, labels, mode, config)
             if mode != ModeKeys.EVAL:
@@ -77,5 +78,6 @@ class _MeasuredEstimator(Estimator):
 
     def new_model(self, mode: str) -> Model:
         """The other estimator's model; for ``ModeKeys.EVAL`` one that also has the metrics."""
+        # Only an evaluation needs the function: training and prediction keep the compiled network.
         is_evaluation = mode == ModeKeys.EVAL
         return super().new_model(mode) if is_evaluation else self._measured.new_model(mode)

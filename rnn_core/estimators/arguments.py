@@ -40,6 +40,8 @@ def network_spec(
         raise ArgumentError("sequence_feature_columns: expected at least one column, got none.")
     context = sorted_columns(context_columns or (), CONTEXT)
     layers = _layers(units, cell_type, rnn_cell_fn)
+    # As in 2.15, a number of units with a named cell makes a whole layer, a list of them a stack of
+    # cells; their variables have different names in a checkpoint.
     fused = not isinstance(units, Iterable) and units is not None and not inspect.isclass(cell_type)
     return NetworkSpec(
         sequence, context, layers, fused, logits_dimension, sequence_mask, return_sequences
@@ -64,6 +66,7 @@ def _layers(units: Any, cell_type: Any, rnn_cell_fn: Any) -> tuple[BuiltInCell, 
     kind: Any = _kind(cell_type)
     if isinstance(kind, CellKind):
         return tuple(BuiltInCell(kind, count) for count in counts)
+    # Makers, not cells: each model (of training, evaluation, prediction) needs cells of its own.
     makers = [functools.partial(kind, units=count) for count in counts]
     return lambda: [make() for make in makers] if len(makers) > 1 else makers[0]()
 

@@ -13,6 +13,7 @@ from rnn_core.estimators.specs import EvalSpec, checked_exporters
 from rnn_core.storage.files import join, parent_of, read_json, storage_errors, write_text
 
 EVALUATOR_TASK: Final = "evaluator-0"
+# 15 of its heartbeats: a shared file system may show them late.
 _EVALUATOR_TIMEOUT_SECONDS: Final = 30.0
 """An evaluator without a heartbeat for so long is gone; the training evaluates again."""
 
@@ -52,6 +53,7 @@ class CheckpointEvaluation:
 
     def was_evaluated(self, step: int) -> bool:
         """Whether the step was the last to be evaluated, perhaps by an earlier run."""
+        # The chief's answer for all: it wrote the file, which others may see later.
         found = (read_json(self._marker) or {}).get("global_step") == step
         return bool(self._replicas.all_gather([found])[0, 0])
 
@@ -66,11 +68,13 @@ class CheckpointEvaluation:
             As ``Estimator.evaluate`` and the exporters.
         """
         spec = self._spec
+        # From the beginning of an evaluation, as in 2.15, however long it takes.
         self._next_at = time.monotonic() + spec.throttle_secs
         self.metrics = self._estimator.evaluate(
             spec.input_fn, spec.steps, spec.hooks, checkpoint, spec.name
         )
         self._export(checkpoint, final)
+        # After the exports: a training that is killed among them evaluates this checkpoint again.
         if self._replicas.worker == 0:
             with storage_errors(parent_of(self._marker)):
                 write_text(self._marker, json.dumps({"global_step": self.metrics["global_step"]}))
@@ -93,6 +97,8 @@ class CheckpointEvaluation:
 
     def _export(self, checkpoint: str, final: bool) -> None:
         base = join(self._estimator.model_dir, "export")
+        # On every worker, also those that export nothing: `finish` decides by it whether all of
+        # them evaluate together, and so it must be the same everywhere.
         self._last = (checkpoint, final)
         if self._replicas.worker != 0:
             return

@@ -37,6 +37,8 @@ class EarlyStopping(Hook):
                 f"Expected one of run_every_secs={run_every_secs} and "
                 f"run_every_steps={run_every_steps}, got both; set the other to None."
             )
+        # A period in seconds needs one in steps, too: between due steps the training stays in its
+        # graph and calls no hook.
         self.every_steps = run_every_steps or _CLOCK_STEPS
         self._should_stop = should_stop
         self._seconds = None if run_every_steps is not None else run_every_secs
@@ -44,6 +46,7 @@ class EarlyStopping(Hook):
 
     def begin(self, context: HookContext) -> None:
         """Makes the decision that a killed run may have missed."""
+        # Only where the killed run would have decided, too, so that both end at the same step.
         if context.global_step and context.global_step % self.every_steps == 0:
             self._decide(context)
 
@@ -103,6 +106,8 @@ def _stop_if(
 
 def steps_without_improvement(evaluations: Mapping[int, float], higher_is_better: bool) -> int:
     """The longest stretch of steps without a better evaluation, from one of ``evaluations``."""
+    # The longest stretch, not the last one, as in 2.15: a training that was stopped and is started
+    # again stops again, whatever was evaluated since.
     longest, best, best_step = 0, None, 0
     for step, value in sorted(evaluations.items()):
         if best is None or (value > best if higher_is_better else value < best):

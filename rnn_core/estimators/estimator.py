@@ -137,6 +137,7 @@ class Estimator(ExportMethods):
         """
         steps, max_steps = check_lengths(steps, max_steps)
         checkpoint = checkpoints.newest_intact(self._model_dir)
+        # `steps` counts from the checkpoint, not from what an earlier call left in memory.
         start = 0 if checkpoint is None else checkpoints.read_step(checkpoint)
         if max_steps is not None and start >= max_steps:
             logger.info("Not training: step %d of %d is reached already.", start, max_steps)
@@ -147,6 +148,9 @@ class Estimator(ExportMethods):
         adapted = adapt(hooks, saving_listeners)
         plan = Plan(self._config, self._model_dir, adapted, last_step, self._warm_start, checkpoint)
         with device_of(self._config.train_distribute):
+            # The model of an earlier call is compiled already, and takes the checkpoint's values.
+            # Without a checkpoint it would go on with its trained ones: a new model begins at
+            # initial values.
             if self._trainable is None or self.latest_checkpoint() is None:
                 self._trainable = self._new_trainable()
             training.train(
@@ -187,8 +191,10 @@ class Estimator(ExportMethods):
         batch_hooks = BatchHooks(hooks, ModeKeys.EVAL, self._model_dir)
         checkpoint = _as_text(checkpoint_path) or self._intact(self._evaluated)
         replicas = self.evaluation_replicas
+        # By these replicas: in OneReplica, which may replace them below, each worker is number 0.
         directory = self.eval_dir(name) if replicas.worker == 0 else None
         with device_of(self._config.eval_distribute or self._config.train_distribute):
+            # Without a checkpoint the initial values count, not those that were loaded before.
             if self._evaluated is None or checkpoint is None:
                 self._evaluated = InferenceModel(self.new_model(ModeKeys.EVAL))
             self._evaluated.load(checkpoint)
@@ -205,6 +211,7 @@ class Estimator(ExportMethods):
         """Replicas that evaluate together: those of training unless ``eval_distribute`` differs."""
         if self._replicas is None:
             config = self._config
+            # An evaluator is no member of the strategy's cluster: it would wait for the others.
             alone = config.task_type == EVALUATOR
             strategy = None if alone else config.eval_distribute or config.train_distribute
             self._replicas = replicas_of(config, strategy)
@@ -233,6 +240,8 @@ class Estimator(ExportMethods):
         checkpoint = _as_text(checkpoint_path) or self._intact(self._predicted)
         model = self._model_for_prediction(checkpoint)
         dataset = self._input(input_fn, ModeKeys.PREDICT, OneReplica())
+        # A generator that its caller has not read to the end still computes with its model's
+        # values.
         self._predictions_running += 1
         try:
             yield from prediction.predict(model, dataset, keys, yield_single_examples, batch_hooks)

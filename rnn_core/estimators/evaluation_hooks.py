@@ -72,6 +72,7 @@ class InMemoryEvaluatorHook(Hook):
 
     def next_step_due(self, step: int) -> int:
         """A whole number of periods after the first step of this training."""
+        # step + n - ((step - first) mod n): the next multiple of n, counted from `first`.
         return step + self.every_steps - (step - self._first_step) % self.every_steps
 
     def begin(self, context: HookContext) -> None:
@@ -99,6 +100,7 @@ class InMemoryEvaluatorHook(Hook):
     def _evaluate(self, context: HookContext) -> None:
         if self._model is None or self._dataset is None:
             raise RuntimeError("begin was not called.")
+        # Into a model of its own, since that of training has no metrics.
         self._model.assign({name: value.numpy() for name, value in context.variables.items()})
         self._evaluated_step = context.global_step
         evaluation.evaluate(

@@ -15,6 +15,7 @@ from rnn_core.storage import checkpoints
 
 logger = logging.getLogger("rnn_core")
 
+# Short beside an evaluation; each poll reads files of the model_dir, perhaps over a network.
 _POLL_SECONDS: Final = 0.5
 _RESTART_SECONDS: Final = 30.0
 """A training that had ended before the evaluator started may restart within this time."""
@@ -33,6 +34,9 @@ def evaluate_until_training_ends(
             started within ``session_creation_timeout_secs``.
         As ``Estimator.evaluate`` and the exporters.
     """
+    # Before the delay: it notices changes of the heartbeat from here on, and a short training may
+    # end within the delay. The own heartbeat begins before it, too, so that the training leaves its
+    # evaluations to this task from the start.
     ends = _TrainingEnd(estimator)
     with Heartbeat(estimator.model_dir, EVALUATOR_TASK).entered():
         time.sleep(spec.start_delay_secs)
@@ -84,6 +88,7 @@ class _TrainingEnd:
         self._config = estimator.config
         self._watchers = [
             HeartbeatWatcher(estimator.model_dir, task)
+            # Whichever leads the cluster: the first worker does where there is no chief.
             for task in ("chief-0", "master-0", "worker-0")
         ]
         self._was_done = any(watcher.first == "done" for watcher in self._watchers)
@@ -95,6 +100,8 @@ class _TrainingEnd:
             return True
         silent_seconds = min(seconds for _, seconds in polled)
         started = any(state is not None for state, _ in polled)
+        # The file says `done` since before this evaluator started: the training is over, unless it
+        # starts again now, and then the file would change.
         if not started and self._was_done and silent_seconds > _RESTART_SECONDS:
             return True
         config = self._config

@@ -78,6 +78,7 @@ class RNNEstimator(Estimator):
 
     def _spec_of(self, features: Any, labels: Any, mode: str) -> EstimatorSpec:
         """What ``model_fn`` returns: a network with initial values, applied to the batch."""
+        # Outside of the graph that calls this: initial values are computed at once, by NumPy.
         with tf.init_scope():
             model = self.new_model(mode)
         if mode == ModeKeys.PREDICT:

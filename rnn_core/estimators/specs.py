@@ -50,6 +50,7 @@ class EvalSpec:
     """
 
     input_fn: InputFn
+    # The defaults of steps, start_delay_secs and throttle_secs are those of 2.15.
     steps: int | None = 100
     name: str | None = None
     hooks: Iterable[Any] | None = ()

@@ -118,6 +118,7 @@ def _outputs(
 def _message(
     graph: tf.Graph, variables: Mapping[str, tf.Variable], strip_default_attrs: bool
 ) -> MetaGraphDef:
+    # Sharded, as TensorFlow 1 writes the saver of a SavedModel: loaders restore by its operations.
     saver = tf.compat.v1.train.Saver(dict(variables), sharded=True)
     graph.add_to_collection(_MAIN_OP, _initialization(graph, variables))
     return tf.compat.v1.train.export_meta_graph(

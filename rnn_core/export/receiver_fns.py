@@ -32,6 +32,7 @@ def build_parsing_serving_input_receiver_fn(
     """
 
     def serving_input_receiver_fn() -> ServingInputReceiver:
+        # The name is that of 2.15, by which some clients feed the tensor.
         examples = tf.compat.v1.placeholder(
             tf.string, [default_batch_size], name="input_example_tensor"
         )

@@ -72,6 +72,7 @@ def export_saved_model(
     modes = _checked_modes(receiver_fns)
     extra = _checked_assets(assets_extra or {})
     checkpoint = checkpoint_to_export(source, checkpoint_path)
+    # Before the directory is made: a graph that cannot be built leaves nothing on disk.
     graphs = [
         mode_graph.build(source, mode, receiver_fn, strip_default_attrs)
         for mode, receiver_fn in modes.items()

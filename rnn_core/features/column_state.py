@@ -109,6 +109,7 @@ class FeatureCache:
         feature = sparse_if_ragged(get_feature(self._features, key))
         if feature.shape.rank == 0:
             raise FeatureError(f"Feature {key!r}: expected a batch of values, got a scalar.")
+        # [B] is a value for each row, [B, 1], as TensorFlow's own cache reads it.
         if feature.shape.rank != 1:
             return feature
         if isinstance(feature, tf.SparseTensor):

@@ -83,6 +83,7 @@ def _with_initial_values(column: FeatureColumn) -> FeatureColumn:
     )
 
 
+# Frozen, and so hashable: columns are keys of dicts, and their initializers are part of them.
 @dataclasses.dataclass(frozen=True)
 class FromCheckpoint:
     """An initializer with the values of a tensor in a checkpoint (a prefix or its directory)."""

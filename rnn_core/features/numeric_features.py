@@ -62,6 +62,8 @@ def padded_sparse_numbers(
     default = tf.cast(column.default_value, feature.dtype)
     padded = flat_steps(tf.sparse.to_dense(feature, default), column)
     rows = tf.range(feature.dense_shape[0])
+    # By row b, how many values there are in the rows up to b: differences are the counts of the
+    # rows.
     ends = tf.searchsorted(feature.indices[:, 0], rows, side="right")
     counts = ends - tf.pad(ends[:-1], [[1, 0]])
     last = tf.stack([tf.maximum(ends - 1, 0), tf.ones_like(ends)], 1)
@@ -70,6 +72,7 @@ def padded_sparse_numbers(
         lambda: tf.where(counts > 0, tf.gather_nd(feature.indices, last) + 1, 0),
         lambda: tf.cast(counts, tf.int64),
     )
+    # Rounded up: a row that ends within a step has that step, filled with the default value.
     return padded, (lengths + size - 1) // size if feature.shape.rank == 2 else lengths
 
 

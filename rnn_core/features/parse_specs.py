@@ -88,6 +88,7 @@ def _with_label_and_weight(
     numeric = tf.feature_column.numeric_column
     is_name = isinstance(weight_column, str)
     weight: FeatureColumn = numeric(weight_column) if is_name else weight_column
+    # The class has no public name.
     if type(weight).__name__ != "NumericColumn":
         raise ArgumentError(
             f"weight_column: expected the name of a feature or a numeric_column, got {weight!r}."

@@ -52,6 +52,8 @@ def steps_mask(
         values: [B, T', ...], a sequence whose steps are all real if nothing else is known.
     """
     if lengths is not None:
+        # At least one step, of padding, for a batch of empty sequences; the maximum of no rows is
+        # the smallest int64.
         return tf.sequence_mask(lengths, tf.maximum(tf.reduce_max(lengths), 1))
     mask = given_mask(features, key)
     return tf.ones(tf.shape(values)[:2], tf.bool) if mask is None else mask

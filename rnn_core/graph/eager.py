@@ -42,6 +42,7 @@ _SWITCHES: Final = (
         tf.compat.v1.disable_control_flow_v2,
     ),
 )
+# For the process, not for a thread, as the switches of TensorFlow themselves are.
 _SWITCHED_ON: Final[list[_Switch]] = []
 """The switches that were off before ``_entered``."""
 
@@ -87,6 +88,7 @@ def switches_of_caller() -> Iterator[None]:
 
 
 def _eager() -> AbstractContextManager[None]:
+    # The usual case costs nothing; a new graph at each call would.
     is_plain = tf.executing_eagerly() and not tf.distribute.has_strategy() and _has_plain_shapes()
     return nullcontext() if is_plain else _entered()
 

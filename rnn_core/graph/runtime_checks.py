@@ -46,6 +46,8 @@ def checked(
     data: tf.Tensor,
 ) -> tf.Tensor:
     """``value``, which is not computed unless ``condition`` holds."""
+    # Only operations that are made inside wait for the check, hence the identity: `value` itself
+    # was made before.
     with tf.control_dependencies([require(condition, kind, message, data)]):
         return tf.identity(value)
 
@@ -66,6 +68,7 @@ def named_errors() -> Iterator[None]:
         name, _, rest = text.partition(": ")
         if name in _KINDS:
             raise _KINDS[name](rest) from None
+        # Without one of our names it is an assertion of TensorFlow's own: of a feature column.
         raise FeatureError(text) from None
 
 
@@ -74,5 +77,6 @@ def _assertion_text(error: str) -> str | None:
     _, found, rest = error.partition("assertion failed: ")
     if not found:
         return None
+    # The assertion's text goes on with the node of the graph, which differs between kernels.
     data = re.split(r"\s*\[\[\{\{node", rest)[0]
     return data.removeprefix("[").replace(":] ", ": ", 1).replace("\\'", "'")

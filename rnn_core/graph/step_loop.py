@@ -31,6 +31,7 @@ def run_steps(step: Step, count: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any]
         lambda done, more, _: (done < count) & more,
         body,
         (tf.constant(0), tf.constant(True), state),
+        # Steps depend on each other through variables: no two may overlap.
         parallel_iterations=1,
     )
     return done, state
@@ -40,6 +41,8 @@ def with_next(
     iterator: tf.data.Iterator, function: Callable[[Any], Any], otherwise: Any
 ) -> tuple[tf.Tensor, Any]:
     """Whether there was a next batch, and ``function`` of it, or else ``otherwise``."""
+    # Not get_next, whose error at the end of the input would end the whole call, with the state
+    # lost.
     element = iterator.get_next_as_optional()
     found: tuple[tf.Tensor, Any] = tf.cond(
         element.has_value(),

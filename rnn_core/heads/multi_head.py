@@ -114,6 +114,7 @@ class MultiHead:
         """float64 sums over the batch: those of each head by its number."""
         parts = losses.parts or {}
         own_sums = {
+            # A number and not a name, which may hold an underscore or be the start of another one.
             f"{index}_{key}": value
             for index, (name, head, own) in enumerate(self._split(logits))
             for key, value in head.sums(parts[name], own).items()

@@ -87,6 +87,7 @@ class CheckpointSaverHook(Hook):
             context.request_checkpoint()
             return
         make_directory(self._directory)
+        # A new one each time: it learns from the directory what is kept, also after a restart.
         Keeper(self._directory, _KEEP_MAX, _KEEP_EVERY_HOURS).save(
             context.variables, context.global_step
         )

@@ -34,6 +34,7 @@ def library_path() -> Path:
     key = hashlib.sha256()
     for source in (*sources(), *sorted(DIRECTORY.glob("*.h"))):
         key.update(source.read_bytes())
+    # The compiler's version, too: operations share C++ objects with TensorFlow, and so its ABI.
     key.update(f"{tf.version.VERSION} {tf.version.COMPILER_VERSION} {platform.machine()}".encode())
     return DIRECTORY / f"kernels-{key.hexdigest()[:16]}.so"
 

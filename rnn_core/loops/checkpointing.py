@@ -66,6 +66,8 @@ class Saving:
         if checkpoint is None:
             if warm is not None:
                 warm_start(self._model.variables, warm)
+            # Without a checkpoint that all read, initial values may differ: for a seed of None each
+            # worker draws its own.
             if self._replicas.worker_count > 1:
                 self._model.broadcast_from_chief()
             return False
@@ -82,6 +84,7 @@ class Saving:
     def _checkpoint_of_chief(self) -> str | None:
         directory = self._context.model_dir
         found = checkpoints.newest_intact(directory) if self._is_chief else None
+        # A collective carries numbers only: the step stands for the checkpoint.
         step = -1 if found is None else checkpoints.read_step(found)
         step = int(self._replicas.all_gather([step])[0, 0])
         if self._is_chief or step < 0:
@@ -122,6 +125,8 @@ class Saving:
         step = self._context.global_step
         if self._saved_step == step:
             return
+        # One checkpoint at a time, in order: the hooks are notified of the last one before they
+        # hear of this one.
         self._saver.wait()
         self.notice()
         for hook in self.hooks:
@@ -130,6 +135,8 @@ class Saving:
         try:
             self._position.save(prefix)
         except StorageError:
+            # Half a position must not be taken for one, should the checkpoint be written at a
+            # second try.
             self._position.forget(prefix)
             raise
         # Also a barrier: the chief writes the variables, and so makes the checkpoint valid, only
@@ -175,6 +182,7 @@ class Saving:
             self._position.forget(self._prefix(self._saved_step))
             raise
         if saved is not None:
+            # The step of its name: the training has gone on since.
             self._events.write_checkpoint(saved, checkpoints.step_from_name(saved))
             logger.info("Saved %s", saved)
             self._notify_hooks(saved)
@@ -226,6 +234,7 @@ class BackgroundSaver:
         try:
             self._saved = self._keeper.save(values, step)
         except Exception as error:
+            # Nobody would see it in this thread: `take_saved` raises it in that of the training.
             self._error = error
 
     def wait(self) -> None:

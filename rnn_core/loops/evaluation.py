@@ -19,6 +19,7 @@ from rnn_core.types import Array
 
 logger = logging.getLogger("rnn_core")
 
+# A limit because Python handles signals between two calls only.
 _BATCHES_PER_CALL: Final = 100
 """Batches in one graph call if there are no hooks, which may act after each batch."""
 
@@ -51,6 +52,7 @@ def evaluate(
         )
     total = _total(model, dataset, steps, batch_hooks, replicas)
     metrics = dict(sorted(model.metrics(total).items()))
+    # TensorBoard draws scalars only; arrays are kept as tensors.
     numbers = {name: value for name, value in metrics.items() if np.ndim(value) == 0}
     events = EventWriter(directory)
     events.write(numbers, model.global_step)
@@ -123,6 +125,8 @@ def _many_per_call(
         with named_errors():
             new, total = model.evaluate_many(iterator, tf.constant(count), total)
         done += int(new)
+        # The input has ended, or `steps` are done: where they are a multiple of 100, a last call
+        # does no batch.
         if int(new) < _BATCHES_PER_CALL:
             return {name: sums.numpy() for name, sums in total.items()} if done else {}
 

@@ -40,6 +40,7 @@ class ExchangeCost:
             "A step takes %.2f ms, of which %.2f ms to exchange %.2f MB of gradients.",
             1e3 * seconds_per_step,
             1e3 * exchange,
+            # Four bytes for each float32.
             1e-6 * 4 * self._model.sums_size,
         )
         if is_slower_than_one(seconds_per_step, exchange, self._model.replicas.worker_count):
@@ -56,6 +57,7 @@ def is_slower_than_one(seconds_per_step: float, exchange_seconds: float, workers
     """Whether one worker alone would process more examples per second: W batches take it W steps,
     each without the exchange.
     """
+    # With s a step and e its exchange: W workers do W batches in s, one does them in W (s - e).
     alone = max(seconds_per_step - exchange_seconds, 0.0)
     return seconds_per_step > workers * alone
 
@@ -69,9 +71,12 @@ def exchange_seconds(replicas: Replicas, size: int) -> float:
 
     numbers, seconds = tf.zeros([size]), []
     with replicas.errors():
+        # Not measured: it traces the function.
         exchange(numbers)
         for _ in range(_PROBES):
             began_at = time.monotonic()
+            # Reading the result waits for it: the call alone may return before the exchange is
+            # done.
             exchange(numbers).numpy()
             seconds.append(time.monotonic() - began_at)
     return sorted(seconds)[_PROBES // 2]

@@ -82,6 +82,8 @@ class InferenceModel:
         self, iterator: Any, count: tf.Tensor, total: dict[str, tf.Tensor]
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """How many of up to ``count`` batches there were, and ``total`` with their sums added."""
+        # The trace of `prepare`, with its variables: a model function is not called again in the
+        # loop.
         evaluate = self.evaluate.get_concrete_function(iterator.element_spec)
 
         def added(total: dict[str, tf.Tensor], batch: Any) -> dict[str, tf.Tensor]:
@@ -104,4 +106,5 @@ class InferenceModel:
 
 
 def _identity(checkpoint: str) -> tuple[str, int]:
+    # Not the name alone: a training that was started over writes other values under the same names.
     return checkpoint, checkpoints.identity(checkpoint)

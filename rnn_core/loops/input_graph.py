@@ -9,8 +9,11 @@ from typing import Any, Final
 
 import tensorflow as tf
 
+# A policy: each checkpoint holds the state, so it should cost no more than a small model does.
 LARGEST_STATE_BYTES: Final = 2**20
 """A larger state of an iterator is not saved, unless it is asked for."""
+# The size of a row is a lower bound only (unknown dimensions count as 1), so that for many rows it
+# proves nothing.
 _MOST_BUFFERED_ROWS: Final = 10_000
 """A buffer for more rows is taken as large before its rows are known."""
 _SCALARS: Final = (tf.int64.as_datatype_enum, tf.string.as_datatype_enum)
@@ -46,6 +49,8 @@ def inspect(dataset: tf.data.Dataset) -> InputGraph:
     if something stands between ``shuffle`` and ``repeat``, as in ``shuffle().batch().repeat()``;
     ``shuffle().repeat().batch()`` is restored exactly.
     """
+    # Twice: the strict policy says whether the dataset depends on anything outside of its graph;
+    # the lenient one then shows the graph of one that does.
     graph = _graph(dataset, _FAIL_ON_EXTERNAL_STATE)
     is_exact = graph is not None and _is_exact(graph)
     graph = graph or _graph(dataset, _IGNORE_EXTERNAL_STATE)
@@ -59,9 +64,11 @@ def inspect(dataset: tf.data.Dataset) -> InputGraph:
 
 def _is_exact(graph: Any) -> bool:
     nested = [node.op for function in graph.library.function for node in function.node_def]
+    # What a shuffle in a function, such as that of interleave, feeds is not seen here.
     if any(op.startswith("Shuffle") for op in nested):
         return False
     repeats = [node for node in graph.node if node.op == "RepeatDataset"]
+    # Exact: every shuffle feeds a repeat directly, or nothing repeats.
     repeated = {node.input[0] for node in repeats}
     shuffled = {node.name for node in graph.node if node.op.startswith("ShuffleDataset")}
     return not repeats or shuffled <= repeated
@@ -71,6 +78,8 @@ def _large_buffers(nodes: Iterable[Any]) -> Iterator[str]:
     values = _constants(nodes)
     for node in nodes:
         given = _values(node, values)
+        # Input 1 of a cache is its file, empty for memory; input 1 of a shuffle is its size, -1 for
+        # all rows.
         if node.op.startswith("CacheDataset") and not given[1]:
             yield "it caches its rows in memory"
         if node.op.startswith("ShuffleDataset") and given[1] is not None:
@@ -87,6 +96,7 @@ def _unrepeatable(functions: Sequence[Iterable[Any]]) -> str | None:
         return "a tf.random.Generator"
     if any(node.attr["seed"].i == node.attr["seed2"].i == 0 for node in draws):
         return "random operations without a seed"
+    # Even with seeds: its threads draw from one generator in the order in which they happen to run.
     if draws and any(op.startswith("Parallel") for op in ops):
         return "random operations in a parallel function"
     if any(_shuffles_without_seed(function) for function in functions):

@@ -81,6 +81,8 @@ class InputPosition:
         with storage_errors(parent_of(checkpoint)):
             if self._counts_because or not self._save_iterator(checkpoint):
                 record["batches"] = self.batches
+            # After the state: `has_position` asks for the record, which so never stands without a
+            # whole state.
             write_text(self._record_file(checkpoint), json.dumps(record))
             for path in with_prefix(self._prefix(checkpoint)):
                 flush(path)
@@ -100,6 +102,8 @@ class InputPosition:
             self._count(first_line(error))
         else:
             size = sum(bytes_of(path) for path in with_prefix(prefix))
+            # Only a written state shows its size: rows of unknown shape, such as strings, are in
+            # it.
             if self._way == "auto" and size > LARGEST_STATE_BYTES:
                 self._count(f"the state of its iterator takes {size / 1e6:.1f} MB")
         if self._counts_because:
@@ -140,6 +144,8 @@ class InputPosition:
         record = read_json(self._record_file(checkpoint)) or {}
         if "batches" in record:
             self._skip(int(record["batches"]))
+            # The run before may have found its state too large; this one need not write it to find
+            # out.
             if self._way == "auto" and self._counts_because is None:
                 self._count("as the run before")
             return True
@@ -149,6 +155,8 @@ class InputPosition:
         batches = tf.Variable(0, dtype=tf.int64, trainable=False)
         state = tf.train.Checkpoint(iterator=self.iterator, batches=batches)
         try:
+            # assert_consumed: the state of another dataset must be an error, not be restored in
+            # part.
             state.read(self._prefix(checkpoint)).assert_consumed()
         except (tf.errors.OpError, AssertionError) as error:
             raise InputPositionError(

@@ -26,6 +26,8 @@ def new_seed(tf_random_seed: int | None, step: int, workers: int) -> int | None:
             and so get None.
     """
     if tf_random_seed is not None:
+        # A text is hashed with SHA-512 to seed it: the same numbers in every process, unlike
+        # `hash()`.
         return random.Random(f"{tf_random_seed} {step}").randrange(1, _LIMIT)
     return random.SystemRandom().randrange(1, _LIMIT) if workers == 1 else None
 

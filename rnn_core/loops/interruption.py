@@ -14,6 +14,7 @@ EXIT_STATUS: Final = 128 + signal.SIGTERM
 """143, as a shell reports a process that SIGTERM ended: the training is saved."""
 
 
+# Not an Exception: `except Exception` in a hook of the user must not swallow it.
 class Interrupted(BaseException):
     """SIGTERM came while everything is saved."""
 
@@ -56,6 +57,7 @@ class Interruption:
         Raises:
             Interrupted: SIGTERM came, before or inside.
         """
+        # Before the check: a signal that arrives between the two lines raises either way.
         self._is_saved = True
         try:
             if self.requested:

@@ -160,6 +160,8 @@ class _Session:
         except tf.errors.OutOfRangeError:
             return
         finally:
+            # In this order: closing the session cancels what the threads of the queues wait for, so
+            # that they can be joined. Those that still do not end are daemons, and are left behind.
             coordinator.request_stop()
             session.close()
             coordinator.join(threads, _STOP_SECONDS, ignore_live_threads=True)

@@ -20,6 +20,7 @@ class Pace:
     """Measures the time of a step, which limits how many steps run in one graph call."""
 
     def __init__(self) -> None:
+        # Nothing is known before the first step, so that one is done alone.
         self.seconds_per_step = MAX_SECONDS_PER_CALL
         self._began_at = 0.0
 
@@ -68,6 +69,7 @@ def steps_until_due(
     distances += [at - step for at in due_steps if at is not None]
     if last_step is not None:
         distances.append(last_step - step)
+    # Step 1 has a summary, too, as in 2.15.
     if step == 0 and config.save_summary_steps is not None:
         distances.append(1)
     return min([*distances, max_steps])

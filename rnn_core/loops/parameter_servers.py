@@ -138,12 +138,16 @@ class ServedModel(TrainableModel):
     def _schedule(self, iterator: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """``count`` steps by all workers; fewer if the inputs of all have ended."""
         done, loss = 0, float("nan")
+        # A worker whose input has ended does fewer steps than it was given: the next round gives
+        # what is missing to the others.
         while done < int(count):
             results = self._round(iterator, int(count) - done)
             moved = [(int(steps), float(last)) for steps, last in results if steps]
             if not moved:
                 break
             done += sum(steps for steps, _ in moved)
+            # There is no last step among workers that do not wait for each other: any recent loss
+            # will do.
             loss = moved[-1][1]
         return tf.constant(done), tf.constant(loss)
 
@@ -191,6 +195,8 @@ class _NoPosition(InputPosition):
         graphs = tf.stack([_graph(dataset) for dataset in datasets])
 
         def own() -> tf.data.Dataset:
+            # One function is traced for all workers, and runs on each: so the choice is an
+            # operation.
             index = tf.distribute.coordinator.experimental_get_current_worker_index()
             variant = tf.raw_ops.DatasetFromGraph(graph_def=tf.gather(graphs, index))
             return tf.data.experimental.from_variant(variant, structure)

@@ -88,6 +88,7 @@ class TrainableModel:
 
     def prepare(self, iterator: Any) -> None:
         """Traces the loop, which makes the variables of a model that is given as a function."""
+        # A tensor as count: each new number of Python would be traced as another function.
         self._traced.get_concrete_function(iterator, tf.constant(0))
 
     def _run(self, iterator: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -73,6 +73,8 @@ def train(
     position = model.open_input(dataset, plan.config.input_checkpoint, _input_seed(model, plan))
     with Interruption() as interruption, contextlib.ExitStack() as stack:
         loop = _Loop(model, position, plan, interruption)
+        # Left in reverse order: first the heartbeat says how this task ended, so that the others
+        # learn of a failure without the wait for a checkpoint.
         stack.callback(loop.close)
         if plan.config.cluster_spec.jobs:
             loop.start_monitoring(stack)
@@ -80,6 +82,7 @@ def train(
             loop.run()
         except Interrupted:
             loop.leave_at_once()
+    # Outside of the block: all files are closed by now.
     if loop.interrupted:
         logger.warning("Interrupted at step %d, which is saved; exiting.", loop.global_step)
         interruption.leave()
@@ -144,6 +147,7 @@ class _Loop:
             if done == count:
                 self._act()
                 continue
+            # An input that ends right where a killed training had come to is no error.
             is_empty = self._context.global_step == first and not resumed
             if is_empty and not self._context.stop_requested:
                 raise EmptyInputError(
@@ -177,6 +181,8 @@ class _Loop:
         self._events.write_start(context.global_step + 1)
         for hook in self._hooks:
             hook.begin(context)
+        # As in 2.15, the initial values are a checkpoint: an evaluator can begin before the first
+        # step.
         if context.checkpoint_path is None:
             self._saving.save()
 
@@ -223,6 +229,8 @@ class _Loop:
         try:
             with named_errors(), self._replicas.errors(), self._watched():
                 done, loss = self._model.run(self._position.iterator, tf.constant(count))
+                # Inside of the block: on a GPU it is the reading that waits, and that meets the
+                # error.
                 steps = int(done.numpy())
         except NanLossDuringTrainingError as error:
             if self._context.fail_on_nan_loss:
@@ -259,6 +267,7 @@ class _Loop:
             self._saving.save()
         for hook in self._due:
             hook.after_steps(self._context)
+        # Last, since it may run collectives: all workers come here after the same steps.
         self._cost.judge(self._pace.seconds_per_step)
 
     def _end(self) -> None:
@@ -267,9 +276,13 @@ class _Loop:
         if not self.interrupted:
             for hook in self._hooks:
                 hook.end(self._context)
+            # After the hooks: a training that is killed in one of them is not over, and keeps its
+            # position.
             self._saving.forget_position()
         if self._heartbeat is not None:
             config = self._plan.config
+            # The very last: evaluators and servers end at `done`, so all that they read must be
+            # written by now.
             self._heartbeat.step = self._context.global_step
             state: State = "interrupted" if self.interrupted else "done"
             tasks = workers(config.cluster_spec) if self._replicas.worker_count > 1 else []

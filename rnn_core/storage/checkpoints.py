@@ -65,11 +65,15 @@ class Keeper:
     """None and 0 keep all; ``checkpoint`` then names the newest, and those it named before."""
     keep_every_hours: float
     _kept: list[str] = dataclasses.field(default_factory=list)
+    # Wall clock, not monotonic: it is compared with the times of files, which outlive the process.
     _preserved: float = dataclasses.field(default_factory=time.time)
 
     def __post_init__(self) -> None:
         named = [name_of(path) for path in _state(self.directory).every]
+        # A person may have deleted files that `checkpoint` still names.
         self._kept = [name for name in named if exists(self.path(name))]
+        # The period of keep_every_hours goes on from the newest checkpoint that an earlier run kept
+        # for good.
         unnamed = [name for name in names_of_all(self.directory) if name not in named]
         times = [seconds_of(f"{self.path(name)}.index") for name in unnamed]
         self._preserved = max(times, default=self._preserved)
@@ -87,9 +91,14 @@ class Keeper:
         name = f"model.ckpt-{step}"
         with storage_errors(self.directory):
             write(values, self.path(name))
+            # A step that is saved again, after a return to an older checkpoint, is the newest once
+            # more.
             kept = [other for other in self._kept if other != name] + [name]
             dropped = self._drop(kept)
+            # After the variables and before any deletion: at each moment `checkpoint` names files
+            # that are whole. A failure up to here leaves the list in memory as it is on disk.
             write_state(self.directory, kept)
+        # As the Saver of 2.15: without a limit no list of names grows.
         self._kept = kept if self.keep_max else self._kept
         for old in dropped:
             try:
@@ -118,6 +127,8 @@ class Keeper:
 def write(values: Mapping[str, tf.Tensor], prefix: str) -> None:
     """Writes ``values`` by name to ``prefix``, which exists only once it is complete."""
     names = sorted(values)
+    # With the process id: one that was given up and still writes the same step has files of its
+    # own.
     temporary = f"{prefix}.tmp-{os.getpid()}"
     try:
         tf.raw_ops.SaveV2(
@@ -126,9 +137,12 @@ def write(values: Mapping[str, tf.Tensor], prefix: str) -> None:
             shape_and_slices=[""] * len(names),
             tensors=[tf.convert_to_tensor(values[name]) for name in names],
         )
+        # A merge of one: it moves the data first and writes the index, which `exists` asks for,
+        # last.
         tf.raw_ops.MergeV2Checkpoints(
             checkpoint_prefixes=[temporary], destination_prefix=prefix, delete_old_dirs=False
         )
+        # Content before names: after a loss of power no index may stand without the data behind it.
         for path in with_prefix(prefix):
             flush(path)
         flush(parent_of(prefix))
@@ -183,6 +197,8 @@ def _state(directory: str) -> _State:
         return _State(None, ())
 
 
+# By its text, not by its time: a file that is replaced within one tick of the clock is noticed, and
+# the many calls of `latest` between two checkpoints parse nothing.
 @functools.lru_cache(maxsize=64)
 def _parsed(directory: str, text: str) -> _State:
     try:
@@ -222,8 +238,11 @@ def newest_intact(directory: str) -> str | None:
         return None
     older = [path for path in every if exists(path)]
     damaged: list[CheckpointError] = []
+    # From the newest to the oldest, each once.
     for prefix in dict.fromkeys([newest, *reversed(older)]):
         try:
+            # All values, not the index alone: TensorFlow compares a checksum when it reads the
+            # value.
             read(prefix)
         except CheckpointError as error:
             damaged.append(error)
@@ -231,6 +250,7 @@ def newest_intact(directory: str) -> str | None:
             for each in damaged:
                 logger.warning("Going back to %s: %s", prefix, each)
             return prefix
+    # That of the newest one, which the user expects to go on from.
     raise damaged[0]
 
 
@@ -245,6 +265,7 @@ def read(prefix: str, names: Sequence[str] | None = None) -> dict[str, Array]:
         reader: Any = tf.compat.v1.train.NewCheckpointReader(prefix)
         wanted = reader.get_variable_to_shape_map() if names is None else names
         return {name: reader.get_tensor(name) for name in wanted}
+    # The reader's Python binding raises the last three for some of TensorFlow's status codes.
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
         state = join(parent_of(prefix), _STATE)
         raise CheckpointError(
@@ -266,6 +287,7 @@ def restore(variables: Mapping[str, tf.Variable], prefix: str) -> None:
         ArchitectureError: a variable is missing or has another shape.
     """
     values = read(prefix)
+    # All are compared before the first is assigned: an error leaves no model with values of two.
     check(variables, values, prefix)
     for name, variable in variables.items():
         variable.assign(values[name])

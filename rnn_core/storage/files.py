@@ -27,6 +27,7 @@ FilePath: TypeAlias = str | os.PathLike[str]
 _SHORTENED_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)")
 _PATTERN: Final = re.compile(r"\\|\[[^/]*\]")
 _WILDCARDS: Final = frozenset("*?[")
+# The first that fits counts: OpError is the base class of the others, and so the last.
 _PYTHON_ERRORS: Final[tuple[tuple[type[Exception], type[OSError]], ...]] = (
     (tf.errors.NotFoundError, FileNotFoundError),
     (tf.errors.AlreadyExistsError, FileExistsError),
@@ -176,6 +177,7 @@ def write_text(path: FilePath, text: str) -> None:
         # Before the rename: else a loss of power could leave an empty file under the new name.
         flush(temporary)
         rename(temporary, path)
+        # The rename is a change of the directory: without this the old text could come back.
         flush(parent_of(path))
     finally:
         remove(temporary)
@@ -189,6 +191,8 @@ def flush(path: FilePath) -> None:
     local = local_path(path)
     if local is None:
         return
+    # fsync is for the file, not for the descriptor: it stores what others wrote, and read-only is
+    # the one way to open a directory.
     descriptor = os.open(local, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -291,4 +295,5 @@ def _children(directory: str, part: str) -> list[str]:
     if not _WILDCARDS & set(part):
         return [join(directory, part)]
     names = names_in(directory)
+    # A name with brackets is itself, although as a pattern it does not match itself.
     return [join(directory, n) for n in names if n == part or fnmatch.fnmatchcase(n, part)]

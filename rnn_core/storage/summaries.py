@@ -20,6 +20,7 @@ from rnn_core.types import Array
 _Event: Final[Any] = tf.compat.v1.Event
 _Summary: Final[Any] = tf.compat.v1.Summary
 _SessionLog: Final[Any] = tf.compat.v1.SessionLog
+# Two writers that one process opens within the same second get different files.
 _numbers = itertools.count()
 
 Summary: TypeAlias = Any
@@ -89,8 +90,10 @@ class EventWriter:
 def _open(directory: str) -> Any:
     make_directory(directory)
     now = time.time()
+    # Ten digits, so that the order of the names is that of the times: read_events relies on it.
     name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}"
     writer = tf.io.TFRecordWriter(join(directory, f"{name}.{os.getpid()}.{next(_numbers)}"))
+    # Readers expect the version in the first record.
     writer.write(_Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
     return writer
 
@@ -103,6 +106,7 @@ class _GivenWriter:
 
     def write(self, values: Mapping[str, float], step: int) -> None:
         """Writes the numbers in the way of the writer's kind."""
+        # A FileWriter of TensorFlow 1; the writers of TensorFlow 2 take numbers by tf.summary only.
         if hasattr(self._writer, "add_summary"):
             self._writer.add_summary(numbers(values), step)
             return
@@ -135,6 +139,7 @@ def collect_number(tag: str, value: tf.Tensor) -> None:
 
 
 def _collect(summary: tf.Tensor) -> None:
+    # Collections belong to graphs: eagerly there is none that a session's hook could fetch from.
     if not tf.executing_eagerly():
         tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.SUMMARIES, summary)
 

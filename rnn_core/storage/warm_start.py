@@ -91,6 +91,7 @@ def warm_start(variables: Mapping[str, tf.Variable], settings: WarmStartSettings
         ArchitectureError: a value has another shape.
     """
     path = settings.ckpt_to_initialize_from
+    # A path is a prefix if there is a checkpoint of that prefix, and else a directory.
     prefix = path if checkpoints.exists(path) else checkpoints.latest(path)
     if prefix is None:
         raise CheckpointError(f"ckpt_to_initialize_from: no checkpoint at {path}.")
@@ -103,6 +104,8 @@ def warm_start(variables: Mapping[str, tf.Variable], settings: WarmStartSettings
     for name in set(chosen) & set(vocabularies):
         taken[name] = _matched(variables[name].numpy(), taken[name], vocabularies[name])
     targets = {name: variables[name] for name in chosen}
+    # Before the first assignment, so that an error leaves no model that is half warm. The rows of a
+    # vocabulary are matched by now: these values have the shapes of the new model.
     checkpoints.check(targets, taken, prefix)
     for name, variable in targets.items():
         variable.assign(taken[name])
@@ -112,6 +115,8 @@ def warm_start(variables: Mapping[str, tf.Variable], settings: WarmStartSettings
 def _chosen(variables: Mapping[str, tf.Variable], which: Any) -> list[str]:
     if which is None:
         return []
+    # As in 2.15, one expression selects among trainable variables and a list among all; re.match
+    # asks for the beginning of a name, not for all of it.
     if isinstance(which, str):
         return [k for k, v in variables.items() if v.trainable and re.match(which, k)]
     if isinstance(which, Sequence) and all(isinstance(one, str) for one in which):
@@ -126,6 +131,7 @@ def _matched(new: Array, old: Array, info: VocabInfo) -> Array:
     words = enumerate(_words(info.new_vocab, info.new_vocab_size))
     pairs = [(index, at[word]) for index, word in words if word in at]
     start = new if info.backup_initializer is None else info.backup_initializer(new.shape)
+    # np.array copies, and moveaxis gives a view of the copy: assigning rows fills it in place.
     rows = np.moveaxis(np.array(start, new.dtype), info.axis, 0)
     for target, source in pairs:
         rows[target] = np.moveaxis(old, info.axis, 0)[source]

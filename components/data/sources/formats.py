@@ -29,6 +29,7 @@ def chunks_of(rows: Rows, chunk_bytes: int = CHUNK_BYTES) -> list[Chunk]:
     chunks: list[Chunk] = []
     for file in rows.files:
         source = source_of(file.path)
+        # The examples are filed under this digest: other content must not be read under its name.
         if source.digest() != file.digest:
             raise DataError(f"{file.path} has changed since this run began: start again.")
         chunks += [replace(chunk, split=file.split) for chunk in source.chunks(chunk_bytes)]

@@ -40,6 +40,8 @@ class JsonLines(Source):
             block = stream.read(chunk.stop - chunk.start)
         if chunk.start == 0:
             block = block.removeprefix(_BYTE_ORDER_MARK)
+        # Not splitlines: it also splits at a carriage return, which ends no line in the counts
+        # above.
         for number, line in enumerate(block.split(b"\n"), start=chunk.first_number):
             if line.strip():
                 yield Record(number, line, decode_line(line))

@@ -92,6 +92,8 @@ class BestExporter(SavedModelExporter):
         self._best = None
         if self._event_file_pattern is None:
             return None
+        # The evaluation that is judged now is in the files already: it must not compete with
+        # itself.
         events = read_events(str(self._model_dir), self._event_file_pattern)
         for at, metrics in events.items():
             if at != step and (self._best is None or self._better(metrics)):

@@ -73,6 +73,8 @@ class BestCheckpointExporter(Exporter):
         with storage_errors(export_path):
             path = _keep(checkpoint_path, export_path)
             record = {"metric": self._metric, "value": value, "path": name_of(path)}
+            # After the copy: a kill in between leaves the old value, by which the same checkpoint
+            # is better once more. The one before is deleted last, when nothing names it.
             write_text(join(export_path, _RECORD), json.dumps(record))
             for other in checkpoints.names_of_all(export_path):
                 if other != name_of(path):

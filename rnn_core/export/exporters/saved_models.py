@@ -124,5 +124,7 @@ class FinalExporter(SavedModelExporter):
 
 def exports(directory: str) -> list[str]:
     """The exports in ``directory``, the oldest first."""
+    # Sorted by name, which for ten digits is by time. Other numbers are directories of the user,
+    # and are never deleted.
     named = [name for name in names_in(directory) if name.isdigit() and len(name) == _DIGITS]
     return [join(directory, name) for name in named]
