@@ -9,6 +9,7 @@ that a program can read ``rnn_core.names``, or build ``rnn_core.kernels``, witho
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING
 
 from rnn_core.left_out import NAMES
@@ -25,6 +26,10 @@ else:
                 f"module {__name__!r} has no attribute {name!r}: this name of tf.estimator is left "
                 f"out. Use instead: {NAMES[name]}."
             )
+        # `from rnn_core import callables` asks here first. To load all public names then would be a
+        # circle: a module of the package would be imported while it imports this one.
+        if not name.startswith("_") and importlib.util.find_spec(f"{__name__}.{name}"):
+            return importlib.import_module(f"{__name__}.{name}")
         if name == "__all__" or not name.startswith("_"):
             public = importlib.import_module("rnn_core.public")
             globals().update({one: getattr(public, one) for one in public.__all__})

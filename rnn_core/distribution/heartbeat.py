@@ -66,11 +66,12 @@ class Heartbeat:
 
     def _repeat(self) -> None:
         while not self._ended.wait(_BEAT_SECONDS):
-            self._write(self._state)
+            self._write()
 
-    def _write(self, state: State) -> None:
+    def _write(self, state: State | None = None) -> None:
+        """Writes a new state, or the last one again: never an older one than another thread did."""
         with self._lock, contextlib.suppress(OSError):
-            self._state = state
+            self._state = state or self._state
             self._count += 1
             make_directory(self.directory)
             record = {"state": state, "step": self.step, "count": self._count}

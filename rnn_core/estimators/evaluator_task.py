@@ -51,14 +51,16 @@ def _evaluate_each(
         # Before the search for a checkpoint: once the training has ended, the last one exists.
         # The other way round, a checkpoint saved in between would be missed.
         ended = ends.has_come()
-        newest = _newest(model_dir)
+        newest = _newest(model_dir, seen)
         if newest is not None and newest != seen:
             seen = newest
+            # `throttle_secs` lie between the starts of two evaluations, however long one takes.
+            next_at = time.monotonic() + spec.throttle_secs
             step = checkpoints.read_step(newest)
             evaluation.evaluate(newest, evaluation.is_final(step))
             if evaluation.is_final(step):
                 return
-            _pause(spec.throttle_secs, ends)
+            _pause(next_at, ends)
         elif ended:
             if newest is not None:
                 evaluation.export_finally(newest)
@@ -67,14 +69,16 @@ def _evaluate_each(
             time.sleep(_POLL_SECONDS)
 
 
-def _pause(seconds: float, ends: _TrainingEnd) -> None:
-    until = time.monotonic() + seconds
+def _pause(until: float, ends: _TrainingEnd) -> None:
     while time.monotonic() < until and not ends.has_come():
         time.sleep(min(_POLL_SECONDS, max(until - time.monotonic(), 0.0)))
 
 
-def _newest(model_dir: str) -> str | None:
+def _newest(model_dir: str, seen: str | None) -> str | None:
     """The newest checkpoint; None also if the chief deletes it while it is read."""
+    # Only a new one is read: that reads all of its variables, perhaps over a network.
+    if seen is not None and checkpoints.latest(model_dir) == seen:
+        return seen
     try:
         return checkpoints.newest_intact(model_dir)
     except CheckpointError:

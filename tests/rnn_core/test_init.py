@@ -147,6 +147,13 @@ def test_a_name_is_loaded_when_it_is_first_used() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_module_can_be_imported_before_any_public_name() -> None:
+    program = (
+        "from rnn_core.estimators import checkpoint_evaluation; from rnn_core import callables"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_dir_lists_the_public_names() -> None:
     assert set(public_names()) <= set(dir(rnn_core))
 
