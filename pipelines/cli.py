@@ -206,5 +206,7 @@ def main() -> None:
     try:
         rnnflow()
     except RnnflowError as error:
-        click.echo(f"rnnflow: {error}", err=True)
+        from pipelines.console import printable
+
+        click.echo(printable(f"rnnflow: {error}", keep="\n"), err=True)
         sys.exit(error.exit_code)

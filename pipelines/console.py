@@ -1,16 +1,24 @@
-"""The output of a run in progress: one line per stage, and on a terminal what it does now."""
+"""What goes to the terminal: one line per stage, and on a terminal what it does now.
+
+Labels, names and messages come from data that others wrote. What a terminal would act on in them is
+printed escaped.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import time
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.status import Status
+from rich.text import Text
 
 LOGGER = logging.getLogger("rnnflow")
 
@@ -18,6 +26,42 @@ _NAME_WIDTH = 17
 """The longest name, ``champion_metrics``, and a space."""
 _LOG_WIDTH = 200
 """Columns; rich takes 80 where there is no terminal, and cuts off tables there."""
+
+_ACTED_ON = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # control characters: C0, DEL, C1
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # the direction of the text around them
+    "\u2028\u2029"  # line and paragraph separators
+    "\ud800-\udfff]"  # lone surrogates, which no encoding takes
+)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text with Python's escapes for each character that a terminal acts on.
+
+    Args:
+        text: from the data, such as a label.
+        keep: characters that stay as they are, such as the line breaks of a message.
+    """
+    return _ACTED_ON.sub(
+        lambda found: found[0] if found[0] in keep else repr(found[0])[1:-1],
+        text,
+    )
+
+
+class PrintableConsole(Console):
+    """A console that escapes what a terminal would act on in whatever is printed."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """The text of a string; here already, so that tables measure what will be printed."""
+        return super().render_str(printable(text, keep="\n"), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The segments of what is printed; rich's own control segments stay as they are."""
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else printable(segment.text, keep="\n")
+            yield segment._replace(text=text)
 
 
 class StageLine:
@@ -68,7 +112,7 @@ class StageLine:
 
 def make_console(stderr: bool = False) -> Console:
     """Never wraps: a line is a line. A file or a log has room for a wide table."""
-    console = Console(soft_wrap=True, highlight=False, stderr=stderr)
+    console = PrintableConsole(soft_wrap=True, highlight=False, stderr=stderr)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _LOG_WIDTH
     return console

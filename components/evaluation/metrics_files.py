@@ -4,7 +4,8 @@ A metrics directory holds:
 
     predictions.parquet     a row per example: id, label, predicted, correct, probabilities
     metrics.json            the Metrics, with ``predictions_path`` relative to the directory
-    per_class.csv           label, support, precision and recall with their intervals
+    per_class.csv           label, support, precision and recall with their intervals, for
+                            spreadsheets: a label that they would take for a formula begins with '
     confusion_matrix.png  reliability.png
     comparison.json         the champion's only: the ChampionMetrics
     _SUCCESS
@@ -32,6 +33,8 @@ from components.evaluation.scoring import calibration, score
 PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
 COMPARISON = "comparison.json"
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What a spreadsheet takes for the start of a formula; full-width signs in East Asian locales."""
 
 
 def measure(table: PredictionTable, labels: Sequence[str], directory: Path) -> Metrics:
@@ -101,14 +104,20 @@ def compare(
 
 
 def per_class_csv(metrics: Metrics) -> str:
-    """A line per class, with the intervals' ends."""
+    """A line per class, with the intervals' ends.
+
+    A label comes from the data, and people open this file in a spreadsheet, which would run a
+    label such as ``=HYPERLINK(...)``: an apostrophe before it makes it text. ``metrics.json`` has
+    the labels as they are.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     parts = [f"{name}{end}" for name in ("precision", "recall") for end in ("", "_low", "_high")]
     writer.writerow(["label", "support", *parts])
     for each in metrics.per_class:
         values = [*dataclasses.astuple(each.precision), *dataclasses.astuple(each.recall)]
-        writer.writerow([each.label, each.support, *(f"{value:.6f}" for value in values)])
+        label = f"'{each.label}" if each.label.startswith(_FORMULA_STARTS) else each.label
+        writer.writerow([label, each.support, *(f"{value:.6f}" for value in values)])
     return text.getvalue()
 
 

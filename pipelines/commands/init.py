@@ -18,6 +18,7 @@ from components.config import DataConfig, ModelConfig
 from components.data.proposal import Proposal, propose
 from components.errors import UserError
 from pipelines.config import parse_config
+from pipelines.console import printable
 from rnn_core.names import CellType
 
 
@@ -52,13 +53,13 @@ def write_config(
     # Before it is written: an option such as --name may hold what a config cannot.
     parse_config(text, source=str(path))
     write_atomically(path, text)
-    for line in _seen(found):
-        click.echo(line)
+    lines = list(_seen(found))
     for name, feature in {**found.features.sequence, **found.features.context}.items():
         part = "sequence" if name in found.features.sequence else "context"
-        click.echo(f"  {part}.{name}: {feature.kind}")
-    for note in found.notes:
-        click.echo(f"  note: {note}")
+        lines.append(f"  {part}.{name}: {feature.kind}")
+    lines += [f"  note: {note}" for note in found.notes]
+    for line in lines:
+        click.echo(printable(line))
     click.echo(f"Wrote {path}. Review it, then: rnnflow run {path}")
 
 

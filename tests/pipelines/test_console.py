@@ -8,8 +8,9 @@ from io import StringIO
 import pytest
 from prefect import flow
 from rich.console import Console
+from rich.table import Table
 
-from pipelines.console import StageLine, make_console
+from pipelines.console import PrintableConsole, StageLine, make_console, printable
 
 
 def _print_stage(console: Console, reused: bool = False, summary: str = "640 rows") -> str:
@@ -99,3 +100,58 @@ def test_messages_may_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -
     make_console(stderr=True).print("beside the answer")
     make_console().print("the answer")
     assert capsys.readouterr() == ("the answer\n", "beside the answer\n")
+
+
+@pytest.mark.parametrize(
+    ("character", "shown"),
+    [
+        *(
+            (chr(code), f"\\u{code:04x}")
+            for code in [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+        ),
+        ("\x1b", "\\x1b"),
+        ("\x9b", "\\x9b"),
+        ("\x7f", "\\x7f"),
+        ("\x00", "\\x00"),
+        ("\r", "\\r"),
+        ("\n", "\\n"),
+        ("\u2028", "\\u2028"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_a_terminal_acts_on_is_escaped(character: str, shown: str) -> None:
+    assert printable(f"a{character}b") == f"a{shown}b"
+    assert printable(f"a{character}b", keep=character) == f"a{character}b"
+
+
+@pytest.mark.parametrize("text", ["日本語", "שלום", "é", "👩\u200d🚀", "a\xa0b", "back\\slash"])
+def test_what_people_write_stays_as_it_is(text: str) -> None:
+    assert printable(text) == text
+
+
+def test_lines_and_tables_of_a_console_escape_their_data(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = Table("name")
+    table.add_row("\u202ecell\x1b[31m")
+    console = make_console()
+    console.print(table)
+    console.print("\u2066line\nnext")
+    with StageLine(console, "examples") as line:
+        line.finish("\u202esummary", reused=False)
+    text = capsys.readouterr().out
+    assert "\\u202ecell\\x1b[31m" in text
+    assert "\\u2066line\nnext\n" in text
+    assert "\\u202esummary\n" in text
+    assert not {"\u202e", "\u2066", "\x1b"} & set(text)
+
+
+def test_the_spinner_escapes_its_data_and_still_moves_the_cursor() -> None:
+    console = PrintableConsole(file=StringIO(), force_terminal=True, soft_wrap=True, width=60)
+    with StageLine(console, "model") as line:
+        line.update("\u202estep")
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    assert "\\u202estep" in text
+    assert "\u202e" not in text
+    assert "\x1b[?25h" in text

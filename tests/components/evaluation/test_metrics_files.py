@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import json
 import math
 from pathlib import Path
@@ -86,6 +87,30 @@ def test_the_table_of_classes_has_a_line_per_class(candidate: Metrics) -> None:
     assert rows[0]["support"] == "4"
     assert float(rows[0]["recall"]) == 0.75
     assert float(rows[0]["recall_low"]) < 0.75 < float(rows[0]["recall_high"])
+
+
+@pytest.mark.parametrize("start", list("=+-@\t\r\n＝＋－＠"))
+def test_no_label_is_a_formula_in_a_spreadsheet(
+    candidate: Metrics, tmp_path: Path, start: str
+) -> None:
+    label = f'{start}HYPERLINK("http://example.org";"a")'
+    classes = (dataclasses.replace(candidate.per_class[0], label=label), candidate.per_class[1])
+    text = per_class_csv(dataclasses.replace(candidate, per_class=classes))
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [row["label"] for row in rows] == ["'" + label, "b"]
+
+
+def test_labels_in_json_are_as_they_are(tmp_path: Path) -> None:
+    names = {"a": "=1+1", "b": "-b"}
+    table = dataclasses.replace(
+        CANDIDATE,
+        labels=tuple(names[label] for label in CANDIDATE.labels),
+        classes=tuple(names.values()),
+    )
+    measure(table, ["=1+1", "-b"], tmp_path / "m")
+    assert read(tmp_path / "m" / "metrics.json")["labels"] == ["=1+1", "-b"]
+    lines = (tmp_path / "m" / "per_class.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == ["'=1+1", "'-b"]
 
 
 def test_the_champion_is_paired_example_by_example(candidate: Metrics, tmp_path: Path) -> None:

@@ -164,6 +164,23 @@ def test_a_label_with_odd_characters_is_no_fault_in_the_comments(label: str) -> 
     assert _same(parse_config(render_config(found, "demo", Path("/data"))), PROPOSAL)
 
 
+def test_labels_and_names_are_escaped_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = "\u202eab\x1b[2J\u2066\nnote: forged"
+    data = _rows(tmp_path / "rows.jsonl", label=odd, sequence={"v": [1.0], f"w{odd}": [1.0]})
+    with data.open("a") as file:
+        for i in range(60):
+            row = {"id": f"x{i}", "label": "b", "sequence": {"v": [float(i)]}}
+            file.write(json.dumps(row) + "\n")
+    _write(data)
+    text = capsys.readouterr().out
+    assert not {"\u202e", "\x1b", "\u2066"} & set(text)
+    assert "\\u202eab\\x1b[2J\\u2066\\nnote: forged: 60)" in text
+    assert "sequence.w\\u202eab\\x1b[2J" in text
+    assert "\nnote: forged" not in text
+
+
 def test_an_existing_config_is_kept_unless_forced(tmp_path: Path) -> None:
     data = _rows(tmp_path / "rows.jsonl")
     (tmp_path / "rows.yaml").write_text("mine")
