@@ -72,6 +72,14 @@ def test_every_object_is_valid_in_the_strict_sense(objects: list[Object]) -> Non
         kubernetes_validate.validate(item, version, strict=True)
 
 
+def test_every_object_is_valid_for_the_oldest_version_that_is_supported(
+    objects: list[Object], infra: Path
+) -> None:
+    assert "Kubernetes 1.29 or newer" in (infra / "README.md").read_text(encoding="utf-8")
+    for item in objects:
+        kubernetes_validate.validate(item, "1.29.0", strict=True)
+
+
 def test_the_strict_check_finds_a_misspelt_field(cron_job: Object) -> None:
     wrong = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "x"}}
     wrong["spec"] = {**cron_job, "concurencyPolicy": "Forbid"}
