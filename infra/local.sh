@@ -47,7 +47,9 @@ make_settings() {
   setting POSTGRES_PASSWORD "$(random_password)"
   setting MLFLOW_DATABASE_PASSWORD "$(random_password)"
   setting PREFECT_DATABASE_PASSWORD "$(random_password)"
-  setting MLFLOW_TRACKING_USERNAME admin
+  setting MLFLOW_AUTH_ADMIN_USERNAME admin
+  setting MLFLOW_AUTH_ADMIN_PASSWORD "$(random_password)"
+  setting MLFLOW_TRACKING_USERNAME pipeline
   setting MLFLOW_TRACKING_PASSWORD "$(random_password)"
   setting MLFLOW_FLASK_SERVER_SECRET_KEY "$(random_password)"
   setting PREFECT_API_AUTH_STRING "rnnflow:$(random_password)"
@@ -200,8 +202,8 @@ start() {
   # Before the command and not as words of it: the words of a command are seen by all users.
   PGPASSWORD="$MLFLOW_DATABASE_PASSWORD" \
     MLFLOW_AUTH_CONFIG_PATH="$directory/mlflow/basic_auth.ini" \
-    MLFLOW_AUTH_ADMIN_USERNAME="$MLFLOW_TRACKING_USERNAME" \
-    MLFLOW_AUTH_ADMIN_PASSWORD="$MLFLOW_TRACKING_PASSWORD" \
+    MLFLOW_AUTH_ADMIN_USERNAME="$MLFLOW_AUTH_ADMIN_USERNAME" \
+    MLFLOW_AUTH_ADMIN_PASSWORD="$MLFLOW_AUTH_ADMIN_PASSWORD" \
     MLFLOW_FLASK_SERVER_SECRET_KEY="$MLFLOW_FLASK_SERVER_SECRET_KEY" \
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
     start_server mlflow "$RNNFLOW_MLFLOW_PORT" /health \
@@ -209,6 +211,17 @@ start() {
     --allowed-hosts="localhost:$RNNFLOW_MLFLOW_PORT,127.0.0.1:$RNNFLOW_MLFLOW_PORT" \
     --backend-store-uri="postgresql://mlflow@$address/mlflow" \
     --serve-artifacts --artifacts-destination="$directory/mlflow/artifacts"
+  # As compose's service `pipeline-user`.
+  if [[ ! -e "$directory/pipeline_user_made" ]]; then
+    MLFLOW_TRACKING_URI="http://127.0.0.1:$RNNFLOW_MLFLOW_PORT" \
+      MLFLOW_TRACKING_USERNAME="$MLFLOW_AUTH_ADMIN_USERNAME" \
+      MLFLOW_TRACKING_PASSWORD="$MLFLOW_AUTH_ADMIN_PASSWORD" \
+      MLFLOW_PIPELINE_USERNAME="$MLFLOW_TRACKING_USERNAME" \
+      MLFLOW_PIPELINE_PASSWORD="$MLFLOW_TRACKING_PASSWORD" MLFLOW_DISABLE_TELEMETRY=true \
+      python "$here/shared/pipeline_user.py" >>"$directory/mlflow.log" 2>&1 9>&- ||
+      fail "the pipeline's user of MLflow cannot be made: see $directory/mlflow.log."
+    touch "$directory/pipeline_user_made"
+  fi
   export PREFECT_HOME="$directory/prefect"
   PREFECT_SERVER_DATABASE_DRIVER=postgresql+asyncpg \
     PREFECT_SERVER_DATABASE_HOST=127.0.0.1 \

@@ -31,11 +31,14 @@ _SETTLE_SECONDS = 1.0
 def version_with_alias(client: MlflowClient, name: str, alias: str) -> int | None:
     """The version that holds an alias; None if none does or the model is not registered."""
     try:
-        return int(client.get_model_version_by_alias(name, alias).version)
+        # Not by the request for one alias: MLflow's basic-auth answers that with "permission
+        # denied" for a model that does not exist yet, unless an administrator asks.
+        version = client.get_registered_model(name).aliases.get(alias)
     except MlflowException as error:
         if error.error_code in _MISSING:
             return None
         raise
+    return None if version is None else int(version)
 
 
 def complete_moves(name: str, tracking_uri: str) -> None:

@@ -145,6 +145,9 @@ class Ledger:
         why = str(storable(why))[:REASON_LENGTH]
         when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         record = Record(action, before, after, _who(), when, why)
+        # Before the write and not after one that failed: MLflow's basic-auth answers one to a model
+        # that does not exist with "permission denied", as it does for one that is another user's.
+        self._create()
         for _ in range(_ATTEMPTS - 1):
             with contextlib.suppress(_NumberTakenError):
                 return self._write(record)
@@ -164,10 +167,7 @@ class Ledger:
         except MlflowException as error:
             if "Giving up after" in str(error):
                 raise _NumberTakenError from error
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            self._create()
-            return self._write(record)
+            raise
         return dataclasses.replace(record, number=int(version.version))
 
     def _create(self) -> None:

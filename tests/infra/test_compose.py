@@ -16,7 +16,7 @@ Services = dict[str, dict[str, Any]]
 
 SECRET = re.compile(r"PASSWORD|SECRET|AUTH_STRING|TOKEN")
 REQUIRED = re.compile(r"\$\{[A-Z_]+:\?[^}]+\}")
-ONCE = {"automation"}
+ONCE = {"automation", "pipeline-user"}
 """Services that do one thing and end."""
 
 
@@ -98,6 +98,17 @@ def test_mlflow_asks_for_a_password_and_knows_its_host_names(services: Services)
     assert {"127.0.0.1:5000", "localhost:5000"} <= set(names)
 
 
+def test_the_pipeline_is_not_the_administrator_of_mlflow(services: Services) -> None:
+    server, maker, worker = (
+        services[name]["environment"] for name in ("mlflow", "pipeline-user", "worker")
+    )
+    for kind in ("USERNAME", "PASSWORD"):
+        administrator, user = server[f"MLFLOW_AUTH_ADMIN_{kind}"], worker[f"MLFLOW_TRACKING_{kind}"]
+        assert administrator != user
+        assert maker[f"MLFLOW_TRACKING_{kind}"] == administrator
+        assert maker[f"MLFLOW_PIPELINE_{kind}"] == user
+
+
 def test_prefect_asks_for_the_password_that_its_clients_send(services: Services) -> None:
     asked = services["prefect"]["environment"]["PREFECT_SERVER_API_AUTH_STRING"]
     for client in ("worker", "automation"):
@@ -126,7 +137,9 @@ def test_artifacts_go_through_the_server(services: Services) -> None:
     assert any(destination.partition("=")[2].startswith(mount) for mount in mounts)
 
 
-@pytest.mark.parametrize("name", ["postgres", "mlflow", "prefect", "automation", "worker"])
+@pytest.mark.parametrize(
+    "name", ["postgres", "mlflow", "prefect", "automation", "pipeline-user", "worker"]
+)
 def test_each_service_is_bounded_and_has_no_rights_to_gain(services: Services, name: str) -> None:
     service = services[name]
     assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
@@ -135,7 +148,7 @@ def test_each_service_is_bounded_and_has_no_rights_to_gain(services: Services, n
     assert service["restart"] == ("on-failure" if name in ONCE else "unless-stopped")
 
 
-@pytest.mark.parametrize("name", ["mlflow", "prefect", "automation", "worker"])
+@pytest.mark.parametrize("name", ["mlflow", "prefect", "automation", "pipeline-user", "worker"])
 def test_what_runs_our_image_is_neither_root_nor_able_to_change_it(
     services: Services, name: str
 ) -> None:
@@ -164,7 +177,7 @@ def test_the_database_and_the_worker_reach_nothing_outside(
     services: Services, compose_text: str
 ) -> None:
     networks = yaml.safe_load(compose_text)["networks"]
-    for name in ("postgres", "worker", "automation"):
+    for name in ("postgres", "worker", "automation", "pipeline-user"):
         assert all(networks[network]["internal"] for network in services[name]["networks"])
     assert "database" not in services["worker"]["networks"]
 

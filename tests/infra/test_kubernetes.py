@@ -105,7 +105,16 @@ def test_everything_lives_in_one_namespace_under_the_strictest_pod_profile(
 
 
 @pytest.mark.parametrize(
-    "name", ["pipeline", "training-workers", "mlflow", "prefect", "postgres", "automation"]
+    "name",
+    [
+        "pipeline",
+        "training-workers",
+        "mlflow",
+        "prefect",
+        "postgres",
+        "automation",
+        "pipeline-user",
+    ],
 )
 class TestEachPod:
     def test_is_not_root_and_keeps_the_default_system_calls(
@@ -190,6 +199,19 @@ def test_what_is_referred_to_exists(
     assert all(file.is_file() for file in files)
 
 
+def test_the_pipeline_is_not_the_administrator_of_mlflow(containers: dict[str, Object]) -> None:
+    def key(name: str, variable: str) -> str:
+        return str(_environment(containers[name])[variable]["valueFrom"]["secretKeyRef"]["key"])
+
+    for kind in ("USERNAME", "PASSWORD"):
+        administrator = key("mlflow", f"MLFLOW_AUTH_ADMIN_{kind}")
+        assert key("pipeline-user", f"MLFLOW_TRACKING_{kind}") == administrator
+        user = key("pipeline-user", f"MLFLOW_PIPELINE_{kind}")
+        assert user != administrator
+        for name in ("pipeline", "training-workers"):
+            assert key(name, f"MLFLOW_TRACKING_{kind}") == user
+
+
 def test_the_secret_is_named_and_never_written(objects: list[Object], infra: Path) -> None:
     assert "Secret" not in {o["kind"] for o in objects}
     references = list(_find(objects, "secretKeyRef"))
@@ -235,12 +257,13 @@ def test_the_network_is_closed_but_for_the_edges_that_are_needed(objects: list[O
         ("training-workers", "mlflow", 5000),
         ("training-workers", "prefect", 4200),
         ("automation", "prefect", 4200),
+        ("pipeline-user", "mlflow", 5000),
         ("mlflow", "postgres", 5432),
         ("prefect", "postgres", 5432),
     }
     # Each edge is open at its other end too.
     for client, server, _ in edges:
-        assert client in json.dumps(policies[server]["ingress"])
+        assert f'"{client}"' in json.dumps(policies[server]["ingress"])
 
 
 class TestThePipeline:

@@ -18,6 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from components.registry.aliases import version_with_alias
+from components.registry.ledger import Ledger
+from components.tracking.client import connect
 from tests.components.mlflow_server import free_port
 from tests.measured import MEASURED
 
@@ -88,7 +91,7 @@ def _processes_of(directory: Path) -> list[str]:
 
 
 def test_the_servers_start_ask_for_passwords_keep_their_data_and_end(
-    infra: Path, directory: Path
+    infra: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables = {
         "RNNFLOW_POSTGRES_PORT": str(free_port()),
@@ -111,10 +114,27 @@ def test_the_servers_start_ask_for_passwords_keep_their_data_and_end(
         assert _ask(create, None, {"name": "kept"})[0] == 401
         assert _ask(create, "admin:wrong-password", {"name": "kept"})[0] == 401
         assert _ask(create, user, {"name": "kept"})[0] == 200
+        # The pipeline's user manages what it has made, reads the rest, and makes no users.
+        values = dict(line.split("=", 1) for line in settings.read_text().splitlines())
+        administrator = f"admin:{values['MLFLOW_AUTH_ADMIN_PASSWORD']}"
+        _, made = _ask(create, administrator, {"name": "other"})
+        other = json.loads(made)["experiment_id"]
+        update = {"experiment_id": other, "new_name": "taken"}
+        assert _ask(f"{mlflow}/api/2.0/mlflow/experiments/update", user, update)[0] == 403
+        assert (
+            _ask(f"{mlflow}/api/2.0/mlflow/experiments/get?experiment_id={other}", user)[0] == 200
+        )
+        newcomer = {"username": "newcomer", "password": "a-long-password"}
+        assert _ask(f"{mlflow}/api/2.0/mlflow/users/create", user, newcomer)[0] == 403
+        # A model that does not exist yet is none, where MLflow says "permission denied" at times.
+        for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+            monkeypatch.setenv(name, exports[name])
+        client = connect(mlflow)
+        assert version_with_alias(client, "new", "champion") is None
+        assert Ledger(client, "new").append("promote", None, 1, "the first").number == 1
         assert _ask(f"{prefect}/automations/count", None, {})[0] == 401
         assert _ask(f"{prefect}/automations/count", PREFECT_USER, {}) == (200, "1")
         # Each server has a role of its own, which the database of the other refuses.
-        values = dict(line.split("=", 1) for line in settings.read_text().splitlines())
         assert _connect(values, "mlflow", "mlflow_auth").returncode == 0
         refused = _connect(values, "mlflow", "prefect")
         assert "permission denied" in refused.stderr
