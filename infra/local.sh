@@ -213,11 +213,12 @@ start() {
     --serve-artifacts --artifacts-destination="$directory/mlflow/artifacts"
   # As compose's service `pipeline-user`.
   if [[ ! -e "$directory/pipeline_user_made" ]]; then
-    MLFLOW_TRACKING_URI="http://127.0.0.1:$RNNFLOW_MLFLOW_PORT" \
+    # In this order: each assignment sees those before it.
+    MLFLOW_PIPELINE_USERNAME="$MLFLOW_TRACKING_USERNAME" \
+      MLFLOW_PIPELINE_PASSWORD="$MLFLOW_TRACKING_PASSWORD" \
+      MLFLOW_TRACKING_URI="http://127.0.0.1:$RNNFLOW_MLFLOW_PORT" \
       MLFLOW_TRACKING_USERNAME="$MLFLOW_AUTH_ADMIN_USERNAME" \
-      MLFLOW_TRACKING_PASSWORD="$MLFLOW_AUTH_ADMIN_PASSWORD" \
-      MLFLOW_PIPELINE_USERNAME="$MLFLOW_TRACKING_USERNAME" \
-      MLFLOW_PIPELINE_PASSWORD="$MLFLOW_TRACKING_PASSWORD" MLFLOW_DISABLE_TELEMETRY=true \
+      MLFLOW_TRACKING_PASSWORD="$MLFLOW_AUTH_ADMIN_PASSWORD" MLFLOW_DISABLE_TELEMETRY=true \
       python "$here/shared/pipeline_user.py" >>"$directory/mlflow.log" 2>&1 9>&- ||
       fail "the pipeline's user of MLflow cannot be made: see $directory/mlflow.log."
     touch "$directory/pipeline_user_made"
