@@ -111,8 +111,8 @@ def test_training_ends_with_the_input_before_its_steps(
     ("arguments", "message"),
     [
         ({"steps": 1, "max_steps": 1}, "got both"),
-        ({"steps": 0}, "steps: expected a positive"),
-        ({"max_steps": -1}, "max_steps: expected a positive"),
+        ({"steps": 0}, "steps: expected a whole number >= 1"),
+        ({"max_steps": -1}, "max_steps: expected a whole number >= 1"),
     ],
 )
 def test_steps_that_make_no_sense_are_a_value_error(
