@@ -91,10 +91,11 @@ def find(cell: Cell, width: int, new: NewVariables, stack_names: UniqueNames) ->
         stack_names: numbers the cells and layers of the stack that the cell is in.
 
     Raises:
-        ArgumentError: the cell cannot be called, or makes variables in each call.
+        ArgumentError: the cell cannot be called, makes variables in each call, or is to be exported
+          and uses variables that were made outside of it.
     """
     new.keep_values()
-    with new.collecting():
+    with new.collecting(), _named_capture(cell):
         units = cell_protocol.build(cell, width)
     walk = Walk(cell, stack_names(name_of(cell)), stack_names)
     known = [*new.all, *(weight.variable for weight in walk.weights)]
@@ -116,6 +117,22 @@ def find(cell: Cell, width: int, new: NewVariables, stack_names: UniqueNames) ->
         [one for one in used.values() if _is_seed(one)],
         walk.layers,
     )
+
+
+@contextmanager
+def _named_capture(cell: Cell) -> Iterator[None]:
+    """Says why a cell cannot be called in the graph of an export."""
+    try:
+        yield
+    except RuntimeError as error:
+        # TensorFlow's words for an eager variable in a plain graph, which an export is made of.
+        if "capture an EagerTensor" not in str(error):
+            raise
+        raise ArgumentError(
+            f"{type(cell).__name__}: expected variables that rnn_cell_fn makes, got one that was "
+            "made outside of it, which trains but cannot be exported. Make it in rnn_cell_fn or in "
+            "the cell."
+        ) from None
 
 
 def _is_seed(variable: tf.Variable) -> bool:

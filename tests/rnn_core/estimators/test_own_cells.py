@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnn_core import RNNClassifier, RunConfig, export
+from rnn_core import ArgumentError, RNNClassifier, RunConfig, export
 from tests.rnn_core.models.own_cells import samples
 
 COLUMN = tf.feature_column.sequence_numeric_column("x", shape=(2,))
@@ -77,3 +77,28 @@ def test_a_cell_is_trained_saved_restored_and_exported(name: str, tmp_path: Path
     path = in_parts.export_saved_model(str(tmp_path / "export"), receiver)
     served = tf.saved_model.load(path).signatures["predict"](x=tf.constant(VALUES))
     np.testing.assert_allclose(served["logits"], predicted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_variable_from_outside_is_trained_and_saved_and_its_export_refused(
+    tmp_path: Path,
+) -> None:
+    weights = tf.Variable(tf.ones([6, 4]))
+
+    class Cell:
+        state_size = output_size = 4
+
+        def get_initial_state(self, batch_size: Any) -> list[tf.Tensor]:
+            return [tf.zeros([batch_size, 4])]
+
+        def call(self, x: tf.Tensor, states: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+            hidden = tf.tanh(tf.concat([x, states[0]], 1) @ weights)
+            return hidden, [hidden]
+
+    model = classifier(tmp_path, Cell)
+    train(model, 2)
+    (name,) = [each for each in model.get_variable_names() if each.endswith("/weights")]
+    assert not np.allclose(model.get_variable_value(name), 1.0)
+    spec = tf.feature_column.make_parse_example_spec([COLUMN])
+    receiver = export.build_parsing_serving_input_receiver_fn(spec)
+    with pytest.raises(ArgumentError, match="Cell: expected variables that rnn_cell_fn makes"):
+        model.export_saved_model(str(tmp_path / "export"), receiver)
