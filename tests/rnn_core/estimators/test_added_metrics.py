@@ -15,6 +15,8 @@ import rnn_core
 from rnn_core import ArgumentTypeError, add_metrics
 from tests.rnn_core.samples import WORDS, Data, make_estimator
 
+pytestmark = pytest.mark.slow
+
 
 def shares(labels: Any, predictions: Any, features: Any, config: Any) -> dict[str, Any]:
     """The share of right classes, and the mean of a feature."""

@@ -15,6 +15,8 @@ from rnn_core.hooks.stopping import StopAtCheckpointStepHook
 from rnn_core.storage.summaries import read_events
 from tests.rnn_core.samples import Data, make_estimator
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_evaluates_before_within_and_after_a_training(tmp_path: Path, data: Data) -> None:
     config = {"save_checkpoints_steps": 1, "keep_checkpoint_max": 20}

@@ -14,6 +14,8 @@ import tensorflow as tf
 from rnn_core import ArgumentError, RNNClassifier, RunConfig, export
 from tests.rnn_core.models.own_cells import samples
 
+pytestmark = pytest.mark.slow
+
 COLUMN = tf.feature_column.sequence_numeric_column("x", shape=(2,))
 VALUES = np.random.default_rng(2).normal(size=(4, 3, 2)).astype(np.float32)
 

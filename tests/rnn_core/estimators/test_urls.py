@@ -17,6 +17,8 @@ from rnn_core.storage.summaries import read_events
 from rnn_core.storage.warm_start import warm_start, warm_start_settings
 from tests.rnn_core.samples import Data, make_estimator, same_bits, sequence_columns, weights_of
 
+pytestmark = pytest.mark.slow
+
 _NUMBERS = itertools.count()
 
 

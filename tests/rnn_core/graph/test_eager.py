@@ -17,6 +17,8 @@ from rnn_core.graph.eager import eager_mode, eagerly, eagerly_generated, switche
 from tests.projects import ROOT
 from tests.rnn_core.graph import old_program
 
+pytestmark = pytest.mark.slow
+
 
 def test_operations_run_at_once_inside_of_a_graph() -> None:
     with tf.Graph().as_default():

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from rnn_core.loops.input_seed import new_seed, seeded
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def no_global_seed() -> Iterator[None]:

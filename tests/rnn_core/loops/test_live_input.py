@@ -15,6 +15,8 @@ from rnn_core import ArgumentError, EmptyInputError, RNNClassifier, RunConfig
 from rnn_core.distribution.replicas import OneReplica
 from rnn_core.loops.input_fn import call_input_fn
 
+pytestmark = pytest.mark.slow
+
 v1 = tf.compat.v1
 ROWS = np.arange(8, dtype=np.float32).reshape(4, 2)
 BATCHES = [ROWS[:2].tolist(), ROWS[2:].tolist()]

@@ -17,6 +17,8 @@ from rnn_core.optimizers.optimizers import optimizer_spec
 from tests.rnn_core.export.samples import supervised_receiver
 from tests.rnn_core.samples import Data, make_estimator, run_optimizer, weights_of
 
+pytestmark = pytest.mark.slow
+
 STEPS = 6
 START = np.zeros(1, np.float32)
 ONES = [tf.constant([1.0])] * STEPS
