@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 from collections.abc import Mapping
 from typing import Any, Final
@@ -47,6 +48,11 @@ def call_input_fn(
     offered = dict(zip(INPUT_FN_ARGUMENTS, values, strict=True))
     call = functools.partial(callables.call, input_fn, offered)
     given = live_input.value_of(call)
+    if inspect.isgenerator(given):
+        raise ArgumentError(
+            "input_fn: expected a Dataset, got a generator. Return "
+            "tf.data.Dataset.from_generator(function, output_signature=...) of the function."
+        )
     if isinstance(given, tf.data.Dataset):
         has_context = (
             "input_context" in arguments.names or arguments.bound.get("input_context") is not None

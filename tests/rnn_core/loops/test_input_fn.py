@@ -115,3 +115,11 @@ def test_a_tuple_of_another_length_is_refused(given: Any) -> None:
         called(lambda: given)
     with pytest.raises(ArgumentError, match=f"a tuple of length {len(given)}"):
         split(tuple(given))
+
+
+def test_a_generator_is_refused_with_what_to_return() -> None:
+    def batches() -> Any:
+        yield {"x": [[1.0]]}, [0]
+
+    with pytest.raises(ArgumentError, match="expected a Dataset, got a generator"):
+        call_input_fn(batches, ModeKeys.TRAIN, {}, RunConfig(), OneReplica())
