@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal, TypeAlias
 
 from components.errors import RegistryError
-from components.registry.versions import search_versions
+from components.registry.versions import ensure_registered, search_versions
 from components.tracking.client import MlflowClient, MlflowException, ModelVersion, quoted
 from components.tracking.values import storable
 
@@ -147,7 +147,8 @@ class Ledger:
         record = Record(action, before, after, _who(), when, why)
         # Before the write and not after one that failed: MLflow's basic-auth answers one to a model
         # that does not exist with "permission denied", as it does for one that is another user's.
-        self._create()
+        text = f"The moves of the champion of {self._model}, one version each. Written by rnnflow."
+        ensure_registered(self._client, self.name, text)
         for _ in range(_ATTEMPTS - 1):
             with contextlib.suppress(_NumberTakenError):
                 return self._write(record)
@@ -169,15 +170,6 @@ class Ledger:
                 raise _NumberTakenError from error
             raise
         return dataclasses.replace(record, number=int(version.version))
-
-    def _create(self) -> None:
-        text = f"The moves of the champion of {self._model}, one version each. Written by rnnflow."
-        try:
-            self._client.create_registered_model(self.name, description=text)
-        except MlflowException as error:
-            # Another client may have made it at the same moment.
-            if error.error_code not in {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}:
-                raise
 
     def mark_applied(self, record: Record) -> None:
         """Notes that the aliases have followed a record."""

@@ -13,13 +13,16 @@ from pathlib import Path
 from components.artifacts.schema import load_schema, schema_directory
 from components.artifacts.storage import digest_of_directory
 from components.artifacts.values import Export
-from components.registry.versions import DIGEST_TAG, SAVED_MODEL_DIGEST_TAG
+from components.registry.versions import (
+    DIGEST_TAG,
+    SAVED_MODEL_DIGEST_TAG,
+    ensure_registered,
+)
 from components.runtime.libraries import quiet_libraries
 from components.tracking.client import (
     LoggedModel,
     LoggedModelOutput,
     MlflowClient,
-    MlflowException,
     ensure_experiment,
     request_timeout,
 )
@@ -46,7 +49,7 @@ def create_version(client: MlflowClient, export: Export, name: str, run_id: str 
     Raises:
         MlflowException: the server is unreachable or rejects the request.
     """
-    _ensure_registered(client, name)
+    ensure_registered(client, name)
     if run_id:
         run = client.get_run(run_id)
     else:
@@ -79,14 +82,6 @@ def create_version(client: MlflowClient, export: Export, name: str, run_id: str 
         model_id=logged.model_id,
     )
     return int(version.version)
-
-
-def _ensure_registered(client: MlflowClient, name: str) -> None:
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code not in {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}:
-            raise
 
 
 def _write_package(export: Path, logged: LoggedModel, run_id: str, package: Path) -> None:

@@ -47,6 +47,16 @@ def list_versions(name: str, tracking_uri: str) -> tuple[RegisteredVersion, ...]
     return tuple(sorted(found, key=lambda each: -each.version))
 
 
+def ensure_registered(client: MlflowClient, name: str, description: str | None = None) -> None:
+    """Makes a registered model if it is missing."""
+    try:
+        client.create_registered_model(name, description=description)
+    except MlflowException as error:
+        # It was there, or another client made it at the same moment.
+        if error.error_code not in {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}:
+            raise
+
+
 def search_versions(client: MlflowClient, query: str) -> list[ModelVersion]:
     """Every version that a filter finds, over all pages."""
     found: list[ModelVersion] = []

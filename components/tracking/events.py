@@ -18,15 +18,10 @@ from components.tracking.client import (
     request_timeout,
 )
 from components.tracking.journal import Event
+from components.tracking.values import DATASET_NAME_LENGTH, INPUT_TAG_LENGTH, TAG_LENGTH
 
 UPLOAD_SECONDS = 30
 """How long a request may take that uploads a file, to a server that has answered others."""
-
-
-# Columns of mlflow.store.tracking.dbmodels: PostgreSQL refuses what is longer, SQLite does not.
-TAG_LENGTH = 8000
-DATASET_NAME_LENGTH = 500
-INPUT_TAG_LENGTH = 500
 
 
 class GoneError(Exception):
@@ -68,11 +63,8 @@ def _log_dataset(client: MlflowClient, run: str, event: Event) -> None:
         schema=json.dumps(event["schema"]),
         profile=json.dumps(event["profile"]),
     )
-    tags = (
-        [InputTag("mlflow.data.context", event["context"][:INPUT_TAG_LENGTH])]
-        if event["context"]
-        else []
-    )
+    context = event["context"][:INPUT_TAG_LENGTH]
+    tags = [InputTag("mlflow.data.context", context)] if context else []
     client.log_inputs(run, [DatasetInput(dataset, tags)])
 
 

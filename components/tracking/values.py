@@ -19,8 +19,11 @@ POINTS_PER_BATCH = 1000
 PARAMS_PER_BATCH = 100
 PARAM_LENGTH = 6000
 NAME_LENGTH = 250
+# Columns of mlflow.store.tracking.dbmodels: PostgreSQL refuses what is longer, SQLite does not.
 RUN_NAME_LENGTH = 250
-"""Of a column of MLflow's databases."""
+TAG_LENGTH = 8000
+DATASET_NAME_LENGTH = 500
+INPUT_TAG_LENGTH = 500
 
 _Item = TypeVar("_Item")
 _REFUSED = re.compile(r"[^/\w.\- :]")

@@ -6,6 +6,7 @@ imports it.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,14 +27,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
 
 
-@pytest.fixture(scope="session")
-def _running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    server = MlflowServer(tmp_path_factory.mktemp("server"))
+@contextlib.contextmanager
+def _running(server: MlflowServer) -> Iterator[MlflowServer]:
     try:
         server.start()
         yield server
     finally:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def _running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    with _running(MlflowServer(tmp_path_factory.mktemp("server"))) as server:
+        yield server
 
 
 @pytest.fixture
@@ -61,12 +67,9 @@ def postgresql() -> Iterator[str]:
 def _postgresql_server(
     postgresql: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MlflowServer]:
-    server = MlflowServer(tmp_path_factory.mktemp("postgresql-server"), postgresql)
-    try:
-        server.start()
+    directory = tmp_path_factory.mktemp("postgresql-server")
+    with _running(MlflowServer(directory, postgresql)) as server:
         yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture
