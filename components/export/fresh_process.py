@@ -12,9 +12,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
-from components.export.saved_model import score_raw_tensors, score_saved_model
+from components.runtime.libraries import mute_import_of_tensorflow
+
+mute_import_of_tensorflow()
+
+import tensorflow as tf  # noqa: E402
+
+from components.export.saved_model import score_raw_tensors, score_saved_model  # noqa: E402
 
 BATCH_SIZE = 32
 

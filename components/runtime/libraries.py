@@ -1,4 +1,7 @@
-"""Keeps what libraries write for their own developers off a user's terminal."""
+"""Imports TensorFlow: quietly, and without what this project has no use for.
+
+Keeps what libraries write for their own developers off a user's terminal.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ class _MutingFinder(importlib.abc.MetaPathFinder):
 class _MutingLoader(SourceFileLoader):
     # Python holds the module's lock meanwhile, so that other threads wait for the import to end.
     def exec_module(self, module: ModuleType) -> None:
-        with _muted_standard_error(), _no_garbage_collected():
+        with _muted_standard_error(), _no_garbage_collected(), _without_extras_of_keras():
             super().exec_module(module)
 
 
@@ -96,6 +99,36 @@ def _no_garbage_collected() -> Iterator[None]:
         # What was imported lives as long as the process: no later collection needs to visit it.
         gc.freeze()
         gc.enable()
+
+
+# Keras imports these two if they are there, for its wrapper of scikit-learn and its plots of images,
+# and does without them if they are not. They take a third of the import of TensorFlow.
+_EXTRAS_OF_KERAS = {"matplotlib", "sklearn"}
+
+
+class _HidingFinder(importlib.abc.MetaPathFinder):
+    """Finds no extra of Keras in this thread: another may want it for itself meanwhile."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname in _EXTRAS_OF_KERAS and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError(f"{fullname} is not needed here", name=fullname)
+        return None
+
+
+@contextlib.contextmanager
+def _without_extras_of_keras() -> Iterator[None]:
+    """What is hidden is not marked as missing: an import of it later on works."""
+    finder = _HidingFinder()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 _LOGGERS = ("apache_beam", "absl", "tensorflow", "py.warnings")
