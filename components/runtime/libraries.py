@@ -101,8 +101,8 @@ def _no_garbage_collected() -> Iterator[None]:
         gc.enable()
 
 
-# Keras imports these two if they are there, for its wrapper of scikit-learn and its plots of images,
-# and does without them if they are not. They take a third of the import of TensorFlow.
+# Keras imports these two if they are there, for its wrapper of scikit-learn and its plots of
+# images, and does without them if they are not. They take a third of the import of TensorFlow.
 _EXTRAS_OF_KERAS = {"matplotlib", "sklearn"}
 
 
