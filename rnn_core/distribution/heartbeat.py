@@ -28,6 +28,11 @@ _BEAT_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.05
 
 
+def directory_of(model_dir: str) -> str:
+    """Where the workers of a training leave word for each other."""
+    return join(model_dir, _DIRECTORY)
+
+
 class Heartbeat:
     """Writes the heartbeat file of one task from a thread, for as long as it is entered.
 
@@ -36,7 +41,7 @@ class Heartbeat:
     """
 
     def __init__(self, model_dir: str, task: str) -> None:
-        self.directory = join(model_dir, _DIRECTORY)
+        self.directory = directory_of(model_dir)
         self.step = 0
         self._task = task
         self._state: State = "running"
@@ -124,7 +129,7 @@ class HeartbeatWatcher:
     """Watches the heartbeat file of another task, on the clock of the reader alone."""
 
     def __init__(self, model_dir: str, task: str) -> None:
-        self._path = join(model_dir, _DIRECTORY, f"{task}.json")
+        self._path = join(directory_of(model_dir), f"{task}.json")
         self._last = _record(self._path)
         self._seen_at = time.monotonic()
         self._has_changed = False

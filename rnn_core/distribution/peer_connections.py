@@ -1,106 +1,70 @@
-"""Opens one TCP connection between each two workers.
+"""Opens one TCP connection between each two workers, which nobody gets without the token.
 
-Each worker listens at its own host of ``TF_CONFIG``, at a port that the system chooses, for as long
-as the others need to come. A secret that the chief draws for each training keeps others out.
+The chief draws a token for each training and puts it beside the heartbeats, in a file that only
+its own user may read. Each worker connects to those of a lower index, to the chief first: that the
+chief takes its token shows that the token is not one of yesterday.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import secrets
 import socket
-import struct
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
-from rnn_core.types import Array
+from rnn_core.distribution.addresses import Place
+from rnn_core.distribution.greeting import TOKEN_BYTES, RefusedError, call
+from rnn_core.distribution.listener import Listener
+from rnn_core.distribution.messages import ExchangeError
+from rnn_core.storage.files import join, make_directory, read_text, remove, write_text
 
-logger = logging.getLogger("rnn_core")
-
-AllGather = Callable[[Sequence[float]], Array]
-"""``Replicas.all_gather``: float64 [workers, len(row)], every worker's row."""
-
-_HELLO: Final = struct.Struct("!QQI")
-"""The two numbers of the secret, and the index of the worker that connects."""
-_SECRET_BITS: Final = 53
-"""A float64, in which the secret is exchanged, holds integers of so many bits exactly."""
-_HELLO_SECONDS: Final = 5.0
-"""A stranger that connects and sends nothing blocks the workers for at most this long."""
-
-
-class _RefusedError(Exception):
-    """A connection that is not from a worker of this training."""
+_TOKEN: Final = "token"
+_POLL_SECONDS: Final = 0.1
+_CHECK_SECONDS: Final = 1.0
+"""Between two looks whether the workers that have not called yet are still there."""
+_CONNECT_SECONDS: Final = 5.0
+"""For one attempt. It is repeated: a packet may be lost, and a worker may be suspended."""
 
 
 def connect(
-    worker: int, hosts: Sequence[str], all_gather: AllGather, timeout_seconds: float
-) -> dict[int, socket.socket] | None:
+    worker: int,
+    places: Sequence[Place],
+    listener: Listener,
+    directory: str,
+    timeout_seconds: float,
+) -> dict[int, socket.socket]:
     """This worker's non-blocking sockets to all others, by the index of the worker.
 
     Args:
         worker: the index of this worker.
-        hosts: names or addresses of all workers, in their order.
-        all_gather: called by all workers at the same time, exactly twice, also after a failure.
+        places: where each worker listens, in the order of the workers; all listen already.
+        listener: this worker's own.
+        directory: of the file with the token; all workers see it.
         timeout_seconds: how long to wait for the others.
 
-    Returns:
-        None, on all workers, if any two of them could not connect: all must use one kind of
-        all-reduce.
+    Raises:
+        ExchangeError: a worker is gone, or was not connected in time.
     """
-    with contextlib.ExitStack() as stack:
-        listener = _listen(hosts[worker], len(hosts), stack)
-        # 0 tells the others, in the same exchange, that this worker cannot listen.
-        port = listener.getsockname()[1] if listener else 0
-        own_secret = [secrets.randbits(_SECRET_BITS) for _ in range(2)]
-        # Each draws a secret, as all rows have one length; that of the chief counts. This is a
-        # barrier, too: every listener is open before anybody connects.
-        rows = all_gather([port, *own_secret]).astype("uint64").tolist()
-        secret, ports = tuple(rows[0][1:]), [row[0] for row in rows]
-        found: dict[int, socket.socket] = {}
-        if listener is not None and all(ports):
-            found = _mesh(worker, hosts, ports, secret, listener, timeout_seconds)
-        if all_gather([len(found) == len(hosts) - 1]).all():
-            return found
-        for connection in found.values():
-            connection.close()
-        return None
-
-
-def _listen(host: str, workers: int, stack: contextlib.ExitStack) -> socket.socket | None:
-    try:
-        family = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, 0), family=family, backlog=workers)
-        return stack.enter_context(listener)
-    except OSError as error:
-        logger.warning("Cannot listen at %s for the other workers: %s", host, error)
-        return None
-
-
-def _mesh(
-    worker: int,
-    hosts: Sequence[str],
-    ports: Sequence[int],
-    secret: tuple[Any, ...],
-    listener: socket.socket,
-    timeout_seconds: float,
-) -> dict[int, socket.socket]:
-    """The connections that could be made: to workers of a lower index, from all others."""
-    found: dict[int, socket.socket] = {}
     deadline = time.monotonic() + timeout_seconds
-    try:
-        # To lower indices only, so that each two workers make one connection.
-        for peer in range(worker):
-            found[peer] = socket.create_connection((hosts[peer], ports[peer]), timeout_seconds)
-            found[peer].sendall(_HELLO.pack(*secret, worker))
-        while len(found) < len(hosts) - 1:
-            listener.settimeout(max(0.0, deadline - time.monotonic()))
-            with contextlib.suppress(_RefusedError):
-                peer, connection = _accept(listener, secret)
-                found[peer] = connection
-    except OSError as error:
-        logger.warning("No connection between worker %d and the others: %s", worker, error)
+    found: dict[int, socket.socket] = {}
+    with contextlib.ExitStack() as failed:
+        failed.callback(_close, found)
+        failed.callback(listener.turn_away)
+        if worker == 0:
+            token = secrets.token_bytes(TOKEN_BYTES)
+            _write_token(directory, token)
+        else:
+            found[0], token = _call(worker, 0, places, lambda: _read_token(directory), deadline)
+        listener.admit(token)
+        for peer in range(1, worker):
+            found[peer], _ = _call(worker, peer, places, lambda: token, deadline)
+        found |= _callers(worker, places, listener, deadline)
+        if worker == 0:
+            # All have it. What is no longer there can be read by nobody.
+            _remove_token(directory)
+        failed.pop_all()
     for connection in found.values():
         # A step waits for every message: Nagle's algorithm would hold the small ones back.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -108,15 +72,82 @@ def _mesh(
     return found
 
 
-def _accept(listener: socket.socket, secret: tuple[Any, ...]) -> tuple[int, socket.socket]:
-    """The index of the worker that connected, and its socket. Raises _RefusedError."""
-    connection, address = listener.accept()
+def _close(connections: Mapping[int, socket.socket]) -> None:
+    for connection in connections.values():
+        connection.close()
+
+
+def _call(
+    worker: int,
+    peer: int,
+    places: Sequence[Place],
+    read_token: Callable[[], bytes],
+    deadline: float,
+) -> tuple[socket.socket, bytes]:
+    """A connection to a peer that took the token, which is read again for each attempt."""
+    name, host, port = places[peer]
+    while True:
+        try:
+            connection = socket.create_connection((host, port), _CONNECT_SECONDS)
+            try:
+                token = read_token()
+                call(connection, token, worker, peer)
+            except BaseException:
+                connection.close()
+                raise
+            return connection, token
+        except ConnectionRefusedError:
+            # All listened at the start.
+            raise ExchangeError(f"{name} is gone: nobody listens at its address") from None
+        except (OSError, RefusedError) as error:
+            if time.monotonic() > deadline:
+                raise ExchangeError(f"no connection to {name} in time ({error})") from None
+        time.sleep(_POLL_SECONDS)
+
+
+def _callers(
+    worker: int, places: Sequence[Place], listener: Listener, deadline: float
+) -> dict[int, socket.socket]:
+    """The connections of the workers with a higher index, which call this one."""
+    expected = range(worker + 1, len(places))
+    while True:
+        found = listener.callers(len(expected), _CHECK_SECONDS)
+        missing = [places[peer] for peer in expected if peer not in found]
+        if not missing:
+            return found
+        for place in missing:
+            if _is_gone(place):
+                raise ExchangeError(f"{place.name} is gone: nobody listens at its address")
+        if time.monotonic() > deadline:
+            names = ", ".join(place.name for place in missing)
+            raise ExchangeError(f"no connection from {names} in time")
+
+
+def _is_gone(place: Place) -> bool:
+    """Whether its machine says that nobody listens there; another fault may pass."""
     try:
-        connection.settimeout(_HELLO_SECONDS)
-        *received, peer = _HELLO.unpack(connection.recv(_HELLO.size, socket.MSG_WAITALL))
-        if tuple(received) == secret:
-            return peer, connection
-    except (OSError, struct.error) as error:
-        logger.warning("A connection from %s sent no valid greeting: %s", address, error)
-    connection.close()
-    raise _RefusedError
+        socket.create_connection((place.host, place.port), _CHECK_SECONDS).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _write_token(directory: str, token: bytes) -> None:
+    make_directory(directory)
+    write_text(join(directory, _TOKEN), token.hex(), private=True)
+
+
+def _read_token(directory: str) -> bytes:
+    try:
+        return bytes.fromhex(read_text(join(directory, _TOKEN)))
+    except ValueError:
+        # Seen in part, on a file system that does not rename atomically.
+        raise OSError("the token is not complete") from None
+
+
+def _remove_token(directory: str) -> None:
+    # It is of no use any more, so that a file that stays does no harm.
+    with contextlib.suppress(OSError):
+        remove(join(directory, _TOKEN))

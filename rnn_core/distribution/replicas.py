@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -20,10 +21,14 @@ from rnn_core.config.cluster import workers
 from rnn_core.config.run_config import RunConfig, cluster_of
 from rnn_core.config.strategy_kinds import is_in_step
 from rnn_core.distribution import addresses
+from rnn_core.distribution.addresses import Place
 from rnn_core.distribution.all_reduce import Exchange
-from rnn_core.distribution.heartbeat import stalled_tasks
+from rnn_core.distribution.heartbeat import directory_of, stalled_tasks
+from rnn_core.distribution.listener import Listener
 from rnn_core.distribution.messages import ExchangeError
 from rnn_core.distribution.peer_connections import connect
+from rnn_core.distribution.strategies import WorkersInStep
+from rnn_core.distribution.tensorflow_servers import keep_on_loopback
 from rnn_core.errors import ArgumentError, WorkerLostError
 from rnn_core.types import Array
 
@@ -112,29 +117,75 @@ class ReplicasInStep:
             self.worker = workers(config.cluster_spec).index(task)
         self._config = config
         self._cluster = cluster_of(config)
+        if self.worker_count > 1 and not isinstance(strategy, WorkersInStep):
+            keep_on_loopback(self._cluster)
         self._reduce_rows = tf.function(
             lambda rows: self.all_reduce_sum(lambda i: rows if i == 0 else tf.zeros_like(rows)),
             autograph=False,
         )
         self._exchange: Exchange | None = None
-        if self.worker_count > 1 and self._on_cpus:
+        if self.worker_count > 1 and (self._on_cpus or isinstance(strategy, WorkersInStep)):
             if strategy not in _EXCHANGES:
                 _EXCHANGES[strategy] = self._open_exchange()
             self._exchange = _EXCHANGES[strategy]
 
     def _open_exchange(self) -> Exchange | None:
-        """Raises WorkerLostError."""
+        """Raises ArgumentError and WorkerLostError."""
+        if self._config.model_dir is None:
+            raise ArgumentError("RunConfig.model_dir: many workers need one that all of them see.")
+        if isinstance(self._strategy, WorkersInStep):
+            places = addresses.of_workers(self._cluster)
+            with self.errors():
+                return self._exchange_with(places, self._strategy.listener)
+        return self._exchange_beside_tensorflow()
+
+    def _exchange_with(self, places: Sequence[Place], listener: Listener) -> Exchange:
+        """Raises ExchangeError."""
+        directory = directory_of(str(self._config.model_dir))
         limit_seconds = float(self._config.worker_timeout_secs)
-        hosts = addresses.hosts(self._cluster)
-        names = workers(self._cluster.spec)
-        found = connect(self.worker, hosts, self.all_gather, limit_seconds)
-        if found is None:
-            logger.warning(
-                "The workers cannot connect to each other directly, and use TensorFlow's "
-                "all-reduce, which is slower. Open all ports between their machines."
-            )
+        found = connect(self.worker, places, listener, directory, limit_seconds)
+        return Exchange(self.worker, found, limit_seconds, workers(self._cluster.spec))
+
+    def _exchange_beside_tensorflow(self) -> Exchange | None:
+        """At ports that the system chooses: those of ``TF_CONFIG`` are of TensorFlow's servers.
+
+        Returns:
+            None, on all workers, if any two of them could not connect: all must use one kind of
+            all-reduce.
+
+        Raises:
+            WorkerLostError: a worker is gone.
+        """
+        exchange: Exchange | None = None
+        with contextlib.ExitStack() as stack:
+            listener = self._temporary_listener(stack)
+            # 0 tells the others that this worker cannot listen. This is a barrier, too: every
+            # listener is open before anybody connects.
+            ports = self.all_gather([listener.port if listener else 0])[:, 0].astype(int).tolist()
+            if listener is not None and all(ports):
+                named = zip(addresses.of_workers(self._cluster), ports, strict=True)
+                try:
+                    places = [place._replace(port=port) for place, port in named]
+                    exchange = self._exchange_with(places, listener)
+                except (OSError, ExchangeError) as error:
+                    logger.warning("Worker %d and the others: %s", self.worker, error)
+            if self.all_gather([exchange is not None]).all():
+                return exchange
+        logger.warning(
+            "The workers cannot connect to each other directly, and use TensorFlow's "
+            "all-reduce, which is slower. Open all ports between their machines."
+        )
+        return None
+
+    def _temporary_listener(self, stack: contextlib.ExitStack) -> Listener | None:
+        try:
+            hosts = addresses.own_hosts(self._cluster, time.monotonic())
+            listener = Listener(self.worker, hosts, 0)
+        except (OSError, ArgumentError) as error:
+            logger.warning("Cannot listen for the other workers: %s", error)
             return None
-        return Exchange(self.worker, found, limit_seconds, names)
+        stack.callback(listener.close)
+        return listener
 
     def all_reduce_sum(self, function: Callable[[int], tf.Tensor]) -> tf.Tensor:
         """Each replica calls ``function`` on its device; returns the sum over all of them."""
@@ -144,13 +195,12 @@ class ReplicasInStep:
             # The replicas of a process are traced one after the other; identity gives the value
             # the device of its replica, which an all-reduce asks for.
             value = tf.identity(function(next(local)))
-            return value if uses_exchange else self._all_reduce(value)
+            return value if adds_up_here else self._all_reduce(value)
 
-        uses_exchange = self._exchange is not None or (self._on_cpus and self.worker_count == 1)
+        # On other devices TensorFlow knows the best way between those of one process.
+        adds_up_here = self._on_cpus and (self._exchange is not None or self.worker_count == 1)
         values = self._strategy.experimental_local_results(self._strategy.run(on_replica))
-        if not uses_exchange:
-            return values[0]
-        own = tf.add_n(values)
+        own = tf.add_n(values) if adds_up_here else values[0]
         return own if self._exchange is None else self._exchange.traced_all_reduce_sum(own)
 
     def _all_reduce(self, value: tf.Tensor) -> tf.Tensor:
@@ -193,9 +243,10 @@ class ReplicasInStep:
             if self.worker_count == 1:
                 raise
             fault = self._exchange and self._exchange.fault(error)
+            known = str(error) if isinstance(error, ExchangeError) else _reason(error)
             raise WorkerLostError(
                 f"{self._cluster.task_type} {self._cluster.task_id} lost the other workers: "
-                f"{fault or _reason(error)}. {self._missing()} Start all workers again: they "
+                f"{fault or known}. {self._missing()} Start all workers again: they "
                 "continue from the newest checkpoint."
             ) from None
 

@@ -9,9 +9,10 @@ from typing import Final
 import tensorflow as tf
 
 from rnn_core.config.cluster import CHIEF, MASTER
-from rnn_core.config.run_config import RunConfig
+from rnn_core.config.run_config import RunConfig, cluster_of
 from rnn_core.distribution.addresses import connection_error
 from rnn_core.distribution.heartbeat import HeartbeatWatcher
+from rnn_core.distribution.tensorflow_servers import keep_on_loopback
 from rnn_core.errors import ArgumentError, WorkerLostError
 from rnn_core.kernels.library import operations
 
@@ -51,6 +52,7 @@ def serve(config: RunConfig, model_dir: str) -> None:
             f"TF_CONFIG: {config.task_type} {config.task_id} cannot serve at {address}: "
             f"{str(error).splitlines()[0]}. End the process that has the port, or choose another."
         ) from None
+    keep_on_loopback(cluster_of(config))
     logger.info("%s %d serves the chief.", config.task_type, config.task_id)
     try:
         _wait_for_end(config, str(config.cluster_spec.task_address(chief, 0)), watcher)

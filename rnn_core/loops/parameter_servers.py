@@ -18,6 +18,7 @@ from rnn_core.config.run_config import RunConfig, cluster_of
 from rnn_core.config.strategy_kinds import is_parameter_server
 from rnn_core.distribution import addresses
 from rnn_core.distribution.replicas import LOST, OneReplica
+from rnn_core.distribution.tensorflow_servers import keep_on_loopback
 from rnn_core.errors import ArgumentError, WorkerLostError
 from rnn_core.loops.input_position import InputPosition
 from rnn_core.loops.trainable_model import TrainableModel
@@ -69,6 +70,7 @@ class Servers:
         self._cluster = cluster_of(config)
         self.worker_count = config.cluster_spec.num_tasks("worker")
         self.strategy = config.train_distribute or self._connect()
+        keep_on_loopback(self._cluster)
         self.coordinator = tf.distribute.coordinator.ClusterCoordinator(self.strategy)
 
     def describe(self) -> str:

@@ -169,10 +169,18 @@ def write_bytes(path: FilePath, content: bytes) -> None:
         file.write(content)
 
 
-def write_text(path: FilePath, text: str) -> None:
-    """Replaces a small file atomically: a reader sees either the old or the whole new text."""
+def write_text(path: FilePath, text: str, *, private: bool = False) -> None:
+    """Replaces a small file atomically: a reader sees either the old or the whole new text.
+
+    A private one can be read by this process's user alone, from its first byte on. Other file
+    systems than the local one have permissions of their own.
+    """
     temporary = f"{os.fspath(path)}.tmp-{os.getpid()}"
     try:
+        local = local_path(temporary)
+        if private and local is not None:
+            # A file of that name that is there already is not taken: somebody may have it open.
+            os.close(os.open(local, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         write_bytes(temporary, text.encode())
         # Before the rename: else a loss of power could leave an empty file under the new name.
         flush(temporary)

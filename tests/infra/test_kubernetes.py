@@ -247,13 +247,12 @@ def test_the_network_is_closed_but_for_the_edges_that_are_needed(objects: list[O
         for rule in policy.get("egress", [])
         for peer in rule["to"]
         if "podSelector" in peer
-        for port in [one["port"] for one in rule.get("ports", [])] or [None]
+        for port in [one["port"] for one in rule["ports"]]
     }
     assert edges == {
         ("pipeline", "mlflow", 5000),
         ("pipeline", "prefect", 4200),
-        # Gradients travel at ports that the system chooses.
-        ("training-workers", "training-workers", None),
+        ("training-workers", "training-workers", 2222),
         ("training-workers", "mlflow", 5000),
         ("training-workers", "prefect", 4200),
         ("automation", "prefect", 4200),
@@ -262,8 +261,10 @@ def test_the_network_is_closed_but_for_the_edges_that_are_needed(objects: list[O
         ("prefect", "postgres", 5432),
     }
     # Each edge is open at its other end too.
-    for client, server, _ in edges:
+    for client, server, port in edges:
         assert f'"{client}"' in json.dumps(policies[server]["ingress"])
+        opened = [rule["ports"] for rule in policies[server]["ingress"]]
+        assert opened == [[{"protocol": "TCP", "port": port}]]
 
 
 class TestThePipeline:

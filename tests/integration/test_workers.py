@@ -25,6 +25,7 @@ from components.workers.local_cluster import free_ports
 from pipelines.config import load_config
 from pipelines.work_directory import WorkDirectory
 from tests.integration.conftest import Project, make_project
+from tests.listening import beyond_loopback, listening_at
 
 MAX_STEPS = 60
 SAVED = 20
@@ -182,6 +183,8 @@ def test_a_run_that_is_ended_and_one_of_whose_workers_is_killed_ends_with_the_sa
 ) -> None:
     with place.started() as process:
         _wait_for(lambda: place.step > SAVED, process)
+        assert all(listening_at(worker) for worker in place.workers().values())
+        assert beyond_loopback(process.pid) == set()
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=LIMIT_SECONDS)
         assert process.returncode != 0, output
@@ -206,6 +209,7 @@ def test_a_cluster_of_two_commands_ends_with_the_same_weights(
     configs = [WorkerCluster(addresses, index).tf_config for index in range(2)]
     with place.started(configs[0]) as chief, place.started(configs[1]) as follower:
         _wait_for(lambda: len(place.workers()) == 2 and place.step > SAVED, chief, follower)
+        assert beyond_loopback(chief.pid) | beyond_loopback(follower.pid) == set()
         os.kill(place.workers()[1], signal.SIGKILL)
         told = [_ended_well(process) for process in (chief, follower)]
     assert "worker 0 |" in told[0]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
+import functools
 import itertools
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -12,10 +15,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.measured import MEASURED
+from tests.rnn_core.distribution import forked
+
 ROOT = Path(__file__).parents[3]
+ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
 def free_ports(count: int) -> list[int]:
@@ -38,66 +48,124 @@ def addresses(jobs: Mapping[str, int]) -> dict[str, list[str]]:
     return {job: [f"127.0.0.1:{ports.pop()}" for _ in range(count)] for job, count in jobs.items()}
 
 
-class Task:
+class Task(abc.ABC):
     """A process of a cluster, with all that it printed."""
 
-    def __init__(
-        self,
-        name: str,
-        program: str,
-        arguments: Sequence[Any],
-        tf_config: Any,
-        log: Path,
-        host: str | None,
-    ) -> None:
+    def __init__(self, name: str, log: Path) -> None:
         self.name, self.log = name, log
-        environment = {
-            **os.environ,
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "TF_CONFIG": json.dumps(tf_config),
-            "PYTHONPATH": str(ROOT),
-            "OMP_NUM_THREADS": "1",
-        }
-        inside = [] if host is None else ["ip", "netns", "exec", host]
-        command = [*inside, sys.executable, "-m", f"tests.rnn_core.distribution.{program}"]
-        with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [*command, *map(str, arguments)],
-                cwd=ROOT,
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+
+    @property
+    @abc.abstractmethod
+    def pid(self) -> int:
+        """The process, which leads a group of its own."""
+
+    @abc.abstractmethod
+    def poll(self) -> int | None:
+        """The exit status, negative for a signal; None while it runs."""
 
     def wait(self, seconds: float) -> int:
         """The exit status; what it printed is shown if it does not end in time."""
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.name} still runs:\n{self.text()[-4000:]}") from None
+        deadline = time.monotonic() + seconds
+        while (status := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.name} still runs:\n{self.text()[-4000:]}")
+            time.sleep(0.05)
+        return status
 
     def wait_for(self, text: str, seconds: float = 300) -> None:
         """Returns when it has printed ``text``."""
         deadline = time.monotonic() + seconds
         while text not in self.text():
-            if self.process.poll() is not None or time.monotonic() > deadline:
+            if self.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"{self.name} never printed {text!r}:\n{self.text()[-4000:]}")
             time.sleep(0.05)
 
     def text(self) -> str:
         """All that it printed so far."""
+        # None yet, if it has just been started.
+        if not self.log.exists():
+            return ""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def signal(self, number: int) -> None:
         """Sends a signal to it alone."""
-        self.process.send_signal(number)
+        if self.poll() is None:
+            os.kill(self.pid, number)
 
     def kill(self) -> None:
         """Ends it and what it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        for end in (os.killpg, os.kill):  # it may lead no group yet
+            with contextlib.suppress(ProcessLookupError):
+                if self.poll() is None:
+                    end(self.pid, signal.SIGKILL)
+        self.wait(60)
+
+
+class ForkedTask(Task):
+    """One that is forked from a process in which the libraries are loaded, and nothing else.
+
+    Loading TensorFlow takes half of the time of such a task. It makes its threads and its state at
+    the first operation, and so after the fork: ``test_clusters`` watches that.
+    """
+
+    def __init__(
+        self, name: str, program: str, arguments: Sequence[Any], place: Any, log: Path
+    ) -> None:
+        super().__init__(name, log)
+        environment = {**os.environ, **ENVIRONMENT, "TF_CONFIG": json.dumps(place)}
+        self._process = _forks().Process(
+            target=forked.run, args=(program, [*map(str, arguments)], environment, str(log))
+        )
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+
+class HostTask(Task):
+    """One in a network namespace, started as a program."""
+
+    def __init__(
+        self, name: str, program: str, arguments: Sequence[Any], place: Any, log: Path, host: str
+    ) -> None:
+        super().__init__(name, log)
+        command = ["ip", "netns", "exec", host, sys.executable]
+        module = f"tests.rnn_core.distribution.{program}"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [*command, "-m", module, *map(str, arguments)],
+                cwd=ROOT,
+                env={**os.environ, **ENVIRONMENT, "TF_CONFIG": json.dumps(place)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.poll()
+
+
+@functools.cache
+def _forks() -> Any:
+    """Where tasks are forked from; the process is started once, and ends with this one."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.rnn_core.distribution.forked"])
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        # The tasks are measured, each from its start; what is only loaded here is not.
+        patch.delenv(MEASURED, raising=False)
+        forkserver.ensure_running()
+    return context
 
 
 @contextlib.contextmanager
@@ -121,7 +189,11 @@ def running(
             name = f"{job}-{index}"
             place = {"cluster": cluster, "task": {"type": job, "index": index}}
             log = directory / f"{name}.log"
-            started[name] = Task(name, program, arguments, place, log, host)
+            started[name] = (
+                ForkedTask(name, program, arguments, place, log)
+                if host is None
+                else HostTask(name, program, arguments, place, log, host)
+            )
         yield started
     finally:
         for task in started.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -15,7 +16,11 @@ from rnn_core.config.cluster import Cluster
 from rnn_core.distribution.addresses import (
     connection_error,
     describe,
+    is_on_loopback,
+    listening,
+    of_workers,
     other_tasks,
+    own_hosts,
     wait_for_workers,
 )
 from tests.rnn_core.distribution import clusters
@@ -42,11 +47,13 @@ def test_workers_wait_for_each_other_in_any_order() -> None:
 
     def come(index: int) -> None:
         time.sleep(0.2 * index)
-        wait_for_workers(_place(cluster, index), time.monotonic() + 30)
-        # Its own server, which those who come late may still ask for.
-        with socket.create_server(("", int(cluster["worker"][index].rpartition(":")[2]))):
+        deadline = time.monotonic() + 30
+        with listening(_place(cluster, index), deadline) as listener:
+            wait_for_workers(_place(cluster, index), deadline)
             met.append(index)
+            # Those who come late may still ask for it.
             all_met.wait(30)
+            listener.close()
 
     threads = [threading.Thread(target=come, args=(index,)) for index in range(3)]
     for thread in threads:
@@ -73,9 +80,64 @@ def test_a_taken_port_is_named() -> None:
     port = int(cluster["worker"][0].rpartition(":")[2])
     with (
         socket.create_server(("", port)),
-        pytest.raises(ArgumentError, match=f"cannot listen at 127.0.0.1:{port}"),
+        pytest.raises(ArgumentError, match=f"cannot listen at 127.0.0.1:{port}.*in use"),
+        listening(_place(cluster, 0), time.monotonic() + 1),
     ):
-        wait_for_workers(_place(cluster, 0), time.monotonic() + 1)
+        pass
+
+
+def test_a_block_that_fails_listens_no_more() -> None:
+    cluster = clusters.addresses({"worker": 2})
+    with (
+        contextlib.suppress(KeyError),
+        listening(_place(cluster, 0), time.monotonic() + 1),
+    ):
+        assert connection_error(cluster["worker"][0]) is None
+        raise KeyError
+    assert "refused" in str(connection_error(cluster["worker"][0]))
+
+
+def test_workers_are_in_the_order_of_the_cluster() -> None:
+    places = of_workers(_place({"worker": ["b:1", "[::1]:2"], "chief": ["a:3"], "ps": ["p:4"]}, 0))
+    assert places == [("chief-0", "a", 3), ("worker-0", "b", 1), ("worker-1", "::1", 2)]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        (["127.0.0.1", "[::1]", "localhost", "127.0.1.1"], True),
+        (["127.0.0.1", "10.0.0.1"], False),
+        # A name may be loopback on one machine and not on the others.
+        (["127.0.0.1", "node1"], False),
+    ],
+)
+def test_a_cluster_is_on_loopback_if_all_its_tasks_are(hosts: list[str], expected: bool) -> None:
+    cluster = {"worker": [f"{host}:1" for host in hosts]}
+    assert is_on_loopback(_place(cluster, 0)) is expected
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "expected"),
+    [
+        ("127.0.0.1", ["127.0.0.1"], ["127.0.0.1"]),
+        ("127.0.1.1", ["127.0.0.1"], ["127.0.1.1"]),
+        ("[::1]", ["[::1]"], ["::1"]),
+    ],
+)
+def test_a_worker_listens_at_the_host_that_the_cluster_names(
+    own: str, others: list[str], expected: list[str]
+) -> None:
+    cluster = {"worker": [f"{host}:1" for host in (own, *others)]}
+    assert own_hosts(_place(cluster, 0), time.monotonic()) == expected
+
+
+def test_a_host_without_an_address_is_named() -> None:
+    cluster = {"worker": ["nowhere.invalid:1", "127.0.0.1:1"]}
+    with (
+        pytest.raises(ArgumentError, match=r"'nowhere.invalid', has no address"),
+        listening(_place(cluster, 0), time.monotonic()),
+    ):
+        pass
 
 
 def test_a_description_names_the_missing_ones() -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from rnn_core.distribution import watchdog
 from rnn_core.storage import checkpoints
+from tests.listening import listening_at
 from tests.rnn_core.distribution import clusters
 from tests.rnn_core.distribution.clusters import Task
 
@@ -126,7 +127,7 @@ def test_a_worker_that_comes_late_is_waited_for(tmp_path: Path) -> None:
     )
     with first as early:
         time.sleep(8)
-        assert early["worker-0"].process.poll() is None
+        assert early["worker-0"].poll() is None
         with second as late:
             assert early["worker-0"].wait(LIMIT_SECONDS) == 0
             assert late["worker-1"].wait(LIMIT_SECONDS) == 0
@@ -201,8 +202,23 @@ def _served(root: Path, steps: int) -> list[Any]:
     return [root, steps, json.dumps({"worker_timeout_secs": 10})]
 
 
+def _devices(address: str) -> str:
+    """What of this machine a listening socket hears, as ``127.0.0.1:2222`` or ``*%lo:2222``."""
+    port = address.rpartition(":")[2]
+    command = ["ss", "-H", "-l", "-t", "-n", "sport", "=", f":{port}"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[3]
+
+
 def test_a_training_with_parameter_servers_ends_in_all_tasks(tmp_path: Path) -> None:
-    clusters.run(tmp_path / "logs", SERVED, "served_program", _served(tmp_path, 40))
+    cluster = clusters.addresses(SERVED)
+    with clusters.running(
+        tmp_path / "logs", cluster, "served_program", _served(tmp_path, 40)
+    ) as tasks:
+        tasks["chief-0"].wait_for("Saved")
+        if shutil.which("ss"):
+            heard = [_devices(address) for job in SERVED for address in cluster[job]]
+            assert all("%lo:" in place for place in heard), heard
+        assert [task.wait(LIMIT_SECONDS) for task in tasks.values()] == [0] * 4
     assert json.loads((tmp_path / "metrics.json").read_text())["global_step"] == 40
 
 
@@ -282,6 +298,8 @@ def test_a_cut_network_ends_both_sides(tmp_path: Path) -> None:
             hosts=network.hosts,
         ) as tasks:
             tasks["worker-1"].wait_for("step 3.")
+            for task, address in zip(tasks.values(), network.addresses, strict=True):
+                assert listening_at(task.pid) == {(address, 2222)}
             network.cut()
             assert [task.wait(LIMIT_SECONDS) for task in tasks.values()] == [1, 1]
             for task in tasks.values():

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rnn_core.distribution.greeting import TOKEN_BYTES, RefusedError, call
 from rnn_core.loops.interruption import EXIT_STATUS
 from rnn_core.storage import checkpoints
 from rnn_core.storage.summaries import read_events
+from tests.listening import listening_at
 from tests.rnn_core.distribution import clusters
 from tests.rnn_core.distribution.clusters import Task
 from tests.rnn_core.samples import same_bits
@@ -68,6 +75,64 @@ def test_a_killed_training_ends_as_the_whole_one(
         else:
             assert all(status != 0 for status in statuses)
     clusters.run(tmp_path / "logs", {"worker": workers}, "training_program", _job(tmp_path))
+    variables, events = _outcome(tmp_path)
+    assert same_bits(variables, expected[0])
+    assert events == expected[1]
+
+
+@contextlib.contextmanager
+def _knocking_at(addresses: Sequence[str]) -> Iterator[list[int]]:
+    """Strangers who come again and again with a token of their own, and one each who says nothing;
+    yields how often each address refused one."""
+    refused = [0] * len(addresses)
+    ended = threading.Event()
+
+    def knock(at: int, stack: contextlib.ExitStack) -> None:
+        host, _, port = addresses[at].rpartition(":")
+        silent = False
+        while not ended.wait(0.02):
+            try:
+                stranger = socket.create_connection((host, int(port)), 10)
+            except OSError:  # not yet, or no longer
+                continue
+            stack.enter_context(stranger)
+            if silent:
+                try:
+                    call(stranger, b"?" * TOKEN_BYTES, 1 - at, at)
+                except (RefusedError, OSError):
+                    refused[at] += 1
+                stranger.close()
+            silent = True
+
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(addresses)) as pool:
+        knocking = [pool.submit(knock, at, stack) for at in range(len(addresses))]
+        try:
+            yield refused
+        finally:
+            ended.set()
+            for one in knocking:
+                one.result()
+
+
+def test_workers_listen_at_their_own_address_and_no_stranger_disturbs_them(
+    whole: Any, tmp_path: Path
+) -> None:
+    workers, expected = whole
+    cluster = clusters.addresses({"worker": workers})
+    with (
+        _knocking_at(cluster["worker"]) as refused,
+        clusters.running(tmp_path / "logs", cluster, "training_program", _job(tmp_path)) as tasks,
+    ):
+        tasks["worker-0"].wait_for("step 3.")
+        for task, address in zip(tasks.values(), cluster["worker"], strict=True):
+            host, _, port = address.rpartition(":")
+            # A worker that is alone has nobody to listen for.
+            own = {(host, int(port))} if workers > 1 else set()
+            assert listening_at(task.pid) == own
+        assert [task.wait(LIMIT_SECONDS) for task in tasks.values()] == [0] * workers
+    if workers > 1:
+        assert all(refused)
+        assert any("does not know the token" in task.text() for task in tasks.values())
     variables, events = _outcome(tmp_path)
     assert same_bits(variables, expected[0])
     assert events == expected[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,15 @@ def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path: Path) -> Non
     write_text(path, "[2]")
     assert read_json(path) == [2]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_private_file_is_for_its_user_alone(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("public")
+    write_text(path, "secret", private=True)
+    assert path.read_text() == "secret"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    write_text(f"ram://{path}", "secret", private=True)
 
 
 def test_a_file_that_is_not_there_reads_as_none(tmp_path: Path) -> None:
