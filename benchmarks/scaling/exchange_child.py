@@ -12,7 +12,7 @@ from benchmarks.processes.windows import Windows, one_thread, pin
 
 
 def main(settings: dict[str, Any]) -> None:
-    """``core``, ``sizes`` (numbers of float32), ``repeats``."""
+    """``core``, ``sizes`` (numbers of float32), ``repeats``, ``model_dir``."""
     pin(settings["core"])
     windows = Windows()
 
@@ -23,7 +23,8 @@ def main(settings: dict[str, Any]) -> None:
     from rnn_core.distribution.replicas import replicas_of
 
     one_thread(tf)
-    config = rnn_core.RunConfig(train_distribute=rnn_core.multi_worker_strategy(120))
+    strategy = rnn_core.multi_worker_strategy(120)
+    config = rnn_core.RunConfig(settings["model_dir"], train_distribute=strategy)
     replicas = replicas_of(config, config.train_distribute)
 
     def repeated(size: int) -> Callable[[], Any]:

@@ -18,7 +18,14 @@ from rnn_core.distribution.addresses import Place
 from rnn_core.distribution.greeting import TOKEN_BYTES, RefusedError, call
 from rnn_core.distribution.listener import Listener
 from rnn_core.distribution.messages import ExchangeError
-from rnn_core.storage.files import join, make_directory, read_text, remove, write_text
+from rnn_core.storage.files import (
+    join,
+    make_directory,
+    read_text,
+    remove,
+    storage_errors,
+    write_text,
+)
 
 _TOKEN: Final = "token"
 _POLL_SECONDS: Final = 0.1
@@ -46,6 +53,7 @@ def connect(
 
     Raises:
         ExchangeError: a worker is gone, or was not connected in time.
+        StorageError: the token cannot be written.
     """
     deadline = time.monotonic() + timeout_seconds
     found: dict[int, socket.socket] = {}
@@ -135,8 +143,9 @@ def _is_gone(place: Place) -> bool:
 
 
 def _write_token(directory: str, token: bytes) -> None:
-    make_directory(directory)
-    write_text(join(directory, _TOKEN), token.hex(), private=True)
+    with storage_errors(directory):
+        make_directory(directory)
+        write_text(join(directory, _TOKEN), token.hex(), private=True)
 
 
 def _read_token(directory: str) -> bytes:

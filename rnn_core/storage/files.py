@@ -179,7 +179,8 @@ def write_text(path: FilePath, text: str, *, private: bool = False) -> None:
     try:
         local = local_path(temporary)
         if private and local is not None:
-            # A file of that name that is there already is not taken: somebody may have it open.
+            # Not one that is there already, of a process before: others may be able to read it.
+            remove(temporary)
             os.close(os.open(local, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         write_bytes(temporary, text.encode())
         # Before the rename: else a loss of power could leave an empty file under the new name.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,23 @@ def _outcome(root: Path) -> tuple[dict[str, Any], dict[int, dict[str, float]]]:
     return variables, {step: values for step, values in events.items() if values}
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one", "two"])
-def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+@pytest.fixture(scope="module")
+def whole_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Any]:
+    """What an uninterrupted training of so many workers gives; each is trained once."""
+
+    @functools.cache
+    def outcome(workers: int) -> Any:
+        root = tmp_path_factory.mktemp("whole")
+        clusters.run(root / "logs", {"worker": workers}, "training_program", _job(root))
+        return _outcome(root)
+
+    return outcome
+
+
+@pytest.fixture(params=[1, 2], ids=["one", "two"])
+def whole(request: pytest.FixtureRequest, whole_of: Callable[[int], Any]) -> Any:
     """The number of workers, and what an uninterrupted training of theirs gives."""
-    root = tmp_path_factory.mktemp("whole")
-    clusters.run(root / "logs", {"worker": request.param}, "training_program", _job(root))
-    return request.param, _outcome(root)
+    return request.param, whole_of(request.param)
 
 
 def _strike(tasks: dict[str, Task], name: str, step: int, number: int) -> list[int]:
@@ -136,6 +148,21 @@ def test_workers_listen_at_their_own_address_and_no_stranger_disturbs_them(
     variables, events = _outcome(tmp_path)
     assert same_bits(variables, expected[0])
     assert events == expected[1]
+
+
+@pytest.mark.parametrize("deaf", [None, 1], ids=["connected", "not_connected"])
+def test_workers_with_servers_of_tensorflow_end_as_those_without(
+    deaf: int | None, whole_of: Callable[[int], Any], tmp_path: Path
+) -> None:
+    """And if they cannot connect beside the servers, they add up through them."""
+    job = _job(tmp_path, pretends_gpus=True, deaf=deaf)
+    tasks = clusters.run(tmp_path / "logs", {"worker": 2}, "training_program", job)
+    for task in tasks.values():
+        assert "Enabled multi-worker collective ops" in task.text()
+        assert ("cannot connect to each other directly" in task.text()) is (deaf is not None)
+    variables, events = _outcome(tmp_path)
+    assert same_bits(variables, whole_of(2)[0])
+    assert events == whole_of(2)[1]
 
 
 def test_an_interrupted_training_has_saved_its_last_step(tmp_path: Path) -> None:

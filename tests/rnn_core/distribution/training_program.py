@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ import keras
 import tensorflow as tf
 
 import rnn_core
+from rnn_core.distribution import addresses, replicas
 from tests.rnn_core.distribution.cases import dataset
 from tests.rnn_core.samples import sequence_columns
 
@@ -76,7 +78,24 @@ def estimator(strategy: Any) -> rnn_core.RNNClassifier:
     )
 
 
+def _pretend_gpus_on_several_machines() -> None:
+    """So that workers on CPUs get TensorFlow's own strategy, and its servers."""
+    tf.config.get_visible_devices = lambda kind: [kind]
+    addresses.is_on_loopback = lambda cluster: False
+
+
+def _refuse_to_listen() -> None:
+    def refused(*_: Any) -> Any:
+        raise OSError("this worker may not listen")
+
+    vars(replicas)["Listener"] = refused
+
+
 def main() -> None:
+    if job.get("pretends_gpus"):
+        _pretend_gpus_on_several_machines()
+    if job.get("deaf") is not None and os.environ["TF_CONFIG"].endswith(f"{job['deaf']}}}}}"):
+        _refuse_to_listen()
     strategy = rnn_core.multi_worker_strategy(job.get("meeting_secs", 60))
     trained = estimator(strategy)
     print("ready", flush=True)
