@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from rnn_core.distribution import watchdog
+from rnn_core.distribution.addresses import connection_error
 from rnn_core.storage import checkpoints
 from tests.listening import listening_at
 from tests.rnn_core.distribution import clusters
@@ -126,7 +127,10 @@ def test_a_worker_that_comes_late_is_waited_for(tmp_path: Path) -> None:
         tmp_path / "logs", cluster, "training_program", arguments, [("worker", 1)]
     )
     with first as early:
-        time.sleep(8)
+        while connection_error(cluster["worker"][0]):
+            assert early["worker-0"].poll() is None
+            time.sleep(0.05)
+        time.sleep(1)
         assert early["worker-0"].poll() is None
         with second as late:
             assert early["worker-0"].wait(LIMIT_SECONDS) == 0
