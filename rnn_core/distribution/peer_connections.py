@@ -33,6 +33,9 @@ _CHECK_SECONDS: Final = 1.0
 """Between two looks whether the workers that have not called yet are still there."""
 _CONNECT_SECONDS: Final = 5.0
 """For one attempt. It is repeated: a packet may be lost, and a worker may be suspended."""
+_GONE_SECONDS: Final = 60.0
+"""A worker that nobody answers for so long is gone. One of an earlier training, which was about to
+end, may have been met at the start: the one that follows it needs this long at most to load."""
 
 
 def connect(
@@ -94,9 +97,11 @@ def _call(
 ) -> tuple[socket.socket, bytes]:
     """A connection to a peer that took the token, which is read again for each attempt."""
     name, host, port = places[peer]
+    seen_at = time.monotonic()
     while True:
         try:
             connection = socket.create_connection((host, port), _CONNECT_SECONDS)
+            seen_at = time.monotonic()
             try:
                 token = read_token()
                 call(connection, token, worker, peer)
@@ -104,10 +109,10 @@ def _call(
                 connection.close()
                 raise
             return connection, token
-        except ConnectionRefusedError:
-            # All listened at the start.
-            raise ExchangeError(f"{name} is gone: nobody listens at its address") from None
         except (OSError, RefusedError) as error:
+            is_refused = isinstance(error, ConnectionRefusedError)
+            if is_refused and time.monotonic() - seen_at > _GONE_SECONDS:
+                raise ExchangeError(f"{name} is gone: nobody listens at its address") from None
             if time.monotonic() > deadline:
                 raise ExchangeError(f"no connection to {name} in time ({error})") from None
         time.sleep(_POLL_SECONDS)
@@ -118,20 +123,24 @@ def _callers(
 ) -> dict[int, socket.socket]:
     """The connections of the workers with a higher index, which call this one."""
     expected = range(worker + 1, len(places))
+    seen_at = dict.fromkeys(expected, time.monotonic())
     while True:
         found = listener.callers(len(expected), _CHECK_SECONDS)
-        missing = [places[peer] for peer in expected if peer not in found]
+        missing = [peer for peer in expected if peer not in found]
         if not missing:
             return found
-        for place in missing:
-            if _is_gone(place):
-                raise ExchangeError(f"{place.name} is gone: nobody listens at its address")
+        for peer in missing:
+            if not _refuses(places[peer]):
+                seen_at[peer] = time.monotonic()
+            elif time.monotonic() - seen_at[peer] > _GONE_SECONDS:
+                name = places[peer].name
+                raise ExchangeError(f"{name} is gone: nobody listens at its address")
         if time.monotonic() > deadline:
-            names = ", ".join(place.name for place in missing)
+            names = ", ".join(places[peer].name for peer in missing)
             raise ExchangeError(f"no connection from {names} in time")
 
 
-def _is_gone(place: Place) -> bool:
+def _refuses(place: Place) -> bool:
     """Whether its machine says that nobody listens there; another fault may pass."""
     try:
         socket.create_connection((place.host, place.port), _CHECK_SECONDS).close()

@@ -202,8 +202,8 @@ def test_an_evaluator_may_die_and_come_back(tmp_path: Path) -> None:
 SERVED = {"chief": 1, "worker": 2, "ps": 1}
 
 
-def _served(root: Path, steps: int) -> list[Any]:
-    return [root, steps, json.dumps({"worker_timeout_secs": 10})]
+def _served(root: Path, steps: int, timeout_seconds: float = 10) -> list[Any]:
+    return [root, steps, json.dumps({"worker_timeout_secs": timeout_seconds})]
 
 
 def _devices(address: str) -> str:
@@ -243,7 +243,8 @@ def test_without_a_parameter_server_or_a_chief_all_tasks_end(struck: str, tmp_pa
 
 def test_a_lost_worker_of_parameter_servers_is_done_without(tmp_path: Path) -> None:
     cluster = clusters.addresses(SERVED)
-    arguments = _served(tmp_path, 4000)
+    # Long enough for the first steps, which are traced, on a machine that is busy.
+    arguments = _served(tmp_path, 4000, LIMIT_SECONDS)
     with clusters.running(tmp_path / "logs", cluster, "served_program", arguments) as tasks:
         tasks["chief-0"].wait_for("Saved")
         tasks["worker-1"].signal(signal.SIGKILL)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from rnn_core.distribution import peer_connections
 from rnn_core.distribution.addresses import Place
 from rnn_core.distribution.greeting import TOKEN_BYTES, RefusedError, call
 from rnn_core.distribution.listener import Listener
@@ -129,13 +130,27 @@ def test_strangers_are_turned_away_and_disturb_nobody(
 
 
 @pytest.mark.parametrize(("gone", "left"), [(0, 1), (1, 0), (1, 2)])
-def test_a_worker_that_is_gone_is_named_at_once(group: Group, gone: int, left: int) -> None:
+def test_a_worker_that_is_gone_is_named_before_the_time_is_over(
+    group: Group, gone: int, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_connections, "_GONE_SECONDS", 0.0)
     group.listeners[gone].close()
     others = [group.begin(at) for at in range(3) if at != gone]
     errors: list[Any] = [future.exception() for future in others]
     assert all(isinstance(error, ExchangeError) for error in errors)
     position = [at for at in range(3) if at != gone].index(left)
     assert str(errors[position]) == f"worker-{gone} is gone: nobody listens at its address"
+
+
+@pytest.mark.parametrize("again", [0, 2])
+def test_a_worker_that_is_started_again_meanwhile_is_waited_for(group: Group, again: int) -> None:
+    group.listeners[again].close()
+    others = {at: group.begin(at) for at in range(3) if at != again}
+    time.sleep(0.3)
+    place = group.places[again]
+    group.listeners[again] = Listener(again, [place.host], place.port)
+    found = {**others, again: group.begin(again)}
+    _assert_complete([found[at].result() for at in range(3)])
 
 
 @pytest.mark.parametrize(
