@@ -24,6 +24,12 @@ NonNegativeInt: TypeAlias = Annotated[int, Field(ge=0)]
 PositiveFloat: TypeAlias = Annotated[float, Field(gt=0)]
 
 
+# Longer than the sequences of most public data sets, and still answered within seconds and a few
+# hundred MB. One row of a million steps, such as two files that were glued together, would take
+# gigabytes at each step that it is trained on, and a server's memory when it is sent there.
+MAX_ROW_STEPS = 100_000
+
+
 @dataclass(frozen=True, config=STRICT)
 class DataConfig:
     """Which files hold the rows, and how they are split."""
@@ -40,6 +46,8 @@ class DataConfig:
     """Share of the rows that the stable hash of their id sends to the test split."""
     bad_rows_allowed_fraction: Fraction = 0.01
     """The run stops when a larger share of the rows is invalid."""
+    max_row_steps: PositiveInt = MAX_ROW_STEPS
+    """A row with more time steps is invalid, in training and when the model serves."""
 
     def __post_init__(self) -> None:
         # With a file for one of the two splits, the fraction of the other alone is taken.
@@ -133,3 +141,10 @@ class ExportConfig:
     # float32 has seven digits, and batches of another size round the last ones otherwise.
     tolerance: PositiveFloat = 1e-5
     """Largest allowed difference of a probability."""
+    # Some seconds of work, so that one client keeps no other waiting long. `predict` takes files of
+    # any length.
+    max_request_rows: PositiveInt = 10_000
+    """Rows in one request to the served model."""
+    # Ten of the longest rows; what JSON takes for them, some 20 to 200 MB, is what a server holds.
+    max_request_steps: PositiveInt = 1_000_000
+    """Time steps of all rows of one request together."""

@@ -145,19 +145,35 @@ def history(name: str, as_json: bool, work_dir: Path) -> None:
 
 @rnnflow.command()
 @click.argument("name")
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
     "--output", type=click.Path(path_type=Path), help="JSONL file; standard output without it."
 )
+@click.option("--version", type=int, help="This version of NAME instead of the champion.")
+@click.option("--run", "run_id", help="The version that this run registered, promoted or refused.")
+@click.option(
+    "--top-k", type=click.IntRange(min=1), help="List the K most probable labels, not all."
+)
 @_WORK_DIR
-def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:
+def predict(
+    name: str,
+    data: Path,
+    output: Path | None,
+    version: int | None,
+    run_id: str | None,
+    top_k: int | None,
+    work_dir: Path,
+) -> None:
     """Score the rows of DATA with the champion of NAME.
 
-    DATA is JSONL; labels are not needed. A row that cannot be used gets the reason.
+    DATA is JSONL, as it is or compressed (.gz), or - for standard input; ids and labels are not
+    needed. A row that cannot be used gets the reason.
     """
     from pipelines.commands import models
 
-    models.predict(name, data, output, work_dir)
+    models.predict(
+        name, data, output, work_dir, version=version, run_id=run_id, top_k=top_k
+    )  # fmt: skip
 
 
 @rnnflow.command()

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from components.artifacts.storage import write_atomically
+from components.config import MAX_ROW_STEPS
 from components.errors import NotFoundError
 from components.features.config import FeaturesConfig
 
@@ -29,6 +30,8 @@ class Schema:
     features: FeaturesConfig
     labels: tuple[str, ...]
     vocabulary_sizes: dict[str, int]
+    max_row_steps: int = MAX_ROW_STEPS
+    """The longest row that is answered. Models of releases without it take the default."""
 
 
 _ADAPTER = TypeAdapter(Schema)

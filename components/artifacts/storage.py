@@ -71,15 +71,31 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     Raises:
         StorageError: the disk is full or the directory cannot be written.
     """
-    data = content.encode() if isinstance(content, str) else content
+    with open_atomically(path, prefix=f".{path.name}.", suffix="") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def open_atomically(
+    path: Path, prefix: str | None = None, suffix: str = ".partial"
+) -> Iterator[BinaryIO]:
+    """Opens a file that has another name until it is complete: ``<name>.….partial`` beside it.
+
+    After an error it is removed; a kill leaves it under that name.
+
+    Raises:
+        StorageError: the disk is full or the directory cannot be written.
+    """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # In the same folder, as a rename is atomic only within one file system.
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=prefix or f"{path.name}.", suffix=suffix
+        )
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 # Before the rename: a power cut could otherwise leave the new name without content.
                 os.fsync(file.fileno())

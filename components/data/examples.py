@@ -32,7 +32,7 @@ from components.config import DataConfig, PreprocessingConfig
 from components.data.arrow import adapter_config, pass_through, to_record_batch, transformed_rows
 from components.data.beam import check_runner, run_pipeline
 from components.data.preprocessing import preprocessing_fn
-from components.data.row_parsing import Row
+from components.data.row_parsing import Row, RowFormat
 from components.data.sequence_examples import encode_row
 from components.data.sources.formats import chunks_of
 from components.data.sources.source import Chunk
@@ -69,6 +69,7 @@ class _Plan:
     """What every worker needs to know."""
 
     features: FeaturesConfig
+    form: RowFormat
     fractions: SplitFractions
     shards: int
     directory: str
@@ -90,14 +91,14 @@ def write_examples(
         StorageError: the disk is full or the directory cannot be written.
     """
     check_runner(preprocessing)
-    fractions = split_fractions(data)
+    form, fractions = RowFormat.of(features, data.max_row_steps), split_fractions(data)
     # Outside of the directory, which is removed when the survey fails.
     dead_letters = directory.with_name(f"{directory.name}.{DEAD_LETTERS}")
     with building(directory) as partial, quiet_libraries():
         chunks = chunks_of(rows)
-        survey = survey_rows(chunks, features, fractions, preprocessing, partial)
+        survey = survey_rows(chunks, features, form, fractions, preprocessing, partial)
         check_survey(survey, data, features, dead_letters)
-        plan = _Plan(features, fractions, preprocessing.shards, str(partial))
+        plan = _Plan(features, form, fractions, preprocessing.shards, str(partial))
         _transform_rows(chunks, plan, preprocessing)
         transform = tft.TFTransformOutput(str(partial / "transform"))
         sizes = {
@@ -108,7 +109,7 @@ def write_examples(
         # Those of the training split are all: check_survey refuses a label that only another split
         # has.
         labels = tuple(sorted(survey.profile.splits["train"].labels))
-        save_schema(Schema(features, labels, sizes), partial)
+        save_schema(Schema(features, labels, sizes, data.max_row_steps), partial)
         write_statistics(survey.profile, sizes, partial)
         write_invalid_rows(survey.invalid_rows, partial / DEAD_LETTERS)
         # Of what is trained on: other statistics or dead letters make no other examples.
@@ -159,7 +160,7 @@ def _read(pipeline: beam.Pipeline, name: str, chunks: Sequence[Chunk]) -> Any:
 
 def _rows(chunk: Chunk, plan: _Plan, only: Split | None) -> Iterator[tuple[Split, Row]]:
     """The valid rows of a chunk, with their split."""
-    for _, split, row in read_split_rows(chunk, plan.features, plan.fractions):
+    for _, split, row in read_split_rows(chunk, plan.form, plan.fractions):
         if isinstance(row, Row) and split is not None and only in (None, split):
             yield split, row
 

@@ -15,7 +15,7 @@ from typing import Any
 from components.artifacts.values import SPLITS, Split
 from components.config import DataConfig, TrainingConfig
 from components.data.feature_inference import infer_feature, why_left_out
-from components.data.row_parsing import InvalidRow
+from components.data.row_parsing import InvalidRow, RowFormat
 from components.data.rows import find_rows
 from components.data.sources.formats import chunks_of
 from components.data.sources.source import Chunk, Record
@@ -172,8 +172,9 @@ class _Trial:
 
 def _try(chunks: Sequence[Chunk], data: DataConfig, features: FeaturesConfig) -> _Trial:
     trial, fractions = _Trial(), split_fractions(data)
+    form = RowFormat.of(features, data.max_row_steps)
     for chunk in chunks:
-        for record, split, row in read_split_rows(chunk, features, fractions):
+        for record, split, row in read_split_rows(chunk, form, fractions):
             if isinstance(row, InvalidRow):
                 where = f"{chunk.source.location(record.number)}: {row.reason}"
                 trial.first_invalid = trial.first_invalid or where

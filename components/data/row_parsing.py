@@ -1,23 +1,90 @@
 """The plain values of a row become a typed row, or a reason why it is invalid.
 
 A row is ``{"id", "label", "context": {name: value}, "sequence": {name: values}}``; what the
-configuration does not name is ignored. T is the number of steps, F a feature's width.
+format does not name is ignored. T is the number of steps, F a feature's width.
+
+Training rows, ``predict`` and served requests pass through this one check. A served model runs a
+copy of this file that lies beside it, so it imports nothing of this project when it runs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.features.checks import InvalidValueError, json_type
-from components.features.config import AnyFeature, FeaturesConfig
-from components.features.kind import ValueType
+if TYPE_CHECKING:
+    from components.features.config import AnyFeature, FeaturesConfig
 
 Numbers: TypeAlias = NDArray[np.float32] | NDArray[np.int64]
 Value: TypeAlias = Numbers | list[bytes]
+
+_JSON_TYPES = {
+    type(None): "null", bool: "a boolean", int: "a whole number", float: "a number",
+    str: "a string", list: "a list", dict: "an object",
+}  # fmt: skip
+_TEXT_TYPES = frozenset({str, int})
+"""Of an id and a label. Exact types, as True is an int in Python."""
+_LARGEST_FLOAT64 = sys.float_info.max
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a row must hold for one feature; plain values, so that it can be stored as JSON."""
+
+    dtype: Literal["float32", "int64", "string"]
+    width: int = 1
+    """F of numbers; 1 of single values."""
+    id_limit: int | None = None
+    """Whole numbers are in [0, id_limit)."""
+    fills_missing: bool = False
+    """Whether a number that is null takes the one before it."""
+
+    @classmethod
+    def of(cls, feature: AnyFeature) -> Self:
+        """What the rows must hold for a feature of the config."""
+        raw = feature.raw
+        return cls(raw.dtype, raw.values_per_step, feature.id_limit, feature.fills_missing)
+
+
+@dataclass(frozen=True, slots=True)
+class RowFormat:
+    """The features of a row, how long it may be, and whether it needs an id and a label."""
+
+    sequence: Mapping[str, Expected]
+    context: Mapping[str, Expected]
+    max_steps: int
+    """The limit ``data.max_row_steps``."""
+    needs_key: bool = True
+    """Whether the id and the label must be there, as for training; else they may be absent."""
+
+    @classmethod
+    def of(cls, features: FeaturesConfig, max_steps: int, *, needs_key: bool = True) -> Self:
+        """The format of rows with the features of a config."""
+        return cls(
+            {name: Expected.of(feature) for name, feature in features.sequence.items()},
+            {name: Expected.of(feature) for name, feature in features.context.items()},
+            max_steps,
+            needs_key,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The format as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """What ``as_json`` gave."""
+        parts = {
+            part: {name: Expected(**expected) for name, expected in values[part].items()}
+            for part in ("sequence", "context")
+        }
+        return cls(**{**values, **parts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +93,16 @@ class Row:
 
     ``values`` holds each feature by name: float32 [T, F], int64 [T], or T strings in UTF-8, where T
     is ``steps`` in the sequence and 1 in the context. They are of their kind's type ``raw``, or, in
-    a row that has passed through the transform, ``transformed``.
+    a row that has passed through the transform, ``transformed``. ``filled`` counts the numbers of
+    a feature that were null and took the one before them; features without any are left out.
     """
 
     id: str
+    """Empty if the row has none."""
     label: str | None
     steps: int
     values: dict[str, Value]
+    filled: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +123,43 @@ class InvalidRow:
         return f"{self.cause}: {self.detail}" if self.detail else self.cause
 
 
-def parse_row(row: Any, features: FeaturesConfig, *, needs_label: bool = True) -> Row | InvalidRow:
-    """Checks plain values; with ``needs_label`` false the label may be absent or null."""
+def parse_row(row: Any, form: RowFormat) -> Row | InvalidRow:
+    """Checks plain values, and gives them the types that the model takes."""
     try:
         if not isinstance(row, dict):
             _refuse("not a JSON object", f"it is {json_type(row)}")
         values: dict[str, Value] = {}
-        context = _part(row, "context", bool(features.context))
-        for name, feature in features.context.items():
-            values[name] = _value(context, name, feature, is_sequence=False)
-        sequence = _part(row, "sequence", True)
-        for name, feature in features.sequence.items():
-            values[name] = _value(sequence, name, feature, is_sequence=True)
-        lengths = {name: len(values[name]) for name in features.sequence}
+        filled: dict[str, int] = {}
+        for key, features in (("context", form.context), ("sequence", form.sequence)):
+            part = _part(row, key, bool(features))
+            for name, expected in features.items():
+                values[name], nulls = _value(part, name, expected, key == "sequence", form)
+                if nulls:
+                    filled[name] = nulls
+        lengths = {name: len(values[name]) for name in form.sequence}
         if len(set(lengths.values())) != 1:
             found = ", ".join(f"{name} has {length} steps" for name, length in lengths.items())
             _refuse("the sequences have different lengths", found)
-        steps = next(iter(lengths.values()))
-        return Row(_row_id(row), _label(row, needs_label), steps, values)
+        steps_of_row = next(iter(lengths.values()))
+        row_id, label = _row_id(row, form.needs_key), _label(row, form.needs_key)
+        return Row(row_id, label, steps_of_row, values, filled)
     except _InvalidRowError as error:
         return error.row
+
+
+def json_type(value: Any) -> str:
+    """The type of a JSON value, with its article: ``a list``."""
+    return _JSON_TYPES.get(type(value)) or f"a {type(value).__name__}"
+
+
+class _InvalidValueError(Exception):
+    """A value that its feature cannot take: the fault, what was found, and at which step."""
+
+    def __init__(self, problem: str, detail: str = "", step: int | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.detail = detail
+        self.step = step
 
 
 class _InvalidRowError(Exception):
@@ -87,12 +174,14 @@ def _refuse(cause: str, detail: str = "", missing: str | None = None) -> NoRetur
     raise _InvalidRowError(InvalidRow(cause, detail, missing))
 
 
-def _row_id(row: dict[str, Any]) -> str:
+def _row_id(row: dict[str, Any], needed: bool) -> str:
     value = row.get("id")
     if value is None or value == "":
-        _refuse("'id' is missing", missing="id")
-    # Exact types, as True is an int in Python; a fraction would be another text in each writer.
-    if type(value) is not str and type(value) is not int:
+        if needed:
+            _refuse("'id' is missing", missing="id")
+        return ""
+    # A fraction would be another text in each writer.
+    if type(value) not in _TEXT_TYPES:
         _refuse("'id' is not a string", f"it is {json_type(value)}")
     return str(value)
 
@@ -103,7 +192,7 @@ def _label(row: dict[str, Any], needed: bool) -> str | None:
         if needed:
             _refuse("'label' is missing", missing="label")
         return None
-    if type(value) is not str and type(value) is not int:
+    if type(value) not in _TEXT_TYPES:
         _refuse("'label' is neither a string nor a whole number", f"it is {json_type(value)}")
     return str(value)
 
@@ -117,51 +206,138 @@ def _part(row: dict[str, Any], key: str, needed: bool) -> dict[str, Any]:
     return part
 
 
-def _value(part: dict[str, Any], name: str, feature: AnyFeature, *, is_sequence: bool) -> Value:
+def _value(
+    part: dict[str, Any], name: str, expected: Expected, is_sequence: bool, form: RowFormat
+) -> tuple[Value, int]:
+    """A feature's values as the model takes them, and how many numbers were null."""
     value = part.get(name)
     if value is None:
         _refuse(f"{name} is missing", missing=name)
     try:
-        steps = _steps(value) if is_sequence else _single_step(value, feature.raw)
-        return _typed(feature.check(steps), feature.raw)
-    except InvalidValueError as error:
+        steps = _steps(value, form.max_steps) if is_sequence else _single_step(value, expected)
+        if expected.dtype == "string":
+            return _strings(steps), 0
+        if expected.dtype == "int64":
+            return _whole_numbers(steps, expected.id_limit), 0
+        return _numbers(steps, expected)
+    except _InvalidValueError as error:
         at_step = f" at step {error.step}" if is_sequence and error.step is not None else ""
         _refuse(f"{name} {error.problem}", f"{error.detail}{at_step}")
 
 
-def _steps(value: Any) -> list[Any]:
+def _steps(value: Any, max_steps: int) -> list[Any]:
     if not isinstance(value, list):
-        raise InvalidValueError("is not a list", f"it is {json_type(value)}")
+        raise _InvalidValueError("is not a list", f"it is {json_type(value)}")
     if not value:
-        raise InvalidValueError("is empty", "a sequence has at least one step")
+        raise _InvalidValueError("is empty", "a sequence has at least one step")
+    if len(value) > max_steps:
+        raise _InvalidValueError(
+            f"has more steps than max_row_steps = {max_steps:,} allows", f"it has {len(value):,}"
+        )
     return value
 
 
-def _single_step(value: Any, raw: ValueType) -> list[Any]:
+def _single_step(value: Any, expected: Expected) -> list[Any]:
     """A context value as a sequence of one step."""
-    if not raw.step_shape:
+    if expected.dtype != "float32":
         if isinstance(value, list):
-            raise InvalidValueError("is a list", "one value was expected in the context")
+            raise _InvalidValueError("is a list", "one value was expected in the context")
         return [value]
     return [value if isinstance(value, list) else [value]]
 
 
-def _typed(values: list[Any], raw: ValueType) -> Value:
-    """The checked values of T steps: float32 or int64 [T, *step_shape], or T strings in UTF-8."""
-    if raw.dtype == "string":
-        return [value.encode() for value in values]
-    shape = (-1, *raw.step_shape)
-    if raw.dtype == "int64":
-        return np.array(values, np.int64).reshape(shape)
+def _strings(steps: list[Any]) -> list[bytes]:
+    _check_types(steps, frozenset({str}), "a string")
+    try:
+        return [text.encode() for text in steps]
+    except UnicodeEncodeError:
+        halves = (any("\ud800" <= char <= "\udfff" for char in text) for text in steps)
+        step = next(index for index, is_half in enumerate(halves) if is_half)
+        raise _InvalidValueError("holds half of a character", ascii(steps[step]), step) from None
+
+
+def _whole_numbers(steps: list[Any], limit: int | None) -> NDArray[np.int64]:
+    _check_types(steps, frozenset({int}), "a whole number")
+    if limit is None:
+        return np.array(steps, np.int64)
+    step = _first(steps, lambda number: not 0 <= number < limit)
+    if step is not None:
+        raise _InvalidValueError(f"holds an id out of [0, {limit})", f"{steps[step]}", step)
+    return np.array(steps, np.int64)
+
+
+def _numbers(steps: list[Any], expected: Expected) -> tuple[NDArray[np.float32], int]:
+    """Float32 [T, F], from numbers or lists of F; a list of one may stand for its number."""
+    width, nulls = expected.width, 0
+    numbers = _flat(steps, width, expected.fills_missing)
+    if expected.fills_missing and None in numbers:
+        numbers, nulls = _filled(numbers, width)
+    _check_types(numbers, frozenset({int, float}), "a number", width)
     with np.errstate(over="ignore"):
-        # By way of float64, which also takes whole numbers of more than 64 bits.
-        numbers = np.array(values, np.float64).astype(np.float32)
-    # JSON has no NaN: what is not finite now was too large for float32.
-    if not np.isfinite(numbers).all():
-        index = int(np.flatnonzero(~np.isfinite(numbers))[0])
-        raise InvalidValueError(
-            "holds a number that float32 cannot hold",
-            f"{values[index]:.6g}",
-            index // raw.values_per_step,
+        try:
+            # By way of float64, which also takes whole numbers of more than 64 bits.
+            doubles = np.array(numbers, np.float64)
+        except OverflowError:  # a whole number of 309 digits or more
+            numbers = [max(-_LARGEST_FLOAT64, min(_LARGEST_FLOAT64, each)) for each in numbers]
+            doubles = np.array(numbers, np.float64)
+        array = doubles.astype(np.float32)
+    if not np.isfinite(array).all():
+        index = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise _InvalidValueError(
+            "holds a number that float32 cannot hold", f"{numbers[index]:.6g}", index // width
         )
-    return numbers.reshape(shape)
+    return array.reshape(-1, width), nulls
+
+
+def _flat(steps: list[Any], width: int, fills_missing: bool) -> list[Any]:
+    """The F numbers of all steps, one after the other."""
+    # The usual case, in one pass over the types: every row is checked in each pass.
+    if width == 1 and list not in set(map(type, steps)):
+        return steps
+    if fills_missing:
+        steps = [[None] * width if step is None else step for step in steps]
+    step = _first(steps, lambda step: type(step) is not list)
+    if step is not None:
+        raise _InvalidValueError("has a step that is not a list", json_type(steps[step]), step)
+    step = _first(steps, lambda step: len(step) != width)
+    if step is not None:
+        found = f"{len(steps[step])} instead of {width}"
+        raise _InvalidValueError("has a wrong width", found, step)
+    return list(chain.from_iterable(steps))
+
+
+def _filled(numbers: list[Any], width: int) -> tuple[list[Any], int]:
+    """Each null becomes the number of the step before it, at the start the first one behind it.
+
+    Of vectors, each of the F numbers by itself. Also counts the nulls.
+    """
+    filled = list(numbers)
+    for place in range(width):
+        column = numbers[place::width]
+        last = next((number for number in column if number is not None), None)
+        if last is None:
+            which = f"as number {place} of each step" if width > 1 else ""
+            raise _InvalidValueError("holds nothing but null", which)
+        for index, number in enumerate(column):
+            last = last if number is None else number
+            filled[index * width + place] = last
+    return filled, numbers.count(None)
+
+
+def _check_types(
+    values: list[Any], types: frozenset[type], expected: str, values_per_step: int = 1
+) -> None:
+    # Exact types, so that a boolean is no number.
+    if set(map(type, values)) <= types:
+        return
+    index = _first(values, lambda value: type(value) not in types) or 0
+    step, place = divmod(index, values_per_step)
+    which = f", number {place}," if values_per_step > 1 else ""
+    raise _InvalidValueError(
+        f"holds something that is not {expected}", f"{json_type(values[index])}{which}", step
+    )
+
+
+def _first(values: list[Any], is_wrong: Callable[[Any], bool]) -> int | None:
+    """The index of the first value that is wrong; None if all are right."""
+    return next((index for index, value in enumerate(values) if is_wrong(value)), None)

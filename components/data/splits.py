@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 from components.artifacts.values import Split
 from components.config import DataConfig
-from components.data.row_parsing import InvalidRow, Row
+from components.data.row_parsing import InvalidRow, Row, RowFormat
 from components.data.sources.source import Chunk, Record
-from components.features.config import FeaturesConfig
 
 _MANTISSA_BITS = 53
 """Of a float64: no position depends on rounding."""
@@ -55,11 +54,11 @@ def split_of(row_id: str, fractions: SplitFractions) -> Split:
 
 
 def read_split_rows(
-    chunk: Chunk, features: FeaturesConfig, fractions: SplitFractions
+    chunk: Chunk, form: RowFormat, fractions: SplitFractions
 ) -> Iterator[tuple[Record, Split, Row] | tuple[Record, None, InvalidRow]]:
     """The rows of a chunk: each with its split and typed values, or None and why it is invalid."""
     for record in chunk.records():
-        row = record.parse(features)
+        row = record.parse(form)
         if isinstance(row, InvalidRow):
             yield record, None, row
         else:

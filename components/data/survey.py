@@ -20,7 +20,7 @@ from components.artifacts.storage import write_atomically
 from components.artifacts.values import SPLITS, Split
 from components.config import DataConfig, PreprocessingConfig
 from components.data.beam import run_pipeline
-from components.data.row_parsing import InvalidRow
+from components.data.row_parsing import InvalidRow, RowFormat
 from components.data.sources.formats import source_of
 from components.data.sources.source import Chunk
 from components.data.splits import SplitFractions, read_split_rows
@@ -60,6 +60,7 @@ class Survey:
 def survey_rows(
     chunks: Sequence[Chunk],
     features: FeaturesConfig,
+    form: RowFormat,
     fractions: SplitFractions,
     preprocessing: PreprocessingConfig,
     directory: Path,
@@ -73,7 +74,7 @@ def survey_rows(
             | "Chunks" >> beam.Create(chunks)
             # Without it Beam fuses the steps, and one worker reads all chunks.
             | "Spread" >> beam.Reshuffle()
-            | "Survey" >> beam.FlatMap(_survey_chunk, features, fractions).with_outputs(
+            | "Survey" >> beam.FlatMap(_survey_chunk, features, form, fractions).with_outputs(
                 "invalid", "ids", main="profiles"
             )
         )  # fmt: skip
@@ -122,11 +123,11 @@ def write_invalid_rows(rows: Iterable[InvalidRowEntry], path: Path) -> None:
 
 
 def _survey_chunk(
-    chunk: Chunk, features: FeaturesConfig, fractions: SplitFractions
+    chunk: Chunk, features: FeaturesConfig, form: RowFormat, fractions: SplitFractions
 ) -> Iterator[Profile | TaggedOutput]:
     profile = new_profile(features)
     path = chunk.source.path
-    for record, split, row in read_split_rows(chunk, features, fractions):
+    for record, split, row in read_split_rows(chunk, form, fractions):
         if isinstance(row, InvalidRow):
             profile.add_invalid(row, path, record.number)
             entry = InvalidRowEntry(path, record.number, row.reason, record.excerpt)

@@ -1,74 +1,83 @@
-"""Rows of a source -> labels and probabilities of an exported model."""
+"""Rows of a source -> labels and probabilities of an exported model, a part at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.artifacts.schema import load_schema, schema_directory
-from components.artifacts.values import Champion
-from components.data.row_parsing import InvalidRow, Row
-from components.data.sequence_examples import encode_row
-from components.data.sources.source import Source
-from components.errors import DataError
-from components.export.saved_model import score_saved_model
+import numpy as np
+from numpy.typing import NDArray
 
-_BATCH_SIZE = 256
-"""Rows that are scored at once; another number changes the speed alone."""
+from components.artifacts.schema import load_schema, schema_directory
+from components.data.row_parsing import InvalidRow, RowFormat
+from components.data.sources.source import Record
+from components.export.row_scoring import RowScorer
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer to one row: the most probable label and the probability of each, or an error.
+    """The answer to one row: the most probable label and its probability, or an error.
 
-    ``line`` is the number of the row in its source.
+    ``line`` is the number of the row in its source; ``probabilities`` are those of all labels, or,
+    the largest first, of as many as were asked for; ``id`` is empty if the row has none.
     """
 
     line: int
-    id: str | None
-    label: str | None
-    probabilities: dict[str, float] | None
+    id: str = ""
+    label: str | None = None
+    confidence: float | None = None
+    """The probability of ``label``."""
+    probabilities: dict[str, float] | None = None
     error: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The content of a line of the output; keys without a value are left out."""
-        values = {"line": self.line, "id": self.id, "label": self.label,
-                  "probabilities": self.probabilities, "error": self.error}  # fmt: skip
+        values = {"line": self.line, "id": self.id or None, "label": self.label,
+                  "confidence": self.confidence, "probabilities": self.probabilities,
+                  "error": self.error}  # fmt: skip
         return {key: value for key, value in values.items() if value is not None}
 
 
-def predict_rows(champion: Champion, source: Source) -> list[Prediction]:
-    """Scores every row, in order; an invalid row gets the reason instead.
+class Predictor:
+    """An exported model that answers the rows of any source.
+
+    Args:
+        saved_model: the directory that ``export_model`` made, or a copy of it.
+        top_k: how many labels an answer lists; all by default.
 
     Raises:
-        NotFoundError: there is no such file.
-        DataError: the source holds no valid row.
+        NotFoundError: the directory does not say what a row holds.
     """
-    # From the SavedModel: the features that it was trained on, whatever the config says by now.
-    schema = load_schema(schema_directory(Path(champion.path)))
-    source.check_readable()
-    rows = [
-        (record.number, record.parse(schema.features, needs_label=False))
-        for record in source.all_records()
-    ]
-    examples = [encode_row(row, schema.features) for _, row in rows if isinstance(row, Row)]
-    if not rows:
-        raise DataError(f"{source.path} is empty; expected {source.layout}.")
-    if not examples:
-        number, row = rows[0]
-        reason = row.reason if isinstance(row, InvalidRow) else ""
-        raise DataError(
-            f"none of the {len(rows):,} rows of {source.path} is valid; "
-            f"{source.location(number)}: {reason}"
-        )
-    labels, probabilities = score_saved_model(Path(champion.path), examples, _BATCH_SIZE)
-    scores = iter(probabilities.tolist())  # of the valid rows only
-    predictions = []
-    for number, row in rows:
-        if isinstance(row, InvalidRow):
-            predictions.append(Prediction(number, None, None, None, row.reason))
-            continue
-        score = dict(zip(labels, next(scores), strict=True))
-        predictions.append(Prediction(number, row.id, max(score, key=score.__getitem__), score))
-    return predictions
+
+    def __init__(self, saved_model: Path, top_k: int | None = None) -> None:
+        # From the SavedModel: the features that it was trained on, whatever the config says by now.
+        schema = load_schema(schema_directory(saved_model))
+        self._form = RowFormat.of(schema.features, schema.max_row_steps, needs_key=False)
+        self._scorer = RowScorer(saved_model)
+        self._top_k = top_k
+
+    def predict(self, records: Iterable[Record]) -> Iterator[Prediction]:
+        """Answers each row, in order; an invalid row gets the reason instead.
+
+        All rows are held at once: whoever has many calls this for a part at a time.
+        """
+        rows = [(record.number, record.parse(self._form)) for record in records]
+        valid = [row for _, row in rows if not isinstance(row, InvalidRow)]
+        scores = iter(self._scorer.score(valid))
+        for number, row in rows:
+            if isinstance(row, InvalidRow):
+                yield Prediction(number, error=row.reason)
+            else:
+                yield self._answer(number, row.id, next(scores))
+
+    def _answer(self, number: int, row_id: str, scores: NDArray[np.float32]) -> Prediction:
+        labels, best = self._scorer.labels, int(scores.argmax())
+        numbers = scores.tolist()
+        order: Iterable[int] = range(len(labels))
+        if self._top_k is not None:
+            # Stable, so that labels of one probability keep their order.
+            order = np.argsort(-scores, kind="stable")[: self._top_k].tolist()
+        probabilities = {labels[index]: numbers[index] for index in order}
+        return Prediction(number, row_id, labels[best], numbers[best], probabilities)

@@ -3,6 +3,7 @@
 The directory of an export:
     saved_model/    what serves: see ``components.export.serving_graph`` for its two signatures
     example.json    one row as a client sends it
+    limits.json     how large a request to the served model may be
     check.json      on how many rows, and how closely, the fresh process agreed
 """
 
@@ -70,6 +71,8 @@ def export_model(
         # In the SavedModel itself: a copy of it alone must be able to say what a row holds.
         save_schema(schema, schema_directory(partial / SAVED_MODEL))
         write_atomically(partial / "example.json", _example(examples, schema))
+        limits = {name: getattr(config, name) for name in ("max_request_rows", "max_request_steps")}
+        write_atomically(partial / "limits.json", json.dumps(limits) + "\n")
         answers = _answers_of_fresh_process(partial / SAVED_MODEL, examples, rows)
         largest = largest_difference(answers, expected, config.tolerance)
         check = {

@@ -7,12 +7,10 @@ from typing import Any, Literal, Self
 from pydantic.dataclasses import dataclass
 
 from components.config import STRICT, PositiveInt
-from components.features.checks import InvalidValueError, check_types, first_index
 from components.features.embedding import id_column, proposed_dimension
 from components.features.kind import FeatureKind, ValueType
 from components.features.observed import MAX_DISTINCT_VALUES, Observed
 
-_WHOLE_NUMBERS = frozenset({int})
 # Ids are usually numbered without gaps; amounts such as prices leave most numbers out.
 _DENSE = 0.8
 """Least share of the numbers up to the largest that ids, unlike amounts, make use of."""
@@ -34,13 +32,10 @@ class IdFeature(FeatureKind):
         """The id, also as the model takes it."""
         return ValueType("int64")
 
-    def check(self, steps: list[Any]) -> list[Any]:
-        """One whole number in [0, ``size``) per step."""
-        check_types(steps, _WHOLE_NUMBERS, "a whole number")
-        step = first_index(steps, lambda value: not 0 <= value < self.size)
-        if step is not None:
-            raise InvalidValueError(f"holds an id out of [0, {self.size})", f"{steps[step]}", step)
-        return steps
+    @property
+    def id_limit(self) -> int:
+        """The ``size``."""
+        return self.size
 
     def id_count(self, name: str, transform_output: Any) -> int | None:
         """The ``size``."""

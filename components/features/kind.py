@@ -2,8 +2,8 @@
 
 A value passes through them in this order, T being the steps of a row and F a feature's width:
 
-    check      JSON values of a row -> the same, flat, T x F of them
-    raw        their type in the Arrow columns, the raw examples and the requests
+    raw        their type in a row, the Arrow columns, the raw examples and the requests;
+               ``components.data.row_parsing`` checks rows by it, with ``id_limit``
     transform  raw tensor -> transformed tensor, inside the graph that TFT learns and serving runs
     transformed  their type in the training examples
     column     transformed tensor -> the model's input
@@ -60,16 +60,15 @@ class FeatureKind(ABC):
         """The largest magnitude that ``transform`` can take; None for no limit."""
         return None
 
-    @abstractmethod
-    def check(self, steps: list[Any]) -> list[Any]:
-        """The values of all steps, one after the other: T x F numbers, or T single values.
+    @property
+    def id_limit(self) -> int | None:
+        """Whole numbers of a row are in [0, ``id_limit``); None for no limit."""
+        return None
 
-        Args:
-            steps: JSON values, one per step; of a context feature one.
-
-        Raises:
-            InvalidValueError: a value is not of this kind.
-        """
+    @property
+    def fills_missing(self) -> bool:
+        """Whether a number of a sequence that is null takes the one before it."""
+        return False
 
     def placement_fault(self, is_sequence: bool) -> str | None:
         """Why the feature cannot be in this part of a row; None if it can."""

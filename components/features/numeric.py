@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any, Literal, Self
 
 from pydantic.dataclasses import dataclass
 
 from components.config import STRICT, PositiveInt
-from components.features.checks import InvalidValueError, check_types, first_index, json_type
 from components.features.kind import FeatureKind, ValueType
 from components.features.observed import Observed
 
-_NUMBERS = frozenset({int, float})
 _LARGEST_SCALED = 1e18
 """Larger numbers have squares, which the variance needs, that float32 does not hold."""
 
@@ -27,6 +24,8 @@ class NumericFeature(FeatureKind):
     """F, the numbers at each step; 1 also takes plain numbers."""
     normalize: Literal["z_score", "none"] = "z_score"
     """``z_score``: minus the mean, over the standard deviation, both of the training split."""
+    missing: Literal["refuse", "previous"] = "refuse"
+    """A null in a sequence: the row is invalid, or ``previous``: it takes the number before it."""
 
     @property
     def raw(self) -> ValueType:
@@ -38,22 +37,10 @@ class NumericFeature(FeatureKind):
         """A z-score needs the variance in float32."""
         return _LARGEST_SCALED if self.normalize == "z_score" else None
 
-    def check(self, steps: list[Any]) -> list[Any]:
-        """Numbers, or lists of ``width`` numbers; a list of one may stand for its number."""
-        # The usual case, in one pass over the types: every row is checked in each pass.
-        if self.width == 1 and list not in set(map(type, steps)):
-            check_types(steps, _NUMBERS, "a number")
-            return steps
-        step = first_index(steps, lambda step: type(step) is not list)
-        if step is not None:
-            raise InvalidValueError("has a step that is not a list", json_type(steps[step]), step)
-        step = first_index(steps, lambda step: len(step) != self.width)
-        if step is not None:
-            found = f"{len(steps[step])} instead of {self.width}"
-            raise InvalidValueError("has a wrong width", found, step)
-        numbers = list(chain.from_iterable(steps))
-        check_types(numbers, _NUMBERS, "a number", self.width)
-        return numbers
+    @property
+    def fills_missing(self) -> bool:
+        """As ``missing`` says."""
+        return self.missing == "previous"
 
     def transform(self, values: Any, name: str) -> Any:
         """Scales by the mean and standard deviation of each of the F numbers in the training split.

@@ -7,12 +7,10 @@ from typing import Any, Literal, Self
 from pydantic.dataclasses import dataclass
 
 from components.config import STRICT, PositiveInt
-from components.features.checks import check_types
 from components.features.embedding import id_column, proposed_dimension
 from components.features.kind import FeatureKind, ValueType
 from components.features.observed import Observed
 
-_STRINGS = frozenset({str})
 _LARGEST_PROPOSED = 10_000
 """Rarer strings teach a model little, and cost a row of the embedding each."""
 
@@ -41,11 +39,6 @@ class VocabularyFeature(FeatureKind):
     def transformed(self) -> ValueType:
         """An id."""
         return ValueType("int64")
-
-    def check(self, steps: list[Any]) -> list[Any]:
-        """One string per step."""
-        check_types(steps, _STRINGS, "a string")
-        return steps
 
     def placement_fault(self, is_sequence: bool) -> str | None:
         """The two parts of a row have names of their own for strings."""

@@ -9,10 +9,12 @@ import importlib.metadata
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from components.artifacts.schema import load_schema, schema_directory
 from components.artifacts.storage import digest_of_directory
 from components.artifacts.values import Export
+from components.data.row_parsing import RowFormat
 from components.registry.versions import (
     DIGEST_TAG,
     SAVED_MODEL_DIGEST_TAG,
@@ -33,7 +35,17 @@ UPLOAD_SECONDS = 60
 EXAMPLE = "example.json"
 """In the directory of an export: one row, a value per feature, as a client sends it."""
 
+LIMITS = "limits.json"
+"""Beside it: ``max_request_rows`` and ``max_request_steps``, as the config says."""
+
 _SERVED_CODE = Path(__file__).with_name("pyfunc.py")
+_COMPONENTS = Path(__file__).parents[1]
+# Neither imports anything of this project: the served model loads its own copies. By their paths,
+# as an import of the second would load TensorFlow.
+SERVED_MODULES = {
+    "row_parsing": str(_COMPONENTS / "data" / "row_parsing.py"),
+    "row_scoring": str(_COMPONENTS / "export" / "row_scoring.py"),
+}
 _SERVED_PACKAGES = ("mlflow", "numpy", "pandas", "tensorflow")
 
 
@@ -84,6 +96,16 @@ def create_version(client: MlflowClient, export: Export, name: str, run_id: str 
     return int(version.version)
 
 
+def model_config(export: Path) -> dict[str, Any]:
+    """What the served model is told of its rows, and its limits, which a server may change."""
+    schema = load_schema(schema_directory(export / SAVED_MODEL))
+    return {
+        "rows": RowFormat.of(schema.features, schema.max_row_steps).as_json(),
+        "max_row_steps": schema.max_row_steps,
+        **json.loads((export / LIMITS).read_bytes()),
+    }
+
+
 def _write_package(export: Path, logged: LoggedModel, run_id: str, package: Path) -> None:
     """Writes the directory of the MLflow model."""
     with quiet_libraries():
@@ -98,7 +120,8 @@ def _write_package(export: Path, logged: LoggedModel, run_id: str, package: Path
         mlflow.pyfunc.save_model(
             path=str(package),
             python_model=str(_SERVED_CODE),
-            artifacts={SAVED_MODEL: str(export / SAVED_MODEL)},
+            artifacts={SAVED_MODEL: str(export / SAVED_MODEL), **SERVED_MODULES},
+            model_config=model_config(export),
             signature=model_signature(load_schema(schema_directory(export / SAVED_MODEL)).features),
             input_example=pd.DataFrame([json.loads((export / EXAMPLE).read_bytes())]),
             pip_requirements=[

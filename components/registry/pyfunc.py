@@ -1,38 +1,46 @@
 """What MLflow serves: rows of any length in, labels and probabilities out.
 
-MLflow copies this file beside the SavedModel and runs it there, so it imports nothing of this
-project. A row has one column per feature. A sequence is a list, of numbers (or of lists of F
-numbers), of strings or of ids; a context feature is one value (or a list of F numbers). The answer
-has the columns ``label`` and ``probabilities`` (one number per label).
-
-Shapes: B rows, T steps of a row, F numbers per step, K labels.
+MLflow copies this file, and the two modules that it loads, beside the SavedModel and runs them
+there, so none of them imports anything of this project. A row has one column per feature, or the
+columns ``sequence`` and ``context`` of a row in the JSONL form. A sequence is a list, of numbers
+(or of lists of F numbers), of strings or of ids; a context feature is one value (or a list of F
+numbers). The answer has the columns ``label`` and ``probabilities`` (one number per label).
 """
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+import uuid
 from typing import Any
 
 import mlflow.models
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel
 
-BATCH_ROWS = 256
-"""Rows that are answered at once: a request of any size takes bounded memory."""
-
 
 class SequenceClassifier(PythonModel):
-    """Wraps a SavedModel that has the function ``rows``."""
+    """Wraps a SavedModel that has the function ``rows``.
+
+    The model's config in MLflow holds ``rows`` (what a row must hold), ``max_row_steps``,
+    ``max_request_rows`` and ``max_request_steps``; whoever loads the model may set other limits.
+    """
 
     def load_context(self, context: Any) -> None:
-        """Loads the artifact ``saved_model``."""
-        self._saved = tf.saved_model.load(context.artifacts["saved_model"])
-        # Of the first trace, of which a SavedModel has one: its argument is the dictionary of rows.
-        ((specs,), _) = self._saved.rows.concrete_functions[0].structured_input_signature
-        self._specs: dict[str, Any] = specs
-        self._labels = [label.decode() for label in self._saved.labels().numpy().tolist()]
+        """Loads the artifacts ``saved_model``, ``row_parsing`` and ``row_scoring``."""
+        limits = context.model_config
+        self._max_rows: int = limits["max_request_rows"]
+        self._max_steps: int = limits["max_request_steps"]
+        # By their paths and under names of their own: models of two releases may be loaded in one
+        # process, and rnnflow itself as well.
+        self._parsing = _load_module(context.artifacts["row_parsing"])
+        scoring = _load_module(context.artifacts["row_scoring"])
+        self._form = self._parsing.RowFormat.from_json(
+            {**limits["rows"], "max_steps": limits["max_row_steps"], "needs_key": False}
+        )
+        self._scorer = scoring.RowScorer(context.artifacts["saved_model"])
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -40,101 +48,86 @@ class SequenceClassifier(PythonModel):
         """Answers each row, in order.
 
         Raises:
-            MlflowException: a column is missing, or a row's sequences are empty, of different
-              lengths or of another width.
+            MlflowException: a row is invalid, or the request is larger than the limits allow.
         """
         del context, params
-        missing = sorted(set(self._specs) - set(model_input.columns))
-        if missing:
-            raise _refusal(f"expected the columns {sorted(self._specs)}; {missing} are missing")
-        parts = [
-            self._predict_batch(model_input.iloc[start : start + BATCH_ROWS], start)
-            for start in range(0, len(model_input), BATCH_ROWS)
-        ]
-        return pd.concat(parts, ignore_index=True) if parts else _answers([], [], self._labels)
-
-    def _predict_batch(self, rows: pd.DataFrame, first: int) -> pd.DataFrame:
-        sequences = {
-            name: [_steps(value, spec, name, first + i) for i, value in enumerate(rows[name])]
-            for name, spec in self._specs.items()
-            if isinstance(spec, tf.RaggedTensorSpec)
-        }
-        lengths = _lengths(sequences, first)
-        tensors: dict[str, Any] = {}
-        for name, spec in self._specs.items():
-            if name in sequences:
-                # Ragged, as the graph takes it: nothing is padded here.
-                steps = tf.constant(np.concatenate(sequences[name]), spec.dtype)
-                tensors[name] = tf.RaggedTensor.from_row_lengths(steps, lengths, validate=False)
-            elif spec.dtype.is_floating:
-                width = spec.shape[-1]
-                numbers = [
-                    _numbers(value, width, name, first + i) for i, value in enumerate(rows[name])
-                ]
-                tensors[name] = tf.constant(np.stack(numbers), spec.dtype)
-            else:
-                kind = object if spec.dtype == tf.string else np.int64
-                column = rows[name].to_numpy(dtype=kind)
-                tensors[name] = tf.constant(column[:, np.newaxis], spec.dtype)
-        answer = self._saved.rows(tensors)
-        labels = [label.decode() for label in answer["classes"].numpy().tolist()]
-        return _answers(labels, answer["probabilities"].numpy().tolist(), self._labels)
-
-
-def _steps(value: Any, spec: tf.TensorSpec, name: str, row: int) -> np.ndarray[Any, Any]:
-    """One row's sequence: float32 [T, F], int64 [T] or object [T]."""
-    if spec.dtype.is_floating:
-        expected = f"steps of {spec.shape[-1]} numbers each"
-    else:
-        expected = "a list of strings" if spec.dtype == tf.string else "a list of whole numbers"
-    try:
-        if not spec.dtype.is_floating:
-            array = np.asarray(value, dtype=object if spec.dtype == tf.string else np.int64)
-            fits = array.ndim == 1
-        else:
-            array = np.asarray([np.asarray(step, np.float32) for step in value])
-            # Steps of one number may be plain numbers.
-            array = array[:, np.newaxis] if array.ndim == 1 else array
-            fits = array.shape[1:] == spec.shape[2:]
-    except (TypeError, ValueError, OverflowError) as error:
-        raise _refusal(f"row {row}, {name}: expected {expected}; {error}") from error
-    _check_finite(array, name, row)
-    if not fits or not len(array):
-        raise _refusal(f"row {row}, {name}: expected {expected}, got shape {list(array.shape)}")
-    return array
-
-
-def _lengths(sequences: dict[str, list[np.ndarray[Any, Any]]], first: int) -> Any:
-    """Steps per row, int64 [B]; every sequence of a row must agree."""
-    found = np.array([[len(value) for value in values] for values in sequences.values()])
-    for i in np.flatnonzero((found != found[0]).any(axis=0)):
-        counts = dict(zip(sequences, found[:, i].tolist(), strict=True))
-        raise _refusal(f"row {first + i}: its sequences differ in length: {counts}")
-    return found[0]
-
-
-def _numbers(value: Any, width: int, name: str, row: int) -> np.ndarray[Any, Any]:
-    """One row's numeric context feature, float32 [F]."""
-    try:
-        numbers = np.atleast_1d(np.asarray(value, np.float32))
-    except (TypeError, ValueError) as error:
-        raise _refusal(f"row {row}, {name}: expected {width} numbers; {error}") from error
-    if numbers.shape != (width,):
-        raise _refusal(
-            f"row {row}, {name}: expected {width} numbers, got shape {list(numbers.shape)}"
+        if len(model_input) > self._max_rows:
+            raise _refusal(
+                f"the request has {len(model_input):,} rows, and max_request_rows = "
+                f"{self._max_rows:,} allows no more: send it in parts"
+            )
+        rows, steps = [], 0
+        model_input = self._with_whole_ids(model_input)
+        for number, values in enumerate(model_input.to_dict("records")):
+            row = self._parsing.parse_row(self._row(values), self._form)
+            if isinstance(row, self._parsing.InvalidRow):
+                raise _refusal(f"row {number}: {row.reason}")
+            rows.append(row)
+            steps += row.steps
+            if steps > self._max_steps:
+                raise _refusal(
+                    f"the rows up to row {number} have {steps:,} steps together, and "
+                    f"max_request_steps = {self._max_steps:,} allows no more: send it in parts"
+                )
+        scores = self._scorer.score(rows)
+        labels = self._scorer.labels
+        return pd.DataFrame(
+            {
+                "label": [labels[index] for index in scores.argmax(axis=1)],
+                "probabilities": [dict(zip(labels, one, strict=True)) for one in scores.tolist()],
+            }
         )
-    _check_finite(numbers, name, row)
-    return numbers
+
+    def _with_whole_ids(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Ids are whole numbers again: where a row lacks its id, pandas makes floats of all."""
+        for name, expected in self._form.context.items():
+            if expected.dtype == "int64" and name in frame and frame[name].dtype.kind == "f":
+                known = frame[name].dropna()
+                if len(known) < len(frame) and (known % 1 == 0).all():
+                    frame = frame.astype({name: "Int64"})
+        return frame
+
+    def _row(self, columns: dict[Any, Any]) -> dict[str, Any]:
+        """The cells of a row of the frame as a row in the JSONL form."""
+        plain = {name: _plain(value) for name, value in columns.items()}
+        # A feature may be called `sequence` too, but none is an object.
+        if isinstance(plain.get("sequence"), dict):
+            return plain
+        parts = {"sequence": self._form.sequence, "context": self._form.context}
+        return {
+            part: {name: plain.get(name) for name in features} for part, features in parts.items()
+        }
 
 
-def _check_finite(array: np.ndarray[Any, Any], name: str, row: int) -> None:
-    if array.dtype == np.float32 and not np.isfinite(array).all():
-        raise _refusal(f"row {row}, {name}: expected finite numbers, got NaN or infinity")
+def _plain(value: Any) -> Any:
+    """A cell as JSON holds it; in a frame of numpy's types, or NaN where it is absent."""
+    if isinstance(value, float) and np.isnan(value):
+        return None
+    return _plain_items(value)
 
 
-def _answers(labels: list[str], probabilities: list[list[float]], names: list[str]) -> pd.DataFrame:
-    named = [dict(zip(names, row, strict=True)) for row in probabilities]
-    return pd.DataFrame({"label": labels, "probabilities": named})
+def _plain_items(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        # The usual case: a list of plain values needs no copy.
+        if set(map(type, value)) <= {int, float, str, bool, type(None)}:
+            return list(value)
+        return [_plain_items(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain_items(item) for name, item in value.items()}
+    return None if value is pd.NA else value
+
+
+def _load_module(path: str) -> Any:
+    name = f"rnnflow_served_{uuid.uuid4().hex}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"expected a Python file at {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up there
+    spec.loader.exec_module(module)
+    return module
 
 
 def _refusal(message: str) -> MlflowException:

@@ -47,6 +47,7 @@ __all__ = [
     "PREVIOUS",
     "RegisteredVersion",
     "complete_moves",
+    "fetch_version",
     "find_champion",
     "list_moves",
     "list_versions",
@@ -78,24 +79,7 @@ def find_champion(name: str, tracking_uri: str, directory: Path) -> Champion | N
         if number is None:
             return None
         version = client.get_model_version(name, str(number))
-        digest = version.tags.get(DIGEST_TAG)
-        if digest is None:
-            raise NotFoundError(
-                f"version {number} of {name}, its champion, has no tag {DIGEST_TAG}: it was not "
-                "registered by rnnflow and cannot be compared with. Give the alias to another "
-                "version, or choose another name in the config."
-            )
-        # Named by version and digest: a registry that was made again may reuse a number.
-        copy = directory / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}-{number}-{digest[:12]}"
-        if not is_complete(copy) or not _is_genuine(copy, version):
-            _fetch(client, version, copy)
-        if not _is_genuine(copy, version):
-            raise RegistryError(
-                f"the files of version {number} of {name}, its champion, at {version.source} are "
-                "not those that were registered: their digest differs. They were damaged or "
-                f"replaced. Put them back, or make another version the champion: `rnnflow rollback "
-                f"{name} --reason TEXT`."
-            )
+        digest, copy = _local_copy(client, version, directory)
         unwanted = Ledger(client, name).standing().rolled_back
         rolled_back = tuple(
             each.tags[DIGEST_TAG]
@@ -103,6 +87,33 @@ def find_champion(name: str, tracking_uri: str, directory: Path) -> Champion | N
             if int(each.version) in unwanted and DIGEST_TAG in each.tags
         )
     return Champion(name, number, str(copy / SAVED_MODEL), digest, rolled_back)
+
+
+def fetch_version(name: str, number: int, tracking_uri: str, directory: Path) -> Path:
+    """A local copy of the SavedModel of any version, whatever the gate said of it.
+
+    Args:
+        name: the registered model.
+        number: of the version.
+        tracking_uri: address of MLflow.
+        directory: holds the fetched versions; one that exists is not fetched again.
+
+    Raises:
+        RegistryError: the server is unreachable or rejects the request, or the version's files are
+          not those that were registered.
+        NotFoundError: there is no such version, or it was not registered by this project.
+    """
+    with registry_errors(tracking_uri, f"find version {number} of {name}"):
+        client = connect(tracking_uri)
+        if number not in {
+            int(e.version) for e in search_versions(client, f"name = {quoted(name)}")
+        }:
+            raise NotFoundError(
+                f"{name} has no version {number}. `rnnflow status` lists the versions."
+            )
+        version = client.get_model_version(name, str(number))
+        _, copy = _local_copy(client, version, directory)
+    return copy / SAVED_MODEL
 
 
 def register_model(
@@ -148,6 +159,30 @@ def _find_version(client: MlflowClient, name: str, digest: str) -> int | None:
     query = f"name = {quoted(name)} and tags.`{DIGEST_TAG}` = {quoted(digest)}"
     ready = [int(each.version) for each in search_versions(client, query) if each.status == "READY"]
     return max(ready, default=None)
+
+
+def _local_copy(client: MlflowClient, version: ModelVersion, directory: Path) -> tuple[str, Path]:
+    """The digest of a version's model, and a copy of its files, fetched if it is not there."""
+    name, number = version.name, version.version
+    digest = version.tags.get(DIGEST_TAG)
+    if digest is None:
+        raise NotFoundError(
+            f"version {number} of {name} has no tag {DIGEST_TAG}: it was not registered by rnnflow "
+            "and cannot be compared with. If it is the champion, give the alias to another "
+            "version, or choose another name in the config."
+        )
+    # Named by version and digest: a registry that was made again may reuse a number.
+    copy = directory / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}-{number}-{digest[:12]}"
+    if not is_complete(copy) or not _is_genuine(copy, version):
+        _fetch(client, version, copy)
+    if not _is_genuine(copy, version):
+        raise RegistryError(
+            f"the files of version {number} of {name} at {version.source} are not those that were "
+            "registered: their digest differs. They were damaged or replaced. Put them back, or, "
+            "if it is the champion, make another version the champion: `rnnflow rollback "
+            f"{name} --reason TEXT`."
+        )
+    return digest, copy
 
 
 def _is_genuine(copy: Path, version: ModelVersion) -> bool:

@@ -1,39 +1,32 @@
-"""The MLflow signature of a served model: what a row must hold, whatever its length.
+"""The MLflow signature of a served model: the columns of a row, whatever its length.
 
-A sequence is an array column, which MLflow checks without a length; a ``TensorSpec`` would fix
-the number of steps. Numbers are of any kind to MLflow, because its ``double`` refuses a row whose
-numbers happen to be whole; the model itself checks that they are numbers.
+Every column is optional and of any type to MLflow, because the model itself checks the rows, as
+those of the training are checked and in the same words. MLflow would refuse a number that happens
+to be whole, take null for a string, and require columns that a row in the JSONL form does not have.
 """
 
 from __future__ import annotations
 
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
-from mlflow.types.schema import AnyType, Array, Map
+from mlflow.types.schema import AnyType, Map
 
 from components.features.config import FeaturesConfig
-from components.features.kind import DType, ValueType
 
-_COLUMN_TYPES: dict[DType, DataType | AnyType] = {
-    "float32": AnyType(),  # type: ignore[no-untyped-call]
-    "int64": DataType.long,
-    "string": DataType.string,
-}
+_PARTS = ("sequence", "context")
+"""The columns of a row in the JSONL form."""
 
 
 def model_signature(features: FeaturesConfig) -> ModelSignature:
     """Columns of a row by feature name; the answer's ``label`` and ``probabilities``."""
+    # A feature may have the name of a part.
+    names = dict.fromkeys([*features.sequence, *features.context, *_PARTS])
     inputs: list[ColSpec | TensorSpec] = [
-        *(ColSpec(Array(_step(one.raw)), name) for name, one in features.sequence.items()),
-        *(ColSpec(_step(one.raw), name) for name, one in features.context.items()),
+        ColSpec(AnyType(), name, required=False)  # type: ignore[no-untyped-call]
+        for name in names
     ]
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.string, "label"),
         ColSpec(Map(DataType.double), "probabilities"),
     ]
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
-
-
-def _step(raw: ValueType) -> Array | DataType | AnyType:
-    value = _COLUMN_TYPES[raw.dtype]
-    return Array(value) if raw.is_list else value

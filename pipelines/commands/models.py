@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 import click
 from rich.markup import escape
 from rich.table import Table
 
-from components.artifacts.storage import write_atomically
+from components.artifacts.storage import open_atomically, storage_errors
 from components.data.sources.formats import source_of
-from components.errors import NotFoundError
-from components.registry.registry import find_champion, list_moves
+from components.data.sources.jsonl import StandardInput
+from components.data.sources.source import Source
+from components.errors import DataError, NotFoundError, UserError
+from components.registry.registry import fetch_version, find_champion, list_moves
 from components.registry.registry import promote as promote_version
 from components.registry.registry import rollback as rollback_version
 from pipelines.console import make_console
 from pipelines.work_directory import WorkDirectory
+
+if TYPE_CHECKING:
+    from components.export.batch_prediction import Prediction
 
 
 def promote(name: str, version: int, reason: str, work_dir: Path) -> None:
@@ -73,37 +82,108 @@ def show_history(name: str, as_json: bool, work_dir: Path) -> None:
     make_console().print(table)
 
 
-def predict(name: str, data: Path, output: Path | None, work_dir: Path) -> None:
-    """Scores a file with the champion and writes one JSON line per row, in order.
+def predict(
+    name: str,
+    data: Path,
+    output: Path | None,
+    work_dir: Path,
+    *,
+    version: int | None = None,
+    run_id: str | None = None,
+    top_k: int | None = None,
+) -> None:
+    """Scores rows and writes one JSON line per row, in order, while it reads.
+
+    Args:
+        name: the registered model.
+        data: the file of the rows; ``-`` for standard input.
+        output: appears when all rows are answered; without it the lines go to standard output.
+        work_dir: the work directory.
+        version: to score with instead of the champion.
+        run_id: the run whose version is taken instead of the champion.
+        top_k: how many labels an answer lists.
 
     Raises:
-        NotFoundError: there is no champion yet, or no such file.
-        DataError: no row is valid.
+        NotFoundError: there is no champion, version, run or file of this name.
+        DataError: no row is valid; the answers say why, and ``output`` is not written.
         RegistryError: the registry is unreachable.
     """
-    source = source_of(str(data))
-    source.check_readable()  # before TensorFlow is loaded and the champion is fetched
-    work = WorkDirectory(work_dir.resolve())
+    if version is not None and run_id is not None:
+        raise UserError("give --version or --run, not both.")
+    source: Source = StandardInput() if str(data) == "-" else source_of(str(data))
+    source.check_readable()  # before TensorFlow is loaded and the model is fetched
+    number, saved_model = _chosen_model(name, WorkDirectory(work_dir.resolve()), version, run_id)
+    # Imported here, so that a missing file or champion is reported before the slow import.
+    from components.export.batch_prediction import Predictor
+
+    predictor = Predictor(saved_model, top_k)
+    scored = invalid = 0
+    first_invalid: Prediction | None = None
+    with _output(output) as file:
+        for part in source.parts():
+            for answer in predictor.predict(part):
+                # As JSONL, in the order of the source: it can be pasted beside the input.
+                file.write(json.dumps(answer.as_json(), ensure_ascii=False).encode() + b"\n")
+                if answer.error is None:
+                    scored += 1
+                else:
+                    invalid += 1
+                    first_invalid = first_invalid or answer
+            # Whoever reads along sees every part when it is answered.
+            file.flush()
+        # Inside of the block: an output without one answer is not kept.
+        if not scored:
+            _refuse_all(source, first_invalid, invalid)
+    where = f" to {output}" if output else ""
+    click.echo(
+        f"{name} version {number}: {scored:,} rows scored{where}, {invalid:,} invalid",
+        err=True,  # standard output may hold the predictions
+    )
+
+
+def _chosen_model(
+    name: str, work: WorkDirectory, version: int | None, run_id: str | None
+) -> tuple[int, Path]:
+    """The number of the version to score with, and a local copy of its SavedModel."""
+    if run_id is not None:
+        work.run(run_id)  # or it says which runs there are
+        outcome = work.find_outcome(run_id)
+        if outcome is None or outcome.version is None or outcome.version.name != name:
+            raise NotFoundError(
+                f"run {run_id} registered no version of {name}: `rnnflow status --run {run_id}` "
+                "shows how it ended, and `rnnflow status` lists the versions."
+            )
+        version = outcome.version.version
+    if version is not None:
+        return version, fetch_version(name, version, work.tracking_uri, work.champions)
     champion = find_champion(name, work.tracking_uri, work.champions)
     if champion is None:
         raise NotFoundError(
             f"{name} has no champion yet in {work.printed_tracking_uri}. `rnnflow run` promotes "
-            f"one when the gate passes; `rnnflow promote {name} VERSION` does it by hand."
+            f"one when the gate passes; `rnnflow promote {name} VERSION` does it by hand, and "
+            "`--version` or `--run` scores with another version."
         )
-    # Imported here, so that a missing file or champion is reported before the slow import.
-    from components.export.batch_prediction import predict_rows
+    return champion.version, Path(champion.path)
 
-    predictions = predict_rows(champion, source)
-    # As JSONL, in the order of the source, so that the output can be pasted beside the input.
-    text = "".join(json.dumps(each.as_json(), ensure_ascii=False) + "\n" for each in predictions)
-    if output is None:
-        click.echo(text, nl=False)
+
+@contextlib.contextmanager
+def _output(path: Path | None) -> Iterator[BinaryIO]:
+    """Standard output, or a file that appears when it is complete."""
+    if path is None:
+        yield sys.stdout.buffer
+    elif path.exists() and not path.is_file():
+        # A device or a pipe, such as /dev/null, cannot be replaced.
+        with storage_errors(path), path.open("wb") as file:
+            yield file
     else:
-        write_atomically(output, text)
-    invalid = sum(each.error is not None for each in predictions)
-    where = f" to {output}" if output else ""
-    click.echo(
-        f"{name} version {champion.version}: {len(predictions) - invalid:,} rows scored{where}, "
-        f"{invalid:,} invalid",
-        err=True,  # standard output may hold the predictions
+        with open_atomically(path) as file:
+            yield file
+
+
+def _refuse_all(source: Source, first: Prediction | None, count: int) -> NoReturn:
+    if first is None:
+        raise DataError(f"{source.path} is empty; expected {source.layout}.")
+    raise DataError(
+        f"none of the {count:,} rows of {source.path} is valid; "
+        f"{source.location(first.line)}: {first.error}"
     )

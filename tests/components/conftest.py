@@ -13,6 +13,7 @@ import pytest
 
 from components.artifacts.values import Examples, Model
 from components.config import DataConfig, ModelConfig, PreprocessingConfig, TrainingConfig
+from components.data.row_parsing import RowFormat
 from components.features.config import FeaturesConfig
 from components.features.ids import IdFeature
 from components.features.numeric import NumericFeature
@@ -37,6 +38,7 @@ MIXED = FeaturesConfig(
         "shop": IdFeature(kind="id", size=9),
     },
 )
+MIXED_FORM = RowFormat.of(MIXED, 1000)
 BAD_LINES = ['{"id": "broken",', json.dumps({"id": "unlabelled", "sequence": {}, "context": {}})]
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from components.artifacts.schema import Schema, save_schema, schema_directory
 from components.artifacts.values import Export
-from components.data.row_parsing import Row, parse_row
+from components.data.row_parsing import Row, RowFormat, parse_row
 from components.data.sequence_examples import encode_row
 from components.export.saved_model import score_saved_model
 from components.export.serving_graph import Served
@@ -37,8 +37,11 @@ FEATURES = FeaturesConfig(
         "shop": IdFeature(kind="id", size=9),
     },
 )
+MAX_ROW_STEPS = 100
+FORM = RowFormat.of(FEATURES, MAX_ROW_STEPS)
 LABELS = ("no", "yes", "übrig")
 LENGTHS = (4, 1, 7, 2, 2)
+LIMITS = {"max_request_rows": 50, "max_request_steps": 200}
 
 
 class Doubling(tf.Module):
@@ -113,14 +116,16 @@ def json_row(steps: int) -> dict[str, Any]:
 
 def raw_record(row: dict[str, Any]) -> bytes:
     """The raw example of a row."""
-    parsed = parse_row(row, FEATURES)
+    parsed = parse_row(row, FORM)
     assert isinstance(parsed, Row), parsed
     return encode_row(parsed, FEATURES)
 
 
 def make_toy_export(directory: Path) -> ToyExport:
     """Saves the toy and scores its rows one by one, without any padding."""
-    schema = Schema(FEATURES, LABELS, {"word-1.a": 9, "event": 40, "colour": 4, "shop": 9})
+    schema = Schema(
+        FEATURES, LABELS, {"word-1.a": 9, "event": 40, "colour": 4, "shop": 9}, MAX_ROW_STEPS
+    )
     served = Served(schema, Doubling(), Summing())
     with quiet_libraries():
         tf.saved_model.save(served, str(directory / "saved_model"), signatures=served.signatures)
@@ -129,6 +134,7 @@ def make_toy_export(directory: Path) -> ToyExport:
     plain = [{**row["sequence"], **row["context"]} for row in rows]
     save_schema(schema, schema_directory(directory / "saved_model"))
     (directory / "example.json").write_text(json.dumps(plain[0]))
+    (directory / "limits.json").write_text(json.dumps(LIMITS))
     _, probabilities = score_saved_model(directory / "saved_model", records, batch_size=1)
     export = Export(str(directory), "toy-digest", 0.0, len(rows))
     return ToyExport(export, plain, records, probabilities)

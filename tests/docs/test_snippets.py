@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from components.data.row_parsing import InvalidRow, parse_row
+from components.data.row_parsing import InvalidRow, RowFormat, parse_row
 from components.data.sources.jsonl import decode_line
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
@@ -159,8 +159,8 @@ def test_a_config_is_valid(block: Block) -> None:
     "block", [each for each in ALL_BLOCKS if each.language == "json"], ids=lambda block: block.where
 )
 def test_a_row_is_valid(block: Block) -> None:
-    features = _MORE_FEATURES if "city" in block.text else _FEATURES
-    assert not isinstance(parse_row(decode_line(block.text.strip().encode()), features), InvalidRow)
+    form = RowFormat.of(_MORE_FEATURES if "city" in block.text else _FEATURES, max_steps=10)
+    assert not isinstance(parse_row(decode_line(block.text.strip().encode()), form), InvalidRow)
 
 
 def test_no_fence_escapes_the_tests() -> None:

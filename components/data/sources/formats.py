@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from components.artifacts.values import Rows
-from components.data.sources.jsonl import JsonLines
+from components.data.sources.jsonl import GzipJsonLines, JsonLines
 from components.data.sources.source import CHUNK_BYTES, Chunk, Source
 from components.errors import DataError
 
-FORMATS: Mapping[str, type[Source]] = {".jsonl": JsonLines}
+FORMATS: Mapping[str, type[Source]] = {".jsonl": JsonLines, ".gz": GzipJsonLines}
 """The format by suffix; a file with any other suffix is read as JSONL."""
 
 

@@ -1,11 +1,16 @@
-"""Rows in a JSONL file: one JSON object per line, in UTF-8, with or without a byte order mark.
+"""Rows in JSON lines: one JSON object per line, in UTF-8, with or without a byte order mark.
 
 Beam's own text source gives no line numbers, which messages need: a chunk knows its first one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gzip
+import os
+import select
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +18,7 @@ import orjson
 
 from components.data.row_parsing import InvalidRow
 from components.data.sources.source import CHUNK_BYTES, Chunk, Record, Source
+from components.errors import DataError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -38,13 +44,85 @@ class JsonLines(Source):
         with Path(self.path).open("rb") as stream:
             stream.seek(chunk.start)
             block = stream.read(chunk.stop - chunk.start)
-        if chunk.start == 0:
-            block = block.removeprefix(_BYTE_ORDER_MARK)
-        # Not splitlines: it also splits at a carriage return, which ends no line in the counts
-        # above.
-        for number, line in enumerate(block.split(b"\n"), start=chunk.first_number):
-            if line.strip():
-                yield Record(number, line, decode_line(line))
+        yield from _records(block, chunk.first_number)
+
+
+class GzipJsonLines(JsonLines):
+    """A JSONL file that is compressed with gzip: one chunk, as it can be read in order only."""
+
+    def chunks(self, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
+        """The whole file."""
+        del chunk_bytes
+        yield Chunk(self, 0, 0, 1)
+
+    def records(self, chunk: Chunk) -> Iterator[Record]:
+        """The lines that are not blank.
+
+        Raises:
+            DataError: the file is cut off or damaged.
+        """
+        del chunk
+        for part in self.parts():
+            yield from part
+
+    def parts(self) -> Iterator[Iterable[Record]]:
+        """The lines, a few MiB at a time."""
+        try:
+            with gzip.open(self.path) as stream:
+                number = 1
+                while block := stream.read(CHUNK_BYTES):
+                    block += stream.readline()
+                    yield _records(block, number)
+                    number += block.count(b"\n")
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise DataError(
+                f"{self.path} ends in .gz, but is no whole gzip file ({error}): write it again, or "
+                "give it the name of what it is."
+            ) from error
+
+
+@dataclass(frozen=True)
+class StandardInput(JsonLines):
+    """JSON lines from standard input, which are answered as they come: it is read only once."""
+
+    path: str = "standard input"
+    descriptor: int = 0
+
+    def parts(self) -> Iterator[Iterable[Record]]:
+        """The lines that are there: a part ends when it is large, or when the writer pauses."""
+        number, rest, ended = 1, b"", False
+        while not ended:
+            block, ended = self._read()
+            whole, end, rest = (rest + block).rpartition(b"\n")
+            if ended:
+                whole, end = whole + end + rest, b""
+            yield _records(whole, number)
+            number += (whole + end).count(b"\n")
+
+    def _read(self) -> tuple[bytes, bool]:
+        """What can be read without waiting, after the first byte; and whether it was the last."""
+        blocks: list[bytes] = []
+        size = 0
+        while size < CHUNK_BYTES and (not blocks or select.select([self.descriptor], [], [], 0)[0]):
+            block = os.read(self.descriptor, CHUNK_BYTES)
+            if not block:
+                return b"".join(blocks), True
+            blocks.append(block)
+            size += len(block)
+        return b"".join(blocks), False
+
+    def check_readable(self) -> None:
+        """It always is; it may be empty."""
+
+
+def _records(block: bytes, first_number: int) -> Iterator[Record]:
+    """The lines of a block that are not blank."""
+    if first_number == 1:
+        block = block.removeprefix(_BYTE_ORDER_MARK)
+    # Not splitlines: it also splits at a carriage return, which ends no line in the counts.
+    for number, line in enumerate(block.split(b"\n"), start=first_number):
+        if line.strip():
+            yield Record(number, line, decode_line(line))
 
 
 def decode_line(line: bytes) -> Any:

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from components.artifacts.storage import digest_of_file
 from components.artifacts.values import Split
-from components.data.row_parsing import InvalidRow, Row, parse_row
+from components.data.row_parsing import InvalidRow, Row, RowFormat, parse_row
 from components.errors import NotFoundError
-from components.features.config import FeaturesConfig
 
 CHUNK_BYTES = 4 << 20
 """Small enough that every worker gets a part, large enough that opening the file costs little."""
@@ -35,11 +34,11 @@ class Record:
     text: bytes
     values: Any
 
-    def parse(self, features: FeaturesConfig, *, needs_label: bool = True) -> Row | InvalidRow:
-        """The typed row; with ``needs_label`` false the label may be absent or null."""
+    def parse(self, form: RowFormat) -> Row | InvalidRow:
+        """The typed row, or why it is invalid."""
         if isinstance(self.values, InvalidRow):
             return self.values
-        return parse_row(self.values, features, needs_label=needs_label)
+        return parse_row(self.values, form)
 
     @property
     def excerpt(self) -> str:
@@ -86,10 +85,10 @@ class Source(ABC):
     def records(self, chunk: Chunk) -> Iterator[Record]:
         """The rows of a chunk, in order."""
 
-    def all_records(self) -> Iterator[Record]:
-        """The rows of the whole source, in order."""
+    def parts(self) -> Iterator[Iterable[Record]]:
+        """The rows of the whole source, in order, in parts that fit into memory."""
         for chunk in self.chunks():
-            yield from chunk.records()
+            yield chunk.records()
 
     def digest(self) -> str:
         """SHA-256 of the content, in hexadecimal."""

@@ -14,13 +14,13 @@ from components.data.arrow import adapter_config, to_record_batch, transformed_r
 from components.data.row_parsing import Row, parse_row
 from components.data.sequence_examples import encode_row
 from components.training.example_parsing import parse_raw_examples
-from tests.components.conftest import MIXED, mixed_row
+from tests.components.conftest import MIXED, MIXED_FORM, mixed_row
 
 NUMBERS = st.lists(st.integers(), min_size=1, max_size=4)
 
 
 def rows(numbers: list[int]) -> list[Row]:
-    parsed = [parse_row(mixed_row(number), MIXED) for number in numbers]
+    parsed = [parse_row(mixed_row(number), MIXED_FORM) for number in numbers]
     return [row for row in parsed if isinstance(row, Row)]
 
 

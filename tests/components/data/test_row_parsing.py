@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from components.data.row_parsing import InvalidRow, Row
+from components.data.row_parsing import InvalidRow, Row, RowFormat
+from components.data.row_parsing import parse_row as parse_values
 from components.data.sources.jsonl import decode_line
 from components.data.sources.source import Record
 from components.features.config import FeaturesConfig
@@ -40,7 +41,7 @@ def steps(*values: Any) -> bytes:
 
 
 def parse_row(text: bytes, features: FeaturesConfig, **options: Any) -> Row | InvalidRow:
-    return Record(1, text, decode_line(text)).parse(features, **options)
+    return Record(1, text, decode_line(text)).parse(RowFormat.of(features, 1000, **options))
 
 
 def good(text: bytes, features: FeaturesConfig = PLAIN, **options: Any) -> Row:
@@ -107,10 +108,70 @@ def test_whole_numbers_are_taken_for_the_id_and_the_label() -> None:
     assert (row.id, row.label) == ("17", "-3")
 
 
-def test_a_row_without_a_label_is_bad_for_training_and_good_for_prediction() -> None:
+def test_a_row_without_a_label_or_id_is_bad_for_training_and_good_for_prediction() -> None:
     for missing in (line(label=None), line(label=...), line(label="")):
         assert bad(missing) == InvalidRow("'label' is missing", missing="label")
-        assert good(missing, needs_label=False).label is None
+        assert good(missing, needs_key=False).label is None
+    for missing in (line(id=None), line(id=...), line(id="")):
+        assert bad(missing) == InvalidRow("'id' is missing", missing="id")
+        assert good(missing, needs_key=False).id == ""
+
+
+def test_a_row_has_as_many_steps_as_the_limit_and_no_more() -> None:
+    assert good(steps(*range(1000))).steps == 1000
+    assert bad(steps(*range(1001))) == InvalidRow(
+        "x has more steps than max_row_steps = 1,000 allows", "it has 1,001"
+    )
+
+
+FILLED = FeaturesConfig({"x": NumericFeature(kind="numeric", missing="previous")})
+FILLED_WIDE = FeaturesConfig({"x": NumericFeature(kind="numeric", width=2, missing="previous")})
+
+
+@pytest.mark.parametrize(
+    ("features", "found", "expected", "count"),
+    [
+        (FILLED, [1, None, None, 4], [[1], [1], [1], [4]], 2),
+        (FILLED, [None, None, 3], [[3], [3], [3]], 2),
+        (FILLED, [[1], None, [None]], [[1], [1], [1]], 2),
+        (FILLED_WIDE, [[1, None], None, [None, 4]], [[1, 4], [1, 4], [1, 4]], 4),
+    ],
+)
+def test_a_missing_number_takes_the_one_before_it_where_the_config_says_so(
+    features: FeaturesConfig, found: list[Any], expected: list[list[int]], count: int
+) -> None:
+    row = good(steps(*found), features)
+    np.testing.assert_array_equal(row.values["x"], expected)
+    assert row.filled == {"x": count}
+
+
+def test_a_sequence_without_any_number_is_not_filled() -> None:
+    assert bad(steps(None, None), FILLED).reason == "x holds nothing but null"
+    wide = bad(steps([1, None], [2, None]), FILLED_WIDE).reason
+    assert wide == "x holds nothing but null: as number 1 of each step"
+    assert good(steps(1, 2), FILLED).filled == {}
+
+
+def test_the_format_is_the_same_after_json() -> None:
+    form = RowFormat.of(MIXED, 7, needs_key=False)
+    assert RowFormat.from_json(json.loads(json.dumps(form.as_json()))) == form
+
+
+@pytest.mark.parametrize(
+    ("value", "features", "reason"),
+    [
+        (10**400, PLAIN, "x holds a number that float32 cannot hold: 1.79769e+308 at step 0"),
+        (float("nan"), PLAIN, "x holds a number that float32 cannot hold: nan at step 0"),
+        ("\ud800", TOKENS, r"x holds half of a character: '\ud800' at step 0"),
+    ],
+)
+def test_what_only_a_served_row_can_hold_is_refused_too(
+    value: Any, features: FeaturesConfig, reason: str
+) -> None:
+    row = {"id": "a", "label": "b", "sequence": {"x": [value]}}
+    found = parse_values(row, RowFormat.of(features, 10))
+    assert isinstance(found, InvalidRow)
+    assert found.reason == reason
 
 
 def test_a_feature_that_the_config_does_not_name_is_ignored() -> None:
@@ -165,8 +226,8 @@ def test_whole_numbers_beyond_64_bits_are_numbers_but_no_ids() -> None:
         (steps([1, 2], [3]), WIDE, "wrong width: 1 instead of 2 at step 1"),
         (steps([1], [2, 3], [4, 5, 6]), WIDE, "wrong width: 1 instead of 2 at step 0"),
         (steps([1, 2], [3], [4, 5, 6]), WIDE, "wrong width: 1 instead of 2 at step 1"),
-        (steps([1, 2], [3, None]), WIDE, "not a number: null at step 1"),
-        (steps([1, 2], [3, [4]]), WIDE, "not a number: a list at step 1"),
+        (steps([1, 2], [3, None]), WIDE, "not a number: null, number 1, at step 1"),
+        (steps([1, 2], [3, [4]]), WIDE, "not a number: a list, number 1, at step 1"),
         (steps(1, 2), WIDE, "a step that is not a list: a whole number at step 0"),
         (steps([1, 2], [3, 1e39]), WIDE, r"float32 cannot hold: 1e\+39 at step 1"),
         (steps("a", 1), TOKENS, "not a string: a whole number at step 1"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.config import DataConfig
-from components.data.row_parsing import InvalidRow, Row
+from components.data.row_parsing import InvalidRow, Row, RowFormat
 from components.data.sources.formats import source_of
 from components.data.splits import (
     SplitFractions,
@@ -89,7 +89,7 @@ def test_a_split_with_a_file_of_its_own_takes_no_share_of_the_training_file() ->
 
 
 LINE = '{"id": "a", "label": "b", "sequence": {"x": [1]}}'
-FEATURES = FeaturesConfig({"x": NumericFeature(kind="numeric")})
+FORM = RowFormat.of(FeaturesConfig({"x": NumericFeature(kind="numeric")}), max_steps=10)
 ALL_TRAIN = SplitFractions(test=0.0, validation=0.0)
 
 
@@ -98,14 +98,14 @@ def test_rows_carry_the_split_of_their_file_or_of_their_id(write_rows: WriteRows
     found = [
         split
         for each in (chunk, replace(chunk, split="test"))
-        for _, split, _ in read_split_rows(each, FEATURES, ALL_TRAIN)
+        for _, split, _ in read_split_rows(each, FORM, ALL_TRAIN)
     ]
     assert found == ["train", "test"]
 
 
 def test_an_invalid_row_comes_with_its_cause_and_without_a_split(write_rows: WriteRows) -> None:
     (chunk,) = source_of(write_rows([LINE, "", "{"])).chunks()
-    (_, _, good), (record, split, bad) = read_split_rows(chunk, FEATURES, ALL_TRAIN)
+    (_, _, good), (record, split, bad) = read_split_rows(chunk, FORM, ALL_TRAIN)
     assert isinstance(good, Row)
     assert isinstance(bad, InvalidRow)
     assert (record.number, record.text, split) == (3, b"{", None)

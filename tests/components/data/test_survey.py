@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from components.config import DataConfig, PreprocessingConfig
+from components.data.row_parsing import RowFormat
 from components.data.rows import find_rows
 from components.data.sources.formats import chunks_of
 from components.data.splits import split_fractions, split_of
@@ -44,7 +45,8 @@ def check(tmp_path: Path) -> Check:
     def run(data: DataConfig) -> Survey:
         chunks = chunks_of(find_rows(data), chunk_bytes=700)
         fractions = split_fractions(data)
-        survey = survey_rows(chunks, FEATURES, fractions, PreprocessingConfig(), tmp_path)
+        form = RowFormat.of(FEATURES, data.max_row_steps)
+        survey = survey_rows(chunks, FEATURES, form, fractions, PreprocessingConfig(), tmp_path)
         check_survey(survey, data, FEATURES, tmp_path / "letters.jsonl")
         return survey
 

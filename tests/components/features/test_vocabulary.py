@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-from components.features.checks import InvalidValueError
 from components.features.kind import ValueType
 from components.features.vocabulary import VocabularyFeature
 
@@ -15,13 +12,6 @@ CATEGORY = VocabularyFeature(kind="categorical")
 def test_a_string_becomes_an_id() -> None:
     assert (TOKEN.raw, TOKEN.transformed) == (ValueType("string"), ValueType("int64"))
     assert (TOKEN.raw.values_per_step, TOKEN.raw.is_list) == (1, False)
-
-
-def test_only_strings_are_taken() -> None:
-    assert TOKEN.check(["a", ""]) == ["a", ""]
-    with pytest.raises(InvalidValueError, match="holds something that is not a string") as caught:
-        TOKEN.check(["a", None])
-    assert (caught.value.detail, caught.value.step) == ("null", 1)
 
 
 def test_each_part_of_a_row_has_its_own_name_for_strings() -> None:

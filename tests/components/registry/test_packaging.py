@@ -46,7 +46,7 @@ def test_the_model_has_a_signature_an_example_and_its_origin(
 ) -> None:
     model = yaml.safe_load((package / "MLmodel").read_text())
     inputs = {one["name"] for one in yaml.safe_load(model["signature"]["inputs"])}
-    assert inputs == {*FEATURES.sequence, *FEATURES.context}
+    assert inputs == {*FEATURES.sequence, *FEATURES.context, "sequence", "context"}
     assert (package / "input_example.json").is_file()
     (version,) = client.search_model_versions("name = 'packaged'")
     assert model["run_id"] == version.run_id
@@ -55,7 +55,8 @@ def test_the_model_has_a_signature_an_example_and_its_origin(
 
 
 def test_no_compiled_code_is_uploaded(package: Path) -> None:
-    assert [path.name for path in package.glob("*.py")] == ["pyfunc.py"]
+    code = sorted(path.name for path in package.rglob("*.py"))
+    assert code == ["pyfunc.py", "row_parsing.py", "row_scoring.py"]
     assert not list(package.rglob("*.pyc"))
 
 

@@ -16,7 +16,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from components.artifacts.values import Decision
-from components.registry import pyfunc
+from components.registry import packaging, pyfunc
 from components.registry.registry import register_model
 from tests.components.mlflow_server import (
     end_process,
@@ -24,7 +24,7 @@ from tests.components.mlflow_server import (
     start_process,
     wait_until_answered,
 )
-from tests.components.toy_export import LABELS, ToyExport
+from tests.components.toy_export import FEATURES, LABELS, ToyExport
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
 
@@ -32,15 +32,20 @@ pytest_plugins = ["tests.components.mlflow_fixtures"]
 class Context:
     """What MLflow hands to ``load_context``."""
 
-    def __init__(self, saved_model: Path) -> None:
-        self.artifacts = {"saved_model": str(saved_model)}
+    def __init__(self, saved_model: Path, **limits: int) -> None:
+        self.artifacts = {"saved_model": str(saved_model), **packaging.SERVED_MODULES}
+        self.model_config = packaging.model_config(saved_model.parent) | limits
+
+
+def load(toy: ToyExport, **limits: int) -> pyfunc.SequenceClassifier:
+    classifier = pyfunc.SequenceClassifier()
+    classifier.load_context(Context(toy.saved_model, **limits))
+    return classifier
 
 
 @pytest.fixture(scope="module")
 def classifier(toy: ToyExport) -> pyfunc.SequenceClassifier:
-    classifier = pyfunc.SequenceClassifier()
-    classifier.load_context(Context(toy.saved_model))
-    return classifier
+    return load(toy)
 
 
 def answer(classifier: pyfunc.SequenceClassifier, rows: list[dict[str, Any]]) -> Any:
@@ -60,54 +65,92 @@ def test_rows_of_any_length_are_answered_as_the_saved_model_answers(
     assert_answers(answer(classifier, toy.rows).to_dict("records"), toy)
 
 
-def test_many_rows_are_answered_in_order_and_in_parts(
-    classifier: pyfunc.SequenceClassifier,
-    toy: ToyExport,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(pyfunc, "BATCH_ROWS", 2)
-    assert_answers(answer(classifier, toy.rows).to_dict("records"), toy)
-
-
 def test_no_rows_get_no_answers(classifier: pyfunc.SequenceClassifier, toy: ToyExport) -> None:
     found = classifier.predict(None, pd.DataFrame([toy.rows[0]]).iloc[:0])
     assert list(found.columns) == ["label", "probabilities"]
     assert len(found) == 0
 
 
+def jsonl_row(flat: dict[str, Any]) -> dict[str, Any]:
+    """A row in the form of a JSONL file."""
+    parts = {"sequence": FEATURES.sequence, "context": FEATURES.context}
+    return {part: {name: flat[name] for name in names} for part, names in parts.items()}
+
+
+def test_a_row_in_the_jsonl_form_is_answered_too(
+    classifier: pyfunc.SequenceClassifier, toy: ToyExport
+) -> None:
+    rows = [{"id": "a", "label": None, **jsonl_row(row)} for row in toy.rows]
+    assert_answers(answer(classifier, rows).to_dict("records"), toy)
+    mixed = [jsonl_row(row) if index % 2 else row for index, row in enumerate(toy.rows)]
+    assert_answers(answer(classifier, mixed).to_dict("records"), toy)
+
+
+def test_numbers_of_numpy_are_taken(classifier: pyfunc.SequenceClassifier, toy: ToyExport) -> None:
+    rows = [
+        {
+            name: np.array(value, object if name == "word-1.a" else None)
+            if isinstance(value, list)
+            else value
+            for name, value in row.items()
+        }
+        for row in toy.rows
+    ]
+    assert_answers(answer(classifier, rows).to_dict("records"), toy)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"motion": [[1, 2]] * 4}, "row 1, motion: expected steps of 3 numbers each"),
-        ({"motion": [[1, 2, 3], [1, 2]]}, "row 1, motion: expected steps of 3 numbers each"),
-        ({"motion": []}, "row 1, motion: expected steps of 3 numbers each"),
-        ({"pulse": [1.0, "x", 2.0, 3.0]}, "row 1, pulse: expected steps of 1 numbers each"),
-        ({"pulse": [1.0, float("nan")]}, "row 1, pulse: expected finite numbers"),
-        ({"pulse": [1.0, 2.0]}, "row 1: its sequences differ in length: .*'pulse': 2"),
-        ({"event": [[1], [2]]}, "row 1, event: expected a list of whole numbers"),
-        ({"word-1.a": []}, "row 1, word-1.a: expected a list of strings"),
-        ({"size": [1.0]}, "row 1, size: expected 2 numbers"),
-        ({"age": "old"}, "row 1, age: expected 1 numbers"),
-        ({"age": float("inf")}, "row 1, age: expected finite numbers"),
+        ({"motion": [[1, 2]] * 4}, "row 1: motion has a wrong width: 2 instead of 3 at step 0"),
+        ({"motion": []}, "row 1: motion is empty: a sequence has at least one step"),
+        ({"motion": 3.0}, "row 1: motion is not a list: it is a number"),
+        ({"motion": None}, "row 1: motion is missing"),
+        ({"pulse": ["1"]}, "row 1: pulse holds something that is not a number: a string at step 0"),
+        ({"pulse": [True]}, "row 1: pulse holds something that is not a number: a boolean at step"),
+        ({"pulse": [float("nan")]}, "row 1: pulse holds a number that float32 cannot hold: nan at"),
+        ({"pulse": [1.0, 2.0]}, "row 1: the sequences have different lengths: .*pulse has 2 steps"),
+        ({"event": [1.5]}, "row 1: event holds something that is not a whole number: a number at"),
+        ({"event": [40]}, r"row 1: event holds an id out of \[0, 40\): 40 at step 0"),
+        (
+            {"word-1.a": [None]},
+            "row 1: word-1.a holds something that is not a string: null at step",
+        ),
+        ({"size": [1.0]}, "row 1: size has a wrong width: 1 instead of 2"),
+        ({"age": "41"}, "row 1: age holds something that is not a number: a string"),
+        ({"age": True}, "row 1: age holds something that is not a number: a boolean"),
+        ({"age": None}, "row 1: age is missing"),
+        ({"colour": 1}, "row 1: colour holds something that is not a string: a whole number"),
     ],
 )
-def test_a_row_that_cannot_be_used_is_refused_by_its_place_and_feature(
-    classifier: pyfunc.SequenceClassifier,
-    toy: ToyExport,
-    changes: dict[str, Any],
-    message: str,
+def test_a_row_is_checked_as_those_of_the_training_are(
+    classifier: pyfunc.SequenceClassifier, toy: ToyExport, changes: dict[str, Any], message: str
 ) -> None:
     rows = copy.deepcopy(toy.rows[:2])
     rows[1].update(changes)
-    with pytest.raises(MlflowException, match=message) as caught:
-        answer(classifier, rows)
-    assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
+    for each in (rows, [jsonl_row(row) for row in rows]):
+        with pytest.raises(MlflowException, match=message) as caught:
+            answer(classifier, each)
+        assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
 
 
 def test_a_missing_column_is_named(classifier: pyfunc.SequenceClassifier, toy: ToyExport) -> None:
     row = {name: value for name, value in toy.rows[0].items() if name != "word-1.a"}
-    with pytest.raises(MlflowException, match=r"\['word-1.a'\] are missing"):
+    with pytest.raises(MlflowException, match=r"row 0: word-1\.a is missing"):
         answer(classifier, [row])
+
+
+def test_a_request_that_is_larger_than_the_limits_is_refused(toy: ToyExport) -> None:
+    rows = toy.rows  # of 4, 1, 7, 2 and 2 steps
+    assert len(answer(load(toy, max_request_rows=5), rows)) == 5
+    with pytest.raises(MlflowException, match="has 5 rows, and max_request_rows = 4 allows no"):
+        answer(load(toy, max_request_rows=4), rows)
+    assert len(answer(load(toy, max_request_steps=16), rows)) == 5
+    with pytest.raises(MlflowException, match=r"row 3 have 14 steps .* max_request_steps = 13"):
+        answer(load(toy, max_request_steps=13), rows)
+    assert len(answer(load(toy, max_row_steps=7), rows)) == 5
+    with pytest.raises(MlflowException, match=r"row 2: .* max_row_steps = 6 allows: it has 7"):
+        answer(load(toy, max_row_steps=6), rows)
 
 
 @pytest.fixture(scope="module")
@@ -153,9 +196,23 @@ def test_mlflow_serves_rows_of_different_lengths_and_refuses_a_bad_one(
     assert_answers(post(served, {"inputs": toy.rows}), toy)
     with_more = [{"id": "a", "label": "no", **row} for row in toy.rows]
     assert_answers(post(served, {"dataframe_records": with_more}), toy)
-    bad = {**toy.rows[0], "motion": [[1, 2]]}
+    as_in_a_file = [{"id": "a", "label": "no", **jsonl_row(row)} for row in toy.rows]
+    assert_answers(post(served, {"dataframe_records": as_in_a_file}), toy)
+    for changes, message in (
+        ({"motion": [[1, 2]]}, "row 0: motion has a wrong width: 2 instead of 3 at step 0"),
+        ({"word-1.a": [None] * 4}, "row 0: word-1.a holds something that is not a string: null"),
+        ({"event": [True] * 4}, "row 0: event holds something that is not a whole number: a bool"),
+        ({"pulse": ["60"] * 4}, "row 0: pulse holds something that is not a number: a string"),
+        ({"age": None}, "row 0: age is missing"),
+        ({"pulse": [1] * 101}, "row 0: pulse has more steps than max_row_steps = 100 allows"),
+    ):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            post(served, {"dataframe_records": [{**toy.rows[0], **changes}]})
+        with caught.value as response:
+            assert response.code == 400
+            assert message in json.load(response)["message"]
     with pytest.raises(urllib.error.HTTPError) as caught:
-        post(served, {"dataframe_records": [bad]})
+        post(served, {"dataframe_records": toy.rows * 11})
     with caught.value as response:
         assert response.code == 400
-        assert "row 0, motion: expected steps of 3 numbers" in json.load(response)["message"]
+        assert "max_request_rows = 50 allows no more" in json.load(response)["message"]

@@ -11,13 +11,13 @@ from components.artifacts.schema import Schema
 from components.data.row_parsing import Row, parse_row
 from components.data.sequence_examples import encode, encode_row
 from components.training.example_parsing import parse_key, parse_raw_examples, raw_feature_spec
-from tests.components.conftest import MIXED, mixed_row
+from tests.components.conftest import MIXED, MIXED_FORM, mixed_row
 
 SCHEMA = Schema(MIXED, ("no", "yes"), {})
 
 
 def row(number: int) -> Row:
-    parsed = parse_row(mixed_row(number), MIXED)
+    parsed = parse_row(mixed_row(number), MIXED_FORM)
     assert isinstance(parsed, Row)
     return parsed
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
+import os
+import subprocess
+import sys
+import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from components.artifacts.values import Decision
-from components.errors import DataError, NotFoundError
+from components.artifacts.storage import write_atomically
+from components.artifacts.values import Decision, Version
+from components.data.sources.jsonl import StandardInput
+from components.errors import DataError, NotFoundError, UserError
 from components.registry.registry import find_champion, register_model
 from pipelines.commands import models
-from pipelines.work_directory import Outcome
+from pipelines.work_directory import Outcome, WorkDirectory
 from tests.components.toy_export import ToyExport, json_row
+from tests.conftest import ROOT
 from tests.projects import Project
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
@@ -111,6 +120,116 @@ def test_answers_may_go_to_a_file_and_are_the_same(
     assert (tmp_path / "answers.jsonl").read_text() == said
 
 
+def test_any_version_can_score_also_one_that_was_refused(
+    versions: str, work_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models.promote(versions, 1, "", work_dir)
+    data = _rows(tmp_path / "new.jsonl", json_row(4))
+    models.predict(versions, data, None, work_dir, version=2)
+    assert "by-hand version 2: 1 rows scored, 0 invalid" in capsys.readouterr().err
+    with pytest.raises(NotFoundError, match="by-hand has no version 99"):
+        models.predict(versions, data, None, work_dir, version=99)
+    with pytest.raises(NotFoundError, match="nobody has no version 1"):
+        models.predict("nobody", data, None, work_dir, version=1)
+    with pytest.raises(UserError, match="--version or --run, not both"):
+        models.predict(versions, data, None, work_dir, version=1, run_id="x")
+
+
+def test_the_version_of_a_run_can_score(
+    versions: str, work_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = WorkDirectory(work_dir.resolve())
+    for run_id, version in (("20260101-000000-aaaa", 2), ("20260102-000000-bbbb", None)):
+        registered = Version(versions, version, (), False) if version else None
+        write_atomically(work.runs / run_id / "config.yaml", "")
+        outcome = Outcome(run_id, versions, "refused", "too bad", (), 3, version=registered)
+        work.save_outcome(outcome)
+    data = _rows(tmp_path / "new.jsonl", json_row(4))
+    models.predict(versions, data, None, work_dir, run_id="20260101-000000-aaaa")
+    assert "by-hand version 2: 1 rows scored" in capsys.readouterr().err
+    for name, run_id in (("other", "20260101-000000-aaaa"), (versions, "20260102-000000-bbbb")):
+        with pytest.raises(NotFoundError, match=f"run {run_id} registered no version of {name}"):
+            models.predict(name, data, None, work_dir, run_id=run_id)
+    with pytest.raises(NotFoundError, match="expected run 'none'"):
+        models.predict(versions, data, None, work_dir, run_id="none")
+
+
+def test_compressed_rows_and_those_of_standard_input_get_the_same_answers(
+    versions: str,
+    work_dir: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    models.promote(versions, 1, "", work_dir)
+    content = "\ufeff" + "".join(json.dumps(json_row(steps)) + "\n" for steps in (2, 3))
+    (tmp_path / "new.jsonl").write_text(content)
+    (tmp_path / "new.jsonl.gz").write_bytes(gzip.compress(content.encode()))
+    capsys.readouterr()
+    said = []
+    for data in (tmp_path / "new.jsonl", tmp_path / "new.jsonl.gz", Path("-")):
+        with (tmp_path / "new.jsonl").open("rb") as file:
+            monkeypatch.setattr(
+                models, "StandardInput", partial(StandardInput, descriptor=file.fileno())
+            )
+            models.predict(versions, data, None, work_dir, top_k=1)
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] == said[2]
+    first, second = (json.loads(line) for line in said[0].splitlines())
+    assert (first["id"], second["id"]) == ("row-2", "row-3")
+    assert first["probabilities"] == {first["label"]: first["confidence"]}
+
+
+def test_answers_appear_while_rows_are_read_and_a_kill_leaves_no_output(
+    versions: str, store: str, work_dir: Path, tmp_path: Path
+) -> None:
+    models.promote(versions, 1, "", work_dir)
+    answers = tmp_path / "answers" / "all.jsonl"
+    command = [
+        sys.executable,
+        "-c",
+        "from pipelines.cli import main; main()",
+        "predict",
+        versions,
+        "-",
+    ]
+    process = subprocess.Popen(
+        [*command, f"--output={answers}", f"--work-dir={work_dir}"],
+        stdin=subprocess.PIPE, cwd=ROOT, env={**os.environ, "MLFLOW_TRACKING_URI": store},
+    )  # fmt: skip
+    try:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(json_row(3)).encode() + b"\n")
+        process.stdin.flush()
+        while not (written := _content(answers.parent)):
+            assert process.poll() is None
+            time.sleep(0.1)
+        # The writer has not ended: this is the answer to the row that is there.
+        assert json.loads(written)["id"] == "row-3"
+        assert not answers.exists()
+    finally:
+        process.kill()
+        process.communicate()
+    assert not answers.exists()
+
+
+def _content(directory: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in directory.glob("all.jsonl.*.partial"))
+
+
+def test_what_is_no_file_is_written_to_as_it_is(
+    versions: str, work_dir: Path, tmp_path: Path
+) -> None:
+    models.promote(versions, 1, "", work_dir)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    models.predict(versions, _rows(tmp_path / "new.jsonl", json_row(2)), pipe, work_dir)
+    assert json.loads(os.read(reader, 1 << 16))["id"] == "row-2"
+    os.close(reader)
+    assert pipe.is_fifo()
+
+
 def test_without_a_champion_it_is_said_how_to_get_one(work_dir: Path, tmp_path: Path) -> None:
     data = _rows(tmp_path / "new.jsonl", json_row(2))
     with pytest.raises(NotFoundError, match="rnnflow promote nobody VERSION"):
@@ -126,7 +245,9 @@ def test_missing_files_and_invalid_rows_write_no_answers(
         models.predict(versions, tmp_path / "none.jsonl", answers, work_dir)
     with pytest.raises(DataError, match="none of the 1 rows"):
         models.predict(versions, _rows(tmp_path / "bad.jsonl", {}), answers, work_dir)
-    assert not answers.exists()
+    with pytest.raises(DataError, match=r"empty\.jsonl is empty; expected one JSON"):
+        models.predict(versions, _rows(tmp_path / "empty.jsonl"), answers, work_dir)
+    assert not list(tmp_path.glob("answers*"))
 
 
 def test_the_champion_answers_as_it_was_measured(

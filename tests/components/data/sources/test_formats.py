@@ -10,6 +10,7 @@ import pytest
 
 from components.config import DataConfig, PreprocessingConfig
 from components.data.proposal import propose
+from components.data.row_parsing import RowFormat
 from components.data.rows import find_rows
 from components.data.sources import formats
 from components.data.sources.formats import chunks_of, source_of
@@ -73,8 +74,8 @@ def test_a_new_format_takes_one_class_and_one_entry(
     assert "1 rows are invalid; the first is rows.array:41: 'sequence'" in found.notes[-1]
 
     survey = survey_rows(
-        chunks_of(find_rows(data)), found.features, split_fractions(data), PreprocessingConfig(),
-        tmp_path,
+        chunks_of(find_rows(data)), found.features, RowFormat.of(found.features, 10),
+        split_fractions(data), PreprocessingConfig(), tmp_path,
     )  # fmt: skip
     assert (survey.profile.valid_count, survey.profile.invalid_count) == (59, 1)
     ((_, invalid),) = survey.profile.most_common_causes()

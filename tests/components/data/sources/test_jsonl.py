@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.data.row_parsing import InvalidRow
-from components.data.sources.jsonl import JsonLines, decode_line
+from components.data.sources import jsonl
+from components.data.sources.formats import source_of
+from components.data.sources.jsonl import GzipJsonLines, JsonLines, StandardInput, decode_line
+from components.data.sources.source import Source
+from components.errors import DataError
 
 
 def read(path: Path, content: bytes, chunk_bytes: int = 100) -> list[tuple[int, bytes]]:
@@ -57,3 +64,71 @@ def test_a_line_that_is_not_json_is_an_invalid_row_with_its_cause(line: bytes, c
 def test_any_json_value_is_decoded() -> None:
     assert decode_line(b' {"id": 1}\r') == {"id": 1}
     assert decode_line(b"[1]") == [1]
+
+
+def parts_of(source: Source) -> list[list[tuple[int, bytes]]]:
+    return [[(record.number, record.text) for record in part] for part in source.parts()]
+
+
+CONTENT = b"\xef\xbb\xbf{}\n\n[1]\r\n" + b"[2]\n" * 20 + b"[3]"
+EXPECTED = [(1, b"{}"), (3, b"[1]\r"), *((n, b"[2]") for n in range(4, 24)), (24, b"[3]")]
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 7, 1000])
+def test_a_compressed_file_holds_the_same_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_bytes: int
+) -> None:
+    monkeypatch.setattr(jsonl, "CHUNK_BYTES", chunk_bytes)
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(gzip.compress(CONTENT))
+    source = source_of(str(path))
+    assert isinstance(source, GzipJsonLines)
+    assert [line for part in parts_of(source) for line in part] == EXPECTED
+    (chunk,) = source.chunks()
+    assert [(record.number, record.text) for record in chunk.records()] == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "content", [b"{}\n", gzip.compress(CONTENT)[:-9], gzip.compress(CONTENT)[:-30] + b"x" * 30]
+)
+def test_a_file_that_is_no_whole_gzip_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"rows\.jsonl\.gz ends in \.gz, but is no whole gzip file"):
+        parts_of(GzipJsonLines(str(path)))
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 7, 1000])
+def test_standard_input_holds_the_same_lines(
+    monkeypatch: pytest.MonkeyPatch, chunk_bytes: int
+) -> None:
+    monkeypatch.setattr(jsonl, "CHUNK_BYTES", chunk_bytes)
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "wb") as file:
+        file.write(CONTENT)
+    found = [line for part in parts_of(StandardInput(descriptor=reader)) for line in part]
+    os.close(reader)
+    assert found == EXPECTED
+
+
+def test_what_standard_input_holds_is_given_out_when_the_writer_pauses() -> None:
+    reader, writer = os.pipe()
+    answered = threading.Event()
+
+    def write() -> None:
+        os.write(writer, b'{"id": 1}\n{"id"')
+        # Only the answer to the first row lets the second one be written.
+        answered.wait()
+        os.write(writer, b": 2}\n")
+        os.close(writer)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    found = []
+    for part in StandardInput(descriptor=reader).parts():
+        for record in part:
+            found.append((record.number, record.values))
+            answered.set()
+    thread.join()
+    os.close(reader)
+    assert found == [(1, {"id": 1}), (2, {"id": 2})]

@@ -1,0 +1,78 @@
+"""Checked rows through an exported model, in batches that bound the memory.
+
+A served model runs a copy of this file that lies beside it, so it imports nothing of this project
+when it runs.
+
+Shapes: N rows, B rows of a batch, T steps of its longest row, F numbers per step, K labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from components.data.row_parsing import Row
+
+BATCH_ROWS = 256
+BATCH_STEPS = 50_000
+"""A batch ends at so many rows, or at so many steps with the padding (B T).
+
+Larger batches are no faster, and the memory of a batch grows with its padded steps.
+"""
+
+
+class RowScorer:
+    """A SavedModel that has the function ``rows``."""
+
+    def __init__(self, saved_model: str | Path) -> None:
+        self._model = tf.saved_model.load(str(saved_model))
+        # Of the first trace, of which a SavedModel has one: its argument is the dictionary of rows.
+        self._rows = self._model.rows.concrete_functions[0]
+        ((self._specs,), _) = self._rows.structured_input_signature
+        self.labels: tuple[str, ...] = tuple(
+            label.decode() for label in self._model.labels().numpy().tolist()
+        )
+
+    def score(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        """The probabilities of the labels, float32 [N, K], in the order of the rows."""
+        scores = np.empty((len(rows), len(self.labels)), np.float32)
+        for batch in _batches([row.steps for row in rows]):
+            scores[batch] = self._score_batch([rows[index] for index in batch])
+        return scores
+
+    def _score_batch(self, rows: list[Row]) -> Any:
+        lengths = [row.steps for row in rows]
+        tensors: dict[str, Any] = {}
+        for name, spec in self._specs.items():
+            values = [row.values[name] for row in rows]
+            if spec.dtype == tf.string:
+                flat = tf.constant([string for one in values for string in one], tf.string)
+            else:
+                flat = tf.constant(np.concatenate(values), spec.dtype)
+            if isinstance(spec, tf.RaggedTensorSpec):
+                # Ragged, as the graph takes it: nothing is padded here.
+                tensors[name] = tf.RaggedTensor.from_row_lengths(
+                    flat, tf.constant(lengths, tf.int64), validate=False
+                )
+            else:
+                tensors[name] = tf.reshape(flat, [len(rows), *spec.shape[1:]])
+        return self._model.rows(tensors)["probabilities"].numpy()
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """The indices of the rows of each batch; rows of about one length share one, to pad little."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        # The rows come by length: this one would be the longest of the batch.
+        if batch and (len(batch) == BATCH_ROWS or (len(batch) + 1) * lengths[index] > BATCH_STEPS):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

@@ -1,0 +1,57 @@
+"""Rows are scored in their order, whatever batches they are cut into."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.data import row_parsing
+from components.data.row_parsing import Row, parse_row
+from components.export import row_scoring
+from components.export.row_scoring import RowScorer
+from tests.components.toy_export import FORM, LABELS, LENGTHS, ToyExport, json_row
+
+pytest_plugins = ["tests.components.mlflow_fixtures"]
+
+
+@pytest.fixture(scope="module")
+def scorer(toy: ToyExport) -> RowScorer:
+    return RowScorer(toy.saved_model)
+
+
+def _rows(lengths: tuple[int, ...]) -> list[Row]:
+    parsed = [parse_row(json_row(steps), FORM) for steps in lengths]
+    return [row for row in parsed if isinstance(row, Row)]
+
+
+@pytest.mark.parametrize(("rows", "steps"), [(256, 50_000), (2, 50_000), (256, 4), (1, 1)])
+def test_the_size_of_a_batch_changes_no_answer(
+    scorer: RowScorer, toy: ToyExport, monkeypatch: pytest.MonkeyPatch, rows: int, steps: int
+) -> None:
+    monkeypatch.setattr(row_scoring, "BATCH_ROWS", rows)
+    monkeypatch.setattr(row_scoring, "BATCH_STEPS", steps)
+    assert scorer.labels == LABELS
+    np.testing.assert_allclose(scorer.score(_rows(LENGTHS)), toy.probabilities, atol=1e-6)
+
+
+def test_no_rows_have_no_scores(scorer: RowScorer) -> None:
+    assert scorer.score([]).shape == (0, len(LABELS))
+
+
+def test_a_batch_ends_at_so_many_rows_or_padded_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_scoring, "BATCH_ROWS", 3)
+    monkeypatch.setattr(row_scoring, "BATCH_STEPS", 10)
+    found = list(row_scoring._batches([9, 1, 5, 1, 1, 1, 5, 99]))
+    assert found == [[1, 3, 4], [5, 2], [6], [0], [7]]
+
+
+@pytest.mark.parametrize("module", [row_scoring, row_parsing])
+def test_a_module_that_is_served_imports_nothing_of_this_project(module: object) -> None:
+    tree = ast.parse(Path(str(module.__file__)).read_text())  # type: ignore[attr-defined]
+    # What stands in `if TYPE_CHECKING` is not in the body itself.
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {getattr(node, "module", None) or node.names[0].name for node in imports}
+    assert not {name for name in names if name.startswith(("components", "rnn_core", "pipelines"))}
