@@ -87,8 +87,16 @@ def record_examples(value: Examples, config: PipelineConfig) -> StageRecord:
     )
     metrics = {f"examples/{split}": float(count) for split, count in counts.items()}
     files = (STATISTICS, DEAD_LETTERS, SCHEMA, "transform")
+    # Only what was found: it is news.
+    kinds = {"missing_values": "missing values", "equal_as_float32": "numbers equal as float32"}
+    found = "".join(
+        f"; {count:,} {words} in {name}"
+        for key, words in kinds.items()
+        for name, count in sorted(statistics.get(key, {}).items())
+        if count
+    )
     return StageRecord(
-        f"{summary}; {invalid:,} invalid rows",
+        f"{summary}; {invalid:,} invalid rows{found}",
         parameters,
         {**metrics, "examples/bad_rows": float(invalid)},
         artifacts=tuple(directory / name for name in files),

@@ -14,7 +14,7 @@ from typing import Any
 
 from components.artifacts.values import SPLITS, Split
 from components.config import DataConfig, TrainingConfig
-from components.data.feature_inference import infer_feature, why_left_out
+from components.data.feature_inference import doubts, infer_feature, why_left_out
 from components.data.row_parsing import InvalidRow, RowFormat
 from components.data.rows import find_rows
 from components.data.sources.formats import chunks_of
@@ -62,6 +62,7 @@ def propose(data: DataConfig) -> Proposal:
     trial = _try(chunks, data, features)
     if trial.invalid:
         notes.append(f"{trial.invalid:,} rows are invalid; the first is {trial.first_invalid}.")
+    notes += _notes_of_keys(trial)
     lengths = sorted(trial.lengths)
     return Proposal(
         data=data,
@@ -119,8 +120,7 @@ def _propose_features(
                 notes.append(f"{part}.{name} is left out: {why_not}")
                 continue
             features[part][name] = feature
-            if doubt := feature.doubt():
-                notes.append(f"{part}.{name} {doubt}")
+            notes += [f"{part}.{name} {doubt}" for doubt in doubts(feature, values)]
     if not features["sequence"]:
         found = "\n".join(["", *notes])
         raise DataError(f"{data.train} has no sequence that can be used; a row was expected to "
@@ -145,8 +145,9 @@ def _observe(chunks: Sequence[Chunk]) -> tuple[int, dict[Part, dict[str, Observe
     if not rows and first_other is not None:
         chunk, record = first_other
         source = chunk.source
+        why = f" ({record.values.reason})" if isinstance(record.values, InvalidRow) else ""
         raise DataError(
-            f"{source.location(record.number)} is not a row: {record.excerpt}\n"
+            f"{source.location(record.number)} is not a row{why}: {record.excerpt}\n"
             f"Expected {source.layout}, such as {_ROW}"
         )
     return rows, observed
@@ -166,6 +167,7 @@ class _Trial:
     rows: dict[Split, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     labels: Counter[str] = field(default_factory=Counter)
     lengths: list[int] = field(default_factory=list)
+    ids: Counter[str] = field(default_factory=Counter)
     invalid: int = 0
     first_invalid: str = ""
 
@@ -183,11 +185,34 @@ def _try(chunks: Sequence[Chunk], data: DataConfig, features: FeaturesConfig) ->
                 trial.rows[split] += 1
                 trial.labels[str(row.label)] += 1
                 trial.lengths.append(row.steps)
+                trial.ids[row.id] += 1
     if len(trial.labels) < 2:
         found = ", ".join(map(repr, trial.labels)) or "none"
         why = f" The first invalid row is {trial.first_invalid}." if trial.invalid else ""
         raise DataError(f"expected two labels or more in {data.train}, found {found}.{why}")
     return trial
+
+
+def _notes_of_keys(trial: _Trial) -> list[str]:
+    """Ids that a run would refuse, and labels that are perhaps one."""
+    notes = []
+    repeated = [(row_id, count) for row_id, count in trial.ids.items() if count > 1]
+    if repeated:
+        row_id, count = max(repeated, key=lambda item: item[1])
+        notes.append(
+            f"{len(repeated):,} ids occur more than once, {row_id!r} in {count:,} rows: a run "
+            "refuses that. Remove the repeated rows or give them ids of their own."
+        )
+    alike: dict[str, list[str]] = {}
+    for label in sorted(trial.labels):
+        alike.setdefault(" ".join(label.casefold().split()), []).append(label)
+    notes += [
+        f"the labels {' and '.join(map(repr, labels))} differ in spaces or capitals alone: make "
+        "them one if they mean the same."
+        for labels in alike.values()
+        if len(labels) > 1
+    ]
+    return notes
 
 
 def _rounded(steps: float) -> int:

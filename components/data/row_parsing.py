@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 
 Numbers: TypeAlias = NDArray[np.float32] | NDArray[np.int64]
 Value: TypeAlias = Numbers | list[bytes]
+Subtract: TypeAlias = float | Literal["first", "previous"]
+"""A number, or that of the first step of the row, or that of the step before."""
 
 _JSON_TYPES = {
     type(None): "null", bool: "a boolean", int: "a whole number", float: "a number",
     str: "a string", list: "a list", dict: "an object",
 }  # fmt: skip
-_TEXT_TYPES = frozenset({str, int})
-"""Of an id and a label. Exact types, as True is an int in Python."""
+# Exact types, as True is an int in Python.
+_ID_TYPES = frozenset({str, int})
+_LABEL_TYPES = frozenset({str, int, bool})
 _LARGEST_FLOAT64 = sys.float_info.max
 
 
@@ -44,12 +47,19 @@ class Expected:
     """Whole numbers are in [0, id_limit)."""
     fills_missing: bool = False
     """Whether a number that is null takes the one before it."""
+    subtract: Subtract = 0.0
+    """What is taken from each number, before it is rounded to float32."""
 
     @classmethod
     def of(cls, feature: AnyFeature) -> Self:
         """What the rows must hold for a feature of the config."""
-        raw = feature.raw
-        return cls(raw.dtype, raw.values_per_step, feature.id_limit, feature.fills_missing)
+        return cls(
+            feature.raw.dtype,
+            feature.raw.values_per_step,
+            feature.id_limit,
+            feature.fills_missing,
+            feature.subtracted,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +104,8 @@ class Row:
     ``values`` holds each feature by name: float32 [T, F], int64 [T], or T strings in UTF-8, where T
     is ``steps`` in the sequence and 1 in the context. They are of their kind's type ``raw``, or, in
     a row that has passed through the transform, ``transformed``. ``filled`` counts the numbers of
-    a feature that were null and took the one before them; features without any are left out.
+    a feature that were null and took the one before them, ``merged`` those that differ from the
+    number of the step before, but not as float32; features without any are left out of both.
     """
 
     id: str
@@ -103,6 +114,7 @@ class Row:
     steps: int
     values: dict[str, Value]
     filled: Mapping[str, int] = field(default_factory=dict)
+    merged: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +142,22 @@ def parse_row(row: Any, form: RowFormat) -> Row | InvalidRow:
             _refuse("not a JSON object", f"it is {json_type(row)}")
         values: dict[str, Value] = {}
         filled: dict[str, int] = {}
+        merged: dict[str, int] = {}
         for key, features in (("context", form.context), ("sequence", form.sequence)):
             part = _part(row, key, bool(features))
             for name, expected in features.items():
-                values[name], nulls = _value(part, name, expected, key == "sequence", form)
+                values[name], nulls, equal = _value(part, name, expected, key == "sequence", form)
                 if nulls:
                     filled[name] = nulls
+                if equal:
+                    merged[name] = equal
         lengths = {name: len(values[name]) for name in form.sequence}
         if len(set(lengths.values())) != 1:
             found = ", ".join(f"{name} has {length} steps" for name, length in lengths.items())
             _refuse("the sequences have different lengths", found)
         steps_of_row = next(iter(lengths.values()))
         row_id, label = _row_id(row, form.needs_key), _label(row, form.needs_key)
-        return Row(row_id, label, steps_of_row, values, filled)
+        return Row(row_id, label, steps_of_row, values, filled, merged)
     except _InvalidRowError as error:
         return error.row
 
@@ -155,11 +170,14 @@ def json_type(value: Any) -> str:
 class _InvalidValueError(Exception):
     """A value that its feature cannot take: the fault, what was found, and at which step."""
 
-    def __init__(self, problem: str, detail: str = "", step: int | None = None) -> None:
+    def __init__(
+        self, problem: str, detail: str = "", step: int | None = None, is_missing: bool = False
+    ) -> None:
         super().__init__(problem)
         self.problem = problem
         self.detail = detail
         self.step = step
+        self.is_missing = is_missing
 
 
 class _InvalidRowError(Exception):
@@ -181,7 +199,7 @@ def _row_id(row: dict[str, Any], needed: bool) -> str:
             _refuse("'id' is missing", missing="id")
         return ""
     # A fraction would be another text in each writer.
-    if type(value) not in _TEXT_TYPES:
+    if type(value) not in _ID_TYPES:
         _refuse("'id' is not a string", f"it is {json_type(value)}")
     return str(value)
 
@@ -192,9 +210,10 @@ def _label(row: dict[str, Any], needed: bool) -> str | None:
         if needed:
             _refuse("'label' is missing", missing="label")
         return None
-    if type(value) not in _TEXT_TYPES:
+    if type(value) not in _LABEL_TYPES:
         _refuse("'label' is neither a string nor a whole number", f"it is {json_type(value)}")
-    return str(value)
+    # As JSON writes them: true and false.
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _part(row: dict[str, Any], key: str, needed: bool) -> dict[str, Any]:
@@ -208,21 +227,22 @@ def _part(row: dict[str, Any], key: str, needed: bool) -> dict[str, Any]:
 
 def _value(
     part: dict[str, Any], name: str, expected: Expected, is_sequence: bool, form: RowFormat
-) -> tuple[Value, int]:
-    """A feature's values as the model takes them, and how many numbers were null."""
+) -> tuple[Value, int, int]:
+    """A feature's values as the model takes them; how many were null, and how many merged."""
     value = part.get(name)
     if value is None:
         _refuse(f"{name} is missing", missing=name)
     try:
         steps = _steps(value, form.max_steps) if is_sequence else _single_step(value, expected)
         if expected.dtype == "string":
-            return _strings(steps), 0
+            return _strings(steps), 0, 0
         if expected.dtype == "int64":
-            return _whole_numbers(steps, expected.id_limit), 0
+            return _whole_numbers(steps, expected.id_limit), 0, 0
         return _numbers(steps, expected)
     except _InvalidValueError as error:
         at_step = f" at step {error.step}" if is_sequence and error.step is not None else ""
-        _refuse(f"{name} {error.problem}", f"{error.detail}{at_step}")
+        missing = name if error.is_missing else None
+        _refuse(f"{name} {error.problem}", f"{error.detail}{at_step}", missing)
 
 
 def _steps(value: Any, max_steps: int) -> list[Any]:
@@ -266,7 +286,7 @@ def _whole_numbers(steps: list[Any], limit: int | None) -> NDArray[np.int64]:
     return np.array(steps, np.int64)
 
 
-def _numbers(steps: list[Any], expected: Expected) -> tuple[NDArray[np.float32], int]:
+def _numbers(steps: list[Any], expected: Expected) -> tuple[NDArray[np.float32], int, int]:
     """Float32 [T, F], from numbers or lists of F; a list of one may stand for its number."""
     width, nulls = expected.width, 0
     numbers = _flat(steps, width, expected.fills_missing)
@@ -280,13 +300,26 @@ def _numbers(steps: list[Any], expected: Expected) -> tuple[NDArray[np.float32],
         except OverflowError:  # a whole number of 309 digits or more
             numbers = [max(-_LARGEST_FLOAT64, min(_LARGEST_FLOAT64, each)) for each in numbers]
             doubles = np.array(numbers, np.float64)
+        doubles = doubles.reshape(-1, width)
+        if expected.subtract == "first":
+            doubles = doubles - doubles[0]
+        elif expected.subtract == "previous":
+            doubles = np.diff(doubles, axis=0, prepend=doubles[:1])
+        elif expected.subtract:
+            doubles = doubles - expected.subtract
         array = doubles.astype(np.float32)
     if not np.isfinite(array).all():
         index = int(np.flatnonzero(~np.isfinite(array))[0])
         raise _InvalidValueError(
             "holds a number that float32 cannot hold", f"{numbers[index]:.6g}", index // width
         )
-    return array.reshape(-1, width), nulls
+    return array, nulls, count_merged(doubles, array)
+
+
+def count_merged(doubles: NDArray[np.float64], singles: NDArray[np.float32]) -> int:
+    """Numbers [T, F] that differ from the ones of the step before, but not as float32."""
+    differ = doubles[1:] != doubles[:-1]
+    return int(np.count_nonzero(differ & (singles[1:] == singles[:-1])))
 
 
 def _flat(steps: list[Any], width: int, fills_missing: bool) -> list[Any]:
@@ -317,7 +350,7 @@ def _filled(numbers: list[Any], width: int) -> tuple[list[Any], int]:
         last = next((number for number in column if number is not None), None)
         if last is None:
             which = f"as number {place} of each step" if width > 1 else ""
-            raise _InvalidValueError("holds nothing but null", which)
+            raise _InvalidValueError("holds nothing but null", which, is_missing=True)
         for index, number in enumerate(column):
             last = last if number is None else number
             filled[index * width + place] = last
@@ -334,7 +367,10 @@ def _check_types(
     step, place = divmod(index, values_per_step)
     which = f", number {place}," if values_per_step > 1 else ""
     raise _InvalidValueError(
-        f"holds something that is not {expected}", f"{json_type(values[index])}{which}", step
+        f"holds something that is not {expected}",
+        f"{json_type(values[index])}{which}",
+        step,
+        is_missing=values[index] is None,
     )
 
 

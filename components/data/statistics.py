@@ -2,8 +2,9 @@
 
 ``statistics.json`` holds, by split: the rows, the least, median and greatest number of steps, the
 rows of each label, and of each numeric feature the count, mean, standard deviation, minimum and
-maximum of each of its F numbers over all steps; and over all splits the missing values, the
-invalid rows with their causes, and the vocabulary sizes.
+maximum of each of its F numbers over all steps; and over all splits the missing values, the numbers
+that float32 cannot tell from those of the step before, the invalid rows with their causes, and the
+vocabulary sizes.
 """
 
 from __future__ import annotations
@@ -136,6 +137,9 @@ class Profile:
     invalid: dict[str, InvalidRows] = field(default_factory=dict)
     """By cause."""
     missing: Counter[str] = field(default_factory=Counter)
+    """By feature: rows that lack it, and numbers that were null and took the one before them."""
+    merged: Counter[str] = field(default_factory=Counter)
+    """By feature: numbers that differ from the ones of the step before, but not as float32."""
 
     @property
     def valid_count(self) -> int:
@@ -150,6 +154,8 @@ class Profile:
     def add(self, split: Split, row: Row) -> None:
         """Adds a valid row."""
         self.splits[split].add(row, self.numeric)
+        self.missing.update(row.filled)
+        self.merged.update(row.merged)
 
     def add_invalid(self, row: InvalidRow, path: str, number: int) -> None:
         """Adds an invalid row, which is row ``number`` of the source at ``path``."""
@@ -164,6 +170,7 @@ class Profile:
         for cause, rows in other.invalid.items():
             self._add_invalid_rows(cause, rows)
         self.missing += other.missing
+        self.merged += other.merged
 
     def most_common_causes(self) -> list[tuple[str, InvalidRows]]:
         """The causes of invalid rows, that of the most rows first."""
@@ -208,6 +215,7 @@ def summary(profile: Profile, vocabulary_sizes: Mapping[str, int]) -> dict[str, 
             for split, seen in splits
         },
         "missing_values": dict(profile.missing),
+        "equal_as_float32": dict(profile.merged),
         "bad_rows": {
             "count": profile.invalid_count,
             "of": profile.valid_count + profile.invalid_count,

@@ -70,6 +70,11 @@ class FeatureKind(ABC):
         """Whether a number of a sequence that is null takes the one before it."""
         return False
 
+    @property
+    def subtracted(self) -> float | Literal["first", "previous"]:
+        """What is taken from each number of a row before it is rounded to float32."""
+        return 0.0
+
     def placement_fault(self, is_sequence: bool) -> str | None:
         """Why the feature cannot be in this part of a row; None if it can."""
         del is_sequence

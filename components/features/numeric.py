@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from components.config import STRICT, PositiveInt
@@ -37,6 +38,27 @@ class NumericFeature(FeatureKind):
         """A z-score needs the variance in float32."""
         return _LARGEST_SCALED if self.normalize == "z_score" else None
 
+    # float32 has seven digits. Of seconds since 1970, which have ten, it cannot tell those of two
+    # minutes apart; of their differences it can.
+    subtract: Annotated[float, Field(allow_inf_nan=False)] | Literal["first", "previous"] | None = (
+        None
+    )
+    """Taken from each number before it is rounded to float32: a number, or that of the ``first``
+    step of the row, or that of the ``previous`` step."""
+
+    @property
+    def subtracted(self) -> float | Literal["first", "previous"]:
+        """As ``subtract`` says."""
+        return self.subtract or 0.0
+
+    def placement_fault(self, is_sequence: bool) -> str | None:
+        """A value of the context has no step before it."""
+        if not is_sequence and isinstance(self.subtract, str):
+            return f"subtract: {self.subtract} is for a sequence; in the context give a number"
+        if not is_sequence and self.fills_missing:
+            return f"missing: {self.missing} is for a sequence"
+        return None
+
     @property
     def fills_missing(self) -> bool:
         """As ``missing`` says."""
@@ -65,8 +87,12 @@ class NumericFeature(FeatureKind):
     @classmethod
     def infer(cls, observed: Observed) -> Self | None:
         """Any numbers; of vectors the most frequent width."""
-        if observed.value_class == "vector":
-            return cls(kind="numeric", width=observed.widths.most_common(1)[0][0])
-        if observed.value_class in ("whole", "number"):
-            return cls(kind="numeric")
-        return None
+        if observed.value_class not in ("whole", "number", "vector"):
+            return None
+        is_sequence = observed.part == "sequence"
+        return cls(
+            kind="numeric",
+            width=observed.widths.most_common(1)[0][0] if observed.value_class == "vector" else 1,
+            missing="previous" if observed.nulls and is_sequence else "refuse",
+            subtract="first" if observed.merges and is_sequence else None,
+        )

@@ -6,19 +6,27 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
 Part: TypeAlias = Literal["sequence", "context"]
 """The part of a row that holds a feature."""
 ValueClass: TypeAlias = Literal["whole", "number", "vector", "text", "other"]
 
 MAX_DISTINCT_VALUES = 100_000
 """No more distinct values of a feature are collected."""
+_NUMBERS = frozenset({int, float})
+_MERGED = 0.1
+"""From this share on, numbers that float32 cannot tell apart are no rounding of the last digit."""
 
 
 @dataclass
 class Observed:
     """One feature: the rows that have it, the classes of their values, widths of vectors, values.
 
-    ``values`` are the distinct whole numbers or strings.
+    ``values`` are the distinct whole numbers or strings; ``numbers`` counts numbers, and ``nulls``
+    those among them that are null; ``changes`` counts the numbers that differ from those of the
+    step before, in the context from those of the row before, and ``merged`` the ones among these
+    that do not as float32.
     """
 
     part: Part
@@ -26,6 +34,11 @@ class Observed:
     classes: Counter[ValueClass] = field(default_factory=Counter)
     widths: Counter[int] = field(default_factory=Counter)
     values: set[Any] = field(default_factory=set)
+    numbers: int = 0
+    nulls: int = 0
+    changes: int = 0
+    merged: int = 0
+    _last: Any = None
 
     def add(self, value: Any) -> None:
         """Counts the value of one more row in."""
@@ -34,16 +47,42 @@ class Observed:
         found = _value_class(steps)
         self.classes[found] += 1
         if found == "vector":
-            self.widths.update(map(len, steps))
+            self.widths.update(len(step) for step in steps if step is not None)
         # The limit may be passed by one row: a set above it says that there are more values.
         elif found in ("whole", "text") and len(self.values) <= MAX_DISTINCT_VALUES:
-            self.values.update(steps)
+            self.values.update(step for step in steps if step is not None)
+        if found in ("whole", "number", "vector"):
+            self._count_numbers(steps)
 
     @property
     def value_class(self) -> ValueClass:
         """The class of most rows; where only some are whole numbers, all are numbers."""
         found = self.classes.most_common(1)[0][0]
         return "number" if found == "whole" and self.classes["number"] else found
+
+    @property
+    def merges(self) -> bool:
+        """Whether float32 cannot tell many of the numbers apart."""
+        return self.merged > _MERGED * self.changes
+
+    def _count_numbers(self, steps: list[Any]) -> None:
+        rows = [step if isinstance(step, list) else [step] for step in steps]
+        self.numbers += sum(map(len, rows))
+        self.nulls += sum(row.count(None) for row in rows)
+        known = [row for row in rows if None not in row and len(row) == len(rows[0])]
+        if self.part == "context" and known:
+            known, self._last = [*([self._last] if self._last else []), *known], known[-1]
+        if len(known) < 2 or len({len(row) for row in known}) > 1:
+            return
+        try:
+            doubles = np.array(known, np.float64)
+        except OverflowError:
+            return
+        with np.errstate(over="ignore"):
+            singles = doubles.astype(np.float32)
+        differ = doubles[1:] != doubles[:-1]
+        self.changes += int(np.count_nonzero(differ))
+        self.merged += int(np.count_nonzero(differ & (singles[1:] == singles[:-1])))
 
 
 def _steps(value: Any, part: Part) -> list[Any]:
@@ -54,12 +93,14 @@ def _steps(value: Any, part: Part) -> list[Any]:
 
 
 def _value_class(steps: list[Any]) -> ValueClass:
-    types = set(map(type, steps))
+    """Nulls among numbers are missing values; anywhere else they are of no class."""
+    types = set(map(type, steps)) - {type(None)}
+    has_null = None in steps
     if types == {list}:
-        numbers = {type(number) for step in steps for number in step}
-        return "vector" if numbers and numbers <= {int, float} else "other"
+        numbers = {type(number) for step in steps if step is not None for number in step}
+        return "vector" if numbers and numbers <= _NUMBERS | {type(None)} else "other"
     if types == {int}:
         return "whole"
-    if types == {str}:
+    if types == {str} and not has_null:
         return "text"
-    return "number" if types and types <= {int, float} else "other"
+    return "number" if types and types <= _NUMBERS else "other"

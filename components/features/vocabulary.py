@@ -53,7 +53,7 @@ class VocabularyFeature(FeatureKind):
         import tensorflow_transform as tft  # neither training nor serving loads it
 
         return tft.compute_and_apply_vocabulary(
-            values,
+            _on_one_line(values),
             top_k=self.max_size,
             frequency_threshold=self.min_frequency,
             num_oov_buckets=self.oov_buckets,
@@ -81,6 +81,21 @@ class VocabularyFeature(FeatureKind):
             max_size=_LARGEST_PROPOSED if distinct > _LARGEST_PROPOSED else None,
             embedding_dimension=proposed_dimension(min(distinct, _LARGEST_PROPOSED)),
         )
+
+
+def _on_one_line(strings: Any) -> Any:
+    """The strings with escapes for what a line of the vocabulary's file cannot hold.
+
+    TFT's text format leaves out empty strings and those with a line break, so that all were one id.
+    Its other format, of compressed records, takes them, but a graph with it cannot be exported.
+    Different strings stay different, and all others stay as they are.
+    """
+    import tensorflow as tf  # a config is read without it
+
+    # The escape character first: those that are added afterwards are not escaped again.
+    for pattern, escaped in (("\x1b", "e"), ("\n", "n"), ("\r", "r"), ("^$", "0")):
+        strings = tf.strings.regex_replace(strings, pattern, "\x1b" + escaped)
+    return strings
 
 
 def vocabulary_name(name: str) -> str:

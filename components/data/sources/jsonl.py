@@ -6,6 +6,7 @@ Beam's own text source gives no line numbers, which messages need: a chunk knows
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import select
 import zlib
@@ -128,12 +129,33 @@ def _records(block: bytes, first_number: int) -> Iterator[Record]:
 def decode_line(line: bytes) -> Any:
     """The JSON value of a line, or an ``InvalidRow`` that says why there is none."""
     try:
-        return orjson.loads(line)
+        return _with_exact_keys(orjson.loads(line), line)
     except orjson.JSONDecodeError as error:
         # orjson has one exception for all faults; the common ones get a cause of their own, by
         # which the invalid rows are counted.
+        if line.startswith((b"\xff\xfe", b"\xfe\xff")) or line.count(0) > len(line) // 3:
+            return InvalidRow("invalid UTF-8", "it is UTF-16; iconv -f UTF-16 -t UTF-8 converts it")
         if "UTF-8" in str(error):
-            return InvalidRow("invalid UTF-8")
+            return InvalidRow("invalid UTF-8", _where_not_utf8(line))
         if b"NaN" in line or b"Infinity" in line:
             return InvalidRow("NaN or Infinity, which JSON does not have", error.msg)
         return InvalidRow("invalid JSON", f"{error.msg} at column {error.colno}")
+
+
+def _where_not_utf8(line: bytes) -> str:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        found = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
+        return f"{found}; if it is Latin-1, iconv -f LATIN1 -t UTF-8 converts it"
+    return "half of a character"
+
+
+def _with_exact_keys(row: Any, line: bytes) -> Any:
+    """An id or label of more than 64 bits with all its digits: orjson makes it a float."""
+    if isinstance(row, dict):
+        for key in ("id", "label"):
+            value = row.get(key)
+            if type(value) is float and abs(value) >= 1 << 63:
+                row[key] = json.loads(line)[key]
+    return row

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.data.feature_inference import infer_feature, why_left_out
+from components.data.feature_inference import doubts, infer_feature, why_left_out
 from components.features.config import AnyFeature
 from components.features.ids import IdFeature
 from components.features.numeric import NumericFeature
@@ -37,6 +37,8 @@ def observed(*values: Any, part: Part = "sequence") -> Observed:
         ([[1, 2, 3]], IdFeature(kind="id", size=4)),
         ([list(range(100))], IdFeature(kind="id", size=100, embedding_dimension=16)),
         ([["a", "b"], ["c"]], VocabularyFeature(kind="token")),
+        ([[1.5, None]], NumericFeature(kind="numeric", missing="previous")),
+        ([[1.7e9, 1.7e9 + 1]], NumericFeature(kind="numeric", subtract="first")),
     ],
 )
 def test_a_sequence_gives_the_feature_that_takes_it(values: list[Any], feature: AnyFeature) -> None:
@@ -98,3 +100,22 @@ def test_a_feature_that_rows_lack_is_left_out_unless_they_are_few() -> None:
     assert why_left_out("x", seen, 100, allowed_fraction=0.02) is None
     reason = why_left_out("x", seen, 100, allowed_fraction=0.01)
     assert reason == "2 of 100 rows do not have it."
+
+
+def doubts_of(*values: Any, part: Part = "sequence") -> str:
+    seen = observed(*values, part=part)
+    feature = infer_feature(seen)
+    assert feature is not None
+    return " ".join(doubts(feature, seen))
+
+
+def test_what_is_unusual_about_the_values_is_doubted() -> None:
+    assert doubts_of([1.5, 2.5]) == ""
+    assert "has 1 nulls among 2 numbers: each takes the number before" in doubts_of([1.5, None])
+    assert "has 1 nulls among 3 numbers: such a row is invalid" in doubts_of([1, 2, None])
+    epoch = doubts_of([1.7e9, 1.7e9 + 1])
+    assert "of 1 that differ from the one before, 1 do not then" in epoch
+    assert "subtract: first" in epoch
+    assert "subtract: NUMBER" in doubts_of(1.7e9, 1.7e9 + 1, part="context")
+    assert "holds numbers as text" in doubts_of(["1.5", "2"])
+    assert "as text" not in doubts_of(["1.5", "two"])

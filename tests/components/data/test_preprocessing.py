@@ -8,9 +8,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from components.artifacts.schema import load_schema
 from components.config import DataConfig
+from components.export.transform_graph import load_transform
 from components.features.config import FeaturesConfig
 from components.features.vocabulary import VocabularyFeature
 from components.training.datasets import read_batches, read_ids
@@ -26,6 +28,46 @@ def train(mixed: Prepared) -> RowsAndFeatures:
     by_id = {row["id"]: row for row in mixed.rows}
     features, _ = next(iter(read_batches(mixed.examples, "train", len(ids))))
     return [by_id[row_id] for row_id in ids], features
+
+
+ODD = [
+    "",
+    "\n",
+    "x\ny",
+    "\r",
+    "\r\n",
+    "xny",
+    "\x1b",
+    "\x1bn",
+    "\x1b0",
+    " a",
+    "a ",
+    "a",
+    "\x00",
+    "日本",
+]
+"""Strings that a file with a line for each could confuse."""
+
+
+def test_every_string_has_an_id_of_its_own_whatever_is_in_it(
+    write_rows: WriteRows, tmp_path: Path
+) -> None:
+    features = FeaturesConfig(
+        {"word": VocabularyFeature(kind="token")}, {"name": VocabularyFeature(kind="categorical")}
+    )
+    rows = [
+        {"id": n, "label": n % 2, "sequence": {"word": ODD}, "context": {"name": ODD[n % len(ODD)]}}
+        for n in range(200)
+    ]
+    examples = prepare(DataConfig(train=write_rows(rows)), features, tmp_path / "examples")
+    words = tf.ragged.constant([ODD], row_splits_dtype=tf.int64)
+    names = tf.constant([[one] for one in ODD])
+    found = load_transform(examples.path)({"word": words, "name": names})
+    every = list(range(len(ODD)))
+    assert sorted(found["word"].values.numpy().tolist()) == every
+    assert sorted(found["name"].numpy()[:, 0].tolist()) == every
+    sizes = load_schema(examples.path).vocabulary_sizes
+    assert sizes == {"word": len(ODD) + 1, "name": len(ODD) + 1}
 
 
 def z_scores(values: np.ndarray) -> np.ndarray:

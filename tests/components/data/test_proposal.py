@@ -70,7 +70,9 @@ def test_the_gate_asks_for_more_than_always_naming_the_commonest_label() -> None
 
 def test_a_file_of_something_else_is_named_with_an_example_of_a_row(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("id,label,x\na,b,1\n")
-    with pytest.raises(DataError, match=r"rows\.csv:1 is not a row: id,label,x\nExpected one JSON"):
+    with pytest.raises(
+        DataError, match=r"rows\.csv:1 is not a row \(invalid JSON: .*\): id,label,x\nExp"
+    ):
         propose(DataConfig(train=str(tmp_path / "rows.csv")))
 
 
@@ -124,9 +126,26 @@ def test_a_byte_order_mark_blank_lines_and_broken_lines_leave_the_other_rows(
     path.write_bytes(b"\n".join(lines))
     found = propose(DataConfig(train=str(path), bad_rows_allowed_fraction=0.1))
     assert (sum(found.rows.values()), found.invalid) == (20, 2)
-    assert found.notes == ("2 rows are invalid; the first is rows.jsonl:22: invalid UTF-8.",)
+    (note,) = found.notes
+    assert "2 rows are invalid; the first is rows.jsonl:22: invalid UTF-8: byte 0xff at" in note
 
 
 def test_a_broken_first_row_is_invalid_as_any_other(write_rows: WriteRows) -> None:
     found = propose(DataConfig(train=write_rows(["{", *(mixed_row(n) for n in range(60))])))
     assert (sum(found.rows.values()), found.invalid) == (60, 1)
+
+
+def test_repeated_ids_and_labels_that_look_alike_are_noted(write_rows: WriteRows) -> None:
+    labels = ["walk", " walk", "Walk", "run"]
+    rows = [{"id": n // 3, "label": labels[n % 4], "sequence": {"x": [1.5]}} for n in range(30)]
+    ids, alike = propose(DataConfig(train=write_rows(rows))).notes
+    assert ids.startswith("10 ids occur more than once, '0' in 3 rows: a run refuses that.")
+    assert alike.startswith("the labels ' walk' and 'Walk' and 'walk' differ in spaces or capitals")
+
+
+def test_nulls_among_numbers_lose_no_row(write_rows: WriteRows) -> None:
+    rows = [{"id": n, "label": n % 2, "sequence": {"x": [n + 0.5, None]}} for n in range(30)]
+    found = propose(DataConfig(train=write_rows(rows)))
+    assert found.features.sequence["x"] == NumericFeature(kind="numeric", missing="previous")
+    assert found.invalid == 0
+    assert "sequence.x has 30 nulls among 60 numbers" in found.notes[0]

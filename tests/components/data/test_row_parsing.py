@@ -152,6 +152,46 @@ def test_a_sequence_without_any_number_is_not_filled() -> None:
     assert good(steps(1, 2), FILLED).filled == {}
 
 
+EPOCH = [1.7e9, 1.7e9 + 0.5, 1.7e9 + 3]
+
+
+@pytest.mark.parametrize(
+    ("subtract", "expected", "merged"),
+    [
+        (0.0, [[1.7e9]] * 3, {"x": 2}),
+        (1.7e9, [[0], [0.5], [3]], {}),
+        ("first", [[0], [0.5], [3]], {}),
+        ("previous", [[0], [0.5], [2.5]], {}),
+    ],
+)
+def test_what_is_subtracted_before_the_rounding_keeps_the_differences(
+    subtract: Any, expected: list[list[float]], merged: dict[str, int]
+) -> None:
+    features = FeaturesConfig({"x": NumericFeature(kind="numeric", subtract=subtract)})
+    row = good(steps(*EPOCH), features)
+    np.testing.assert_array_equal(row.values["x"], np.array(expected, np.float32))
+    assert row.merged == merged
+
+
+def test_each_number_of_a_vector_has_a_difference_of_its_own() -> None:
+    features = FeaturesConfig({"x": NumericFeature(kind="numeric", width=2, subtract="previous")})
+    row = good(steps([1, 10], [2, 30], [4, 60]), features)
+    np.testing.assert_array_equal(row.values["x"], [[0, 0], [1, 20], [2, 30]])
+
+
+def test_numbers_that_do_not_differ_before_are_not_merged() -> None:
+    assert good(steps(1.7e9, 1.7e9, 5), PLAIN).merged == {}
+
+
+def test_ids_and_labels_of_more_than_64_bits_keep_their_digits() -> None:
+    row = good(line(id=2**70 + 1, label=-(2**65) - 1))
+    assert (row.id, row.label) == (str(2**70 + 1), str(-(2**65) - 1))
+
+
+def test_a_boolean_label_is_called_as_in_json() -> None:
+    assert [good(line(label=value)).label for value in (True, False)] == ["true", "false"]
+
+
 def test_the_format_is_the_same_after_json() -> None:
     form = RowFormat.of(MIXED, 7, needs_key=False)
     assert RowFormat.from_json(json.loads(json.dumps(form.as_json()))) == form
@@ -211,7 +251,7 @@ def test_whole_numbers_beyond_64_bits_are_numbers_but_no_ids() -> None:
         (line(id=None), PLAIN, "'id' is missing"),
         (line(id=True), PLAIN, "'id' is not a string: it is a boolean"),
         (line(label=1.5), PLAIN, "'label' is neither .*: it is a number"),
-        (line(label=False), PLAIN, "'label' is neither .*: it is a boolean"),
+        (line(label=[1]), PLAIN, "'label' is neither .*: it is a list"),
         (line(sequence=...), PLAIN, "'sequence' is not an object: it is null"),
         (line(sequence=[1]), PLAIN, "'sequence' is not an object: it is a list"),
         (line(context=[1]), PLAIN, "'context' is not an object: it is a list"),
@@ -280,3 +320,6 @@ def test_rows_with_one_fault_share_the_cause_but_not_the_reason() -> None:
 def test_a_missing_feature_is_named_for_the_count_of_missing_values() -> None:
     assert bad(line(sequence={"x": None})).missing == "x"
     assert bad(steps()).missing is None
+    assert bad(steps(1, None)).missing == "x"
+    assert bad(steps("a", None), TOKENS).missing == "x"
+    assert bad(steps(1, "a")).missing is None

@@ -23,6 +23,16 @@ def test_missing_numbers_are_refused_unless_the_config_says_otherwise() -> None:
     assert NumericFeature(kind="numeric", missing="previous").fills_missing
 
 
+def test_a_value_of_the_context_has_no_step_before_it() -> None:
+    first = NumericFeature(kind="numeric", subtract="first")
+    assert first.placement_fault(is_sequence=True) is None
+    assert "for a sequence" in (first.placement_fault(is_sequence=False) or "")
+    filled = NumericFeature(kind="numeric", missing="previous")
+    assert "for a sequence" in (filled.placement_fault(is_sequence=False) or "")
+    offset = NumericFeature(kind="numeric", subtract=1.7e9)
+    assert offset.placement_fault(is_sequence=False) is None
+
+
 def test_only_what_is_scaled_has_a_largest_number() -> None:
     assert PLAIN.largest_number == 1e18
     assert NumericFeature(kind="numeric", normalize="none").largest_number is None

@@ -27,6 +27,11 @@ def observed(*values: Any) -> Observed:
         ([[[]]], "other"),
         ([[True]], "other"),
         ([["a"], ["b"], [1]], "text"),
+        ([[1, None]], "whole"),
+        ([[None, 1.5]], "number"),
+        ([[[1, None], None]], "vector"),
+        ([[None]], "other"),
+        ([["a", None]], "other"),
     ],
 )
 def test_most_rows_decide_the_class(values: list[Any], expected: ValueClass) -> None:
@@ -36,3 +41,31 @@ def test_most_rows_decide_the_class(values: list[Any], expected: ValueClass) -> 
 def test_distinct_values_and_widths_are_collected() -> None:
     assert observed([1, 2], [2, 3]).values == {1, 2, 3}
     assert observed([[1, 2]], [[1, 2], [3]]).widths == {2: 2, 1: 1}
+
+
+def test_nulls_among_numbers_are_counted() -> None:
+    assert (observed([1, None], [None, 2.5]).nulls, observed([1, None]).numbers) == (2, 2)
+    assert observed([[1, None], [2, 3]]).nulls == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "merges"),
+    [
+        ([[1.7e9, 1.7e9 + 1, 1.7e9 + 2]], True),
+        ([[[1.7e9, 1], [1.7e9 + 1, 2]]], True),
+        ([[1, 2, 3, 1e-9]], False),
+        ([[5, 5]], False),
+        ([[10**400, 1]], False),
+    ],
+)
+def test_numbers_that_float32_cannot_tell_apart_are_noticed(
+    values: list[Any], merges: bool
+) -> None:
+    assert observed(*values).merges is merges
+
+
+def test_values_of_the_context_are_compared_from_row_to_row() -> None:
+    seen = Observed("context")
+    for second in range(10):
+        seen.add(1.7e9 + second)
+    assert (seen.changes, seen.merged, seen.merges) == (9, 9, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import threading
 from pathlib import Path
@@ -59,6 +60,22 @@ def test_a_line_that_is_not_json_is_an_invalid_row_with_its_cause(line: bytes, c
     found = decode_line(line)
     assert isinstance(found, InvalidRow)
     assert found.cause == cause
+
+
+def test_a_line_in_another_encoding_says_which_one_it_may_be() -> None:
+    latin = decode_line('{"id": "ü"}'.encode("latin-1"))
+    assert latin == InvalidRow(
+        "invalid UTF-8",
+        "byte 0xfc at column 9; if it is Latin-1, iconv -f LATIN1 -t UTF-8 converts it",
+    )
+    for codec in ("utf-16", "utf-16-le"):
+        wide = decode_line('{"id": "a"}'.encode(codec))
+        assert wide.reason == "invalid UTF-8: it is UTF-16; iconv -f UTF-16 -t UTF-8 converts it"
+
+
+def test_whole_numbers_of_more_than_64_bits_keep_their_digits_as_id_and_label() -> None:
+    row = {"id": 2**70 + 1, "label": 2**64 + 1}
+    assert decode_line(json.dumps(row).encode()) == row
 
 
 def test_any_json_value_is_decoded() -> None:
