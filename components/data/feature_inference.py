@@ -29,7 +29,7 @@ def doubts(feature: AnyFeature, seen: Observed) -> Iterator[str]:
         yield doubt
     if seen.nulls:
         filled = (
-            "each takes the number before it (missing: previous; refuse makes the row invalid)."
+            "each takes the number before it (missing: previous; without it the row is invalid)."
             if feature.fills_missing
             else "such a row is invalid."
         )

@@ -25,8 +25,8 @@ class NumericFeature(FeatureKind):
     """F, the numbers at each step; 1 also takes plain numbers."""
     normalize: Literal["z_score", "none"] = "z_score"
     """``z_score``: minus the mean, over the standard deviation, both of the training split."""
-    missing: Literal["refuse", "previous"] = "refuse"
-    """A null in a sequence: the row is invalid, or ``previous``: it takes the number before it."""
+    missing: Literal["previous"] | None = None
+    """A null in a sequence takes the number before it; without this the row is invalid."""
 
     @property
     def raw(self) -> ValueType:
@@ -93,6 +93,6 @@ class NumericFeature(FeatureKind):
         return cls(
             kind="numeric",
             width=observed.widths.most_common(1)[0][0] if observed.value_class == "vector" else 1,
-            missing="previous" if observed.nulls and is_sequence else "refuse",
+            missing="previous" if observed.nulls and is_sequence else None,
             subtract="first" if observed.merges and is_sequence else None,
         )
