@@ -6,6 +6,7 @@ Every way to end is handled here: promoted, refused by the gate, stopped after a
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import shutil
@@ -26,11 +27,12 @@ from components.workers.cluster import find_cluster
 from components.workers.rendezvous import Chief
 from pipelines.config import PipelineConfig, dump_config
 from pipelines.console import StageLine, make_console
-from pipelines.killed_runs import mark_killed_flow_runs
 from pipelines.run_report import write_report
 from pipelines.run_tracking import RunTracking, prefect_address
 from pipelines.stage_records import metric_values, worker_logs
 from pipelines.stages import OutcomeField, Stage
+from pipelines.upkeep.heartbeat import heartbeat
+from pipelines.upkeep.killed_runs import beat_flow_run, claim_flow_run, mark_killed_flow_runs
 from pipelines.work_directory import (
     CONFIG,
     ERROR,
@@ -45,6 +47,13 @@ from pipelines.workers import outside_of_cluster, shown_output
 LOGGER = logging.getLogger("rnnflow")
 
 EXIT_CODES: Mapping[Status, int] = {"promoted": 0, "done": 0, "refused": 3, "failed": 1}
+
+STATE_NAMES: Mapping[Status, str] = {
+    "promoted": "Promoted",
+    "done": "Completed",
+    "refused": "Refused",
+}
+"""Of the flow run in Prefect; ``infra/shared/killed_runs.yaml`` must know each of them."""
 
 
 # An exception, so that the flow reads as the list of its stages: it ends the flow's block, and
@@ -109,15 +118,18 @@ class PipelineRun:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as held:
             # First: all that follows takes for granted that no other run uses the directory.
-            held.enter_context(self.work.lock(self.run_id))
+            owner = held.enter_context(self.work.lock(self.run_id))
             held.enter_context(outside_of_cluster())
             held.enter_context(shown_output(self._console))
             # This file makes the directory a run: `status` shows it even if it is killed at once.
             write_atomically(self.directory / CONFIG, dump_config(self.config))
-            mark_killed_flow_runs(self.work.root)
+            flow_run_id = claim_flow_run(owner, self.config.name)
+            mark_killed_flow_runs(owner, self.config.name)
             if self._cluster:
                 self.chief = Chief(self.work.cluster / self._cluster.key, self._cluster)
-            self._tracking = RunTracking(self.work, self.run_id, self.config)
+            self._tracking = RunTracking(self.work, self.run_id, self.config, owner)
+            beat_prefect = functools.partial(beat_flow_run, flow_run_id)
+            held.enter_context(heartbeat(self._tracking.beat, beat_prefect))
             # Only now: whatever fails above frees the lock when this block ends.
             self._held = held.pop_all()
         return self
@@ -194,9 +206,10 @@ class PipelineRun:
     def final_state(self) -> State[Any]:
         """Completed, or Refused: finished like any other run, but neither green nor red."""
         status, reason = self._outcome.status, self._outcome.reason
+        name = STATE_NAMES[status]
         if status == "refused":
-            return State(type=StateType.CANCELLED, name="Refused", message=reason)
-        return Completed(name="Promoted" if status == "promoted" else "Completed", message=reason)
+            return State(type=StateType.CANCELLED, name=name, message=reason)
+        return Completed(name=name, message=reason)
 
     def _dismiss_workers(self, failure: str | None = None, wait_seconds: float = 0.0) -> None:
         """Lets the other workers of a cluster exit; waits for those that have not registered."""

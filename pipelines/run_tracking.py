@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 
 from components.tracking import tracker
 from components.tracking.background_sender import BackgroundSender
+from components.tracking.owner import Owner
 from pipelines.config import PipelineConfig, flatten
 from pipelines.provenance import provenance_tags
 from pipelines.stage_records import StageRecord
@@ -35,9 +36,11 @@ class RunTracking:
         work: WorkDirectory,
         run_id: str,
         config: PipelineConfig,
+        owner: Owner,
         send_delay_seconds: float = SEND_DELAY_SECONDS,
     ) -> None:
         self._work, self._run_id, self._name = work, run_id, config.name
+        self._owner = owner
         directory = work.runs / run_id
         self._journal = directory / JOURNAL
         self._is_linked = self._has_ended = self._earlier_runs_are_handled = False
@@ -49,7 +52,8 @@ class RunTracking:
         )
         tags = {
             tracker.WORK_DIR_TAG: str(work.root),
-            "rnnflow.run_id": run_id,
+            **owner.tags(),
+            tracker.RUN_ID_TAG: run_id,
             tracker.STATUS_TAG: "running",
             "prefect.flow_run_id": str(flow_run.id),
             "prefect.flow_run_url": prefect_address()
@@ -65,10 +69,9 @@ class RunTracking:
         self._tracker.send()
 
     def _handle_earlier_runs(self) -> None:
-        """Sends what they left unsent, then marks those that were killed.
+        """Sends what they left unsent, then marks those that were killed, there and on disk.
 
-        It comes before the first event of this run is sent: whatever the server has as RUNNING
-        until then belongs to a run that was killed.
+        It comes before the first event of this run is sent, or it would mark this one too.
         """
         # Imported here, so that the sending thread is the one that waits for the import of MLflow.
         from components.tracking.recovery import mark_killed_runs, replay_pending
@@ -76,8 +79,14 @@ class RunTracking:
         with self._handling:
             if not self._earlier_runs_are_handled:
                 replay_pending(self._work.runs, self._work.tracking_uri, self._journal)
-                mark_killed_runs(self._work.tracking_uri, self._name, self._work.root)
+                mark_killed_runs(
+                    self._work.tracking_uri, self._name, self._owner, self._work.root,
+                    on_killed=self._save_killed,
+                )  # fmt: skip
                 self._earlier_runs_are_handled = True
+
+    def _save_killed(self, run_id: str) -> None:
+        self._work.save_killed(run_id, self._name, found_by=self._run_id)
 
     @property
     def mlflow_run_id(self) -> str | None:
@@ -85,6 +94,10 @@ class RunTracking:
         if self._tracker.run_id(_PARENT) is None and not self._has_ended:
             self._send()
         return self._tracker.run_id(_PARENT)
+
+    def beat(self) -> None:
+        """Tells the server that this run is alive; raises whatever the server does."""
+        self._tracker.beat(_PARENT)
 
     def stage_started(self, name: str) -> None:
         """Opens the nested run of a stage."""

@@ -6,15 +6,19 @@
   runs/<run id>/                     config.yaml, outcome.json, report.html, tracking.jsonl
   mlflow.db  mlartifacts/            unless MLFLOW_TRACKING_URI names a server
   cluster/<key>/                     orders and registrations of the workers of a cluster
+  id                                 names this work directory, wherever it is mounted
   lock                               held by the one run in progress
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
+import signal
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +31,7 @@ from components.artifacts.storage import locked_file, write_atomically
 from components.artifacts.values import Decision, Metrics, Version
 from components.errors import BusyError, NotFoundError
 from components.tracking.journal import without_credentials
+from components.tracking.owner import Owner, owner_of
 
 Status: TypeAlias = Literal["promoted", "refused", "done", "failed", "killed", "running"]
 
@@ -89,6 +94,10 @@ class WorkDirectory:
         return self.root / "runs"
 
     @property
+    def _id(self) -> Path:
+        return self.root / "id"
+
+    @property
     def cluster(self) -> Path:
         """Holds a directory per cluster whose workers use this work directory."""
         return self.root / "cluster"
@@ -136,9 +145,32 @@ class WorkDirectory:
         content = TypeAdapter(Outcome).dump_json(outcome, indent=2)
         write_atomically(self.runs / outcome.run_id / OUTCOME, content)
 
+    def save_killed(self, run_id: str, name: str, found_by: str) -> None:
+        """Writes the outcome of a run that was killed, unless it is there or the run is not."""
+        if run_id not in self.run_ids() or self.find_outcome(run_id) is not None:
+            return
+        reason = f"The process was killed; run {found_by} found it."
+        # As a shell reports SIGKILL, which leaves no other word of how a process ended.
+        killed = Outcome(run_id, name, "killed", reason, (), 128 + signal.SIGKILL)
+        self.save_outcome(killed)
+
+    def running(self) -> str | None:
+        """The run that holds the lock now; None if nobody on this machine does."""
+        path = self.root / "lock"
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read().decode().removeprefix("run ").partition(",")[0]
+        return None
+
     @contextlib.contextmanager
-    def lock(self, run_id: str) -> Iterator[None]:
+    def lock(self, run_id: str) -> Iterator[Owner]:
         """Held by one run at a time; the system frees it when the process ends, however it ends.
+
+        Yields whose the run is. The id in it is made by the first run of a work directory.
 
         Raises:
             BusyError: another run holds it.
@@ -158,7 +190,10 @@ class WorkDirectory:
             file.truncate(0)
             file.write(f"run {run_id}, process {os.getpid()}\n".encode())
             file.flush()
-            yield
+            # By the holder of the lock alone, so that it is made once.
+            if not self._id.is_file():
+                write_atomically(self._id, f"{uuid.uuid4().hex}\n")
+            yield owner_of(self._id.read_text().strip(), file)
 
 
 def new_run_id() -> str:

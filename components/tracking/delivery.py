@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Mapping
 
 from components.tracking.client import MlflowClient, connect, ensure_experiment, quoted
 from components.tracking.errors import broken_connection, first_line, is_final, reason
@@ -54,6 +55,13 @@ class Delivery:
                 if cursor != before:
                     self._journal.move_cursor(cursor)
         return sent
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Sets tags of a run at once, if a server was reached before; raises what MLflow does."""
+        # No connection of its own: this is called while another thread may be making one.
+        if self._client is not None:
+            for name, value in tags.items():
+                self._client.set_tag(run_id, name, value)
 
     def _apply_or_reject(
         self, event: Event, end: int, cursor: Cursor

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from components.tracking.client import MlflowClient, connect, find_experiment, quoted
+from components.tracking.client import MlflowClient, Run, connect, find_experiment, quoted
 from components.tracking.delivery import Delivery
 from components.tracking.errors import reason
 from components.tracking.journal import Event, Journal, ServerUnreachableError, without_credentials
-from components.tracking.tracker import STATUS_TAG, WORK_DIR_TAG
+from components.tracking.owner import STALE_SECONDS, WORK_DIR_ID_TAG, Owner
+from components.tracking.tracker import RUN_ID_TAG, STATUS_TAG
 
 _LOG = logging.getLogger("rnnflow")
 
@@ -68,40 +70,65 @@ def _replay(
     return journal.unsent()
 
 
-def mark_killed_runs(tracking_uri: str, experiment: str, work_dir: Path) -> int:
+def mark_killed_runs(
+    tracking_uri: str,
+    experiment: str,
+    owner: Owner,
+    work_dir: Path,
+    on_killed: Callable[[str], None] = lambda _: None,
+    stale_seconds: float = STALE_SECONDS,
+) -> int:
     """Ends, as KILLED, the runs of this work directory that a kill left RUNNING; counts them.
 
-    A model that such a run was uploading ends as FAILED.
+    ``components.tracking.owner`` says how such a run is told from a live one. A model that it was
+    uploading ends as FAILED.
 
     Call it at the start of a run that holds the work directory's lock, after ``replay_pending`` and
-    before anything of that run is sent: any other run that is RUNNING was killed then. An
-    unreachable server is only logged.
+    before anything of that run is sent: the lock would prove that run itself gone. An unreachable
+    server is only logged.
+
+    Args:
+        tracking_uri: address of MLflow.
+        experiment: whose runs are looked at.
+        owner: the run that asks.
+        work_dir: of which the journals say when a killed run ended.
+        on_killed: called with the id of a pipeline run before it is ended: after a kill in between
+          the next start finds it again.
+        stale_seconds: see ``Owner.proves_gone``.
     """
     try:
         client = connect(tracking_uri)
         found = find_experiment(client, experiment)
-        return 0 if found is None else _mark_killed(client, found, work_dir)
+        if found is None:
+            return 0
+        marked = 0
+        for run in _running(
+            client, found, f"tags.`{WORK_DIR_ID_TAG}` = {quoted(owner.work_dir_id)}"
+        ):
+            if owner.proves_gone(run.data.tags, stale_seconds):
+                on_killed(run.data.tags.get(RUN_ID_TAG, ""))
+                marked += _mark_killed(client, found, run, _last_event_times(work_dir))
+        return marked
     except Exception as error:
         # Only readers of MLflow miss the mark: an error of the server must not stop the run.
         _LOG.warning("Runs that were killed could not be marked: %s.", reason(error))
         return 0
 
 
-def _mark_killed(client: MlflowClient, experiment: str, work_dir: Path) -> int:
-    running = "attributes.status = 'RUNNING'"
-    mine = f"tags.`{WORK_DIR_TAG}` = {quoted(str(work_dir.absolute()))}"
-    times = _last_event_times(work_dir)
-    marked = 0
+def _running(client: MlflowClient, experiment: str, query: str) -> list[Run]:
+    query = f"attributes.status = 'RUNNING' and {query}"
+    return list(client.search_runs([experiment], query, max_results=1000))
+
+
+def _mark_killed(client: MlflowClient, experiment: str, run: Run, times: Mapping[str, int]) -> int:
     # The nested runs before their parent: a kill in between leaves the parent RUNNING, so that the
     # next start finds the rest.
-    for run in client.search_runs([experiment], f"{running} and {mine}", max_results=1000):
-        nested = f"{running} and tags.`mlflow.parentRunId` = '{run.info.run_id}'"
-        for each in [*client.search_runs([experiment], nested, max_results=1000), run]:
-            _end_uploads(client, experiment, each.info.run_id)
-            client.set_tag(each.info.run_id, STATUS_TAG, "killed")
-            client.set_terminated(each.info.run_id, "KILLED", end_time=times.get(each.info.run_id))
-            marked += 1
-    return marked
+    nested = _running(client, experiment, f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+    for each in [*nested, run]:
+        _end_uploads(client, experiment, each.info.run_id)
+        client.set_tag(each.info.run_id, STATUS_TAG, "killed")
+        client.set_terminated(each.info.run_id, "KILLED", end_time=times.get(each.info.run_id))
+    return len(nested) + 1
 
 
 def _end_uploads(client: MlflowClient, experiment: str, run_id: str) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from components.tracking.journal import Event, Journal, ServerUnreachableError, without_credentials
+from components.tracking.owner import heartbeat_tag
 from components.tracking.values import (
     PARAMS_PER_BATCH,
     POINTS_PER_BATCH,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from components.tracking.delivery import Delivery
 
 __all__ = [
+    "RUN_ID_TAG",
     "STATUS_TAG",
     "WORK_DIR_TAG",
     "Point",
@@ -40,6 +42,7 @@ __all__ = [
 
 RunStatus: TypeAlias = Literal["FINISHED", "FAILED", "KILLED"]
 
+RUN_ID_TAG = "rnnflow.run_id"
 WORK_DIR_TAG = "rnnflow.work_dir"
 STATUS_TAG = "rnnflow.status"
 PATIENCE_SECONDS = 10.0
@@ -199,6 +202,15 @@ class Tracker:
             if self._unreachable and sent:
                 _LOG.info("The tracking server answers again: %d kept events were sent.", sent)
             self._unreachable = False
+
+    def beat(self, key: str) -> None:
+        """Renews the heartbeat of a run, if its server has it; raises whatever the server does.
+
+        Past the journal: a heartbeat that comes late is none.
+        """
+        run_id = self.run_id(key)
+        if self._delivery is not None and run_id is not None:
+            self._delivery.set_tags(run_id, heartbeat_tag())
 
     def run_id(self, key: str) -> str | None:
         """The id of the MLflow run; None as long as the server has not made it."""

@@ -65,7 +65,12 @@ def show_status(run_id: str | None, work_dir: Path) -> None:
     console.print(_run_table(work))
     outcome = work.find_outcome(chosen)
     if outcome is None:
-        console.print(f"run {chosen} is running, or was killed: `rnnflow run` continues it")
+        what = (
+            "is running"
+            if chosen == work.running()
+            else "was killed, or runs on another machine: `rnnflow run` continues it if it was"
+        )
+        console.print(f"run {chosen} {what}")
         return
     _print_versions(console, outcome, work)
     console.print(f"\n[bold]run {chosen}[/]")
@@ -102,10 +107,11 @@ def _run_table(work: WorkDirectory) -> Table:
     table = Table(title=f"runs in {work.root}")
     for column in ("run", "name", "status", "reason"):
         table.add_column(column, no_wrap=column != "reason")
+    running = work.running()
     for run_id in work.run_ids()[-_MOST_RUNS:]:
         outcome = work.find_outcome(run_id)
         if outcome is None:
-            table.add_row(run_id, "", "unfinished", "")
+            table.add_row(run_id, "", "running" if run_id == running else "unfinished", "")
         else:
             table.add_row(run_id, outcome.name, outcome.status, escape(outcome.reason[:120]))
     return table

@@ -12,6 +12,8 @@ import compose_spec
 import pytest
 import yaml
 
+from pipelines.pipeline_run import STATE_NAMES
+
 Services = dict[str, dict[str, Any]]
 
 SECRET = re.compile(r"PASSWORD|SECRET|AUTH_STRING|TOKEN")
@@ -189,3 +191,11 @@ def test_a_killed_run_is_noticed_within_its_automation_s_patience(
     patience = yaml.safe_load(text)["automations"][0]["trigger"]["within"]
     beat = int(services["worker"]["environment"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
     assert 2 * beat < patience
+
+
+def test_a_run_that_ended_in_any_way_is_not_taken_for_a_killed_one(infra: Path) -> None:
+    text = (infra / "shared" / "killed_runs.yaml").read_text(encoding="utf-8")
+    ends = yaml.safe_load(text)["automations"][0]["trigger"]["expect"]
+    # Prefect names the event of a state after the state's name: those of its own, and of a run.
+    names = {"Completed", "Failed", "Cancelled", "Crashed", *STATE_NAMES.values()}
+    assert {f"prefect.flow-run.{name}" for name in names} <= set(ends)

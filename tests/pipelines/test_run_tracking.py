@@ -16,6 +16,7 @@ from components.artifacts.history import append_point
 from components.artifacts.storage import write_atomically
 from components.artifacts.values import Rows, SourceFile
 from components.tracking.journal import Journal
+from components.tracking.owner import Owner
 from pipelines.config import dump_config, flatten
 from pipelines.run_tracking import RunTracking, prefect_address
 from pipelines.stage_records import StageRecord
@@ -24,6 +25,8 @@ from tests.components.mlflow_server import free_port
 from tests.components.worker_commands import wait_for
 from tests.pipelines.samples import RUN_ID, config
 from tests.projects import Project
+
+OWNER = Owner("a" * 32, "host", "boot", "1:2")
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
 
@@ -36,7 +39,7 @@ def _track(work: WorkDirectory, name: str, use: Callable[[RunTracking], None]) -
     def tracked() -> None:
         write_atomically(work.runs / RUN_ID / CONFIG, dump_config(config(name)))
         ids.append(str(flow_run.id))
-        use(RunTracking(work, RUN_ID, config(name)))
+        use(RunTracking(work, RUN_ID, config(name), OWNER))
 
     tracked()
     return ids[0]
@@ -92,6 +95,8 @@ def test_a_run_and_its_stages_can_be_read_back(small: Project, store: str, tmp_p
     assert parent.data.metrics == {"test/accuracy": 0.9}
     assert parent.data.tags["rnnflow.status"] == "promoted"
     assert parent.data.tags["rnnflow.work_dir"] == str(small.work.root)
+    assert OWNER.tags().keys() <= parent.data.tags.keys()
+    assert parent.data.tags["rnnflow.work_dir_id"] == OWNER.work_dir_id
     assert parent.data.tags["prefect.flow_run_id"] == flow_run_id
     assert parent.data.tags["rnnflow.reason"].startswith("Promoted: ")
     assert parent.inputs is not None
@@ -136,7 +141,7 @@ def test_the_server_hears_of_a_run_while_it_goes_on(small: Project, store: str) 
     @flow(persist_result=False)
     def tracked() -> None:
         write_atomically(small.work.runs / RUN_ID / CONFIG, dump_config(config(name)))
-        tracking = RunTracking(small.work, RUN_ID, config(name), send_delay_seconds=0.0)
+        tracking = RunTracking(small.work, RUN_ID, config(name), OWNER, send_delay_seconds=0.0)
         wait_for(lambda: Journal(small.work.runs / RUN_ID / JOURNAL).unsent() == 0)
         heard.append(_runs(store, name)[RUN_ID].info.status)
         tracking.end("done", "Done.")

@@ -82,3 +82,38 @@ def test_mlflow_is_a_file_of_the_work_directory_unless_the_environment_names_a_s
     assert WorkDirectory(tmp_path).tracking_uri == f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
     assert WorkDirectory(tmp_path).tracking_uri == "http://127.0.0.1:5000"
+
+
+def test_its_id_is_made_once_and_is_another_for_each(tmp_path: Path) -> None:
+    with WorkDirectory(tmp_path / "one").lock("a") as first:
+        pass
+    with WorkDirectory(tmp_path / "one").lock("b") as again:
+        pass
+    with WorkDirectory(tmp_path / "two").lock("c") as other:
+        pass
+    assert first == again
+    assert first.work_dir_id != other.work_dir_id
+
+
+def test_the_run_that_holds_the_lock_is_running_and_no_other(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path)
+    assert work.running() is None
+    with work.lock("20260101-000000-bbbb"):
+        assert work.running() == "20260101-000000-bbbb"
+    assert work.running() is None
+
+
+def test_a_killed_run_gets_an_outcome_and_one_that_has_its_own_keeps_it(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path)
+    for run_id in ("20260101-000000-aaaa", "20260101-000000-bbbb"):
+        _with_run(work, run_id)
+    done = Outcome("20260101-000000-bbbb", "x", "done", "Done.", (), 0)
+    work.save_outcome(done)
+    for run_id in ("20260101-000000-aaaa", done.run_id, "not-here"):
+        work.save_killed(run_id, "x", found_by="20260102-000000-cccc")
+    killed = work.find_outcome("20260101-000000-aaaa")
+    assert killed is not None
+    assert killed.status == "killed"
+    assert "20260102-000000-cccc" in killed.reason
+    assert work.find_outcome(done.run_id) == done
+    assert not (work.runs / "not-here").exists()

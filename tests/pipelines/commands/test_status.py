@@ -133,14 +133,32 @@ def test_the_status_shows_every_run_and_the_newest_ones_summary(
     assert "run 20260101-000000-aaaa" in capsys.readouterr().out
 
 
-def test_a_run_that_did_not_end_is_shown_as_unfinished(
+def test_a_run_that_did_not_end_is_running_or_unfinished(
     work: WorkDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_atomically(work.runs / "20260101-000000-aaaa" / CONFIG, "name: x\n")
+    run_id = "20260101-000000-aaaa"
+    write_atomically(work.runs / run_id / CONFIG, "name: x\n")
     status.show_status(None, work.root)
     text = capsys.readouterr().out
-    assert _rows(text)["20260101-000000-aaaa"][1] == "unfinished"
-    assert "is running, or was killed" in text
+    assert _rows(text)[run_id][1] == "unfinished"
+    assert "was killed, or runs on another machine" in text
+    with work.lock(run_id):
+        status.show_status(None, work.root)
+    text = capsys.readouterr().out
+    assert _rows(text)[run_id][1] == "running"
+    assert "is running" in text
+
+
+def test_a_run_that_was_killed_is_shown_as_killed(
+    work: WorkDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = "20260101-000000-aaaa"
+    write_atomically(work.runs / run_id / CONFIG, "name: x\n")
+    work.save_killed(run_id, work.root.name, found_by="20260102-000000-bbbb")
+    status.show_status(None, work.root)
+    text = capsys.readouterr().out
+    assert _rows(text)[run_id][:2] == [work.root.name, "killed"]
+    assert "The process was killed" in text
 
 
 def test_a_work_directory_without_runs_says_so(work: WorkDirectory) -> None:

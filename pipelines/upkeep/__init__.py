@@ -1,0 +1,1 @@
+"""What a run does for other runs: ends those that were killed, and removes what nobody needs."""
