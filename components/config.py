@@ -148,3 +148,23 @@ class ExportConfig:
     # Ten of the longest rows; what JSON takes for them, some 20 to 200 MB, is what a server holds.
     max_request_steps: PositiveInt = 1_000_000
     """Time steps of all rows of one request together."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class RetentionConfig:
+    """Which past runs of this name are kept; the others are removed after each run.
+
+    What the registry's ledger names is kept in any case.
+    """
+
+    # A month of nights, and a week of runs that are started by hand or every hour.
+    keep_runs: PositiveInt | None = 30
+    """The last so many runs are kept; null keeps every run."""
+    keep_days: Annotated[float, Field(ge=0)] = 7.0
+    """Every run of the last so many days is kept too."""
+    on_server: bool = False
+    """Also delete this work directory's old runs on an MLflow server; without it none there is."""
+
+    def keeps(self, newer: int, age_days: float) -> bool:
+        """Whether something stays that has so many newer ones and this age."""
+        return self.keep_runs is None or newer < self.keep_runs or age_days <= self.keep_days

@@ -203,6 +203,20 @@ def status(run_id: str | None, work_dir: Path) -> None:
 
 
 @rnnflow.command()
+@click.argument("config", type=click.Path(path_type=Path), required=False)
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@_WORK_DIR
+def clean(config: Path | None, dry_run: bool, work_dir: Path) -> None:
+    """Remove past runs now, as `retention` in their configs says.
+
+    Each run does this at its end. With CONFIG, only the runs of its name, by its `retention`.
+    """
+    from pipelines.commands.clean import clean
+
+    clean(config, dry_run, work_dir)
+
+
+@rnnflow.command()
 @_CONFIG
 @click.option("--cron", required=True, help="When to run, such as '0 3 * * *'.")
 @click.option("--timezone", default="UTC", show_default=True, help="Time zone of --cron.")

@@ -25,6 +25,7 @@ from components.config import (
     LaunchConfig,
     ModelConfig,
     PreprocessingConfig,
+    RetentionConfig,
     TrainingConfig,
 )
 from components.errors import ConfigError, NotFoundError
@@ -49,6 +50,7 @@ class PipelineConfig:
     launch: LaunchConfig = LaunchConfig()
     gate: GateConfig = GateConfig()
     export: ExportConfig = ExportConfig()
+    retention: RetentionConfig = RetentionConfig()
     seed: Annotated[int, Field(ge=0)] = 7
     """The same seed gives the same model, bit for bit, on the same machine."""
 

@@ -23,6 +23,7 @@ from components.artifacts.storage import partial_of, write_atomically
 from components.artifacts.values import Decision, Metrics
 from components.errors import ClusterError, RnnflowError
 from components.runtime.fingerprints import fingerprint
+from components.tracking.owner import Owner
 from components.workers.cluster import find_cluster
 from components.workers.rendezvous import Chief
 from pipelines.config import PipelineConfig, dump_config
@@ -33,7 +34,10 @@ from pipelines.stage_records import metric_values, worker_logs
 from pipelines.stages import OutcomeField, Stage
 from pipelines.upkeep.heartbeat import heartbeat
 from pipelines.upkeep.killed_runs import beat_flow_run, claim_flow_run, mark_killed_flow_runs
+from pipelines.upkeep.leftovers import find_leftovers, remove, temporary_directory
+from pipelines.upkeep.retention import apply_retention
 from pipelines.work_directory import (
+    ARTIFACTS,
     CONFIG,
     ERROR,
     Outcome,
@@ -105,6 +109,7 @@ class PipelineRun:
         self._contributions: dict[OutcomeField, Any] = {}
         self._console = make_console()
         self._held = contextlib.ExitStack()
+        self._owner: Owner
         self._tracking: RunTracking
         self._current: Stage
         self._line: StageLine
@@ -118,16 +123,19 @@ class PipelineRun:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as held:
             # First: all that follows takes for granted that no other run uses the directory.
-            owner = held.enter_context(self.work.lock(self.run_id))
+            self._owner = held.enter_context(self.work.lock(self.run_id))
+            for path in find_leftovers(self.work):
+                remove(path)
+            held.enter_context(temporary_directory(self.work.temporary / self.run_id))
             held.enter_context(outside_of_cluster())
             held.enter_context(shown_output(self._console))
             # This file makes the directory a run: `status` shows it even if it is killed at once.
             write_atomically(self.directory / CONFIG, dump_config(self.config))
-            flow_run_id = claim_flow_run(owner, self.config.name)
-            mark_killed_flow_runs(owner, self.config.name)
+            flow_run_id = claim_flow_run(self._owner, self.config.name)
+            mark_killed_flow_runs(self._owner, self.config.name)
             if self._cluster:
                 self.chief = Chief(self.work.cluster / self._cluster.key, self._cluster)
-            self._tracking = RunTracking(self.work, self.run_id, self.config, owner)
+            self._tracking = RunTracking(self.work, self.run_id, self.config, self._owner)
             beat_prefect = functools.partial(beat_flow_run, flow_run_id)
             held.enter_context(heartbeat(self._tracking.beat, beat_prefect))
             # Only now: whatever fails above frees the lock when this block ends.
@@ -164,6 +172,9 @@ class PipelineRun:
         if stage.code is not None:
             artifact = self.work.artifacts / stage.name / fingerprint(stage.code, inputs)
             extras["directory"] = artifact
+            # Before it is built: what a killed run has made so far stays as long as that run.
+            with (self.directory / ARTIFACTS).open("a") as file:
+                file.write(f"{stage.name}/{artifact.name}\n")
             if stage.name == self._rerun:
                 # Without its directory an artifact has no cached result either. What an interrupted
                 # build left goes too: a training would continue from it.
@@ -258,8 +269,13 @@ class PipelineRun:
             prefect_url=prefect_address(),
             unsent_events=unsent,
         )
-        # Last: whoever finds an outcome takes the run as over, with all that belongs to it.
+        # Whoever finds an outcome takes the run as over, with all that belongs to it.
         self.work.save_outcome(self._outcome)
+        try:
+            apply_retention(self.work, self._owner, {self.config.name: self.config.retention})
+        except Exception as error:
+            # The next run, or `rnnflow clean`, removes them.
+            LOGGER.warning("Past runs beyond the limits of `retention` were left: %s", error)
 
 
 def _message(error: BaseException) -> str:

@@ -3,8 +3,9 @@
 .rnnflow/
   artifacts/<stage>/<fingerprint>/   what a stage made, with its Prefect result
   champions/<name>-<version>/        local copies of the models that serve
-  runs/<run id>/                     config.yaml, outcome.json, report.html, tracking.jsonl
+  runs/<run id>/                     config.yaml, outcome.json, report.html, tracking.jsonl ...
   mlflow.db  mlartifacts/            unless MLFLOW_TRACKING_URI names a server
+  tmp/<run id>/                      temporary files of a run, while it goes on
   cluster/<key>/                     orders and registrations of the workers of a cluster
   id                                 names this work directory, wherever it is mounted
   lock                               held by the one run in progress
@@ -40,6 +41,8 @@ CONFIG = "config.yaml"
 REPORT = "report.html"
 ERROR = "error.txt"
 JOURNAL = "tracking.jsonl"
+ARTIFACTS = "artifacts.txt"
+"""The artifacts that a run uses, STAGE/FINGERPRINT a line: they stay as long as the run does."""
 
 
 @validated(frozen=True)
@@ -92,6 +95,19 @@ class WorkDirectory:
     def runs(self) -> Path:
         """Holds a directory per run."""
         return self.root / "runs"
+
+    @property
+    def temporary(self) -> Path:
+        """Holds a directory per run in progress."""
+        return self.root / "tmp"
+
+    @property
+    def own_database(self) -> Path | None:
+        """MLflow's database, if it lies in this directory; None if it is elsewhere or a server."""
+        prefix = "sqlite:///"
+        path = Path(self.tracking_uri.removeprefix(prefix)).absolute()
+        own = self.tracking_uri.startswith(prefix) and path.is_relative_to(self.root)
+        return path if own else None
 
     @property
     def _id(self) -> Path:

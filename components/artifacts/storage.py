@@ -11,6 +11,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,10 @@ from components.errors import StorageError
 
 SUCCESS = "_SUCCESS"
 """Marks a directory that was finished."""
+_RESUMABLE = "_RESUMABLE"
+"""Marks a partial directory that the next build of the same artifact continues."""
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
+"""The names that ``write_atomically`` gives a file before it has its own."""
 
 
 def is_complete(directory: Path) -> bool:
@@ -31,6 +36,22 @@ def is_complete(directory: Path) -> bool:
 def partial_of(directory: Path) -> Path:
     """Where an artifact directory is while it is built, and if that was interrupted."""
     return directory.with_name(directory.name + ".partial")
+
+
+def is_resumable(partial: Path) -> bool:
+    """Whether an interrupted build left something that another one continues from."""
+    return (partial / _RESUMABLE).is_file()
+
+
+def left_by_a_kill(path: Path) -> bool:
+    """Whether it is a file that ``write_atomically`` was still writing, if nobody writes now."""
+    return _TEMPORARY.fullmatch(path.name) is not None and path.is_file()
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files below a directory."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(each.lstat().st_size for each in files if each.is_file() or each.is_symlink())
 
 
 @contextlib.contextmanager
@@ -51,6 +72,8 @@ def building(directory: Path, *, resume: bool = False) -> Iterator[Path]:
         if not resume:
             shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True, exist_ok=True)
+        if resume:
+            (partial / _RESUMABLE).touch()
         try:
             yield partial
         except BaseException:
@@ -60,6 +83,7 @@ def building(directory: Path, *, resume: bool = False) -> Iterator[Path]:
         # The mark comes before the rename: a directory that has its final name is complete. A kill
         # between the last two steps leaves neither, and the stage runs again.
         write_atomically(partial / SUCCESS, b"")
+        (partial / _RESUMABLE).unlink(missing_ok=True)
         shutil.rmtree(directory, ignore_errors=True)
         partial.replace(directory)
         _sync_directory(directory.parent)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,10 @@ from components.artifacts.storage import (
     building,
     digest_of_file,
     is_complete,
+    is_resumable,
+    left_by_a_kill,
+    partial_of,
+    size_of,
     storage_errors,
     write_atomically,
 )
@@ -145,3 +151,39 @@ def test_a_digest_is_that_of_the_content(tmp_path: Path) -> None:
     (tmp_path / "c").write_text("other")
     digests = [digest_of_file(tmp_path / name) for name in "abc"]
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_partial_directory_says_whether_the_next_build_continues_it(tmp_path: Path) -> None:
+    for name, resume in (("plain", False), ("resumed", True)):
+        with contextlib.suppress(KeyboardInterrupt), building(tmp_path / name, resume=resume) as at:
+            assert is_resumable(at) is resume
+            raise KeyboardInterrupt
+    assert is_resumable(partial_of(tmp_path / "resumed"))
+    with building(tmp_path / "resumed", resume=True):
+        pass
+    assert not is_resumable(tmp_path / "resumed")
+
+
+def test_a_file_that_a_kill_left_is_known_by_its_name(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+from pathlib import Path
+from components.artifacts import storage
+storage.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+storage.write_atomically(Path(sys.argv[1]), "x")
+"""
+    done = subprocess.run([sys.executable, "-c", program, tmp_path / "file.json"], check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left_by_a_kill(left)
+    for name in (".gitignore", ".DS_Store", "file.json", ".file.json"):
+        (tmp_path / name).touch()
+        assert not left_by_a_kill(tmp_path / name)
+
+
+def test_the_size_of_a_directory_is_that_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "a", tmp_path / "folder" / "b"):
+        path.write_bytes(b"12345")
+    assert size_of(tmp_path) == 10
+    assert size_of(tmp_path / "a") == 5

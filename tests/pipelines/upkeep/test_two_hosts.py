@@ -32,7 +32,7 @@ pytest_plugins = ["tests.components.mlflow_fixtures"]
 NAME = "hosts"
 # A run of the first stage that then waits, as one does that trains.
 PROGRAM = """
-import sys, time
+import sys, tempfile
 from pathlib import Path
 from prefect import flow
 from pipelines import tasks
@@ -46,6 +46,8 @@ def training_flow(run_id):
     with PipelineRun(config, WorkDirectory(Path(".rnnflow").resolve()), run_id) as run:
         run.stage(tasks.find_rows, config.data)
         assert run.mlflow_run_id
+        tempfile.mkstemp()
+        Path(".rnnflow/artifacts/examples/0123.partial").mkdir(parents=True)
         print("running", flush=True)
         sys.stdin.readline()
     return run.final_state()
@@ -97,6 +99,8 @@ class Night:
     live_run_id: str
     while_live: dict[str, str]
     flow_while_live: str
+    left: tuple[Path, ...]
+    """Files that the killed run did not remove."""
     next_run: Outcome
     copied_run: Outcome
 
@@ -137,6 +141,7 @@ def night(
         ):
             os.kill(first.process.pid, signal.SIGKILL)
             first.process.wait()
+            left = (*killed.work.temporary.glob("*/*"), *killed.work.artifacts.glob("*/*.partial"))
             shutil.copytree(live.root, folder / "copy")
             copy = Project(folder / "copy", prefect_server)
             next_run, copied_run = killed.run(until="rows"), copy.run(until="rows")
@@ -147,7 +152,7 @@ def night(
             assert second.process.returncode == 0
         yield Night(
             client, killed, first.run_id, second.run_id, while_live, flow_while_live,
-            next_run, copied_run,
+            left, next_run, copied_run,
         )  # fmt: skip
 
 
@@ -178,6 +183,12 @@ def test_the_killed_run_is_killed_in_mlflow_in_prefect_and_in_the_status(
         show_status(None, night.killed.work.root)
     (row,) = (line for line in capsys.readouterr().out.splitlines() if night.killed_run_id in line)
     assert " killed " in row
+
+
+def test_what_the_killed_run_left_is_removed_by_the_next_start(night: Night) -> None:
+    assert len(night.left) >= 2
+    assert not any(path.exists() for path in night.left)
+    assert not list(night.killed.work.temporary.iterdir())
 
 
 def test_the_live_run_of_another_host_is_left_alone_and_ends_as_it_should(night: Night) -> None:

@@ -1,0 +1,216 @@
+"""Which runs and versions of a model MLflow need not keep, and how they are removed.
+
+Never removed: a version with an alias; one that any record of the ledger names, so that each
+rollback finds its version and a model that was rolled back is known again; one that a kept run
+names; one that rnnflow did not register; and a run that made one of these, with its nested runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from components.config import RetentionConfig
+from components.registry.ledger import Ledger, Record
+from components.registry.versions import DIGEST_TAG, aliases_by_version, search_versions
+from components.tracking.client import (
+    MlflowClient,
+    Run,
+    connect,
+    find_experiment,
+    quoted,
+)
+from components.tracking.errors import registry_errors
+from components.tracking.owner import WORK_DIR_ID_TAG
+from components.tracking.purge import purge, size_in
+from components.tracking.tracker import RUN_ID_TAG
+
+_DAY_SECONDS = 86_400
+
+
+@dataclasses.dataclass(frozen=True)
+class PastRun:
+    """A pipeline run in MLflow."""
+
+    id: str
+    name: str
+    """The run's id in its work directory."""
+    age_days: float
+    ended: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class PastVersion:
+    """A registered version; ``run`` is the id of the MLflow run that made it."""
+
+    number: int
+    run: str
+    ours: bool = True
+    """Registered by rnnflow."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Excess:
+    """What MLflow need not keep of one model."""
+
+    runs: tuple[PastRun, ...] = ()
+    versions: tuple[PastVersion, ...] = ()
+
+
+def protected_versions(
+    records: Iterable[Record], aliases: Iterable[int], named: Iterable[int]
+) -> frozenset[int]:
+    """The versions that stay, whatever their age.
+
+    Args:
+        records: of the ledger; also those that are void.
+        aliases: versions that hold one.
+        named: versions that a kept run compared with, or registered.
+    """
+    moved = {version for record in records for version in (record.before, record.after)}
+    return frozenset({*aliases, *named, *(each for each in moved if each is not None)})
+
+
+def find_excess(
+    runs: Sequence[PastRun],
+    versions: Sequence[PastVersion],
+    protected: frozenset[int],
+    kept_runs: frozenset[str],
+    retention: RetentionConfig,
+) -> Excess:
+    """What is beyond the limits and not protected.
+
+    Args:
+        runs: newest first.
+        versions: all of the model.
+        protected: see ``protected_versions``.
+        kept_runs: names of runs that stay, because their directories do.
+        retention: the limits.
+    """
+    holding = {each.run for each in versions if each.number in protected or not each.ours}
+    beyond = tuple(
+        run
+        for newer, run in enumerate(runs)
+        if run.ended
+        and run.name not in kept_runs
+        and run.id not in holding
+        and not retention.keeps(newer, run.age_days)
+    )
+    ids = {run.id for run in beyond}
+    return Excess(beyond, tuple(each for each in versions if each.run in ids))
+
+
+def prune(
+    name: str,
+    tracking_uri: str,
+    work_dir_id: str,
+    *,
+    kept_runs: frozenset[str],
+    kept_versions: frozenset[int],
+    retention: RetentionConfig,
+    database: Path | None,
+    on_found: Callable[[str, int], None],
+    dry_run: bool = False,
+) -> None:
+    """Removes what MLflow need not keep of the runs of one work directory.
+
+    A database of the work directory's own gives its space back. On a server the runs and models are
+    deleted as MLflow deletes them: they can be restored until somebody calls `mlflow gc`.
+
+    Args:
+        name: the experiment and the registered model.
+        tracking_uri: address of MLflow.
+        work_dir_id: only its runs are looked at: others are not this work directory's to remove.
+        kept_runs: see ``find_excess``.
+        kept_versions: those that kept runs name.
+        retention: the limits.
+        database: the SQLite file of ``tracking_uri`` if it is the work directory's own.
+        on_found: called for each run before it is removed, with what it is and its bytes; 0 on a
+          server, which does not say.
+        dry_run: removes nothing.
+
+    Raises:
+        RegistryError: the server is unreachable or rejects the request.
+    """
+    with registry_errors(tracking_uri, f"remove old runs of {name}"):
+        client = connect(tracking_uri)
+        experiment = find_experiment(client, name)
+        if experiment is None:
+            return
+        runs = _past_runs(client, experiment, work_dir_id)
+        if all(retention.keeps(newer, run.age_days) for newer, run in enumerate(runs)):
+            return
+        versions = [
+            PastVersion(int(each.version), each.run_id or "", DIGEST_TAG in each.tags)
+            for each in search_versions(client, f"name = {quoted(name)}")
+        ]
+        protected = protected_versions(
+            Ledger(client, name).records(), aliases_by_version(client, name), kept_versions
+        )
+        excess = find_excess(runs, versions, protected, kept_runs, retention)
+        for run in excess.runs:
+            made = {each.number: name for each in excess.versions if each.run == run.id}
+            _remove(client, experiment, run, made, database, on_found, dry_run)
+
+
+def _past_runs(client: MlflowClient, experiment: str, work_dir_id: str) -> list[PastRun]:
+    """The pipeline runs of a work directory, newest first."""
+    found: list[Run] = []
+    token: str | None = None
+    while token != "":
+        page = client.search_runs(
+            [experiment],
+            f"tags.`{WORK_DIR_ID_TAG}` = {quoted(work_dir_id)}",
+            max_results=1000,
+            order_by=["attributes.start_time DESC"],
+            page_token=token,
+        )
+        found.extend(page)
+        token = page.token or ""
+    now = time.time()
+    return [
+        PastRun(
+            run.info.run_id,
+            run.data.tags.get(RUN_ID_TAG, ""),
+            (now - run.info.start_time / 1000) / _DAY_SECONDS,
+            run.info.status != "RUNNING",
+        )
+        for run in found
+    ]
+
+
+def _remove(
+    client: MlflowClient,
+    experiment: str,
+    run: PastRun,
+    versions: Mapping[int, str],
+    database: Path | None,
+    on_found: Callable[[str, int], None],
+    dry_run: bool,
+) -> None:
+    query = f"tags.`mlflow.parentRunId` = {quoted(run.id)}"
+    nested = client.search_runs([experiment], query, max_results=1000)
+    # The nested runs before their parent: after a kill in between, the next call finds the rest.
+    runs = {each.info.run_id: each.info.artifact_uri for each in nested}
+    runs[run.id] = client.get_run(run.id).info.artifact_uri
+    models = {
+        model.model_id: model.artifact_location
+        for each in runs
+        for model in client.search_logged_models([experiment], f"source_run_id = '{each}'")
+    }
+    what = ", ".join([f"MLflow run {run.name}", *(f"version {each}" for each in versions)])
+    size = 0 if database is None else size_in(database, runs | models)
+    on_found(what, size)
+    if dry_run:
+        return
+    for number, name in versions.items():
+        client.delete_model_version(name, str(number))
+    if database is not None:
+        purge(database, runs, models)
+        return
+    for model in models:
+        client.delete_logged_model(model)
+    for each in runs:
+        client.delete_run(each)
