@@ -32,6 +32,8 @@ class Crash:
     killed_run_id: str
     killed_milliseconds: int
     before: tuple[HistoryPoint, ...]
+    temporary: int
+    """Files, such as TensorFlow's generated code, that the killed run could not remove."""
     outcome: Outcome
 
     @property
@@ -61,7 +63,8 @@ def crash(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Cras
     killed = time.time_ns() // 1_000_000
     (run_id,) = project.work.run_ids()
     before = _history(project)
-    return Crash(project, run_id, killed, before, project.run(until="model"))
+    temporary = len([path for path in project.work.temporary.rglob("*") if path.is_file()])
+    return Crash(project, run_id, killed, before, temporary, project.run(until="model"))
 
 
 def test_the_killed_run_was_in_the_middle_of_training(crash: Crash) -> None:
@@ -119,6 +122,16 @@ def test_mlflow_shows_the_killed_run_as_killed(crash: Crash) -> None:
     assert killed.data.tags["rnnflow.status"] == "killed"
     assert by_id[crash.outcome.run_id].info.status == "FINISHED"
     assert "RUNNING" not in {run.info.status for run in runs}
+
+
+def test_the_status_agrees_and_nothing_temporary_is_left(crash: Crash) -> None:
+    work = crash.project.work
+    outcome = work.find_outcome(crash.killed_run_id)
+    assert outcome is not None
+    assert outcome.status == "killed"
+    assert crash.temporary > 0
+    assert not list(work.temporary.iterdir())
+    assert not list(work.artifacts.glob("*/*.partial"))
 
 
 def test_the_resumed_run_logs_the_whole_curve(crash: Crash) -> None:
