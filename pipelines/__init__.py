@@ -4,6 +4,7 @@ The libraries below read these variables when they are imported, so they are set
 only where the user has not set them: terminals show our lines, the servers keep the libraries'.
 """
 
+import logging
 import os
 
 from components.runtime.libraries import mute_import_of_tensorflow
@@ -21,5 +22,10 @@ _DEFAULTS = {
 
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)
+
+# Prefect's log takes what this logger lets through: it adds its handler to an extra logger, but no
+# level. Terminals show none of it: there each stage has its line.
+if logging.getLogger("rnnflow").level == logging.NOTSET:
+    logging.getLogger("rnnflow").setLevel(logging.INFO)
 
 mute_import_of_tensorflow()

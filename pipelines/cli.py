@@ -1,6 +1,6 @@
 """The command line, ``rnnflow``.
 
-Exit codes: 0 promoted or done, 1 an error, 2 the user's mistake, 3 refused by the gate.
+Exit codes: 0 promoted, unchanged or done, 1 an error, 2 the user's mistake, 3 refused by the gate.
 
 Each verb imports what it needs when it is called: ``--help`` answers at once, without TensorFlow.
 """
@@ -41,7 +41,7 @@ def rnnflow() -> None:
 
     Own data to a gated model: `rnnflow init DATA.jsonl`, then `rnnflow run DATA.yaml`.
 
-    Exit codes: 0 promoted or done, 1 an error, 2 your mistake, 3 refused by the gate.
+    Exit codes: 0 promoted, unchanged or done, 1 an error, 2 your mistake, 3 refused by the gate.
     """
 
 

@@ -12,10 +12,10 @@ import functools
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails, to_jsonable_python
 
@@ -33,6 +33,24 @@ from components.features.config import FeaturesConfig
 from components.gate_config import GateConfig
 
 DEFAULT_WORK_DIR = Path(".rnnflow")
+
+# MLflow's databases take 250 characters of a tag's name and 8000 of its text, and its servers 100
+# tags at once, some thirty of which are ours.
+_OUR_TAGS = ("git.", "host.", "mlflow.", "prefect.", "rnnflow.", "version.")
+
+
+def _not_ours(name: str) -> str:
+    if name.startswith(_OUR_TAGS):
+        raise ValueError(f"expected a name that does not begin with one of {', '.join(_OUR_TAGS)}")
+    return name
+
+
+TagName: TypeAlias = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./ -]*$", max_length=250),
+    AfterValidator(_not_ours),
+]
+TagText: TypeAlias = Annotated[str, Field(max_length=5000)]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
@@ -53,6 +71,9 @@ class PipelineConfig:
     retention: RetentionConfig = RetentionConfig()
     seed: Annotated[int, Field(ge=0)] = 7
     """The same seed gives the same model, bit for bit, on the same machine."""
+    tags: Annotated[dict[TagName, TagText], Field(max_length=50)] = Field(default_factory=dict)
+    """Tags of each run in MLflow, such as ``team: speech``; they change nothing else. At most 50:
+    names of up to 250 letters, digits and ``_ . / -``, texts of up to 5000 characters."""
 
 
 def load_config(path: Path) -> PipelineConfig:

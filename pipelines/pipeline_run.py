@@ -10,18 +10,19 @@ import functools
 import logging
 import os
 import shutil
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from prefect.client.schemas.objects import State, StateType
-from prefect.states import Completed
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Completed
 
 from components.artifacts.storage import partial_of, write_atomically
-from components.artifacts.values import Decision, Metrics
-from components.errors import ClusterError, RnnflowError
+from components.artifacts.values import Decision
+from components.errors import BusyError, ClusterError, RnnflowError
 from components.runtime.fingerprints import fingerprint
 from components.tracking.owner import Owner
 from components.workers.cluster import find_cluster
@@ -29,8 +30,8 @@ from components.workers.rendezvous import Chief
 from pipelines.config import PipelineConfig, dump_config
 from pipelines.console import StageLine, make_console
 from pipelines.run_report import write_report
-from pipelines.run_tracking import RunTracking, prefect_address
-from pipelines.stage_records import metric_values, worker_logs
+from pipelines.run_tracking import RunTracking, name_flow_run, prefect_address
+from pipelines.stage_records import worker_logs
 from pipelines.stages import OutcomeField, Stage
 from pipelines.upkeep.heartbeat import heartbeat
 from pipelines.upkeep.killed_runs import beat_flow_run, claim_flow_run, mark_killed_flow_runs
@@ -50,10 +51,20 @@ from pipelines.workers import outside_of_cluster, shown_output
 
 LOGGER = logging.getLogger("rnnflow")
 
-EXIT_CODES: Mapping[Status, int] = {"promoted": 0, "done": 0, "refused": 3, "failed": 1}
+EXIT_CODES: Mapping[Status, int] = {
+    "promoted": 0,
+    "unchanged": 0,
+    "done": 0,
+    "refused": 3,
+    "failed": 1,
+}
+
+PROGRESS_SECONDS = 60.0
+"""Between two lines about a training in Prefect's log: a night of training has some 500."""
 
 STATE_NAMES: Mapping[Status, str] = {
     "promoted": "Promoted",
+    "unchanged": "Unchanged",
     "done": "Completed",
     "refused": "Refused",
 }
@@ -110,6 +121,8 @@ class PipelineRun:
         self._console = make_console()
         self._held = contextlib.ExitStack()
         self._owner: Owner
+        self._next_progress = 0.0
+        self._obstacle: BusyError | None = None
         self._tracking: RunTracking
         self._current: Stage
         self._line: StageLine
@@ -122,8 +135,13 @@ class PipelineRun:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as held:
-            # First: all that follows takes for granted that no other run uses the directory.
-            self._owner = held.enter_context(self.work.lock(self.run_id))
+            name_flow_run(f"{self.config.name} {self.run_id}")
+            # All that follows takes for granted that no other run uses the directory.
+            try:
+                self._owner = held.enter_context(self.work.lock(self.run_id))
+            except BusyError as error:
+                self._obstacle = error
+                raise
             for path in find_leftovers(self.work):
                 remove(path)
             held.enter_context(temporary_directory(self.work.temporary / self.run_id))
@@ -193,7 +211,7 @@ class PipelineRun:
             # Prefect names the state so when the result is there already under the cache key.
             value, reused = state.result(), state.name == "Cached"
             record = stage.record(value, self.config)
-            self._tracking.stage_finished(stage.name, record, reused)
+            self._tracking.stage_finished(stage.name, record, reused, artifact)
             line.finish(record.summary, reused)
         self.values[stage.name] = value
         if stage.outcome is not None:
@@ -211,16 +229,23 @@ class PipelineRun:
     def on_progress(self, history: Path, step: int, metrics: Mapping[str, float]) -> None:
         """Shows and tracks a new line of the training history."""
         shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        self._line.update(f"step {step:,} of {self.config.training.max_steps:,}, {shown}")
-        self._tracking.log_new_history(self._current.name, history)
+        text = f"step {step:,} of {self.config.training.max_steps:,}, {shown}"
+        self._line.update(text)
+        if time.monotonic() >= self._next_progress:
+            LOGGER.info("%s: %s", self._current.name, text)
+            self._next_progress = time.monotonic() + PROGRESS_SECONDS
+        self._tracking.log_progress(self._current.name, history, step)
 
     def final_state(self) -> State[Any]:
-        """Completed, or Refused: finished like any other run, but neither green nor red."""
+        """Completed with a name that says how; Cancelled if another run was going on.
+
+        A refused run came to its end like any other: only what did not run is Cancelled, as Prefect
+        itself cancels a run that is due during another.
+        """
+        if self._obstacle is not None:
+            return Cancelled(message=str(self._obstacle))
         status, reason = self._outcome.status, self._outcome.reason
-        name = STATE_NAMES[status]
-        if status == "refused":
-            return State(type=StateType.CANCELLED, name=name, message=reason)
-        return Completed(name=name, message=reason)
+        return Completed(name=STATE_NAMES[status], message=reason)
 
     def _dismiss_workers(self, failure: str | None = None, wait_seconds: float = 0.0) -> None:
         """Lets the other workers of a cluster exit; waits for those that have not registered."""
@@ -243,7 +268,7 @@ class PipelineRun:
             if ends_with_it and not decision.promoted:
                 return "refused", decision.reason
             if self._until is None:
-                return "promoted", decision.reason
+                return "unchanged" if decision.unchanged else "promoted", decision.reason
         return "done", f"Done up to {self._stages[-1].name}; nothing was promoted."
 
     def _end(self, status: Status, reason: str, exit_code: int | None = None) -> None:
@@ -253,9 +278,8 @@ class PipelineRun:
         except Exception as error:
             # The run has its outcome, or its first error, whatever becomes of the page about it.
             LOGGER.warning("The report of run %s could not be written: %s", self.run_id, error)
-        metrics: Metrics | None = self._contributions.get("metrics")
-        self._tracking.log_summary(metric_values(metrics) if metrics else {}, report)
-        unsent = self._tracking.end(status, reason)
+        self._tracking.log_files(report)
+        unsent = self._tracking.end(status, reason, self._contributions.get("version"))
         self._outcome = Outcome(
             run_id=self.run_id,
             name=self.config.name,
@@ -266,6 +290,7 @@ class PipelineRun:
             **self._contributions,
             mlflow_run_id=self.mlflow_run_id,
             tracking_uri=self.work.printed_tracking_uri,
+            mlflow_url=self._tracking.page,
             prefect_url=prefect_address(),
             unsent_events=unsent,
         )

@@ -6,13 +6,18 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from uuid import UUID
 
 from prefect.artifacts import create_markdown_artifact
+from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
+from components.artifacts.values import Version
+from components.runtime.machine_load import MachineLoad
 from components.tracking import tracker
 from components.tracking.background_sender import BackgroundSender
 from components.tracking.owner import Owner
+from components.tracking.values import NOTE_TAG, version_page
 from pipelines.config import PipelineConfig, flatten
 from pipelines.provenance import provenance_tags
 from pipelines.stage_records import StageRecord
@@ -46,6 +51,8 @@ class RunTracking:
         self._is_linked = self._has_ended = self._earlier_runs_are_handled = False
         # Both the sending thread and the flow's may be the first to send.
         self._handling = threading.Lock()
+        self._load = MachineLoad()
+        self._found_tags: dict[str, str] = {}
         self._sender = BackgroundSender(self._send, send_delay_seconds)
         self._tracker = tracker.Tracker(
             self._journal, work.tracking_uri, config.name, self._sender.request
@@ -60,8 +67,12 @@ class RunTracking:
             or "an ephemeral server's: `prefect server start`",
             **provenance_tags(),
         }
-        self._tracker.start_run(_PARENT, run_id, None, tags)
-        self._tracker.log_params(_PARENT, flatten(config))
+        # The user's first: none of them takes the place of one of ours.
+        self._tracker.start_run(_PARENT, run_id, None, {**config.tags, **tags})
+        params = flatten(config).items()
+        self._tracker.log_params(
+            _PARENT, {name: value for name, value in params if name.partition(".")[0] != "tags"}
+        )
         self._tracker.log_artifact(_PARENT, directory / CONFIG)
 
     def _send(self) -> None:
@@ -101,10 +112,13 @@ class RunTracking:
 
     def stage_started(self, name: str) -> None:
         """Opens the nested run of a stage."""
+        self._load = MachineLoad()  # what earlier stages used is no load of this one
         self._tracker.start_run(name, name, _PARENT, {"rnnflow.stage": name})
 
-    def stage_finished(self, name: str, record: StageRecord, reused: bool) -> None:
-        """Logs all that a stage made: the same for one that was reused."""
+    def stage_finished(
+        self, name: str, record: StageRecord, reused: bool, artifact: Path | None = None
+    ) -> None:
+        """Logs all that a stage made; of one that was reused not the files, but where they are."""
         for file in record.dataset.files if record.dataset else ():
             dataset = f"{self._name}-{Path(file.path).stem}"
             self._tracker.log_dataset(
@@ -115,11 +129,15 @@ class RunTracking:
         if record.history:
             self.log_new_history(name, record.history)
         now = time.time_ns() // 1_000_000
-        points = [tracker.Point(key, value, 0, now) for key, value in record.metrics.items()]
-        self._tracker.log_metrics(name, points)
-        for path in record.artifacts:
+        for run, metrics in ((name, record.metrics), (_PARENT, record.compared)):
+            points = [tracker.Point(key, value, 0, now) for key, value in metrics.items()]
+            self._tracker.log_metrics(run, points)
+        self._found_tags |= record.tags
+        if artifact is not None:
             # MLflow logs the content of a directory: it gets a folder of that name.
-            self._tracker.log_artifact(name, path, path.name if path.is_dir() else "")
+            files = [(path, path.name if path.is_dir() else "") for path in record.artifacts]
+            fingerprint = f"{artifact.parent.name}/{artifact.name}"
+            self._tracker.log_artifacts(name, fingerprint, files, reused=reused)
         self._tracker.end_run(name, "FINISHED", {"rnnflow.reused": str(reused).lower()})
         # Reading the id does not wait for the server; `end` makes up for a link that is missed.
         if not self._is_linked and self._tracker.run_id(_PARENT) is not None:
@@ -135,22 +153,31 @@ class RunTracking:
         """Logs the new lines of a stage's history."""
         self._tracker.log_new_history(name, history)
 
-    def log_summary(self, metrics: dict[str, float], files: Iterable[Path]) -> None:
-        """Logs the test metrics, which runs are compared by, and the report on the parent run."""
+    def log_progress(self, name: str, history: Path, step: int) -> None:
+        """Logs the new lines of a history that is being written, and how busy the machine is."""
+        self.log_new_history(name, history)
         now = time.time_ns() // 1_000_000
-        points = (tracker.Point(key, value, 0, now) for key, value in metrics.items())
-        self._tracker.log_metrics(_PARENT, points)
+        load = self._load.sample()
+        points = (tracker.Point(key, value, step, now) for key, value in load.items())
+        self._tracker.log_metrics(name, points)
+
+    def log_files(self, files: Iterable[Path]) -> None:
+        """Uploads the report and what belongs to it to the parent run."""
         for path in files:
             self._tracker.log_artifact(_PARENT, path)
 
-    def end(self, status: Status, reason: str) -> int:
+    def end(self, status: Status, reason: str, version: Version | None = None) -> int:
         """Ends the parent run; returns how many events are still unsent."""
         finished: tracker.RunStatus = "FAILED" if status == "failed" else "FINISHED"
-        # MLflow shows its note as the description of the run.
+        note = reason
+        if version is not None:
+            link = version_page(version.name, version.version)
+            note += f"\n\nModel: [{version.name} version {version.version}]({link})"
         tags = {
+            **self._found_tags,
             tracker.STATUS_TAG: status,
             "rnnflow.reason": reason,
-            "mlflow.note.content": reason,
+            NOTE_TAG: note,
         }
         self._tracker.end_run(_PARENT, finished, tags)
         # No background send may be in progress: the last events are sent below, in order.
@@ -162,11 +189,17 @@ class RunTracking:
             self._link_from_prefect()
         return unsent
 
+    @property
+    def page(self) -> str | None:
+        """The address of the parent run's page; None without a server, or as long as it is away."""
+        return self._tracker.page(_PARENT)
+
     def _link_from_prefect(self) -> None:
         mlflow_run = self._tracker.run_id(_PARENT) or "not known yet: the server is unreachable"
-        address = self._work.printed_tracking_uri
+        run, address = f"run `{mlflow_run}`", self._work.printed_tracking_uri
+        link = f"[{run}]({self.page})" if self.page else f"{run}, at `{address}`"
         lines = [
-            f"MLflow experiment `{self._name}`, run `{mlflow_run}`, at `{address}`.",
+            f"MLflow experiment `{self._name}`, {link}.",
             f"On disk: `runs/{self._run_id}` of the work directory.",
         ]
         create_markdown_artifact("\n\n".join(lines), key="mlflow-run", description="MLflow run")
@@ -177,3 +210,14 @@ def prefect_address() -> str | None:
     """The page of this flow run; None with Prefect's ephemeral server, which has no pages."""
     address = str(flow_run.ui_url)
     return address if address.startswith("http") else None
+
+
+def name_flow_run(name: str) -> None:
+    """Names the flow run that this is called in, if there is one: a schedule's has a random name.
+
+    Prefect's own template for names is filled in before the config is read.
+    """
+    if flow_run.id is None:
+        return
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(UUID(str(flow_run.id)), name=name)

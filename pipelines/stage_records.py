@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from components.artifacts.history import HISTORY
+from components.artifacts.history import HISTORY, read_history, steps_per_second
 from components.artifacts.schema import SCHEMA
+from components.artifacts.training_facts import find_training_facts
 from components.artifacts.values import (
     Champion,
     ChampionMetrics,
@@ -28,6 +29,11 @@ from components.data.statistics import DEAD_LETTERS, STATISTICS, read_statistics
 from components.metrics import METRICS
 from pipelines.config import PipelineConfig, flatten
 
+DATA_DIGEST_TAG = "rnnflow.data_digest"
+VERSION_TAG = "rnnflow.version"
+DIGEST_SHOWN = 12
+"""Characters of a digest that a person is shown: enough to tell any two apart."""
+
 
 @dataclass(frozen=True)
 class StageRecord:
@@ -38,6 +44,10 @@ class StageRecord:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Logged at step 0."""
+    compared: Mapping[str, float] = field(default_factory=dict)
+    """What runs are compared by: logged on the pipeline's run, not on the nested one."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Of the pipeline's run."""
     history: Path | None = None
     """Metrics against the global step."""
     artifacts: tuple[Path, ...] = ()
@@ -51,14 +61,18 @@ def interval_text(interval: Interval) -> str:
 
 
 def metric_values(metrics: Metrics) -> dict[str, float]:
-    """Every number of the test split by name, the ends of the intervals included."""
-    values: dict[str, float] = {"test/examples": metrics.examples}
+    """What a model reaches on the test split, by name, the ends of the intervals included."""
+    values: dict[str, float] = {}
     for key, interval in metrics.overall.items():
         values |= _interval_values(METRICS[key].mlflow_key, interval)
+    return values
+
+
+def _class_values(metrics: Metrics) -> dict[str, float]:
+    values: dict[str, float] = {}
     for one in metrics.per_class:
         values |= _interval_values(f"test/recall/{one.label}", one.recall)
         values |= _interval_values(f"test/precision/{one.label}", one.precision)
-        values[f"test/support/{one.label}"] = one.support
     return values
 
 
@@ -70,9 +84,9 @@ def record_rows(value: Rows, config: PipelineConfig) -> StageRecord:
     """The files, their size and digest."""
     size = sum(file.size_bytes for file in value.files) / 1e6
     files = f"{len(value.files)} file{'' if len(value.files) == 1 else 's'}"
-    summary = f"{files}, {size:.1f} MB, digest {value.digest[:12]}"
+    summary = f"{files}, {size:.1f} MB, digest {value.digest[:DIGEST_SHOWN]}"
     parameters = {"data.digest": value.digest, **flatten(config.data, "data")}
-    return StageRecord(summary, parameters, dataset=value)
+    return StageRecord(summary, parameters, tags={DATA_DIGEST_TAG: value.digest}, dataset=value)
 
 
 def record_examples(value: Examples, config: PipelineConfig) -> StageRecord:
@@ -104,7 +118,7 @@ def record_examples(value: Examples, config: PipelineConfig) -> StageRecord:
 
 
 def record_model(value: Model, config: PipelineConfig) -> StageRecord:
-    """The best checkpoint, the learning curve, the workers' logs."""
+    """The best checkpoint and what it reaches, the learning curve, the cost, the workers' logs."""
     directory = Path(value.path)
     units = ", ".join(str(count) for count in config.model.units)
     parameters = flatten(config.model, "model") | flatten(config.training, "training")
@@ -114,10 +128,30 @@ def record_model(value: Model, config: PipelineConfig) -> StageRecord:
     return StageRecord(
         f"{config.model.cell_type} [{units}], best checkpoint at step {value.step:,}",
         {**parameters, "seed": config.seed},
-        {"best_step": float(value.step)},
+        compared=_training_values(value, config),
         history=directory / HISTORY,
         artifacts=(directory / HISTORY, *events, *best, *worker_logs(directory)),
     )
+
+
+# MLflow sorts metrics by name and selects the first one when runs are compared: what was measured
+# on the validation split must be first, or settings get chosen on the test split.
+def _training_values(model: Model, config: PipelineConfig) -> dict[str, float]:
+    points = read_history(Path(model.path) / HISTORY)
+    values = {
+        f"best/{name.replace('/', '_')}": value
+        for point in points
+        if point.step == model.step
+        for name, value in point.metrics.items()
+        if name.startswith("validation/")
+    }
+    values["training/best_step"] = float(model.step)
+    if (facts := find_training_facts(Path(model.path))) is not None:
+        values["model/parameters"] = float(facts.parameters)
+        values["training/seconds"] = facts.seconds
+    if (speed := steps_per_second(points)) is not None:
+        values["training/examples_per_second"] = speed * config.training.batch_size
+    return values
 
 
 def worker_logs(directory: Path) -> list[Path]:
@@ -136,7 +170,9 @@ def record_metrics(value: Metrics, config: PipelineConfig) -> StageRecord:
     suffixes = {".json", ".csv", ".png", ".parquet"}
     return StageRecord(
         f"{named} on {value.examples:,} test rows",
-        metrics=metric_values(value),
+        {"test.examples": value.examples},
+        metrics=metric_values(value) | _class_values(value),
+        compared=metric_values(value),
         artifacts=tuple(sorted(path for path in directory.iterdir() if path.suffix in suffixes)),
     )
 
@@ -170,11 +206,11 @@ def record_decision(value: Decision, config: PipelineConfig) -> StageRecord:
     """Which rules hold."""
     passed = sum(rule.passed for rule in value.rules)
     metrics = {f"gate/{rule.rule}": float(rule.passed) for rule in value.rules}
-    word = "passed" if value.promoted else "refused"
+    word = "refused" if not value.promoted else "unchanged" if value.unchanged else "passed"
     return StageRecord(
         f"{word}: {passed} of {len(value.rules)} rules hold",
         flatten(config.gate, "gate"),
-        {**metrics, "gate/promoted": float(value.promoted)},
+        {**metrics, "gate/promoted": float(value.promoted and not value.unchanged)},
     )
 
 
@@ -194,4 +230,5 @@ def record_version(value: Version, config: PipelineConfig) -> StageRecord:
     aliases = ", ".join(value.aliases) or "no alias"
     word = "registered before as" if value.reused else "registered as"
     summary = f"{word} {value.name} version {value.version} ({aliases})"
-    return StageRecord(summary, {"version": value.version, "aliases": ",".join(value.aliases)})
+    parameters = {"version": value.version, "aliases": ",".join(value.aliases)}
+    return StageRecord(summary, parameters, tags={VERSION_TAG: str(value.version)})

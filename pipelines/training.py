@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from components.errors import BusyError
 from components.workers.cluster import find_cluster
 from pipelines import tasks
 from pipelines.config import load_config, preloaded_config
@@ -16,8 +18,14 @@ from pipelines.pipeline_run import PipelineRun
 from pipelines.work_directory import WorkDirectory
 from pipelines.workers import with_workers
 
+DESCRIPTION = (
+    "Reads labelled sequences, trains an RNN classifier, measures it on rows that the training "
+    "never saw, and registers it in MLflow. If it passes the gate, it becomes the champion, the "
+    "version that serves. What did not change since an earlier run is reused."
+)
 
-@flow(name="rnnflow", flow_run_name="{run_id}", persist_result=False)
+
+@flow(name="rnnflow", description=DESCRIPTION, flow_run_name="{run_id}", persist_result=False)
 def training_flow(
     config_path: str,
     work_dir: str = ".rnnflow",
@@ -35,13 +43,17 @@ def training_flow(
         until: the last stage to run; all of them if it is None.
         rerun: a stage that runs even though it could be reused.
         workers: processes that train, instead of the config's ``training.workers``.
+
+    Returns:
+        How it ended; Cancelled if another run is going on in the work directory.
     """
     # A schedule calls the flow with a path alone; the command line has loaded the config already.
     config = preloaded_config() or with_workers(
         load_config(Path(config_path)), workers, find_cluster(os.environ)
     )
     work = WorkDirectory(Path(work_dir).resolve())
-    with PipelineRun(config, work, run_id, until=until, rerun=rerun) as run:
+    run = PipelineRun(config, work, run_id, until=until, rerun=rerun)
+    with contextlib.suppress(BusyError), run:
         rows = run.stage(tasks.find_rows, config.data)
         examples = run.stage(
             tasks.write_examples, rows, config.data, config.features, config.preprocessing

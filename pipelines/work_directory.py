@@ -34,7 +34,9 @@ from components.errors import BusyError, NotFoundError
 from components.tracking.journal import without_credentials
 from components.tracking.owner import Owner, owner_of
 
-Status: TypeAlias = Literal["promoted", "refused", "done", "failed", "killed", "running"]
+Status: TypeAlias = Literal[
+    "promoted", "unchanged", "refused", "done", "failed", "killed", "running"
+]
 
 OUTCOME = "outcome.json"
 CONFIG = "config.yaml"
@@ -71,6 +73,8 @@ class Outcome:
     version: Version | None = None
     mlflow_run_id: str | None = None
     tracking_uri: str = ""
+    mlflow_url: str | None = None
+    """The page of its MLflow run; None where a database, and no server, keeps the runs."""
     prefect_url: str | None = None
     unsent_events: int = 0
 

@@ -8,6 +8,7 @@ The file is the one record of the curve: it is drawn, tracked and resumed from h
 from __future__ import annotations
 
 import json
+import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -107,6 +108,27 @@ def series(points: tuple[HistoryPoint, ...], name: str) -> tuple[list[int], list
     """The steps and values of one metric."""
     known = [(point.step, point.metrics[name]) for point in points if name in point.metrics]
     return [step for step, _ in known], [value for _, value in known]
+
+
+def steps_per_second(points: tuple[HistoryPoint, ...], metric: str = "train/loss") -> float | None:
+    """The speed of a training; None if there are too few points.
+
+    It is the median over neighbouring points, which neither an evaluation between two of them nor a
+    night between a kill and the next start changes.
+    """
+    steps, times = [], []
+    for point in points:
+        if metric in point.metrics:
+            steps.append(point.step)
+            times.append(point.timestamp_milliseconds)
+    speeds = [
+        1000 * (step - step_before) / (time - time_before)
+        for step_before, step, time_before, time in zip(
+            steps, steps[1:], times, times[1:], strict=False
+        )
+        if time > time_before
+    ]
+    return statistics.median(speeds) if speeds else None
 
 
 def _line(point: HistoryPoint) -> str:

@@ -155,9 +155,12 @@ class Decision:
     """What the gate decided, rule by rule."""
 
     promoted: bool
+    """Each rule passed: the candidate may serve."""
     reason: str
     rules: tuple[RuleResult, ...]
     champion_version: int | None
+    unchanged: bool = False
+    """The candidate may serve and does so already: it is the champion itself."""
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -47,11 +47,15 @@ def decide(
         *_per_class(metrics.per_class, gate.per_class),
         _champion(champion_metrics, gate.champion),
     )
+    promoted = all(rule.passed for rule in rules)
+    champion = None if champion_metrics is None else champion_metrics.version
+    unchanged = promoted and champion_metrics is not None and champion_metrics.same_model
     return Decision(
-        promoted=all(rule.passed for rule in rules),
-        reason=_summary(rules),
+        promoted=promoted,
+        reason=_unchanged(champion, len(rules)) if unchanged else _summary(rules),
         rules=rules,
-        champion_version=None if champion_metrics is None else champion_metrics.version,
+        champion_version=champion,
+        unchanged=unchanged,
     )
 
 
@@ -210,6 +214,13 @@ def _summary(rules: Sequence[RuleResult]) -> str:
     if failed:
         return f"Refused: {len(failed)} of {len(rules)} rules failed: " + "; ".join(failed) + "."
     return f"Promoted: all {len(rules)} rules passed; {rules[-1].reason}."
+
+
+def _unchanged(champion: int | None, rules: int) -> str:
+    return (
+        f"Unchanged: this very model is version {champion}, the champion already; "
+        f"all {rules} rules still hold."
+    )
 
 
 def _times(count: int) -> str:

@@ -132,7 +132,7 @@ def move_champion(
     if standing.champion == version:
         return
     if standing.champion != expected:
-        raise _replaced(name, expected, standing.champion, version)
+        raise _replaced(name, expected, standing, version)
     _move(client, name, ledger, standing, version, action, reason)
 
 
@@ -150,7 +150,7 @@ def _move(
     standing = ledger.standing()
     if record.number not in {each.number for each in standing.counted}:
         ledger.mark_void(record)
-        raise _replaced(name, expected, standing.champion, version)
+        raise _replaced(name, expected, standing, version)
     _follow(client, name, ledger, standing)
 
 
@@ -229,9 +229,21 @@ def _exists(client: MlflowClient, name: str, version: int) -> bool:
     return True
 
 
-def _replaced(name: str, expected: int | None, actual: int | None, version: int) -> RegistryError:
+def _replaced(name: str, expected: int | None, standing: Standing, version: int) -> RegistryError:
+    """Says who holds the alias, who moved it, what was expected, and what to do."""
+    holder = f"{version_text(standing.champion)} holds the alias {CHAMPION!r} now"
+    if standing.counted:
+        last = standing.counted[-1]
+        holder += f" ({last.action}, {last.who}, {last.when}: {last.why})"
+    if expected == version:
+        # The candidate is the champion of before: nothing was compared, and nothing is missing.
+        return RegistryError(
+            f"version {version} of {name} was the champion when this run began, and the run made "
+            f"the same model again; meanwhile the champion was replaced: {holder}. Nothing was "
+            f"moved. If version {version} is to serve, `rnnflow promote {name} {version}`."
+        )
     return RegistryError(
-        f"version {version} of {name} was not made champion: it was compared with "
-        f"{version_text(expected)}, but {version_text(actual)} is the champion now. Run again to "
-        f"compare with {version_text(actual)}; `rnnflow status` shows the versions."
+        f"version {version} of {name} was not made champion: the gate compared it with "
+        f"{version_text(expected)}, which was the champion then, but {holder}. Run again to "
+        f"compare with {version_text(standing.champion)}; `rnnflow status` shows the versions."
     )

@@ -61,7 +61,14 @@ def create_version(client: MlflowClient, export: Export, name: str, run_id: str 
     Raises:
         MlflowException: the server is unreachable or rejects the request.
     """
-    ensure_registered(client, name)
+    ensure_registered(
+        client,
+        name,
+        f"Classifiers of labelled sequences that the pipeline `{name}` made, one version a model. "
+        "The alias `champion` is the version that serves, `previous` the one before it. A "
+        "version's description says what the gate decided; its source run has the report. "
+        f"`rnnflow history {name}` lists who made which version the champion, and why.",
+    )
     if run_id:
         run = client.get_run(run_id)
     else:

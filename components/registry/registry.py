@@ -28,18 +28,16 @@ from components.registry.aliases import (
 from components.registry.ledger import Ledger
 from components.registry.packaging import SAVED_MODEL, UPLOAD_SECONDS, create_version
 from components.registry.versions import (
-    DECISION_TAG,
     DIGEST_TAG,
-    REASON_TAG,
     SAVED_MODEL_DIGEST_TAG,
     RegisteredVersion,
     aliases_by_version,
     list_versions,
     search_versions,
+    write_decision,
 )
 from components.tracking.client import MlflowClient, ModelVersion, connect, quoted, request_timeout
 from components.tracking.errors import registry_errors
-from components.tracking.values import storable
 
 __all__ = [
     "CHAMPION",
@@ -127,7 +125,8 @@ def register_model(
     """Registers an export and, if the gate promotes it, makes it the champion.
 
     A model that is registered already (same digest) gets no second version. A refused model is
-    registered without an alias, with the reason in its tags.
+    registered without an alias, with the reason in its tags and its description. A model that is
+    the champion already stays as it is.
 
     Args:
         export: the checked SavedModel.
@@ -146,10 +145,10 @@ def register_model(
         number = found or create_version(client, export, name, run_id)
         if decision.promoted:
             move_champion(client, name, decision.champion_version, number, "gate", decision.reason)
-        # After the move, so that no version is called promoted that never was the champion.
-        word = "promoted" if decision.promoted else "refused"
-        client.set_model_version_tag(name, str(number), DECISION_TAG, word)
-        client.set_model_version_tag(name, str(number), REASON_TAG, storable(decision.reason))
+        if found is None or not decision.unchanged:
+            # After the move, so that no version is called promoted that never was the champion.
+            # A champion that stays keeps the reason for which it became the champion.
+            write_decision(client, name, number, decision)
         aliases = tuple(sorted(aliases_by_version(client, name).get(number, [])))
     return Version(name, number, aliases, reused=found is not None)
 

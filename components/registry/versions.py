@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 
+from components.artifacts.values import Decision
 from components.tracking.client import MlflowClient, MlflowException, ModelVersion, connect, quoted
 from components.tracking.errors import registry_errors
+from components.tracking.values import REGISTRY_TEXT_LENGTH, storable
 
 DIGEST_TAG = "rnnflow.model_digest"
 SAVED_MODEL_DIGEST_TAG = "rnnflow.saved_model_digest"
 """Digest of the files that serve."""
 DECISION_TAG = "rnnflow.decision"
 REASON_TAG = "rnnflow.decision_reason"
+_VERDICTS = ("Promoted:", "Refused:")
+"""How the reason of a decision begins."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,14 +51,32 @@ def list_versions(name: str, tracking_uri: str) -> tuple[RegisteredVersion, ...]
     return tuple(sorted(found, key=lambda each: -each.version))
 
 
-def ensure_registered(client: MlflowClient, name: str, description: str | None = None) -> None:
-    """Makes a registered model if it is missing."""
+def ensure_registered(client: MlflowClient, name: str, description: str) -> None:
+    """Makes a registered model if it is missing; a description that a person wrote is kept."""
     try:
         client.create_registered_model(name, description=description)
     except MlflowException as error:
         # It was there, or another client made it at the same moment.
         if error.error_code not in {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}:
             raise
+        if not client.get_registered_model(name).description:
+            client.update_registered_model(name, description)
+
+
+def write_decision(client: MlflowClient, name: str, version: int, decision: Decision) -> None:
+    """Writes what the gate decided on a version's page: as tags, and rule by rule in words.
+
+    A description that a person wrote is kept.
+    """
+    number, reason = str(version), storable(decision.reason)[:REGISTRY_TEXT_LENGTH]
+    word = "promoted" if decision.promoted else "refused"
+    client.set_model_version_tag(name, number, DECISION_TAG, word)
+    client.set_model_version_tag(name, number, REASON_TAG, reason)
+    described = client.get_model_version(name, number).description or ""
+    if not described or described.startswith(_VERDICTS):
+        rules = (f"- {'✓' if rule.passed else '✕'} {rule.reason}" for rule in decision.rules)
+        text = "\n".join([reason, "", *map(storable, rules)])
+        client.update_model_version(name, number, text[:REGISTRY_TEXT_LENGTH])
 
 
 def search_versions(client: MlflowClient, query: str) -> list[ModelVersion]:

@@ -46,6 +46,7 @@ from mlflow.entities.model_registry import ModelVersion  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 
 from components.artifacts.storage import locked_file  # noqa: E402
+from components.tracking.values import NOTE_TAG  # noqa: E402
 
 __all__ = [
     "Dataset",
@@ -145,14 +146,31 @@ def find_experiment(client: MlflowClient, name: str) -> str | None:
 
 
 def ensure_experiment(client: MlflowClient, name: str) -> str:
-    """The id of an experiment, which is created, or restored if it was deleted."""
+    """The id of an experiment, which is created, or restored if it was deleted.
+
+    It gets a description and its kind; what a person wrote there is kept.
+    """
+    tags = {
+        # Without it MLflow guesses the kind, and shows the pages of language models.
+        "mlflow.experimentKind": "custom_model_development",
+        NOTE_TAG: (
+            f"The runs of the pipeline `{name}`: a row a run, and folded below it a nested run a "
+            "stage. Choose settings by `best/validation_...`, which were measured on the "
+            "validation split. `test/...` are for the gate alone: whoever chooses by them finds "
+            "settings that fit the test split. The tag `rnnflow.status` says how a run ended, its "
+            f"description why. Versions: [{name}](#/models/{name}?workflowType=machine_learning)."
+        ),
+    }
     found = client.get_experiment_by_name(name)
     if found is None:
         database = sqlite_file(client.tracking_uri)
         location = None if database is None else artifact_root(database)
-        return str(client.create_experiment(name, artifact_location=location))
+        return str(client.create_experiment(name, artifact_location=location, tags=tags))
     if found.lifecycle_stage != "active":
         client.restore_experiment(found.experiment_id)
+    for tag, text in tags.items():
+        if not found.tags.get(tag):
+            client.set_experiment_tag(found.experiment_id, tag, text)
     return str(found.experiment_id)
 
 

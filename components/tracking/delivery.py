@@ -78,7 +78,7 @@ class Delivery:
                 if cursor.attempts < ATTEMPTS:
                     return cursor, error
             self._reject(event, error)
-        return Cursor(end, runs), None
+        return Cursor(end, runs, experiment=self._experiment_id or cursor.experiment), None
 
     def _reject(self, event: Event, error: Exception) -> None:
         self._journal.reject(event, first_line(error))

@@ -37,6 +37,8 @@ class Cursor:
     """MLflow run ids by key."""
     attempts: int = 0
     """How often the event at ``offset`` failed although the server answered."""
+    experiment: str = ""
+    """MLflow's id of the experiment; empty before the first run was made."""
 
 
 class Journal:

@@ -25,6 +25,7 @@ from components.tracking.values import (
     batches,
     param_texts,
     read_points,
+    run_page,
     safe_name,
 )
 
@@ -134,6 +135,24 @@ class Tracker:
         where = {"path": str(path.absolute()), "artifact_path": artifact_path}
         self._record(_event("log_artifact", key, **where))
 
+    def log_artifacts(
+        self, key: str, artifact: str, files: Iterable[tuple[Path, str]], *, reused: bool
+    ) -> None:
+        """Uploads the files of a stage's artifact; of one that is reused only if no run has them.
+
+        Args:
+            key: the run.
+            artifact: names the artifact, the same for the same content.
+            files: each with its place in the run, as for ``log_artifact``.
+            reused: whether an earlier run made it: then a link to the run that holds the files
+              takes the place of an upload.
+        """
+        listed = [(str(path.absolute()), place) for path, place in files]
+        if listed:
+            self._record(
+                _event("log_artifacts", key, artifact=artifact, files=listed, reused=reused)
+            )
+
     def log_dataset(
         self,
         key: str,
@@ -215,6 +234,13 @@ class Tracker:
     def run_id(self, key: str) -> str | None:
         """The id of the MLflow run; None as long as the server has not made it."""
         return self._journal.cursor().runs.get(key)
+
+    def page(self, key: str) -> str | None:
+        """The address of a run's page; None if it is not known yet or the store has no pages."""
+        cursor, uri = self._journal.cursor(), without_credentials(self._tracking_uri)
+        if key not in cursor.runs or not cursor.experiment or not uri.startswith("http"):
+            return None
+        return f"{uri.rstrip('/')}/{run_page(cursor.experiment, cursor.runs[key])}"
 
     def _log_new_lines(self, key: str) -> None:
         """Logs the lines of a run's histories that the journal does not have yet."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from components.artifacts.history import read_history_behind
 
@@ -24,6 +25,11 @@ RUN_NAME_LENGTH = 250
 TAG_LENGTH = 8000
 DATASET_NAME_LENGTH = 500
 INPUT_TAG_LENGTH = 500
+REGISTRY_TEXT_LENGTH = 5000
+"""Of a tag of a version, and of the description of a version or a registered model."""
+
+NOTE_TAG = "mlflow.note.content"
+"""The description of a run or an experiment, in Markdown."""
 
 _Item = TypeVar("_Item")
 _REFUSED = re.compile(r"[^/\w.\- :]")
@@ -65,6 +71,20 @@ def storable(value: Any) -> Any:
     if isinstance(value, dict):
         return {storable(name): storable(each) for name, each in value.items()}
     return [storable(each) for each in value] if isinstance(value, list) else value
+
+
+def run_page(experiment_id: str, run_id: str) -> str:
+    """The page of a run, as a link from another page of MLflow.
+
+    Without ``workflowType`` a browser that MLflow has not seen before shows the menus for language
+    models.
+    """
+    return f"#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
+
+
+def version_page(name: str, version: int) -> str:
+    """The page of a model version, as a link from another page of MLflow."""
+    return f"#/models/{quote(name)}/versions/{version}?workflowType=machine_learning"
 
 
 def safe_name(name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -11,6 +13,7 @@ import tensorflow as tf
 from components.artifacts.history import HISTORY, HistoryReader
 from components.artifacts.schema import load_schema
 from components.artifacts.storage import building
+from components.artifacts.training_facts import TrainingFacts, save_training_facts
 from components.artifacts.values import Examples, Model
 from components.config import LaunchConfig, ModelConfig, TrainingConfig
 from components.training.estimator import CHECKPOINTS, save_settings
@@ -67,12 +70,16 @@ def train_model(
         def on_point(step: int, metrics: Mapping[str, float]) -> None:
             on_progress(partial / HISTORY, step, metrics)
 
+        began = time.monotonic()
         if training.workers == 1:
             fit(job, partial, on_point)
         else:
             _fit_with_workers(job, partial, on_point, chief)
+        seconds = time.monotonic() - began
         # In the block: without a best checkpoint it raises, and the directory is not complete.
-        step = step_from_name(_best_checkpoint(partial))
+        best = _best_checkpoint(partial)
+        step = step_from_name(best)
+        save_training_facts(partial, TrainingFacts(seconds, _parameters(best)))
     return Model(
         path=str(directory),
         checkpoint=_best_checkpoint(directory),
@@ -85,6 +92,15 @@ def train_model(
 def _best_checkpoint(directory: Path) -> str:
     """Its path, which is another one once the directory has its final name."""
     return str(tf.train.latest_checkpoint(str(directory / CHECKPOINTS / "export" / BEST)))
+
+
+def _parameters(checkpoint: str) -> int:
+    """How many numbers the model of a checkpoint has learned, without the optimizer's own."""
+    return sum(
+        math.prod(shape)
+        for name, shape in tf.train.list_variables(checkpoint)
+        if name != "global_step" and not name.startswith("training/")
+    )
 
 
 def _fit_with_workers(

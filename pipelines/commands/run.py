@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from components.errors import RnnflowError, UserError
+from components.errors import BusyError, RnnflowError, UserError
 from components.runtime.libraries import tensorflow_loading
 from components.training.follower import join_cluster
 from components.workers.cluster import find_cluster
@@ -71,10 +71,16 @@ def run_pipeline(
         return 0
     run_id = new_run_id()
     console.print(f"run {run_id}")
+    # Before there is a flow run, which Prefect would list. The flow takes the lock again: of a run
+    # that comes in between, its state tells.
+    with work.lock(run_id):
+        pass
     with preloaded(config), _flow(console) as training_flow:
         state = training_flow(
             str(path.resolve()), str(work.root), run_id, until, rerun, workers, return_state=True
         )
+    if state.is_cancelled():
+        raise BusyError(state.message or "another run is in progress.")
     outcome = work.find_outcome(run_id)
     if outcome is None or outcome.status == "failed":
         error = state.result(raise_on_failure=False)

@@ -11,7 +11,7 @@ from prefect.schedules import Cron, Schedule
 from prefect.settings import PREFECT_API_URL
 
 from components.errors import UserError
-from pipelines.config import load_config
+from pipelines.config import PipelineConfig, load_config
 from pipelines.console import make_console
 from pipelines.training import training_flow
 
@@ -30,7 +30,8 @@ def serve(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
         UserError: the config, the schedule or the time zone cannot be used, or no Prefect server is
           named.
     """
-    name = load_config(config).name
+    loaded = load_config(config)
+    name = loaded.name
     schedule = parse_schedule(cron, timezone)
     check_server()
     # It updates the deployment of that name: an edited schedule takes effect at the next start.
@@ -40,9 +41,23 @@ def serve(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
         name=name,
         schedule=schedule,
         parameters=deployment_parameters(config, work_dir),
+        description=describe(loaded, config, cron, timezone),
         global_limit=ONE_AT_A_TIME,
         tags=["rnnflow"],
         print_starting_message=False,
+    )
+
+
+def describe(config: PipelineConfig, path: Path, cron: str, timezone: str) -> str:
+    """What a person reads on the deployment's page, in Markdown."""
+    return (
+        f"Trains `{config.name}` on `{config.data.train}` by `{cron}` ({timezone}), with the "
+        f"config `{path.resolve()}`. A model that passes the gate becomes the champion, the "
+        "version that serves. If nothing changed since the last run, nothing is trained and the "
+        "champion stays.\n\n"
+        "The name of its state says how a run ended: *Promoted*, *Unchanged* and *Refused* (by the "
+        "gate) came to their end; *Failed* is an error; *Cancelled* did nothing, since another run "
+        "was going on."
     )
 
 

@@ -12,7 +12,12 @@ from components.metrics import METRICS
 from pipelines.stage_records import interval_text
 from pipelines.work_directory import REPORT, Outcome
 
-_STYLES = {"promoted": "bold green", "refused": "bold yellow", "done": "bold"}
+_STYLES = {
+    "promoted": "bold green",
+    "unchanged": "bold",
+    "refused": "bold yellow",
+    "done": "bold",
+}
 _WIDTH = 10
 
 
@@ -41,7 +46,7 @@ def _lines(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:
     # Commands as they can be pasted: the work directory is named only where it is not the default.
     option = "" if work_dir == Path(".rnnflow") else f" --work-dir {work_dir}"
     yield "report", str(_shown(work_dir) / "runs" / outcome.run_id / REPORT)
-    yield "MLflow", mlflow_command(outcome.tracking_uri)
+    yield "MLflow", outcome.mlflow_url or mlflow_command(outcome.tracking_uri)
     yield "Prefect", outcome.prefect_url or "prefect server start, then http://127.0.0.1:4200/runs"
     yield "compare", f"rnnflow compare {outcome.name}{option}"
     if outcome.status == "promoted":

@@ -46,6 +46,12 @@ PROMOTED = Decision(
     rules=(RuleResult("accuracy", True, 0.978, ">= 0.95", "accuracy 0.978 is at least 0.95"),),
     champion_version=None,
 )
+UNCHANGED = dataclasses.replace(
+    PROMOTED,
+    reason="Unchanged: this very model is version 3, the champion already.",
+    champion_version=3,
+    unchanged=True,
+)
 REFUSED = Decision(
     promoted=False,
     reason="Refused: ece 0.2 is above 0.1.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,34 @@ def test_a_name_fits_the_databases_of_mlflow() -> None:
     assert len(parse_config(f"name: {'n' * 200}{lines}").name) == 200
     with pytest.raises(ConfigError, match=r"name: .* at most 200 characters"):
         parse_config(f"name: {'n' * 201}{lines}")
+
+
+def test_runs_can_be_given_tags_that_mlflow_takes_and_none_of_ours() -> None:
+    tags = {"team": "speech", "cost centre": "4711", "a/b.c-d_e": ""}
+    assert parse_config(f"{MINIMAL}\ntags: {json.dumps(tags)}").tags == tags
+    assert parse_config(MINIMAL).tags == {}
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ({"mlflow.parentRunId": "x"}, "does not begin with"),
+        ({"rnnflow.status": "promoted"}, "does not begin with"),
+        ({"git.commit": "x"}, "does not begin with"),
+        ({"": "x"}, "pattern"),
+        ({"a:b": "x"}, "pattern"),
+        ({"n" * 251: "x"}, "250"),
+        ({"long": "x" * 5001}, "5000"),
+        ({"number": 7}, "string"),
+        ({f"tag{i}": "x" for i in range(51)}, "50"),
+    ],
+)
+def test_tags_that_a_database_of_mlflow_would_refuse_are_refused_at_once(
+    tags: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse_config(f"{MINIMAL}\ntags: {json.dumps(tags)}")
+    assert "tags" in str(caught.value)
 
 
 def test_a_config_file_that_is_missing_is_the_users_mistake(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from components.artifacts.values import Decision, Metrics
+from components.artifacts.history import append_point
+from components.artifacts.values import Decision, Metrics, Rows
 from components.errors import BusyError, ClusterError, DataError
 from components.workers.cluster import WorkerCluster
 from components.workers.rendezvous import Follower, Order
@@ -34,7 +35,7 @@ from pipelines.work_directory import (
     new_run_id,
 )
 from tests.components.mlflow_server import free_port
-from tests.pipelines.samples import PROMOTED, REFUSED
+from tests.pipelines.samples import PROMOTED, REFUSED, UNCHANGED
 from tests.projects import Project
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
@@ -151,11 +152,20 @@ def test_a_report_that_cannot_be_written_changes_no_outcome(
     assert not (small.work.runs / outcome.run_id / REPORT).exists()
 
 
-def test_a_refused_run_is_neither_green_nor_red_and_has_an_exit_code_of_its_own(
+def test_a_run_that_made_the_champion_again_is_unchanged_and_nothing_is_promoted(
+    small: Project, values: dict[str, Any]
+) -> None:
+    state, outcome = _end(small, _decided(UNCHANGED, values))
+    assert (state.type.value, state.name) == ("COMPLETED", "Unchanged")
+    assert (outcome.status, outcome.exit_code) == ("unchanged", 0)
+    assert outcome.reason == state.message == UNCHANGED.reason
+
+
+def test_a_refused_run_came_to_its_end_and_has_a_state_and_an_exit_code_of_its_own(
     small: Project, values: dict[str, Any]
 ) -> None:
     state, outcome = _end(small, _decided(REFUSED, values))
-    assert (state.type.value, state.name) == ("CANCELLED", "Refused")
+    assert (state.type.value, state.name) == ("COMPLETED", "Refused")
     assert state.message == REFUSED.reason
     assert (outcome.status, outcome.exit_code) == ("refused", 3)
     assert outcome.decision == REFUSED
@@ -198,6 +208,32 @@ def test_a_run_is_refused_while_another_holds_the_work_directory(small: Project)
     with small.work.lock("first"), pytest.raises(BusyError, match="run first"):
         PipelineRun(load_config(small.config), small.work).__enter__()
     assert small.work.run_ids() == []
+
+
+def test_the_log_has_a_line_a_stage_and_the_progress_of_a_training_once_in_a_while(
+    small: Project, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That Prefect gets the log is seen in ``test_schedule``, on a process of its own."""
+    history = tmp_path / "history.jsonl"
+
+    @stage("model", record_rows)
+    def train(on_progress: Callable[..., None]) -> Rows:
+        for step in (10, 20, 30):
+            append_point(history, step, {"train/loss": 1 / step})
+            on_progress(history, step, {"train/loss": 1 / step})
+        return Rows((), "digest")
+
+    @flow(name="training", persist_result=False)
+    def training(config: str, work_dir: str, run_id: str) -> State[Any]:
+        with _pipeline_run(config, work_dir, run_id, until="model") as run:
+            run.stage(train, on_progress=run.on_progress)
+        return run.final_state()
+
+    _end(small, training)
+    lines = [each.getMessage() for each in caplog.records if each.name == "rnnflow"]
+    progress, summary = (line for line in lines if line.startswith("model: "))
+    assert progress == "model: step 10 of 1,000, train/loss 0.1000"
+    assert summary.startswith("model: 0 files, 0.0 MB, digest digest (")
 
 
 def test_a_start_that_fails_frees_the_lock(small: Project) -> None:
@@ -282,4 +318,4 @@ def test_only_worker_0_runs_the_pipeline(small: Project, monkeypatch: pytest.Mon
 
 
 def test_every_status_that_a_run_can_end_with_has_an_exit_code() -> None:
-    assert EXIT_CODES == {"promoted": 0, "done": 0, "refused": 3, "failed": 1}
+    assert EXIT_CODES == {"promoted": 0, "unchanged": 0, "done": 0, "refused": 3, "failed": 1}

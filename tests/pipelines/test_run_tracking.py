@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +16,11 @@ from prefect.runtime import flow_run
 
 from components.artifacts.history import append_point
 from components.artifacts.storage import write_atomically
-from components.artifacts.values import Rows, SourceFile
+from components.artifacts.values import Rows, SourceFile, Version
+from components.runtime.machine_load import MachineLoad
 from components.tracking.journal import Journal
 from components.tracking.owner import Owner
+from pipelines import run_tracking
 from pipelines.config import dump_config, flatten
 from pipelines.run_tracking import RunTracking, prefect_address
 from pipelines.stage_records import StageRecord
@@ -77,11 +81,19 @@ def test_a_run_and_its_stages_can_be_read_back(small: Project, store: str, tmp_p
         record = StageRecord("1 file", {"data.digest": "d"}, dataset=Rows(files, "d"))
         tracking.stage_finished("rows", record, True)
         tracking.stage_started("model")
-        record = StageRecord("gru", metrics={"best_step": 20.0}, history=history)
-        tracking.stage_finished("model", record, False)
+        weights = tmp_path / "model.ckpt-20.index"
+        weights.write_text("weights")
+        record = StageRecord(
+            "gru",
+            compared={"best/validation_accuracy": 0.8},
+            tags={"rnnflow.data_digest": "d"},
+            history=history,
+            artifacts=(weights,),
+        )
+        tracking.stage_finished("model", record, False, tmp_path / "model" / "fingerprint")
         tracking.stage_started("metrics")
         tracking.stage_failed("metrics", [log])
-        tracking.log_summary({"test/accuracy": 0.9}, [summary])
+        tracking.log_files([summary])
         assert tracking.end("promoted", "Promoted: " + "x" * 9000) == 0
         links.append(tracking.mlflow_run_id)
 
@@ -91,8 +103,9 @@ def test_a_run_and_its_stages_can_be_read_back(small: Project, store: str, tmp_p
     parent = runs[RUN_ID]
     assert parent.info.run_id == links[0]
     assert parent.info.status == "FINISHED"
-    assert set(parent.data.params) == set(flatten(config(name)))
-    assert parent.data.metrics == {"test/accuracy": 0.9}
+    assert set(parent.data.params) == set(flatten(config(name))) - {"tags"}
+    assert parent.data.metrics == {"best/validation_accuracy": 0.8}
+    assert parent.data.tags["rnnflow.data_digest"] == "d"
     assert parent.data.tags["rnnflow.status"] == "promoted"
     assert parent.data.tags["rnnflow.work_dir"] == str(small.work.root)
     assert OWNER.tags().keys() <= parent.data.tags.keys()
@@ -105,7 +118,8 @@ def test_a_run_and_its_stages_can_be_read_back(small: Project, store: str, tmp_p
     assert runs["rows"].data.params == {"data.digest": "d"}
     assert runs["rows"].data.tags["rnnflow.reused"] == "true"
     assert runs["model"].data.tags["rnnflow.reused"] == "false"
-    assert runs["model"].data.metrics == {"best_step": 20.0, "train/loss": 0.05}
+    assert runs["model"].data.metrics == {"train/loss": 0.05}
+    assert runs["model"].data.tags["rnnflow.artifact"] == "model/fingerprint"
     assert runs["metrics"].info.status == "FAILED"
     client = MlflowClient(store)
     points = client.get_metric_history(runs["model"].info.run_id, "train/loss")
@@ -116,6 +130,48 @@ def test_a_run_and_its_stages_can_be_read_back(small: Project, store: str, tmp_p
         "config.yaml",
         "report.html",
     }
+
+
+def test_a_run_has_the_tags_of_its_config_and_says_which_version_it_made(
+    small: Project, store: str
+) -> None:
+    name = small.root.name
+    tagged = dataclasses.replace(config(name), tags={"team": "speech"})
+
+    @flow(persist_result=False)
+    def tracked() -> None:
+        write_atomically(small.work.runs / RUN_ID / CONFIG, dump_config(tagged))
+        tracking = RunTracking(small.work, RUN_ID, tagged, OWNER)
+        tracking.end("promoted", "Promoted: yes.", Version(name, 3, ("champion",), False))
+
+    tracked()
+    parent = _runs(store, name)[RUN_ID]
+    assert parent.data.tags["team"] == "speech"
+    assert not [key for key in parent.data.params if key.startswith("tags")]
+    note = parent.data.tags["mlflow.note.content"]
+    assert note.startswith("Promoted: yes.\n\nModel: [")
+    assert f"[{name} version 3](#/models/{name}/versions/3" in note
+
+
+def test_a_training_is_tracked_with_the_load_of_the_machine(
+    small: Project, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_tracking, "MachineLoad", lambda: MachineLoad(every_seconds=0.0))
+    history = tmp_path / "history.jsonl"
+
+    def use(tracking: RunTracking) -> None:
+        tracking.stage_started("model")
+        append_point(history, 10, {"train/loss": 0.5})
+        time.sleep(0.05)  # the counters tick every hundredth of a second
+        tracking.log_progress("model", history, 10)
+        tracking.stage_finished("model", StageRecord("gru", history=history), False)
+        tracking.end("done", "Done.")
+
+    _track(small.work, small.root.name, use)
+    metrics = _runs(store, small.root.name)["model"].data.metrics
+    assert metrics["train/loss"] == 0.5
+    assert 0 <= metrics["system/cpu_utilization_percentage"] <= 100
+    assert 0 < metrics["system/system_memory_usage_percentage"] <= 100
 
 
 def test_prefect_links_to_the_run_in_mlflow(small: Project) -> None:

@@ -8,18 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from components.artifacts.history import append_point
+from components.artifacts.training_facts import TrainingFacts, save_training_facts
 from components.artifacts.values import (
     Champion,
     ChampionMetrics,
     Decision,
     Examples,
     Export,
+    Metrics,
     Model,
     Rows,
     SourceFile,
     Version,
 )
 from pipelines.stage_records import (
+    DATA_DIGEST_TAG,
+    VERSION_TAG,
     interval_text,
     metric_values,
     record_champion,
@@ -32,7 +37,7 @@ from pipelines.stage_records import (
     record_rows,
     record_version,
 )
-from tests.pipelines.samples import METRICS, PROMOTED, REFUSED, config, interval
+from tests.pipelines.samples import METRICS, PROMOTED, REFUSED, UNCHANGED, config, interval
 
 
 def _touch(path: Path, content: str = "x") -> Path:
@@ -45,15 +50,28 @@ def test_an_interval_is_read_as_value_and_ends() -> None:
     assert interval_text(interval(0.978)) == "0.978 [0.958, 0.988]"
 
 
-def test_every_number_of_the_test_split_has_a_name_and_its_ends() -> None:
-    values = metric_values(METRICS)
-    assert values["test/examples"] == 1234
+def _with_files(directory: Path) -> Metrics:
+    predictions = _touch(directory / "predictions.parquet")
+    return dataclasses.replace(METRICS, predictions_path=str(predictions))
+
+
+def test_every_number_of_the_test_split_has_a_name_and_its_ends(tmp_path: Path) -> None:
+    values = record_metrics(_with_files(tmp_path), config()).metrics
     assert values["test/accuracy"] == 0.978
     assert values["test/accuracy/low"] == METRICS.overall["accuracy"].low
     assert values["test/macro_f1/high"] == METRICS.overall["macro_f1"].high
     assert values["test/recall/yes"] == 0.6
     assert values["test/precision/no/low"] == METRICS.per_class[0].precision.low
-    assert values["test/support/yes"] == 34
+
+
+def test_runs_are_compared_by_what_the_whole_test_split_says_and_by_no_constant(
+    tmp_path: Path,
+) -> None:
+    record = record_metrics(_with_files(tmp_path), config())
+    assert record.compared == metric_values(METRICS)
+    assert set(record.compared) < set(record.metrics)
+    assert not [name for name in record.compared if "recall" in name or "examples" in name]
+    assert record.parameters == {"test.examples": 1234}
 
 
 def test_rows_are_known_by_files_size_and_digest() -> None:
@@ -65,6 +83,7 @@ def test_rows_are_known_by_files_size_and_digest() -> None:
     assert record.summary == "2 files, 2.0 MB, digest 0123456789ab"
     assert record.parameters["data.digest"] == "0123456789abcdef"
     assert record.parameters["data.train"] == "rows.jsonl"
+    assert record.tags == {DATA_DIGEST_TAG: "0123456789abcdef"}
 
 
 def test_examples_are_counted_a_split_and_their_files_are_kept(tmp_path: Path) -> None:
@@ -98,13 +117,37 @@ def test_a_model_comes_with_its_curve_its_events_and_only_its_best_checkpoint(
     record = record_model(Model(str(tmp_path), str(best), 1200, "d"), config())
     assert record.summary == "gru [64], best checkpoint at step 1,200"
     assert record.history == tmp_path / "history.jsonl"
-    assert record.metrics == {"best_step": 1200.0}
+    assert record.compared == {"training/best_step": 1200.0}
     assert record.parameters["seed"] == 7
     assert record.parameters["model.optimizer.name"] == "adam"
     assert record.parameters["training.batch_size"] == 32
     assert events in record.artifacts
     kept = {path.name for path in record.artifacts if path.name.startswith("model.ckpt")}
     assert kept == {"model.ckpt-1200.index", "model.ckpt-1200.data-00000-of-00001"}
+
+
+def test_a_run_carries_what_settings_are_chosen_by_before_what_the_gate_decides_by(
+    tmp_path: Path,
+) -> None:
+    """MLflow selects the first name when runs are compared."""
+    for step, accuracy in ((10, 0.5), (20, 0.9), (30, 0.8)):
+        metrics = {"validation/accuracy": accuracy, "validation/average_loss": 1 - accuracy}
+        append_point(tmp_path / "history.jsonl", step, {"train/loss": 1 / step})
+        append_point(tmp_path / "history.jsonl", step, metrics)
+    save_training_facts(tmp_path, TrainingFacts(seconds=12.5, parameters=345))
+    record = record_model(Model(str(tmp_path), str(tmp_path / "best-20"), 20, "d"), config())
+    compared = dict(record.compared)
+    speed = compared.pop("training/examples_per_second", None)
+    assert speed is None or speed > 0  # None: the points came within one millisecond
+    assert compared == {
+        "best/validation_accuracy": 0.9,
+        "best/validation_average_loss": pytest.approx(0.1),
+        "training/best_step": 20.0,
+        "model/parameters": 345.0,
+        "training/seconds": 12.5,
+    }
+    names = sorted({*record.compared, *metric_values(METRICS)})
+    assert names.index("best/validation_accuracy") < names.index("test/accuracy")
 
 
 def test_a_model_that_workers_trained_comes_with_a_log_a_worker(tmp_path: Path) -> None:
@@ -121,7 +164,7 @@ def test_metrics_are_said_with_intervals_and_kept_with_their_pictures(tmp_path: 
     record = record_metrics(metrics, config())
     assert record.summary.startswith("accuracy 0.978 [0.958, 0.988], macro-F1 0.970")
     assert record.summary.endswith("on 1,234 test rows")
-    assert record.metrics == metric_values(metrics)
+    assert record.compared == metric_values(metrics)
     assert [path.name for path in record.artifacts] == [
         "confusion_matrix.png", "metrics.json", "predictions.parquet",
     ]  # fmt: skip
@@ -150,7 +193,11 @@ def test_the_champion_is_named_and_paired_with_the_candidate() -> None:
 
 @pytest.mark.parametrize(
     ("decision", "summary", "promoted"),
-    [(PROMOTED, "passed: 1 of 1 rules hold", 1.0), (REFUSED, "refused: 1 of 2 rules hold", 0.0)],
+    [
+        (PROMOTED, "passed: 1 of 1 rules hold", 1.0),
+        (UNCHANGED, "unchanged: 1 of 1 rules hold", 0.0),
+        (REFUSED, "refused: 1 of 2 rules hold", 0.0),
+    ],
 )
 def test_a_decision_is_counted_rule_by_rule(
     decision: Decision, summary: str, promoted: float
@@ -174,5 +221,6 @@ def test_a_version_says_what_it_is_and_whether_it_was_there_before() -> None:
     first = record_version(Version("demo", 4, ("champion",), False), config())
     assert first.summary == "registered as demo version 4 (champion)"
     assert first.parameters == {"version": 4, "aliases": "champion"}
+    assert first.tags == {VERSION_TAG: "4"}
     again = record_version(Version("demo", 4, (), True), config())
     assert again.summary == "registered before as demo version 4 (no alias)"

@@ -42,7 +42,7 @@ def test_the_flow_run_is_named_after_the_run_and_holds_its_parameters(small: Pro
     assert flow_run_id is not None
     with get_client(sync_client=True) as client:
         found = client.read_flow_run(flow_run_id)
-    assert found.name == run_id
+    assert found.name == f"{small.root.name} {run_id}"
     assert found.parameters["work_dir"] == str(small.work.root)
     assert small.work.run_ids() == [run_id]
 
@@ -50,7 +50,19 @@ def test_the_flow_run_is_named_after_the_run_and_holds_its_parameters(small: Pro
 def test_a_run_id_is_made_if_none_is_given(small: Project) -> None:
     _run(small, until="rows")
     (run_id,) = small.work.run_ids()
-    assert run_id
+    with get_client(sync_client=True) as client:
+        named = FlowRunFilter(name=FlowRunFilterName(any_=[f"{small.root.name} {run_id}"]))
+        assert len(client.read_flow_runs(flow_run_filter=named)) == 1
+
+
+def test_a_run_that_is_due_during_another_is_cancelled_and_says_which(small: Project) -> None:
+    """As Prefect itself cancels a scheduled run; the other one may have been begun by hand."""
+    with small.work.lock("first"):
+        state = _run(small, until="rows")
+    assert (state.type.value, state.name) == ("CANCELLED", "Cancelled")
+    assert "another run is in progress" in str(state.message)
+    assert "run first" in str(state.message)
+    assert small.work.run_ids() == []
 
 
 def test_the_number_of_workers_replaces_that_of_the_config(small: Project) -> None:
@@ -85,7 +97,8 @@ def test_a_config_that_cannot_be_used_fails_the_flow_run_and_leaves_no_run(
 
 
 def test_the_whole_flow_ends_promoted_with_the_gates_reason(first_run: Outcome) -> None:
-    named = FlowRunFilter(name=FlowRunFilterName(any_=[first_run.run_id]))
+    name = f"{first_run.name} {first_run.run_id}"
+    named = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
     with get_client(sync_client=True) as client:
         (found,) = client.read_flow_runs(flow_run_filter=named)
     assert found.state is not None

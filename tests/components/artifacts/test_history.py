@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.artifacts.history import (
+    HistoryPoint,
     HistoryReader,
     append_point,
     read_history,
     series,
+    steps_per_second,
     truncate_after,
 )
 
@@ -28,6 +30,26 @@ def test_points_are_read_back_in_order(tmp_path: Path) -> None:
     points = read_history(path)
     assert series(points, "train/loss") == ([10, 20], [1.5, 0.5])
     assert series(points, "validation/accuracy") == ([20], [0.9])
+
+
+def _points(*steps_and_seconds: tuple[int, float]) -> tuple[HistoryPoint, ...]:
+    return tuple(
+        HistoryPoint(step, round(1000 * seconds), {"train/loss": 0.5})
+        for step, seconds in steps_and_seconds
+    )
+
+
+def test_the_speed_is_that_of_most_points_whatever_a_kill_or_an_evaluation_took() -> None:
+    points = _points((10, 1), (20, 2), (30, 3), (40, 9), (50, 10), (60, 40_000), (70, 40_001))
+    assert steps_per_second(points) == 10.0
+    evaluation = HistoryPoint(70, 40_001_500, {"validation/accuracy": 0.9})
+    assert steps_per_second((*points, evaluation)) == 10.0
+
+
+def test_a_training_of_one_point_has_no_speed() -> None:
+    assert steps_per_second(()) is None
+    assert steps_per_second(_points((10, 1))) is None
+    assert steps_per_second(_points((10, 1), (20, 1))) is None
 
 
 def test_without_a_file_there_are_no_points(tmp_path: Path) -> None:

@@ -187,9 +187,24 @@ def test_a_floor_of_zero_is_no_rule() -> None:
 def test_the_champion_itself_is_not_compared() -> None:
     gate = GateConfig(champion=ChampionRule(promote_if="significantly_better"))
     decision = decide(METRICS, against(0, 0, same_model=True), gate)
-    assert decision.promoted
-    assert decision.champion_version == 3
-    assert "the candidate is the champion (version 3): nothing to compare" in decision.reason
+    assert (decision.promoted, decision.unchanged, decision.champion_version) == (True, True, 3)
+    assert decision.reason == (
+        f"Unchanged: this very model is version 3, the champion already; all {len(decision.rules)} "
+        "rules still hold."
+    )
+    assert rule_of(decision, "champion")[1].endswith("(version 3): nothing to compare")
+
+
+def test_a_champion_that_no_longer_passes_is_refused_and_not_unchanged() -> None:
+    decision = decide(reaching(accuracy=math.nan), against(0, 0, same_model=True), GateConfig())
+    assert (decision.promoted, decision.unchanged) == (False, False)
+    assert decision.reason.startswith("Refused: ")
+
+
+def test_another_model_is_never_unchanged() -> None:
+    decision = decide(METRICS, against(5, 5), GateConfig())
+    assert (decision.promoted, decision.unchanged) == (True, False)
+    assert not decide(METRICS, None, GateConfig()).unchanged
 
 
 @pytest.mark.parametrize(

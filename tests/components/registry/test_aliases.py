@@ -222,12 +222,31 @@ def test_nothing_moves_if_the_champion_is_not_the_expected_one(
     with pytest.raises(RegistryError) as caught:
         move_champion(client, name, 2, 3, "gate", "better than version 2")
     message = str(caught.value)
-    for part in ("compared with version 2", "version 1 is the champion now", "Run again"):
+    for part in (
+        "compared it with version 2", "version 1 holds the alias 'champion' now (promote, ",
+        ": first)", "Run again",
+    ):  # fmt: skip
         assert part in message
-    with pytest.raises(RegistryError, match="compared with no version"):
+    with pytest.raises(RegistryError, match="compared it with no version"):
         move_champion(client, name, None, 3, "gate", "there is none")
     assert aliases(client, name) == (1, None)
     assert len(records(client, name)) == 1
+
+
+def test_a_champion_that_was_replaced_while_its_run_made_it_again_is_not_compared_with_itself(
+    client: MlflowClient, store: str, name: str
+) -> None:
+    for version in (1, 2):
+        promote(name, version, tracking_uri=store, reason="a person")
+    rollback(name, tracking_uri=store, reason="confuses left and right")
+    with pytest.raises(RegistryError) as caught:
+        move_champion(client, name, 2, 2, "gate", "Unchanged")
+    message = str(caught.value)
+    assert message.startswith(f"version 2 of {name} was the champion when this run began")
+    assert "version 1 holds the alias 'champion' now (rollback, " in message
+    assert "confuses left and right" in message
+    assert f"`rnnflow promote {name} 2`" in message
+    assert aliases(client, name) == (1, None)
 
 
 def test_of_two_that_move_at_once_one_wins(client: MlflowClient, store: str, name: str) -> None:

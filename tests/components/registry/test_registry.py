@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.artifacts.values import Decision
+from components.artifacts.values import Decision, RuleResult
 from components.errors import NotFoundError, RegistryError
 from components.export.saved_model import score_saved_model
 from components.registry.registry import (
@@ -27,10 +27,10 @@ pytest_plugins = ["tests.components.mlflow_fixtures"]
 
 
 def promoted(champion: int | None = None) -> Decision:
-    return Decision(True, "every rule holds", (), champion)
+    return Decision(True, "Promoted: every rule holds.", (), champion)
 
 
-REFUSED = Decision(False, "accuracy 0.4 is below 0.5", (), None)
+REFUSED = Decision(False, "Refused: accuracy 0.4 is below 0.5", (), None)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_refused_model_is_registered_without_an_alias_and_with_the_reason(
     (listed,) = list_versions(name, store)
     assert listed.decision == "refused"
     tags = connect(store).get_model_version(name, "1").tags
-    assert tags[REASON_TAG] == "accuracy 0.4 is below 0.5"
+    assert tags[REASON_TAG] == "Refused: accuracy 0.4 is below 0.5"
     assert find_champion(name, store, tmp_path) is None
 
 
@@ -111,9 +111,55 @@ def test_the_same_model_gets_no_second_version_and_the_newest_decision(
     assert (again.version, again.aliases, again.reused) == (1, ("champion",), True)
     (listed,) = list_versions(name, store)
     assert listed.decision == "promoted"
-    # The champion itself, compared with itself, stays.
-    last = register_model(toy.export, promoted(1), name=name, tracking_uri=store, run_id=None)
+    # The champion itself, compared with itself, stays, with the reason why it became it.
+    same = dataclasses.replace(promoted(1), reason="Unchanged: it is version 1.", unchanged=True)
+    last = register_model(toy.export, same, name=name, tracking_uri=store, run_id=None)
     assert (last.version, last.aliases, last.reused) == (1, ("champion",), True)
+    version = connect(store).get_model_version(name, "1")
+    assert version.tags[REASON_TAG] == "Promoted: every rule holds."
+    assert str(version.description).startswith("Promoted: every rule holds.")
+
+
+def test_the_pages_of_a_model_and_a_version_say_what_they_are_rule_by_rule(
+    store: str, name: str, toy: ToyExport
+) -> None:
+    rules = (
+        RuleResult("accuracy.min", True, 0.97, "at least 0.95", "accuracy 0.97 is at least 0.95"),
+        RuleResult("ece.max", False, 0.2, "at most 0.1", "ECE 0.2 is above the maximum 0.1"),
+    )
+    refused = dataclasses.replace(REFUSED, rules=rules)
+    register_model(toy.export, refused, name=name, tracking_uri=store, run_id=None)
+    client = connect(store)
+    assert f"pipeline `{name}`" in str(client.get_registered_model(name).description)
+    assert client.get_model_version(name, "1").description == (
+        "Refused: accuracy 0.4 is below 0.5\n\n"
+        "- ✓ accuracy 0.97 is at least 0.95\n- ✕ ECE 0.2 is above the maximum 0.1"
+    )
+
+
+def test_what_a_person_wrote_about_a_model_and_a_version_is_kept(
+    store: str, name: str, toy: ToyExport
+) -> None:
+    client = connect(store)
+    client.create_registered_model(name, description="Ours.")
+    register_model(toy.export, REFUSED, name=name, tracking_uri=store, run_id=None)
+    client.update_model_version(name, "1", "The one for the trade fair.")
+    register_model(toy.export, promoted(), name=name, tracking_uri=store, run_id=None)
+    assert client.get_registered_model(name).description == "Ours."
+    assert client.get_model_version(name, "1").description == "The one for the trade fair."
+    assert client.get_model_version(name, "1").tags[REASON_TAG] == "Promoted: every rule holds."
+
+
+def test_a_decision_of_any_length_fits_the_columns_of_postgresql(
+    postgresql_server: MlflowServer, name: str, toy: ToyExport
+) -> None:
+    rules = tuple(RuleResult(f"r{i}", False, None, "", "too low " * 20) for i in range(100))
+    decision = Decision(False, "Refused: " + "too low " * 1000, rules, None)
+    uri = postgresql_server.uri
+    register_model(toy.export, decision, name=name, tracking_uri=uri, run_id=None)
+    version = connect(uri).get_model_version(name, "1")
+    assert len(str(version.description)) == 5000
+    assert len(version.tags[REASON_TAG]) == 5000
 
 
 def test_a_new_champion_leaves_previous_to_the_last_one_and_a_rollback_returns(
@@ -139,7 +185,8 @@ def test_a_model_that_was_compared_with_an_old_champion_is_registered_but_not_pr
     promote(name, 2, tracking_uri=store, reason="by hand, meanwhile")
     third = dataclasses.replace(toy.export, digest="third-digest")
     with pytest.raises(
-        RegistryError, match="compared with version 1, but version 2 is the champion now"
+        RegistryError,
+        match=r"compared it with version 1, .* but version 2 holds the alias .*by hand, meanwhile",
     ):
         register_model(third, promoted(1), name=name, tracking_uri=store, run_id=None)
     listed = list_versions(name, store)

@@ -131,6 +131,16 @@ def test_a_promoted_model_is_said_to_be_promoted(text: str) -> None:
 
 
 @pytest.mark.slow
+def test_a_champion_that_stays_is_not_said_to_be_promoted() -> None:
+    same = dataclasses.replace(CHAMPION, same_model=True)
+    decision = decide(METRICS, same, GateConfig(min_examples=10))
+    report = dataclasses.replace(inputs(), decision=decision, champion_metrics=same)
+    text = shown(render_report(report))
+    assert "✓ Unchanged This very model is version 3, the champion already" in text
+    assert "Promoted" not in text
+
+
+@pytest.mark.slow
 def test_a_refused_model_is_said_to_be_refused_with_reasons_and_what_to_do() -> None:
     refused = inputs(STRICT)
     text = shown(render_report(refused))

@@ -16,6 +16,7 @@ from components.tracking.client import (
     request_timeout,
     sqlite_file,
 )
+from components.tracking.values import NOTE_TAG
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
 
@@ -87,6 +88,18 @@ def test_an_experiment_is_made_once_and_taken_out_of_the_bin(store: str) -> None
     client.delete_experiment(made)
     assert ensure_experiment(client, "binned") == made == find_experiment(client, "binned")
     assert client.get_experiment(made).lifecycle_stage == "active"
+
+
+def test_an_experiment_says_what_it_is_and_keeps_what_a_person_wrote(store: str) -> None:
+    client = connect(store)
+    tags = client.get_experiment(ensure_experiment(client, "described")).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert "best/validation_" in tags[NOTE_TAG]
+    older = client.create_experiment("by hand", tags={NOTE_TAG: "mine"})
+    assert ensure_experiment(client, "by hand") == older
+    tags = client.get_experiment(older).tags
+    assert tags[NOTE_TAG] == "mine"
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 def test_patience_lasts_as_long_as_it_is_open() -> None:

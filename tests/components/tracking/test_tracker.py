@@ -38,6 +38,22 @@ def steps_of(client: MlflowClient, run: Run, name: str = "loss") -> list[int]:
     return [one.step for one in client.get_metric_history(run.info.run_id, name)]
 
 
+def test_a_run_has_a_page_as_soon_as_a_server_has_made_it(
+    server: MlflowServer, store: str, tmp_path: Path
+) -> None:
+    tracker = Tracker(journal_path(tmp_path), server.uri, tmp_path.name)
+    assert tracker.page("pipeline") is None
+    tracker.start_run("pipeline", "run-1", None, {})
+    run = run_of(connect(server.uri), tracker, "pipeline").info
+    assert tracker.page("pipeline") == (
+        f"{server.uri}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
+        "?workflowType=machine_learning"
+    )
+    database = Tracker(journal_path(tmp_path, "run-2"), store, tmp_path.name)
+    database.start_run("pipeline", "run-2", None, {})
+    assert database.page("pipeline") is None
+
+
 def track_a_whole_run(tracker: Tracker, work_dir: Path) -> None:
     artifact = work_dir / "statistics.json"
     artifact.write_text('{"rows": 3}')

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from components.artifacts.history import HISTORY, HistoryPoint, read_history, series
 from components.artifacts.storage import is_complete
+from components.artifacts.training_facts import find_training_facts
 from components.artifacts.values import Examples, Model
 from components.config import ModelConfig, OptimizerConfig, TrainingConfig
 from components.errors import TrainingError
@@ -134,6 +135,17 @@ def test_the_model_directory_is_whole_and_can_be_loaded(whole: Trained, mixed: P
     assert not whole.path.with_name("model.partial").exists()
     assert whole.model.digest == whole.path.name
     assert load_estimator(whole.model).latest_checkpoint() is not None
+
+
+def test_a_model_says_what_its_training_took_and_how_much_it_learned(whole: Trained) -> None:
+    facts = find_training_facts(whole.path)
+    assert facts is not None
+    assert facts.seconds > 0
+    # Not the optimizer's moments, which are twice as many again.
+    model = load_estimator(whole.model)
+    learned = [name for name in model.get_variable_names() if name.startswith("rnn_model/")]
+    sizes = [np.size(model.get_variable_value(name)) for name in learned]
+    assert facts.parameters == sum(sizes) > 0
 
 
 def test_the_model_is_the_checkpoint_with_the_best_evaluation(whole: Trained) -> None:

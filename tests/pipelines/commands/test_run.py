@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import get_client
 
 from components.errors import BusyError, NotFoundError, RnnflowError, UserError
 from components.workers.cluster import WorkerCluster
@@ -65,8 +66,12 @@ def test_a_mistake_of_the_user_is_raised_as_it_was(small: Project) -> None:
 
 
 def test_a_second_run_is_told_of_the_first(small: Project) -> None:
-    with small.work.lock("first"), pytest.raises(BusyError, match="run first"):
-        _rows_only(small, config=small.config)
+    with get_client(sync_client=True) as client:
+        before = client.count_flow_runs()
+        with small.work.lock("first"), pytest.raises(BusyError, match="run first"):
+            _rows_only(small, config=small.config)
+        # It was refused before there was a flow run, which would be one that failed.
+        assert client.count_flow_runs() == before
 
 
 def test_an_unexpected_error_is_one_line_and_the_place_of_its_trace(small: Project) -> None:

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
@@ -29,6 +30,7 @@ from pipelines.commands.schedule import (
     parse_schedule,
 )
 from pipelines.training import training_flow
+from tests.components.worker_commands import wait_for
 from tests.pipelines.conftest import write_small_project
 from tests.projects import ROOT, Project
 
@@ -46,6 +48,8 @@ class Served:
     deployment: DeploymentResponse
     run: FlowRun
     stopped: DeploymentResponse
+    log: tuple[str, ...]
+    """What Prefect has of the run."""
     exit_code: int
     output: str
 
@@ -68,6 +72,11 @@ def _deployment(client: SyncPrefectClient) -> DeploymentResponse | None:
 def _ended(client: SyncPrefectClient, run: FlowRun) -> FlowRun | None:
     found = client.read_flow_run(run.id)
     return found if found.state is not None and found.state.is_final() else None
+
+
+def _log(client: SyncPrefectClient, run: FlowRun) -> tuple[str, ...]:
+    mine = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
+    return tuple(each.message for each in client.read_logs(mine))
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +103,16 @@ def served(
                 deployment.id, parameters={"until": "rows"}
             )
             run = _wait(process, lambda: _ended(client, asked))
+            # Prefect sends its log from a thread, every few seconds.
+            wait_for(lambda: any(line.startswith("rows: ") for line in _log(client, run)))
             process.send_signal(signal.SIGINT)
             exit_code = process.wait(timeout=300)
         finally:
             process.kill()
         output.seek(0)
         stopped = client.read_deployment(deployment.id)
-        yield Served(project, deployment, run, stopped, exit_code, output.read())
+        log = _log(client, run)
+        yield Served(project, deployment, run, stopped, log, exit_code, output.read())
 
 
 def test_the_deployment_is_named_after_the_config_and_has_the_schedule(served: Served) -> None:
@@ -140,6 +152,23 @@ def test_a_run_of_the_deployment_really_runs(served: Served) -> None:
     outcome = served.project.work.find_outcome(run_id)
     assert outcome is not None
     assert outcome.status == "done"
+
+
+def test_a_scheduled_run_is_named_after_the_model_and_the_run(served: Served) -> None:
+    (run_id,) = served.project.work.run_ids()
+    assert served.run.name == f"{NAME} {run_id}"
+
+
+def test_prefects_log_of_a_run_has_a_line_a_stage(served: Served) -> None:
+    assert any(line.startswith("rows: 1 file, 0.0 MB, digest ") for line in served.log), served.log
+
+
+def test_the_deployment_is_described_for_people(served: Served) -> None:
+    text = str(served.deployment.description)
+    assert f"Trains `{NAME}` on `{served.project.root / 'rows.jsonl'}`" in text
+    assert f"`{CRON}` (Europe/Berlin)" in text
+    assert "Args:" not in text
+    assert "Args:" not in str(training_flow.description)
 
 
 def test_ctrl_c_ends_it_and_pauses_the_schedule(served: Served) -> None:

@@ -33,6 +33,7 @@ def _tracked(
     metrics: Mapping[str, float],
     params: Mapping[str, object],
     status: str = "promoted",
+    tags: Mapping[str, str] | None = None,
 ) -> None:
     """A pipeline run as MLflow knows it; the experiment is named after the work directory."""
     journal = work.runs / run_id / "tracking.jsonl"
@@ -40,7 +41,7 @@ def _tracked(
     tracker.start_run("pipeline", run_id, None, {"rnnflow.status": "running"})
     tracker.log_params("pipeline", params)
     tracker.log_metrics("pipeline", [Point(*item, 0, 1_000) for item in metrics.items()])
-    tracker.end_run("pipeline", "FINISHED", {"rnnflow.status": status})
+    tracker.end_run("pipeline", "FINISHED", {"rnnflow.status": status, **(tags or {})})
     assert tracker.flush() == 0
 
 
@@ -88,6 +89,19 @@ def test_runs_are_compared_oldest_first_with_intervals_and_differences(
     assert rows["units"] == ["8", "64", "64"]
     assert rows["new"] == ["-", "-", "x"]
     assert "seed" not in rows
+
+
+def test_the_versions_and_the_data_of_runs_are_compared(
+    work: WorkDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for day, version, digest in ((1, "3", "a"), (2, "3", "a"), (3, "4", "b")):
+        tags = {"rnnflow.version": version, "rnnflow.data_digest": digest * 64}
+        _tracked(work, f"2026010{day}-000000-aaaa", _accuracy(0.9), {"seed": 7}, "done", tags)
+    _tracked(work, "20260104-000000-aaaa", _accuracy(0.9), {"seed": 7}, "done")
+    status.compare_runs(work.root.name, 5, work.root)
+    rows = _rows(capsys.readouterr().out)
+    assert rows["version"] == ["3", "3", "4", "-"]
+    assert rows["data"] == ["a" * 12, "a" * 12, "b" * 12, "-"]
 
 
 def test_only_as_many_runs_as_asked_for_are_compared(

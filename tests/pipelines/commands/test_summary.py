@@ -12,7 +12,7 @@ from rich.console import Console
 from components.artifacts.values import Version
 from pipelines.commands.summary import mlflow_command, print_summary
 from pipelines.work_directory import Outcome
-from tests.pipelines.samples import METRICS, REFUSED, RUN_ID, outcome
+from tests.pipelines.samples import METRICS, REFUSED, RUN_ID, UNCHANGED, outcome
 
 DEFAULT = Path(".rnnflow")
 
@@ -66,6 +66,18 @@ def test_a_promoted_run_says_how_to_undo_it() -> None:
     text = shown(outcome())
     assert "\nundo rnnflow rollback demo" in text
     assert "overrule" not in text
+
+
+def test_a_run_that_changed_nothing_has_nothing_to_undo_or_overrule() -> None:
+    text = shown(outcome(status="unchanged", reason=UNCHANGED.reason, decision=UNCHANGED))
+    assert "Unchanged: this very model is version 3" in text
+    assert "rollback" not in text
+    assert "overrule" not in text
+
+
+def test_a_run_on_a_server_is_named_by_its_page() -> None:
+    page = "http://tracking.example:5000/#/experiments/1/runs/abc"
+    assert f"\nMLflow {page}\n" in shown(outcome(mlflow_url=page))
 
 
 def test_a_run_that_stopped_early_has_nothing_to_undo_or_overrule() -> None:
