@@ -80,7 +80,7 @@ def _register(
     client: MlflowClient, name: str, run_id: str, digest: str, work: WorkDirectory
 ) -> int:
     """A version as ``components.registry.packaging`` makes one, of files that are no model."""
-    ensure_registered(client, name)
+    ensure_registered(client, name, "Past nights.")
     experiment = client.get_run(run_id).info.experiment_id
     logged = client.create_logged_model(experiment, name, source_run_id=run_id)
     client.log_model_artifacts(logged.model_id, str(_package(work)))
