@@ -2,7 +2,8 @@
 
 Never removed: a version with an alias; one that any record of the ledger names, so that each
 rollback finds its version and a model that was rolled back is known again; one that a kept run
-names; one that rnnflow did not register; and a run that made one of these, with its nested runs.
+names; one that rnnflow did not register; a run that made one of these, with its nested runs; and a
+run whose files a run that stays refers to.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ from components.tracking.client import (
     quoted,
 )
 from components.tracking.errors import registry_errors
+from components.tracking.events import ARTIFACT_TAG, ARTIFACTS_IN_TAG
 from components.tracking.owner import WORK_DIR_ID_TAG
 from components.tracking.purge import purge, size_in
 from components.tracking.tracker import RUN_ID_TAG
 
 _DAY_SECONDS = 86_400
+_PARENT_TAG = "mlflow.parentRunId"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +82,7 @@ def find_excess(
     protected: frozenset[int],
     kept_runs: frozenset[str],
     retention: RetentionConfig,
+    reuses: Iterable[tuple[str, str]] = (),
 ) -> Excess:
     """What is beyond the limits and not protected.
 
@@ -88,17 +92,23 @@ def find_excess(
         protected: see ``protected_versions``.
         kept_runs: names of runs that stay, because their directories do.
         retention: the limits.
+        reuses: pairs of ids: a run that reused what a stage had made, also of another work
+          directory, and the run that has its files.
     """
     holding = {each.run for each in versions if each.number in protected or not each.ours}
-    beyond = tuple(
-        run
+    ids = {
+        run.id
         for newer, run in enumerate(runs)
         if run.ended
         and run.name not in kept_runs
         and run.id not in holding
         and not retention.keeps(newer, run.age_days)
-    )
-    ids = {run.id for run in beyond}
+    }
+    pairs = list(reuses)
+    # Again after each find: what stays for the sake of another refers to others itself.
+    while referred := ids & {holder for user, holder in pairs if user not in ids}:
+        ids -= referred
+    beyond = tuple(run for run in runs if run.id in ids)
     return Excess(beyond, tuple(each for each in versions if each.run in ids))
 
 
@@ -149,7 +159,8 @@ def prune(
         protected = protected_versions(
             Ledger(client, name).records(), aliases_by_version(client, name), kept_versions
         )
-        excess = find_excess(runs, versions, protected, kept_runs, retention)
+        reuses = _reuses(client, experiment)
+        excess = find_excess(runs, versions, protected, kept_runs, retention, reuses)
         for run in excess.runs:
             made = {each.number: name for each in excess.versions if each.run == run.id}
             _remove(client, experiment, run, made, database, on_found, dry_run)
@@ -157,18 +168,7 @@ def prune(
 
 def _past_runs(client: MlflowClient, experiment: str, work_dir_id: str) -> list[PastRun]:
     """The pipeline runs of a work directory, newest first."""
-    found: list[Run] = []
-    token: str | None = None
-    while token != "":
-        page = client.search_runs(
-            [experiment],
-            f"tags.`{WORK_DIR_ID_TAG}` = {quoted(work_dir_id)}",
-            max_results=1000,
-            order_by=["attributes.start_time DESC"],
-            page_token=token,
-        )
-        found.extend(page)
-        token = page.token or ""
+    found = _search(client, experiment, f"tags.`{WORK_DIR_ID_TAG}` = {quoted(work_dir_id)}")
     now = time.time()
     return [
         PastRun(
@@ -181,6 +181,31 @@ def _past_runs(client: MlflowClient, experiment: str, work_dir_id: str) -> list[
     ]
 
 
+def _reuses(client: MlflowClient, experiment: str) -> list[tuple[str, str]]:
+    """Pairs of pipeline runs: one that reused what a stage made, and the one that has its files."""
+    users = _search(client, experiment, f"tags.`{ARTIFACTS_IN_TAG}` != ''")
+    holders = _search(client, experiment, f"tags.`{ARTIFACT_TAG}` != ''")
+    parent_of = {run.info.run_id: run.data.tags.get(_PARENT_TAG, "") for run in [*users, *holders]}
+    return [
+        (parent_of[run.info.run_id], parent_of.get(run.data.tags[ARTIFACTS_IN_TAG], ""))
+        for run in users
+    ]
+
+
+def _search(client: MlflowClient, experiment: str, query: str) -> list[Run]:
+    """All runs of an experiment that a query finds, newest first."""
+    found: list[Run] = []
+    token: str | None = None
+    while token != "":
+        page = client.search_runs(
+            [experiment], query, max_results=1000,
+            order_by=["attributes.start_time DESC"], page_token=token,
+        )  # fmt: skip
+        found.extend(page)
+        token = page.token or ""
+    return found
+
+
 def _remove(
     client: MlflowClient,
     experiment: str,
@@ -190,8 +215,7 @@ def _remove(
     on_found: Callable[[str, int], None],
     dry_run: bool,
 ) -> None:
-    query = f"tags.`mlflow.parentRunId` = {quoted(run.id)}"
-    nested = client.search_runs([experiment], query, max_results=1000)
+    nested = _search(client, experiment, f"tags.`{_PARENT_TAG}` = {quoted(run.id)}")
     # The nested runs before their parent: after a kill in between, the next call finds the rest.
     runs = {each.info.run_id: each.info.artifact_uri for each in nested}
     runs[run.id] = client.get_run(run.id).info.artifact_uri

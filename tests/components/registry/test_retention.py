@@ -59,6 +59,19 @@ def test_the_run_of_a_protected_version_stays_with_it() -> None:
     assert excess.versions == (versions[1],)
 
 
+def test_a_run_whose_files_another_refers_to_stays_as_long_as_the_other() -> None:
+    def excess(*reuses: tuple[str, str]) -> list[str]:
+        retention = RetentionConfig(keep_runs=2, keep_days=0)
+        found = find_excess(_runs(6), [], frozenset(), frozenset(), retention, reuses)
+        return [run.id for run in found.runs]
+
+    assert excess() == ["m2", "m3", "m4", "m5"]
+    # m1 is kept, and with it what it refers to, and what that refers to.
+    assert excess(("m1", "m3"), ("m3", "m5")) == ["m2", "m4"]
+    assert excess(("m2", "m4")) == ["m2", "m3", "m4", "m5"]
+    assert excess(("of another work directory", "m4")) == ["m2", "m3", "m5"]
+
+
 @pytest.mark.parametrize("action", ["gate", "promote", "rollback", "by hand"])
 def test_every_version_that_a_record_names_is_protected(action: Action) -> None:
     void = _record(2, action, 7, 8)  # nobody was champion 7
