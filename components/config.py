@@ -130,6 +130,10 @@ class LaunchConfig:
     """How long workers wait for each other at a start."""
     chief_wait_seconds: PositiveFloat = 21600.0
     """On a cluster: how long the others wait for the chief, which first makes the examples."""
+    # A server that is started again needs up to half a minute; one that moves to another machine,
+    # or whose database is updated, some minutes.
+    server_wait_seconds: PositiveFloat = 300.0
+    """How long a run that is going on waits for MLflow or Prefect where it needs them."""
 
 
 @dataclass(frozen=True, config=STRICT)

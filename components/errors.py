@@ -11,7 +11,9 @@
     |-- StorageError (OSError)      a disk that is full, a directory that is read-only
     |-- TrainingError               training cannot go on; the last good checkpoint is kept
     |   `-- WorkerFailedError       a training worker failed more often than the config allows
+    |-- ServerAwayError             a server does not answer; it may later
     |-- RegistryError               the MLflow server is unreachable or rejects a request
+    |   `-- RegistryAwayError (ServerAwayError)   MLflow does not answer; it may later
     `-- SkewError                   the exported model does not answer as the trained one does
 
 A message says what was expected, what came, where, and what to do.
@@ -71,8 +73,16 @@ class WorkerFailedError(TrainingError):
     """A training worker failed more often than ``launch.restarts_allowed`` says, or never came."""
 
 
+class ServerAwayError(RnnflowError):
+    """A server does not answer; it may later."""
+
+
 class RegistryError(RnnflowError):
     """The MLflow server is unreachable or rejects a request."""
+
+
+class RegistryAwayError(RegistryError, ServerAwayError):
+    """MLflow does not answer; it may later."""
 
 
 class SkewError(RnnflowError):

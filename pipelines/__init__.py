@@ -11,8 +11,11 @@ from components.runtime.libraries import mute_import_of_tensorflow
 
 _DEFAULTS = {
     "DO_NOT_TRACK": "1",
+    # `servers.patience` tries again, for longer and with a line that says so.
+    "PREFECT_CLIENT_MAX_RETRIES": "1",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "rnnflow",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",

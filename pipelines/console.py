@@ -6,6 +6,7 @@ printed escaped.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
@@ -19,6 +20,8 @@ from rich.markup import escape
 from rich.segment import Segment
 from rich.status import Status
 from rich.text import Text
+
+from components.runtime.outage import LINES
 
 LOGGER = logging.getLogger("rnnflow")
 
@@ -108,6 +111,20 @@ class StageLine:
         self._console.print(f"  [bold]{name}[/] [{style}]{mark:>8}[/]  {escape(summary)}")
         # For the log of the flow run in Prefect; on the console this logger is muted.
         LOGGER.info("%s: %s (%s)", self._name, summary, mark)
+
+
+@functools.cache  # once a process
+def show_servers() -> None:
+    """From now on this process says when a server is away, and when it is back."""
+    LINES.setLevel(logging.INFO)
+    LINES.addHandler(_LineHandler())
+
+
+class _LineHandler(logging.Handler):
+    """Prints to what is standard output now: rich replaces it while a line changes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"  {printable(record.getMessage())}", flush=True)
 
 
 def make_console(stderr: bool = False) -> Console:

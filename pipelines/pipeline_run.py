@@ -16,13 +16,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 from prefect.client.schemas.objects import State
-from prefect.states import Cancelled, Completed
+from prefect.runtime import flow_run
+from prefect.states import Cancelled
 
 from components.artifacts.storage import partial_of, write_atomically
 from components.artifacts.values import Decision
-from components.errors import BusyError, ClusterError, RnnflowError
+from components.errors import BusyError, ClusterError, RnnflowError, ServerAwayError
 from components.runtime.fingerprints import fingerprint
 from components.tracking.owner import Owner
 from components.workers.cluster import find_cluster
@@ -31,10 +33,16 @@ from pipelines.config import PipelineConfig, dump_config
 from pipelines.console import StageLine, make_console
 from pipelines.run_report import write_report
 from pipelines.run_tracking import RunTracking, name_flow_run, prefect_address
+from pipelines.servers.patience import PATIENCE
 from pipelines.stage_records import worker_logs
 from pipelines.stages import OutcomeField, Stage
 from pipelines.upkeep.heartbeat import heartbeat
-from pipelines.upkeep.killed_runs import beat_flow_run, claim_flow_run, mark_killed_flow_runs
+from pipelines.upkeep.killed_runs import (
+    beat_flow_run,
+    claim_flow_run,
+    final_state,
+    mark_killed_flow_runs,
+)
 from pipelines.upkeep.leftovers import find_leftovers, remove, temporary_directory
 from pipelines.upkeep.retention import apply_retention
 from pipelines.work_directory import (
@@ -61,14 +69,6 @@ EXIT_CODES: Mapping[Status, int] = {
 
 PROGRESS_SECONDS = 60.0
 """Between two lines about a training in Prefect's log: a night of training has some 500."""
-
-STATE_NAMES: Mapping[Status, str] = {
-    "promoted": "Promoted",
-    "unchanged": "Unchanged",
-    "done": "Completed",
-    "refused": "Refused",
-}
-"""Of the flow run in Prefect; ``infra/shared/killed_runs.yaml`` must know each of them."""
 
 
 # An exception, so that the flow reads as the list of its stages: it ends the flow's block, and
@@ -135,7 +135,10 @@ class PipelineRun:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as held:
-            name_flow_run(f"{self.config.name} {self.run_id}")
+            PATIENCE.begin(self.config.launch.server_wait_seconds)
+            held.callback(PATIENCE.end)
+            with contextlib.suppress(ServerAwayError), PATIENCE.without_waiting():
+                name_flow_run(f"{self.config.name} {self.run_id}")
             # All that follows takes for granted that no other run uses the directory.
             try:
                 self._owner = held.enter_context(self.work.lock(self.run_id))
@@ -149,12 +152,14 @@ class PipelineRun:
             held.enter_context(shown_output(self._console))
             # This file makes the directory a run: `status` shows it even if it is killed at once.
             write_atomically(self.directory / CONFIG, dump_config(self.config))
-            flow_run_id = claim_flow_run(self._owner, self.config.name)
-            mark_killed_flow_runs(self._owner, self.config.name)
+            # Prefect may be away now; others than this run need these records.
+            with contextlib.suppress(ServerAwayError), PATIENCE.without_waiting():
+                claim_flow_run(self._owner, self.config.name)
+                mark_killed_flow_runs(self._owner, self.config.name, work=self.work)
             if self._cluster:
                 self.chief = Chief(self.work.cluster / self._cluster.key, self._cluster)
             self._tracking = RunTracking(self.work, self.run_id, self.config, self._owner)
-            beat_prefect = functools.partial(beat_flow_run, flow_run_id)
+            beat_prefect = functools.partial(beat_flow_run, UUID(str(flow_run.id)))
             held.enter_context(heartbeat(self._tracking.beat, beat_prefect))
             # Only now: whatever fails above frees the lock when this block ends.
             self._held = held.pop_all()
@@ -167,6 +172,8 @@ class PipelineRun:
         trace: TracebackType | None,
     ) -> bool:
         with self._held:
+            if error is not None and not isinstance(error, Exception):
+                PATIENCE.hurry()
             if error is None or isinstance(error, _StageReached):
                 self._end(*self._verdict())
                 # This worker may have reused the model, before the others have even started.
@@ -237,15 +244,13 @@ class PipelineRun:
         self._tracking.log_progress(self._current.name, history, step)
 
     def final_state(self) -> State[Any]:
-        """Completed with a name that says how; Cancelled if another run was going on.
+        """The state of the flow run; Cancelled if another run was going on: only that did nothing.
 
-        A refused run came to its end like any other: only what did not run is Cancelled, as Prefect
-        itself cancels a run that is due during another.
+        Prefect itself cancels a run that is due during another.
         """
         if self._obstacle is not None:
             return Cancelled(message=str(self._obstacle))
-        status, reason = self._outcome.status, self._outcome.reason
-        return Completed(name=STATE_NAMES[status], message=reason)
+        return final_state(self._outcome)
 
     def _dismiss_workers(self, failure: str | None = None, wait_seconds: float = 0.0) -> None:
         """Lets the other workers of a cluster exit; waits for those that have not registered."""
@@ -292,6 +297,7 @@ class PipelineRun:
             tracking_uri=self.work.printed_tracking_uri,
             mlflow_url=self._tracking.page,
             prefect_url=prefect_address(),
+            flow_run_id=flow_run.id,
             unsent_events=unsent,
         )
         # Whoever finds an outcome takes the run as over, with all that belongs to it.
@@ -301,6 +307,8 @@ class PipelineRun:
         except Exception as error:
             # The next run, or `rnnflow clean`, removes them.
             LOGGER.warning("Past runs beyond the limits of `retention` were left: %s", error)
+        # The next thing is Prefect's record of the end, which waits for the server, too.
+        self._tracking.link_from_prefect()
 
 
 def _message(error: BaseException) -> str:

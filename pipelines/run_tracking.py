@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
 from components.artifacts.values import Version
+from components.errors import ServerAwayError
 from components.runtime.machine_load import MachineLoad
 from components.tracking import tracker
 from components.tracking.background_sender import BackgroundSender
@@ -20,6 +22,7 @@ from components.tracking.owner import Owner
 from components.tracking.values import NOTE_TAG, version_page
 from pipelines.config import PipelineConfig, flatten
 from pipelines.provenance import provenance_tags
+from pipelines.servers.patience import PATIENCE
 from pipelines.stage_records import StageRecord
 from pipelines.work_directory import CONFIG, JOURNAL, Status, WorkDirectory
 
@@ -140,8 +143,9 @@ class RunTracking:
             self._tracker.log_artifacts(name, fingerprint, files, reused=reused)
         self._tracker.end_run(name, "FINISHED", {"rnnflow.reused": str(reused).lower()})
         # Reading the id does not wait for the server; `end` makes up for a link that is missed.
-        if not self._is_linked and self._tracker.run_id(_PARENT) is not None:
-            self._link_from_prefect()
+        if self._tracker.run_id(_PARENT) is not None:
+            with PATIENCE.without_waiting():
+                self.link_from_prefect()
 
     def stage_failed(self, name: str, artifacts: Iterable[Path] = ()) -> None:
         """Ends the nested run of a stage that failed, with what may say why."""
@@ -185,8 +189,8 @@ class RunTracking:
         self._handle_earlier_runs()
         unsent = self._tracker.flush()
         self._has_ended = True
-        if not self._is_linked:
-            self._link_from_prefect()
+        with PATIENCE.without_waiting():
+            self.link_from_prefect()
         return unsent
 
     @property
@@ -194,7 +198,10 @@ class RunTracking:
         """The address of the parent run's page; None without a server, or as long as it is away."""
         return self._tracker.page(_PARENT)
 
-    def _link_from_prefect(self) -> None:
+    def link_from_prefect(self) -> None:
+        """Leaves the MLflow run in Prefect, unless it is there already or Prefect is away."""
+        if self._is_linked:
+            return
         mlflow_run = self._tracker.run_id(_PARENT) or "not known yet: the server is unreachable"
         run, address = f"run `{mlflow_run}`", self._work.printed_tracking_uri
         link = f"[{run}]({self.page})" if self.page else f"{run}, at `{address}`"
@@ -202,8 +209,10 @@ class RunTracking:
             f"MLflow experiment `{self._name}`, {link}.",
             f"On disk: `runs/{self._run_id}` of the work directory.",
         ]
-        create_markdown_artifact("\n\n".join(lines), key="mlflow-run", description="MLflow run")
-        self._is_linked = True
+        text = "\n\n".join(lines)
+        with contextlib.suppress(ServerAwayError):
+            create_markdown_artifact(text, key="mlflow-run", description="MLflow run")
+            self._is_linked = True
 
 
 def prefect_address() -> str | None:

@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 
-from components.errors import RegistryError, RnnflowError
+from components.errors import RnnflowError
 from pipelines.config import PipelineConfig
 from pipelines.stage_records import StageRecord
 
@@ -62,7 +62,7 @@ def stage(
         code: see ``Stage``; a stage with it is cached, and its function takes a ``directory``.
         outcome: see ``Stage``.
         dismisses_workers: see ``Stage``.
-        options: of the Prefect task: tags, retries, a time limit.
+        options: of the Prefect task: retries, a time limit.
     """
     caching = _CACHED if code else _UNCACHED
 
@@ -80,10 +80,9 @@ def _artifact_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
 
 
 def _retry_can_help(task: AnyTask, run: TaskRun, state: State[Any]) -> bool:
-    # Errors of our own say what is wrong with config, data or model, and would come again; but a
-    # registry may be reachable a moment later. Any other may be the machine's, such as a full disk.
-    error = state.result(raise_on_failure=False)
-    return isinstance(error, RegistryError) or not isinstance(error, RnnflowError)
+    # Errors of our own say what is wrong with config, data or model, and would come again, or that
+    # a server was waited for in vain. Any other may be the machine's, such as memory that ran out.
+    return not isinstance(state.result(raise_on_failure=False), RnnflowError)
 
 
 # JSON, because Prefect's default, pickle, would tie the result to the version of the code.

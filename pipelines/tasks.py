@@ -1,4 +1,4 @@
-"""The stages: retries where one can help, time limits, tags, and whose code counts for the cache.
+"""The stages: retries where one can help, time limits, and whose code counts for the cache.
 
 The components are imported when a stage runs, because a stage that is reused needs no TensorFlow
 and no Beam.
@@ -6,6 +6,7 @@ and no Beam.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,14 @@ from pipelines import stage_records
 from pipelines.stages import stage
 
 # A time limit ends what hangs, and is far above what slow work takes. A stage on TensorFlow is
-# tried once more, because a process may be killed for its memory or lose its port; the registry
-# after 1 and 3 s, in which a server restarts. `stages._retry_can_help` says which errors are worth
-# a retry.
+# tried once more, because a process may be killed for its memory or lose its port.
+# `stages._retry_can_help` says which errors are worth a retry. No stage has a tag: Prefect would
+# ask its server for a slot of each tag before every stage, and a run must not need that server.
 _HOUR_SECONDS = 3600
 
 
 # Never cached: its digest of the content is what the caches of all later stages are found by.
-@stage("rows", stage_records.record_rows, tags=["data"], timeout_seconds=_HOUR_SECONDS)
+@stage("rows", stage_records.record_rows, timeout_seconds=_HOUR_SECONDS)
 def find_rows(data: DataConfig) -> Rows:
     """Finds the files and the digest of what they hold."""
     from components.data import rows
@@ -54,7 +55,6 @@ def find_rows(data: DataConfig) -> Rows:
     "examples",
     stage_records.record_examples,
     code="components.data.examples",
-    tags=["data", "beam"],
     retries=1,
     retry_delay_seconds=5,
     timeout_seconds=6 * _HOUR_SECONDS,
@@ -79,7 +79,6 @@ def write_examples(
     stage_records.record_model,
     code="components.training.train",
     dismisses_workers=True,
-    tags=["tensorflow"],
     retries=1,
     retry_delay_seconds=5,
     timeout_seconds=72 * _HOUR_SECONDS,
@@ -113,7 +112,6 @@ def train_model(
     stage_records.record_metrics,
     code="components.evaluation.measure",
     outcome="metrics",
-    tags=["tensorflow"],
     retries=1,
     retry_delay_seconds=5,
     timeout_seconds=6 * _HOUR_SECONDS,
@@ -126,27 +124,25 @@ def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metri
 
 
 # Never cached: the champion may have changed since the last run.
-@stage(
-    "champion",
-    stage_records.record_champion,
-    tags=["mlflow"],
-    retries=2,
-    retry_delay_seconds=[1, 3],
-    timeout_seconds=_HOUR_SECONDS,
-)
-def find_champion(name: str, tracking_uri: str, *, directory: Path) -> Champion | None:
+@stage("champion", stage_records.record_champion, timeout_seconds=_HOUR_SECONDS)
+def find_champion(
+    name: str, tracking_uri: str, *, directory: Path, wait_seconds: float
+) -> Champion | None:
     """Looks up which version serves now, and fetches it."""
     from components.registry import registry
+    from components.tracking.waiting import wait_for_mlflow
 
-    registry.complete_moves(name, tracking_uri)
-    return registry.find_champion(name, tracking_uri, directory)
+    def find() -> Champion | None:
+        registry.complete_moves(name, tracking_uri)
+        return registry.find_champion(name, tracking_uri, directory)
+
+    return wait_for_mlflow(find, tracking_uri, wait_seconds)
 
 
 @stage(
     "champion_metrics",
     stage_records.record_champion_metrics,
     code="components.evaluation.measure",
-    tags=["tensorflow"],
     retries=1,
     retry_delay_seconds=5,
     timeout_seconds=6 * _HOUR_SECONDS,
@@ -171,7 +167,6 @@ def measure_champion(
     "decision",
     stage_records.record_decision,
     outcome="decision",
-    tags=["gate"],
     timeout_seconds=60,
 )
 def decide(
@@ -187,7 +182,6 @@ def decide(
     "export",
     stage_records.record_export,
     code="components.export.export",
-    tags=["tensorflow"],
     retries=1,
     retry_delay_seconds=5,
     timeout_seconds=_HOUR_SECONDS,
@@ -210,17 +204,25 @@ def export_model(
     "version",
     stage_records.record_version,
     outcome="version",
-    tags=["mlflow"],
-    retries=2,
-    retry_delay_seconds=[1, 3],
     timeout_seconds=_HOUR_SECONDS,
 )
 def register_model(
-    export: Export, decision: Decision, name: str, tracking_uri: str, *, run_id: str | None
+    export: Export,
+    decision: Decision,
+    name: str,
+    tracking_uri: str,
+    *,
+    find_run_id: Callable[[], str | None],
+    wait_seconds: float,
 ) -> Version:
     """Registers the export; moves the alias ``champion`` if the gate says so."""
     from components.registry import registry
+    from components.tracking.waiting import wait_for_mlflow
 
-    return registry.register_model(
-        export, decision, name=name, tracking_uri=tracking_uri, run_id=run_id
-    )
+    def register() -> Version:
+        # At each try: MLflow may have been away for so long that only now it has the run.
+        return registry.register_model(
+            export, decision, name=name, tracking_uri=tracking_uri, run_id=find_run_id()
+        )
+
+    return wait_for_mlflow(register, tracking_uri, wait_seconds)

@@ -14,6 +14,7 @@ from components.errors import BusyError
 from components.workers.cluster import find_cluster
 from pipelines import tasks
 from pipelines.config import load_config, preloaded_config
+from pipelines.console import show_servers
 from pipelines.pipeline_run import PipelineRun
 from pipelines.work_directory import WorkDirectory
 from pipelines.workers import with_workers
@@ -47,6 +48,7 @@ def training_flow(
     Returns:
         How it ended; Cancelled if another run is going on in the work directory.
     """
+    show_servers()
     # A schedule calls the flow with a path alone; the command line has loaded the config already.
     config = preloaded_config() or with_workers(
         load_config(Path(config_path)), workers, find_cluster(os.environ)
@@ -65,13 +67,14 @@ def training_flow(
         metrics = run.stage(tasks.measure_model, model, examples)
         # Behind the training, which may take days: what counts is who serves at its end.
         champion = run.stage(
-            tasks.find_champion, config.name, work.tracking_uri, directory=work.champions
-        )
+            tasks.find_champion, config.name, work.tracking_uri,
+            directory=work.champions, wait_seconds=config.launch.server_wait_seconds,
+        )  # fmt: skip
         champion_metrics = run.stage(tasks.measure_champion, champion, model, examples, metrics)
         decision = run.stage(tasks.decide, metrics, champion_metrics, config.gate)
         export = run.stage(tasks.export_model, model, examples, metrics, config.export)
         run.stage(
             tasks.register_model, export, decision, config.name, work.tracking_uri,
-            run_id=run.mlflow_run_id,
+            find_run_id=lambda: run.mlflow_run_id, wait_seconds=config.launch.server_wait_seconds,
         )  # fmt: skip
     return run.final_state()

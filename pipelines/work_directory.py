@@ -76,6 +76,7 @@ class Outcome:
     mlflow_url: str | None = None
     """The page of its MLflow run; None where a database, and no server, keeps the runs."""
     prefect_url: str | None = None
+    flow_run_id: str | None = None
     unsent_events: int = 0
 
 

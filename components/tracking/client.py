@@ -18,6 +18,8 @@ TIMEOUT_SECONDS = 5
 WAIT_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": str(TIMEOUT_SECONDS),
+    # PostgreSQL's own, where MLflow's address is that of a database.
+    "PGCONNECT_TIMEOUT": str(TIMEOUT_SECONDS),
 }
 QUIET_DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -83,11 +85,21 @@ def connect(tracking_uri: str) -> MlflowClient:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     database = sqlite_file(tracking_uri)
     if database is None:
+        if not tracking_uri.startswith("http"):
+            _connect_to_databases_once()
         return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     if not database.exists():
         _create_database(database)
     with _default_artifact_root(artifact_root(database)):
         return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+def _connect_to_databases_once() -> None:
+    """MLflow tries ten times, for two minutes, to reach a database, and has no setting for that."""
+    # Here, since it loads SQLAlchemy, which takes a second and which other stores do without.
+    import mlflow.store.db.utils
+
+    mlflow.store.db.utils.MAX_RETRY_COUNT = 1
 
 
 def _create_database(database: Path) -> None:

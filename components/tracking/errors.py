@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import requests
 
-from components.errors import RegistryError, RnnflowError
+from components.errors import RegistryAwayError, RegistryError, RnnflowError
 from components.tracking.client import MlflowException
 from components.tracking.journal import without_credentials
 
@@ -32,7 +32,8 @@ def registry_errors(tracking_uri: str, purpose: str) -> Iterator[None]:
     """Turns what MLflow, its database or its file store raise into one clear error.
 
     Raises:
-        RegistryError: what failed, where, why, and what to do.
+        RegistryAwayError: MLflow does not answer: what was not done, where, why, and what to do.
+        RegistryError: MLflow rejected the request; the same is said.
     """
     where = without_credentials(tracking_uri)
     try:
@@ -46,7 +47,7 @@ def registry_errors(tracking_uri: str, purpose: str) -> Iterator[None]:
                 f"cannot {purpose}: MLflow at {where} rejected the request ({first_line(error)}). "
                 "Fix that and run again; finished stages are reused."
             ) from error
-        raise RegistryError(
+        raise RegistryAwayError(
             f"cannot {purpose}: MLflow at {where} does not answer ({reason(error)}). Start it, "
             "or set MLFLOW_TRACKING_URI to a server that runs, and run again; finished stages are "
             "reused."

@@ -15,7 +15,7 @@ This page is generated from the commands themselves; `rnnflow COMMAND --help` pr
 
 | Exit code | Meaning |
 |---|---|
-| 0 | promoted, unchanged, or done |
+| 0 | promoted, unchanged, or done; a schedule that was stopped |
 | 1 | an error: a server that cannot be reached, a full disk, a training that diverged |
 | 2 | a mistake in the config, the data or the arguments; running again does not help |
 | 3 | the gate refused the model |

@@ -9,19 +9,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 
-from components.errors import BusyError, RnnflowError, UserError
+from components.errors import BusyError, RnnflowError, ServerAwayError, UserError
 from components.runtime.libraries import tensorflow_loading
 from components.training.follower import join_cluster
 from components.workers.cluster import find_cluster
 from components.workers.supervisor import raising_sigterm
 from pipelines.commands.summary import print_summary
 from pipelines.config import load_config, preloaded
-from pipelines.console import make_console
-from pipelines.prefect_server import prefect_server
+from pipelines.console import make_console, printable, show_servers
 from pipelines.provenance import versions
-from pipelines.work_directory import CONFIG, ERROR, WorkDirectory, new_run_id
+from pipelines.servers.prefect_server import prefect_server
+from pipelines.work_directory import CONFIG, ERROR, Outcome, WorkDirectory, new_run_id
 from pipelines.workers import shown_output, with_workers
 
 
@@ -75,10 +76,18 @@ def run_pipeline(
     # that comes in between, its state tells.
     with work.lock(run_id):
         pass
+    show_servers()
     with preloaded(config), _flow(console) as training_flow:
-        state = training_flow(
-            str(path.resolve()), str(work.root), run_id, until, rerun, workers, return_state=True
-        )
+        try:
+            state = training_flow(
+                str(path.resolve()), str(work.root), run_id, until, rerun, workers,
+                return_state=True,
+            )  # fmt: skip
+        except ServerAwayError as away:
+            outcome = work.find_outcome(run_id)
+            if outcome is None:
+                raise  # Prefect went away before the run had begun
+            return _end_unreported(console, outcome, work_dir, away)
     if state.is_cancelled():
         raise BusyError(state.message or "another run is in progress.")
     outcome = work.find_outcome(run_id)
@@ -92,6 +101,22 @@ def run_pipeline(
             f"  The whole trace is in {work.runs / run_id / ERROR}."
         ) from error
     print_summary(console, outcome, work_dir)
+    return outcome.exit_code
+
+
+def _end_unreported(
+    console: Console, outcome: Outcome, work_dir: Path, away: ServerAwayError
+) -> int:
+    """Shows how a run ended whose end Prefect did not take; returns the exit code of the run."""
+    if outcome.status == "failed":
+        click.echo(printable(f"rnnflow: {outcome.reason}", keep="\n"), err=True)
+    else:
+        print_summary(console, outcome, work_dir)
+        text = (
+            f"rnnflow: the run is over ({outcome.status}), but its end could not be reported: "
+            f"{away} The next run of the work directory reports it."
+        )
+        click.echo(printable(text), err=True)
     return outcome.exit_code
 
 

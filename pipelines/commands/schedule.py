@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import multiprocessing
 import re
+import time
 import zoneinfo
 from pathlib import Path
+from typing import Any
 
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.runner import Runner
 from prefect.schedules import Cron, Schedule
 from prefect.settings import PREFECT_API_URL
 
-from components.errors import UserError
+from components.errors import ServerAwayError, UserError
 from pipelines.config import PipelineConfig, load_config
-from pipelines.console import make_console
+from pipelines.console import make_console, printable, show_servers
+from pipelines.servers.patience import PATIENCE
+from pipelines.servers.prefect_server import check_server
 from pipelines.training import training_flow
 
 # A run that was allowed must have started within the grace period, or its place is free again:
@@ -29,23 +37,36 @@ def serve(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
     Raises:
         UserError: the config, the schedule or the time zone cannot be used, or no Prefect server is
           named.
+        ServerAwayError: the server does not answer at the start, or when the schedule is stopped.
     """
     loaded = load_config(config)
     name = loaded.name
     schedule = parse_schedule(cron, timezone)
+    check_address()
+    show_servers()
     check_server()
-    # It updates the deployment of that name: an edited schedule takes effect at the next start.
     console = make_console()
     console.print(f"[bold]rnnflow[/]/{name}: {cron} ({timezone}); stop it with Ctrl-C")
-    training_flow.serve(
+    runner = _Schedule(name=name, pause_on_shutdown=True)
+    # It updates the deployment of that name: an edited schedule takes effect at the next start, and
+    # so does one that the last stop has paused.
+    runner.add_flow(
+        training_flow,
         name=name,
         schedule=schedule,
+        paused=False,
         parameters=deployment_parameters(config, work_dir),
         description=describe(loaded, config, cron, timezone),
-        global_limit=ONE_AT_A_TIME,
+        concurrency_limit=ONE_AT_A_TIME,
         tags=["rnnflow"],
-        print_starting_message=False,
     )
+    _PROPOSALS.addHandler(_RefusalHandler())
+    try:
+        asyncio.run(runner.start())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print(f"[bold]rnnflow[/]/{name}: stopped; the schedule is paused")
+    except ServerAwayError as error:
+        raise ServerAwayError(f"the schedule is stopped, but not paused: {error}") from error
 
 
 def describe(config: PipelineConfig, path: Path, cron: str, timezone: str) -> str:
@@ -61,7 +82,50 @@ def describe(config: PipelineConfig, path: Path, cron: str, timezone: str) -> st
     )
 
 
-def check_server() -> None:
+class _Schedule(Runner):
+    """Ends on SIGTERM as on Ctrl-C: pauses the schedule, and waits for the run that is going on."""
+
+    async def start(self, run_once: bool = False, webserver: bool | None = None) -> None:
+        """Serves until it is stopped."""
+        self._loop_of_it = asyncio.get_running_loop()
+        self._serving = asyncio.current_task()
+        await super().start(run_once, webserver)
+
+    def handle_sigterm(self, *_: Any) -> None:
+        """Prefect installs this; its own would end before anything is paused."""
+        # Ctrl-C reaches all processes of a terminal, this signal only one. The run ends as any run
+        # does: with a checkpoint, if it trains.
+        for run in multiprocessing.active_children():
+            run.terminate()
+        assert self._serving is not None, "a signal comes after the start"
+        self._loop_of_it.call_soon_threadsafe(self._serving.cancel)
+
+    async def __aexit__(self, *exc_info: Any) -> None:
+        """Pauses the schedule; a server that is away is not waited for."""
+        PATIENCE.hurry()
+        await super().__aexit__(*exc_info)
+
+
+_PROPOSALS = logging.getLogger("prefect.runner.state_proposer")
+
+
+class _RefusalHandler(logging.Handler):
+    """Says that the server refused a run because another one is going on.
+
+    The runner hears of it in an answer that it keeps to itself, but for one record of its log.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if str(record.msg).startswith("Aborted submission"):
+            clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
+            line = (
+                f"{clock} a run that was due is refused, as the one before it is not over "
+                f"(flow run {record.args[0] if isinstance(record.args, tuple) else '?'})"
+            )
+            print(printable(line), flush=True)
+
+
+def check_address() -> None:
     """Refuses Prefect's ephemeral server: it would never start a run that is due.
 
     Raises:

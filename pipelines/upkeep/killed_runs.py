@@ -1,4 +1,4 @@
-"""Ends flow runs that were killed and are still Running in Prefect.
+"""Ends flow runs that are over and still Running in Prefect.
 
 The next run of the same work directory and the same model does so. What tells a killed run from a
 live one is in ``components.tracking.owner``. A flow run says by its tags which work directory and
@@ -11,6 +11,8 @@ With a Prefect server of your own an automation does this within minutes, withou
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
@@ -22,13 +24,23 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
 from prefect.runtime import flow_run
-from prefect.states import Crashed
+from prefect.states import Completed, Crashed, Failed
 
 from components.tracking.owner import STALE_SECONDS, Owner, heartbeat_tag
+from pipelines.work_directory import Outcome, Status, WorkDirectory
 
 LOGGER = logging.getLogger("rnnflow")
+
+_KILLED = "The process was killed; the next run of its work directory found it."
+STATE_NAMES: Mapping[Status, str] = {
+    "promoted": "Promoted",
+    "unchanged": "Unchanged",
+    "done": "Completed",
+    "refused": "Refused",
+}
+"""Of the flow run in Prefect; ``infra/shared/killed_runs.yaml`` must know each of them."""
 
 
 def claim_flow_run(owner: Owner, name: str) -> UUID:
@@ -48,15 +60,22 @@ def beat_flow_run(run_id: UUID) -> None:
         client.update_flow_run_labels(run_id, dict(heartbeat_tag()))
 
 
-def mark_killed_flow_runs(owner: Owner, name: str, stale_seconds: float = STALE_SECONDS) -> int:
-    """Ends, as Crashed, the other flow runs of this work directory and model that are gone.
+def mark_killed_flow_runs(
+    owner: Owner,
+    name: str,
+    stale_seconds: float = STALE_SECONDS,
+    work: WorkDirectory | None = None,
+) -> int:
+    """Ends the other flow runs of this work directory and model that are gone.
 
-    Call it while the work directory's lock is held.
+    One that has an outcome ended while Prefect was away, and gets it; any other was killed, and is
+    marked as Crashed. Call it while the work directory's lock is held.
 
     Args:
         owner: the run that asks.
         name: of the model.
         stale_seconds: see ``Owner.proves_gone``.
+        work: holds the outcomes of runs that were not killed.
 
     Returns:
         How many it ended.
@@ -74,11 +93,24 @@ def mark_killed_flow_runs(owner: Owner, name: str, stale_seconds: float = STALE_
             if str(run.id) != flow_run.id and owner.proves_gone(run.labels, stale_seconds)
         ]
         for run in gone:
-            message = "The process was killed; the next run of its work directory found it."
-            client.set_flow_run_state(run.id, Crashed(message=message), force=True)
-            LOGGER.info("Flow run %s was killed; it is marked as crashed.", run.name)
+            outcome = None if work is None else _outcome_of(work, str(run.id))
+            state = Crashed(message=_KILLED) if outcome is None else final_state(outcome)
+            client.set_flow_run_state(run.id, state, force=True)
+            LOGGER.info("Flow run %s was over; it is marked as %s.", run.name, state.name)
     return len(gone)
 
 
 def _tags(owner: Owner, name: str) -> list[str]:
     return [f"work-dir:{owner.work_dir_id}", f"model:{name}"]
+
+
+def final_state(outcome: Outcome) -> State[Any]:
+    """The state of the flow run of an outcome: a run that was refused is Completed, too."""
+    if outcome.status == "failed":
+        return Failed(message=outcome.reason)
+    return Completed(name=STATE_NAMES[outcome.status], message=outcome.reason)
+
+
+def _outcome_of(work: WorkDirectory, flow_run_id: str) -> Outcome | None:
+    outcomes = map(work.find_outcome, reversed(work.run_ids()))
+    return next((each for each in outcomes if each and each.flow_run_id == flow_run_id), None)

@@ -12,7 +12,7 @@ import compose_spec
 import pytest
 import yaml
 
-from pipelines.pipeline_run import STATE_NAMES
+from pipelines.upkeep.killed_runs import STATE_NAMES
 
 Services = dict[str, dict[str, Any]]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from components.errors import RegistryAwayError
 from components.tracking.client import (
     connect,
     ensure_experiment,
@@ -16,7 +17,9 @@ from components.tracking.client import (
     request_timeout,
     sqlite_file,
 )
+from components.tracking.errors import registry_errors
 from components.tracking.values import NOTE_TAG
+from tests.door import Door
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
 
@@ -116,3 +119,15 @@ def test_a_value_in_a_filter_is_found_again(store: str, text: str) -> None:
     run = client.create_run(experiment, tags={"what": text})
     found = client.search_runs([experiment], f"tags.what = {quoted(text)}")
     assert [one.info.run_id for one in found] == [run.info.run_id]
+
+
+def test_a_database_that_is_away_is_asked_once() -> None:
+    with Door("http://127.0.0.1:1") as door:
+        door.set("failing")
+        address = door.address.removeprefix("http://")
+        uri = f"postgresql://user:secret@{address}/mlflow"
+        with pytest.raises(RegistryAwayError) as caught, registry_errors(uri, "look"):
+            connect(uri).search_experiments()
+    assert "secret" not in str(caught.value)
+    # PostgreSQL's client may knock a second time, to do without encryption.
+    assert 1 <= door.requests <= 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import subprocess
 import time
@@ -15,8 +16,15 @@ import pytest
 import yaml
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    LogFilter,
+    LogFilterFlowRunId,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Cron
@@ -25,7 +33,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from components.errors import UserError
 from pipelines.commands.schedule import (
     ONE_AT_A_TIME,
-    check_server,
+    check_address,
     deployment_parameters,
     parse_schedule,
 )
@@ -177,6 +185,84 @@ def test_ctrl_c_ends_it_and_pauses_the_schedule(served: Served) -> None:
     assert served.stopped.paused
 
 
+@pytest.fixture(scope="module")
+def terminated(served: Served, prefect_server: str, store: str) -> Iterator[Served]:
+    """The schedule, started again, and told to end by SIGTERM while a run is going on.
+
+    ``run`` is one that was due meanwhile.
+    """
+    project = served.project
+    # A file of zeros that takes no place, and hours to read: its run is going on.
+    os.truncate(project.root / "rows.jsonl", 4 << 40)
+    environment = {
+        **project.environment,
+        "MLFLOW_TRACKING_URI": store,
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+    }
+    with (
+        (project.root / "terminated").open("w+") as output,
+        get_client(sync_client=True) as client,
+        subprocess.Popen(
+            project.command("schedule", "config.yaml", "--cron", CRON),
+            cwd=project.root, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True,
+        ) as process,
+    ):  # fmt: skip
+        try:
+            active = _wait(process, lambda: _active(client))
+            asked = [
+                client.create_flow_run_from_deployment(active.id, parameters={"until": "rows"})
+                for _ in range(2)
+            ]
+            run = _wait(process, lambda: next(filter(None, map(_ended_by(client), asked)), None))
+            process.terminate()
+            exit_code = process.wait(timeout=300)
+        finally:
+            process.kill()
+        output.seek(0)
+        stopped = client.read_deployment(active.id)
+        log = _log(client, run)
+        yield Served(project, active, run, stopped, log, exit_code, output.read())
+
+
+def _active(client: SyncPrefectClient) -> DeploymentResponse | None:
+    found = _deployment(client)
+    return None if found is None or found.paused else found
+
+
+def _ended_by(client: SyncPrefectClient) -> Callable[[FlowRun], FlowRun | None]:
+    return lambda run: _ended(client, run)
+
+
+def test_a_schedule_that_was_stopped_is_active_again_at_the_next_start(terminated: Served) -> None:
+    assert not terminated.deployment.paused
+
+
+def test_a_run_that_is_due_during_another_is_refused_and_the_schedule_says_so(
+    terminated: Served,
+) -> None:
+    assert terminated.run.state is not None
+    assert terminated.run.state.is_cancelled(), terminated.output
+    assert "a run that was due is refused" in terminated.output
+    assert str(terminated.run.id) in terminated.output
+
+
+def test_sigterm_ends_it_with_its_run_and_pauses_the_schedule(terminated: Served) -> None:
+    assert terminated.exit_code == 0, terminated.output
+    assert terminated.stopped.paused
+    for noise in ("Traceback", "never awaited", "Warning"):
+        assert noise not in terminated.output
+    with get_client(sync_client=True) as client:
+        assert not client.read_flow_runs(flow_run_filter=_going_on(terminated.deployment))
+
+
+def _going_on(deployment: DeploymentResponse) -> FlowRunFilter:
+    types = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])
+    return FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id]),
+        state=FlowRunFilterState(type=types),
+    )
+
+
 def test_parameters_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert deployment_parameters(Path("configs/demo.yaml"), Path(".rnnflow")) == {
@@ -244,4 +330,4 @@ def test_a_schedule_without_a_server_is_refused_because_nothing_would_ever_run()
         temporary_settings(restore_defaults={PREFECT_API_URL}),
         pytest.raises(UserError, match="prefect server start"),
     ):
-        check_server()
+        check_address()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,9 +14,12 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Pending, Running
 
+from components.artifacts.storage import write_atomically
 from components.tracking.owner import HEARTBEAT_TAG, STALE_SECONDS, Owner
 from pipelines.training import training_flow
 from pipelines.upkeep.killed_runs import beat_flow_run, claim_flow_run, mark_killed_flow_runs
+from pipelines.work_directory import CONFIG, Status, WorkDirectory
+from tests.pipelines.samples import RUN_ID, outcome
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -58,6 +62,24 @@ def test_a_running_run_of_the_same_work_directory_becomes_crashed(owner: Owner) 
     assert state is not None
     assert state.type.value == "CRASHED"
     assert "killed" in str(state.message)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("promoted", "Promoted"), ("refused", "Refused"), ("done", "Completed"), ("failed", "Failed")],
+)
+def test_a_run_that_ended_while_prefect_was_away_gets_its_outcome(
+    owner: Owner, tmp_path: Path, status: Status, expected: str
+) -> None:
+    work = WorkDirectory(tmp_path)
+    with get_client(sync_client=True) as client:
+        ended = _left(client, owner, NAME, Running())
+        write_atomically(work.runs / RUN_ID / CONFIG, "name: demo")
+        work.save_outcome(outcome(status=status, reason="Because.", flow_run_id=str(ended)))
+        assert mark_killed_flow_runs(owner, NAME, work=work) == 1
+        state = client.read_flow_run(ended).state
+    assert state is not None
+    assert (state.name, state.message) == (expected, "Because.")
 
 
 def test_every_other_run_is_left_alone(owner: Owner) -> None:

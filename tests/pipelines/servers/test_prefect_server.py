@@ -19,8 +19,8 @@ from prefect.settings import (
 )
 
 from components.errors import RnnflowError
-from pipelines.prefect_server import prefect_server as own_server
 from pipelines.run_tracking import prefect_address
+from pipelines.servers.prefect_server import prefect_server as own_server
 from tests.components.worker_commands import children_of, runs, wait_for
 from tests.measured import MEASURED
 
@@ -84,7 +84,7 @@ def test_a_server_that_does_not_start_is_told_with_its_words_and_what_to_do(
 def test_it_does_not_outlive_a_run_that_is_killed(tmp_path: Path) -> None:
     text = (
         "import time\n"
-        "from pipelines.prefect_server import prefect_server\n"
+        "from pipelines.servers.prefect_server import prefect_server\n"
         "with prefect_server() as wait:\n"
         "    wait()\n"
         "    print('up', flush=True)\n"

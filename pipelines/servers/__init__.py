@@ -1,0 +1,1 @@
+"""The Prefect server of a run: where it is, when it is away, what it has to hear of old runs."""
