@@ -6,6 +6,7 @@ import asyncio
 import logging
 import multiprocessing
 import re
+import threading
 import time
 import zoneinfo
 from pathlib import Path
@@ -82,6 +83,15 @@ def describe(config: PipelineConfig, path: Path, cron: str, timezone: str) -> st
     )
 
 
+_AGAIN_SECONDS = 15.0
+"""A run that ends in good order has ended by then; Docker and Kubernetes kill after 30 s."""
+
+
+def _end_runs() -> None:
+    for run in multiprocessing.active_children():
+        run.terminate()
+
+
 class _Schedule(Runner):
     """Ends on SIGTERM as on Ctrl-C: pauses the schedule, and waits for the run that is going on."""
 
@@ -95,8 +105,12 @@ class _Schedule(Runner):
         """Prefect installs this; its own would end before anything is paused."""
         # Ctrl-C reaches all processes of a terminal, this signal only one. The run ends as any run
         # does: with a checkpoint, if it trains.
-        for run in multiprocessing.active_children():
-            run.terminate()
+        _end_runs()
+        # Python raises what a signal means wherever the run is just then, and there are places that
+        # drop it, such as a callback of the garbage collector.
+        again = threading.Timer(_AGAIN_SECONDS, _end_runs)
+        again.daemon = True
+        again.start()
         assert self._serving is not None, "a signal comes after the start"
         self._loop_of_it.call_soon_threadsafe(self._serving.cancel)
 

@@ -113,7 +113,7 @@ def _runs(client: MlflowClient) -> dict[str, Run]:
 
 
 def _flow_state(run_id: str) -> str:
-    named = FlowRunFilter(name=FlowRunFilterName(any_=[run_id]))
+    named = FlowRunFilter(name=FlowRunFilterName(any_=[f"{NAME} {run_id}"]))
     with get_client(sync_client=True) as client:
         (run,) = client.read_flow_runs(flow_run_filter=named)
     assert run.state is not None
