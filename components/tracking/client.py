@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,17 +126,22 @@ def _create_database(database: Path) -> None:
         Path(lock.name).unlink(missing_ok=True)
 
 
+# A run's stages, its sender and its heartbeat connect in threads of their own.
+_ENVIRONMENT_LOCK = threading.Lock()
+
+
 @contextlib.contextmanager
 def _default_artifact_root(uri: str) -> Iterator[None]:
     # Without it the store makes an empty "mlruns" in the current directory.
-    before = os.environ.get(_ARTIFACT_ROOT_VARIABLE)
-    os.environ[_ARTIFACT_ROOT_VARIABLE] = uri
-    try:
-        yield
-    finally:
-        del os.environ[_ARTIFACT_ROOT_VARIABLE]
-        if before is not None:
-            os.environ[_ARTIFACT_ROOT_VARIABLE] = before
+    with _ENVIRONMENT_LOCK:
+        before = os.environ.get(_ARTIFACT_ROOT_VARIABLE)
+        os.environ[_ARTIFACT_ROOT_VARIABLE] = uri
+        try:
+            yield
+        finally:
+            del os.environ[_ARTIFACT_ROOT_VARIABLE]
+            if before is not None:
+                os.environ[_ARTIFACT_ROOT_VARIABLE] = before
 
 
 def sqlite_file(tracking_uri: str) -> Path | None:

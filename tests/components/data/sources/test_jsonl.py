@@ -106,7 +106,9 @@ def test_a_compressed_file_holds_the_same_lines(
 
 
 @pytest.mark.parametrize(
-    "content", [b"{}\n", gzip.compress(CONTENT)[:-9], gzip.compress(CONTENT)[:-30] + b"x" * 30]
+    "content",
+    [b"{}\n", gzip.compress(CONTENT)[:-9], gzip.compress(CONTENT)[:-30] + b"x" * 30],
+    ids=["plain", "cut", "damaged"],
 )
 def test_a_file_that_is_no_whole_gzip_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "rows.jsonl.gz"
