@@ -81,6 +81,9 @@ class RunTracking:
     def _send(self) -> None:
         self._handle_earlier_runs()
         self._tracker.send()
+        if self._tracker.is_unreachable and self._tracker.run_id(_PARENT) is None:
+            # The server did not hear of the earlier runs, either, and has nothing of this one.
+            self._earlier_runs_are_handled = False
 
     def _handle_earlier_runs(self) -> None:
         """Sends what they left unsent, then marks those that were killed, there and on disk.

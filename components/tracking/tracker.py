@@ -231,6 +231,11 @@ class Tracker:
         if self._delivery is not None and run_id is not None:
             self._delivery.set_tags(run_id, heartbeat_tag())
 
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether the server did not answer the last time."""
+        return self._unreachable
+
     def run_id(self, key: str) -> str | None:
         """The id of the MLflow run; None as long as the server has not made it."""
         return self._journal.cursor().runs.get(key)
