@@ -41,9 +41,18 @@ class DataConfig:
     test: str | None = None
     """JSONL file of the test rows; without it a fraction of ``train`` is taken."""
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.15
-    """Share of the rows that the stable hash of their id sends to validation."""
+    """Share of each label's rows that the stable hash of their id sends to validation."""
     test_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
-    """Share of the rows that the stable hash of their id sends to the test split."""
+    """Share of each label's rows that the stable hash of their id sends to the test split."""
+    # A model is measured on what it knows: a label of a few rows, such as a new or a misspelt one,
+    # changes neither the classes nor the gate's verdict until there is enough of it.
+    rare_labels: Literal["drop", "train", "other", "stop"] = "drop"
+    """What becomes of the rows of rare labels: ``drop`` leaves them out, ``train`` has them in the
+    training split alone, ``other`` makes them one class of that name, ``stop`` stops the run. All
+    but ``stop`` leave out the rows with labels that only a validation or test file has."""
+    # One for each of the three splits.
+    min_label_rows: PositiveInt = 3
+    """A label with fewer rows in the training file is rare."""
     bad_rows_allowed_fraction: Fraction = 0.01
     """The run stops when a larger share of the rows is invalid."""
     max_row_steps: PositiveInt = MAX_ROW_STEPS

@@ -49,8 +49,9 @@ class PerClassFloor:
     """Smallest recall of any class; 0 is no rule."""
     min_precision: Fraction = 0.0
     """Smallest precision of any class; 0 is no rule."""
-    min_support: NonNegativeInt = 1
-    """Fewest test examples of each class."""
+    # A label that a test file lacks, or a new one, is no reason to keep an old model.
+    min_support: NonNegativeInt = 0
+    """Fewest test examples of each class; 0 is no rule."""
 
 
 @dataclass(frozen=True, config=STRICT)

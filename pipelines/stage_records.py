@@ -109,10 +109,22 @@ def record_examples(value: Examples, config: PipelineConfig) -> StageRecord:
         for name, count in sorted(statistics.get(key, {}).items())
         if count
     )
+    rare = statistics.get("rare_labels", {})
+    rare_rows = rare.get("rows", {})
+    if rare_rows:
+        what = {"drop": "left out", "train": "in training alone", "other": "in the class 'other'"}
+        found += (
+            f"; {sum(rare_rows.values()):,} rows of {len(rare_rows):,} rare labels "
+            f"{what[rare['rare_labels']]}"
+        )
     return StageRecord(
         f"{summary}; {invalid:,} invalid rows{found}",
         parameters,
-        {**metrics, "examples/bad_rows": float(invalid)},
+        {
+            **metrics,
+            "examples/bad_rows": float(invalid),
+            "examples/rare_label_rows": float(sum(rare_rows.values())),
+        },
         artifacts=tuple(directory / name for name in files),
     )
 

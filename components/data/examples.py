@@ -37,13 +37,12 @@ from components.data.sequence_examples import encode_row
 from components.data.sources.formats import chunks_of
 from components.data.sources.source import Chunk
 from components.data.splits import (
-    SplitFractions,
+    SplitRule,
     hash_of_id,
     read_split_rows,
     shard_of,
-    split_fractions,
 )
-from components.data.statistics import DEAD_LETTERS, write_statistics
+from components.data.statistics import DEAD_LETTERS, rare_labels, write_statistics
 from components.data.survey import check_survey, survey_rows, write_invalid_rows
 from components.features.config import FeaturesConfig
 from components.runtime.libraries import quiet_libraries
@@ -70,7 +69,7 @@ class _Plan:
 
     features: FeaturesConfig
     form: RowFormat
-    fractions: SplitFractions
+    rule: SplitRule
     shards: int
     directory: str
 
@@ -87,18 +86,18 @@ def write_examples(
     Raises:
         ConfigError: the Beam runner or its options cannot be used.
         InvalidRowsError: too many invalid rows; ``<directory>.dead_letters.jsonl`` lists them.
-        DataError: ids that occur twice, an empty split, a single label or an unknown one.
+        DataError: no model can be trained on the rows; see ``components.data.checks``.
         StorageError: the disk is full or the directory cannot be written.
     """
     check_runner(preprocessing)
-    form, fractions = RowFormat.of(features, data.max_row_steps), split_fractions(data)
+    form = RowFormat.of(features, data.max_row_steps)
     # Outside of the directory, which is removed when the survey fails.
     dead_letters = directory.with_name(f"{directory.name}.{DEAD_LETTERS}")
     with building(directory) as partial, quiet_libraries():
         chunks = chunks_of(rows)
-        survey = survey_rows(chunks, features, form, fractions, preprocessing, partial)
+        survey = survey_rows(chunks, features, form, data, preprocessing, partial)
         check_survey(survey, data, features, dead_letters)
-        plan = _Plan(features, form, fractions, preprocessing.shards, str(partial))
+        plan = _Plan(features, form, survey.rule, preprocessing.shards, str(partial))
         _transform_rows(chunks, plan, preprocessing)
         transform = tft.TFTransformOutput(str(partial / "transform"))
         sizes = {
@@ -106,11 +105,10 @@ def write_examples(
             for name, feature in features.by_name.items()
             if (size := feature.id_count(name, transform)) is not None
         }
-        # Those of the training split are all: check_survey refuses a label that only another split
-        # has.
+        # Those of the training split are all: rows with any other are left out.
         labels = tuple(sorted(survey.profile.splits["train"].labels))
         save_schema(Schema(features, labels, sizes, data.max_row_steps), partial)
-        write_statistics(survey.profile, sizes, partial)
+        write_statistics(survey.profile, sizes, partial, rare_labels(survey.rule, data))
         write_invalid_rows(survey.invalid_rows, partial / DEAD_LETTERS)
         # Of what is trained on: other statistics or dead letters make no other examples.
         trained_on = [*sorted(partial.glob("*.tfrecord")), partial / "schema.json"]
@@ -160,7 +158,7 @@ def _read(pipeline: beam.Pipeline, name: str, chunks: Sequence[Chunk]) -> Any:
 
 def _rows(chunk: Chunk, plan: _Plan, only: Split | None) -> Iterator[tuple[Split, Row]]:
     """The valid rows of a chunk, with their split."""
-    for _, split, row in read_split_rows(chunk, plan.form, plan.fractions):
+    for _, split, row in read_split_rows(chunk, plan.form, plan.rule):
         if isinstance(row, Row) and split is not None and only in (None, split):
             yield split, row
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from components.features.config import FEATURE_NAME, KINDS, RESERVED_NAMES, AnyFeature
 from components.features.observed import Observed
+
+_MOST = 0.8
+"""From this share of the values on, the others are taken for exceptions, such as 'n/a'."""
+_MANY_ROWS = 20
+"""Of fewer rows, all different texts may be chance."""
+_TIME = re.compile(
+    r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T ]+\d{1,2}:\d{2}.*)?$"
+    r"|\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?$"
+)
+"""2024-05-01, 1.5.2024, 2024-05-01T10:00:00Z, 10:00:07."""
 
 
 def why_left_out(name: str, seen: Observed, rows: int, allowed_fraction: float) -> str | None:
@@ -46,16 +57,42 @@ def doubts(feature: AnyFeature, seen: Observed) -> Iterator[str]:
             f"{seen.changes:,} that differ from the one before, {seen.merged:,} do not then): "
             f"{remedy}"
         )
-    if seen.value_class == "text" and seen.values and all(map(_is_number, seen.values)):
-        yield "holds numbers as text, which are taken as names; write them without quotes."
+    if not seen.varies:
+        yield "has the same value in all rows, which tells nothing about the label: leave it out."
+    if seen.value_class == "text":
+        yield from _doubts_of_text(seen)
+
+
+def _doubts_of_text(seen: Observed) -> Iterator[str]:
+    for is_such, what, remedy in (
+        (_is_number, "numbers as text", "write them without quotes"),
+        (_is_time, "times as text", "write them as numbers, such as seconds since the first step"),
+    ):
+        such = sum(map(is_such, seen.values))
+        if such > _MOST * len(seen.values):
+            exceptions = [text for text in sorted(seen.values) if not is_such(text)]
+            but = f" (but for {', '.join(map(repr, exceptions[:3]))})" if exceptions else ""
+            yield f"holds {what}{but}, which are taken as names; {remedy}."
+            return
+    if seen.part == "context" and seen.rows >= _MANY_ROWS and len(seen.values) > _MOST * seen.rows:
+        yield (
+            "has another text in nearly every row: a name or a remark, from which nothing follows "
+            "for other rows. Leave it out."
+        )
 
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        # As many countries write them, and with a comma between thousands.
+        float(text.replace(",", ".", 1) if text.count(",") == 1 else text.replace(",", ""))
     except ValueError:
         return False
     return True
+
+
+def _is_time(text: str) -> bool:
+    """A date, or a date and a time of day, in a form that begins or ends with the year."""
+    return _TIME.match(text.strip()) is not None
 
 
 def infer_feature(seen: Observed) -> AnyFeature | None:

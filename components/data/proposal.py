@@ -7,19 +7,19 @@ from 0 or 1 on an id. What some rows lack or what no model can take is left out,
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from components.artifacts.values import SPLITS, Split
+from components.artifacts.values import Split
 from components.config import DataConfig, TrainingConfig
 from components.data.feature_inference import doubts, infer_feature, why_left_out
-from components.data.row_parsing import InvalidRow, RowFormat
+from components.data.row_parsing import InvalidRow
 from components.data.rows import find_rows
 from components.data.sources.formats import chunks_of
 from components.data.sources.source import Chunk, Record
-from components.data.splits import read_split_rows, split_fractions
+from components.data.statistics import Profile
+from components.data.trial import lengths_of, notes_of_rows, try_rows
 from components.errors import DataError
 from components.features.config import AnyFeature, FeaturesConfig
 from components.features.observed import Observed, Part
@@ -28,6 +28,9 @@ from components.gate_config import Bound, GateConfig
 _PARTS: tuple[Part, ...] = ("sequence", "context")
 _ROW = '{"id": "a-1", "label": "yes", "context": {"age": 41}, "sequence": {"pulse": [61, 63, 60]}}'
 
+_UNEVEN = 0.95
+"""From this share of one label on, accuracy says little about the others."""
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -35,7 +38,8 @@ class Proposal:
 
     ``rows`` counts the valid rows of each split, ``invalid`` those that do not fit the settings,
     ``labels`` the rows of each label; ``lengths`` are the least, median and greatest number of
-    steps; a note is one line.
+    steps; ``rare_labels`` counts labels. ``notes_of`` has the notes on each section of the config,
+    each one line.
     """
 
     data: DataConfig
@@ -46,11 +50,17 @@ class Proposal:
     invalid: int
     labels: dict[str, int]
     lengths: tuple[int, int, int]
-    notes: tuple[str, ...]
+    rare_labels: int
+    notes_of: Mapping[str, tuple[str, ...]]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The notes on all sections."""
+        return tuple(note for notes in self.notes_of.values() for note in notes)
 
 
 def propose(data: DataConfig) -> Proposal:
-    """Reads all rows twice: to infer the features, and to parse the rows with them.
+    """Reads all rows: to infer the features, and to count and split the rows as a run does.
 
     Raises:
         NotFoundError: a file does not exist.
@@ -59,22 +69,30 @@ def propose(data: DataConfig) -> Proposal:
     """
     chunks = chunks_of(find_rows(data))
     features, notes = _propose_features(chunks, data)
-    trial = _try(chunks, data, features)
-    if trial.invalid:
-        notes.append(f"{trial.invalid:,} rows are invalid; the first is {trial.first_invalid}.")
-    notes += _notes_of_keys(trial)
-    lengths = sorted(trial.lengths)
+    trial = try_rows(chunks, data, features)
+    profile = trial.profile
+    gate, gate_notes = propose_gate(profile)
+    lengths = lengths_of(profile) or [0]
     return Proposal(
         data=data,
         features=features,
-        training=propose_training(trial.rows["train"]),
-        gate=propose_gate(trial.labels, trial.rows["test"]),
-        rows=trial.rows,
-        invalid=trial.invalid,
+        training=propose_training(profile.splits["train"].rows),
+        gate=gate,
+        rows={split: seen.rows for split, seen in profile.splits.items()},
+        invalid=profile.invalid_count,
         labels=dict(sorted(trial.labels.items())),
         lengths=(lengths[0], lengths[len(lengths) // 2], lengths[-1]),
-        notes=tuple(" ".join(note.split()) for note in notes),
+        rare_labels=len(trial.rule.rare),
+        notes_of={
+            "data": _lines(notes_of_rows(trial, data, features)),
+            "features": _lines(notes),
+            "gate": _lines(gate_notes),
+        },
     )
+
+
+def _lines(notes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(" ".join(note.split()) for note in notes)
 
 
 def propose_training(rows: int) -> TrainingConfig:
@@ -94,14 +112,36 @@ def propose_training(rows: int) -> TrainingConfig:
     )
 
 
-def propose_gate(labels: Mapping[str, int], test_rows: int) -> GateConfig:
-    """Half way from always naming the commonest label to always being right."""
-    majority = max(labels.values()) / sum(labels.values())
-    # Rounded down to whole percent; a fifth fewer test rows may come with the next data.
-    return GateConfig(
-        bounds={"accuracy": Bound(min=math.floor(50 * (1 + majority)) / 100)},
-        min_examples=max(1, test_rows * 4 // 5),
+def propose_gate(profile: Profile) -> tuple[GateConfig, list[str]]:
+    """Half way from always naming the commonest label to always being right; and a note if need be.
+
+    Of the test split, on which the bound is tried.
+    """
+    test = profile.splits["test"]
+    labels = test.labels or profile.splits["train"].labels
+    label, count = max(labels.items(), key=lambda item: item[1], default=("", 1))
+    majority = count / max(1, sum(labels.values()))
+    # Rounded down to whole percent, but for a majority that is above that.
+    digits = next(n for n in range(2, 17) if _half_way(majority, n) > majority or majority == 1.0)
+    gate = GateConfig(
+        bounds={"accuracy": Bound(min=_half_way(majority, digits))},
+        # A fifth fewer test rows may come with the next data.
+        min_examples=max(1, test.rows * 4 // 5),
     )
+    if majority < _UNEVEN:
+        return gate, []
+    known = profile.splits["train"].labels
+    cure = (
+        "give test rows of other labels, or no model can be told from a constant answer"
+        if majority == 1.0
+        else "a bound on macro_f1 says more here than one on accuracy"
+    )
+    where = f"{100 * majority:.3g} % of the test rows have the label {label!r}"
+    return gate, [f"{where}, of {len(known):,} labels in training: {cure}."] if test.rows else []
+
+
+def _half_way(majority: float, digits: int) -> float:
+    return math.floor((1 + majority) / 2 * 10**digits) / 10**digits
 
 
 def _propose_features(
@@ -158,61 +198,6 @@ def _named_values(row: dict[str, Any], part: Part) -> list[tuple[str, Any]]:
     if not isinstance(values, dict):
         return []
     return [(name, value) for name, value in values.items() if value is not None]
-
-
-@dataclass
-class _Trial:
-    """The rows as parsed with the proposed features."""
-
-    rows: dict[Split, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
-    labels: Counter[str] = field(default_factory=Counter)
-    lengths: list[int] = field(default_factory=list)
-    ids: Counter[str] = field(default_factory=Counter)
-    invalid: int = 0
-    first_invalid: str = ""
-
-
-def _try(chunks: Sequence[Chunk], data: DataConfig, features: FeaturesConfig) -> _Trial:
-    trial, fractions = _Trial(), split_fractions(data)
-    form = RowFormat.of(features, data.max_row_steps)
-    for chunk in chunks:
-        for record, split, row in read_split_rows(chunk, form, fractions):
-            if isinstance(row, InvalidRow):
-                where = f"{chunk.source.location(record.number)}: {row.reason}"
-                trial.first_invalid = trial.first_invalid or where
-                trial.invalid += 1
-            elif split is not None:
-                trial.rows[split] += 1
-                trial.labels[str(row.label)] += 1
-                trial.lengths.append(row.steps)
-                trial.ids[row.id] += 1
-    if len(trial.labels) < 2:
-        found = ", ".join(map(repr, trial.labels)) or "none"
-        why = f" The first invalid row is {trial.first_invalid}." if trial.invalid else ""
-        raise DataError(f"expected two labels or more in {data.train}, found {found}.{why}")
-    return trial
-
-
-def _notes_of_keys(trial: _Trial) -> list[str]:
-    """Ids that a run would refuse, and labels that are perhaps one."""
-    notes = []
-    repeated = [(row_id, count) for row_id, count in trial.ids.items() if count > 1]
-    if repeated:
-        row_id, count = max(repeated, key=lambda item: item[1])
-        notes.append(
-            f"{len(repeated):,} ids occur more than once, {row_id!r} in {count:,} rows: a run "
-            "refuses that. Remove the repeated rows or give them ids of their own."
-        )
-    alike: dict[str, list[str]] = {}
-    for label in sorted(trial.labels):
-        alike.setdefault(" ".join(label.casefold().split()), []).append(label)
-    notes += [
-        f"the labels {' and '.join(map(repr, labels))} differ in spaces or capitals alone: make "
-        "them one if they mean the same."
-        for labels in alike.values()
-        if len(labels) > 1
-    ]
-    return notes
 
 
 def _rounded(steps: float) -> int:

@@ -1,14 +1,18 @@
 """Which split a row belongs to: that of its file, or one chosen by a stable hash of its id.
 
-The hash maps an id to a fixed position in [0, 1), so a row never changes its split when rows are
-added, removed or reordered. The test split takes the lowest positions, validation the next.
+The hash maps an id to a fixed position in [0, 1). The test split takes the lowest positions,
+validation the next. So a row keeps its split when others are added, removed or reordered, and each
+split gets its share of each class, but for chance. Chance may leave a split without a row of a
+small class: there ``cuts_of`` moves a boundary, and with it the few rows that lie next to it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from components.artifacts.values import Split
 from components.config import DataConfig
@@ -45,8 +49,76 @@ def position(row_id: str) -> float:
     return (first >> (64 - _MANTISSA_BITS)) / float(1 << _MANTISSA_BITS)
 
 
+class Cuts(NamedTuple):
+    """The ends of the test and of the validation split among the positions of a class."""
+
+    test: float
+    validation: float
+
+
+ALL_TRAIN = Cuts(0.0, 0.0)
+
+_LEAST_OF_SHARE = 3
+"""A split has at least a third of its share of a class: chance alone seldom leaves it less, so that
+few rows are ever moved."""
+
+
+def cuts_of(positions: Sequence[float], fractions: SplitFractions) -> Cuts:
+    """Where the splits of one class end, from the positions of its rows.
+
+    Split s, whose fraction is f_s, gets at least q_s = max(1, floor(n f_s / 3)) of the n rows, or 0
+    where f_s is 0. Let t and v count the positions below f_test and below f_test + f_validation. By
+    position, the first t' rows are the test split, and those up to v' validation:
+
+        t' = min(max(t, q_test), n - q_validation - q_train)
+        v' = min(max(v, t' + q_validation), n - q_train)
+
+    Rows that are fewer than the splits all train.
+    """
+    ordered = sorted(positions)
+    rows = len(ordered)
+    shares = (fractions.test, fractions.validation, 1 - fractions.test - fractions.validation)
+    least = [max(1, int(rows * share / _LEAST_OF_SHARE)) if share else 0 for share in shares]
+    if rows < sum(least):
+        return ALL_TRAIN
+    of_hash = Cuts(fractions.test, fractions.test + fractions.validation)
+    below = [bisect_left(ordered, end) for end in of_hash]
+    test = min(max(below[0], least[0]), rows - least[1] - least[2])
+    validation = min(max(below[1], test + least[1]), rows - least[2])
+    # Where a boundary need not move it stays that of the hash, which no other row can change.
+    ends = (
+        end if count == hashed else ordered[count]
+        for end, count, hashed in zip(of_hash, (test, validation), below, strict=True)
+    )
+    return Cuts(*ends)
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """What decides the split and the class of a row, besides its file.
+
+    ``cuts`` holds the classes whose splits do not end where those of the hash do; ``classes`` the
+    labels that are not a class of their own: the one they belong to, or None for rows that are left
+    out. ``rare`` counts the rows of each rare label, in all files.
+    """
+
+    fractions: SplitFractions
+    cuts: Mapping[str, Cuts] = field(default_factory=dict)
+    classes: Mapping[str, str | None] = field(default_factory=dict)
+    rare: Mapping[str, int] = field(default_factory=dict)
+
+    def split_of(self, row_id: str, label: str) -> Split:
+        """The split of a row of this class."""
+        if label not in self.cuts:
+            return split_of(row_id, self.fractions)
+        where, cuts = position(row_id), self.cuts[label]
+        if where < cuts.test:
+            return "test"
+        return "validation" if where < cuts.validation else "train"
+
+
 def split_of(row_id: str, fractions: SplitFractions) -> Split:
-    """The split that the id decides."""
+    """The split that the id alone decides."""
     where = position(row_id)
     if where < fractions.test:
         return "test"
@@ -54,15 +126,25 @@ def split_of(row_id: str, fractions: SplitFractions) -> Split:
 
 
 def read_split_rows(
-    chunk: Chunk, form: RowFormat, fractions: SplitFractions
-) -> Iterator[tuple[Record, Split, Row] | tuple[Record, None, InvalidRow]]:
-    """The rows of a chunk: each with its split and typed values, or None and why it is invalid."""
+    chunk: Chunk, form: RowFormat, rule: SplitRule
+) -> Iterator[tuple[Record, Split | None, Row | InvalidRow]]:
+    """The rows of a chunk: each with its split and typed values, the label being its class.
+
+    Instead of a split, None for a row that is invalid or that is left out.
+    """
     for record in chunk.records():
         row = record.parse(form)
         if isinstance(row, InvalidRow):
             yield record, None, row
-        else:
-            yield record, chunk.split or split_of(row.id, fractions), row
+            continue
+        label = str(row.label)
+        if label in rule.classes:
+            known = rule.classes[label]
+            if known is None:
+                yield record, None, row
+                continue
+            label, row = known, replace(row, label=known)
+        yield record, chunk.split or rule.split_of(row.id, label), row
 
 
 def shard_of(row_id: str, shards: int) -> int:

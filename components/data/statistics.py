@@ -3,8 +3,8 @@
 ``statistics.json`` holds, by split: the rows, the least, median and greatest number of steps, the
 rows of each label, and of each numeric feature the count, mean, standard deviation, minimum and
 maximum of each of its F numbers over all steps; and over all splits the missing values, the numbers
-that float32 cannot tell from those of the step before, the invalid rows with their causes, and the
-vocabulary sizes.
+that float32 cannot tell from those of the step before, the invalid rows with their causes, the rare
+labels with what became of their rows, and the vocabulary sizes.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 
 from components.artifacts.storage import write_atomically
 from components.artifacts.values import SPLITS, Split
+from components.config import DataConfig
 from components.data.row_parsing import InvalidRow, Row
 from components.data.sources.formats import source_of
+from components.data.splits import SplitRule
 from components.features.config import FeaturesConfig
 
 STATISTICS = "statistics.json"
@@ -141,10 +143,13 @@ class Profile:
     merged: Counter[str] = field(default_factory=Counter)
     """By feature: numbers that differ from the ones of the step before, but not as float32."""
 
+    left_out: int = 0
+    """Valid rows that are in no split, for their label."""
+
     @property
     def valid_count(self) -> int:
         """The number of valid rows."""
-        return sum(split.rows for split in self.splits.values())
+        return self.left_out + sum(split.rows for split in self.splits.values())
 
     @property
     def invalid_count(self) -> int:
@@ -156,6 +161,10 @@ class Profile:
         self.splits[split].add(row, self.numeric)
         self.missing.update(row.filled)
         self.merged.update(row.merged)
+
+    def add_left_out(self) -> None:
+        """Counts a valid row that is in no split."""
+        self.left_out += 1
 
     def add_invalid(self, row: InvalidRow, path: str, number: int) -> None:
         """Adds an invalid row, which is row ``number`` of the source at ``path``."""
@@ -169,6 +178,7 @@ class Profile:
             self.splits[split].merge(other.splits[split])
         for cause, rows in other.invalid.items():
             self._add_invalid_rows(cause, rows)
+        self.left_out += other.left_out
         self.missing += other.missing
         self.merged += other.merged
 
@@ -189,11 +199,30 @@ def new_profile(features: FeaturesConfig) -> Profile:
     return Profile(frozenset(name for name, one in every if one.raw.dtype == "float32"))
 
 
+def rare_labels(rule: SplitRule, data: DataConfig) -> dict[str, Any]:
+    """The rows of each rare label, how many of them were left out, and by which setting."""
+    dropped = sum(
+        count
+        for label, count in rule.rare.items()
+        if label in rule.classes and rule.classes[label] is None
+    )
+    return {
+        "rare_labels": data.rare_labels,
+        "min_label_rows": data.min_label_rows,
+        "rows": dict(rule.rare),
+        "left_out": dropped,
+    }
+
+
 def write_statistics(
-    profile: Profile, vocabulary_sizes: Mapping[str, int], directory: Path
+    profile: Profile,
+    vocabulary_sizes: Mapping[str, int],
+    directory: Path,
+    rare: Mapping[str, Any],
 ) -> None:
     """Writes ``statistics.json``; the same rows give the same bytes."""
-    content = json.dumps(summary(profile, vocabulary_sizes), indent=2, sort_keys=True)
+    values = {**summary(profile, vocabulary_sizes), "rare_labels": dict(rare)}
+    content = json.dumps(values, indent=2, sort_keys=True)
     write_atomically(directory / STATISTICS, content + "\n")
 
 

@@ -11,28 +11,23 @@ import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton, TaggedOutput
 
 from components.artifacts.storage import write_atomically
-from components.artifacts.values import SPLITS, Split
 from components.config import DataConfig, PreprocessingConfig
 from components.data.beam import run_pipeline
+from components.data.checks import Duplicates, Occurrence, obstacles
+from components.data.labels import count_labels, merge_counts, split_rule
 from components.data.row_parsing import InvalidRow, RowFormat
 from components.data.sources.formats import source_of
 from components.data.sources.source import Chunk
-from components.data.splits import SplitFractions, read_split_rows
+from components.data.splits import SplitRule, read_split_rows
 from components.data.statistics import Profile, new_profile
 from components.errors import DataError, InvalidRowsError
 from components.features.config import FeaturesConfig
-
-_SHOWN = 5
-"""Examples of a fault that a message names."""
-
-_Occurrence: TypeAlias = tuple[str, int, Split]
-"""Where an id occurs: path, number of the row, split. A tuple: Beam encodes one for every row."""
 
 
 @dataclass(frozen=True, order=True)
@@ -50,39 +45,52 @@ class InvalidRowEntry:
 
 @dataclass(frozen=True)
 class Survey:
-    """What the first pass found; ``duplicates`` are the ids that occur more than once."""
+    """What the first pass found; ``rule`` is how the rows are split."""
 
     profile: Profile
     invalid_rows: tuple[InvalidRowEntry, ...]
-    duplicates: tuple[tuple[str, tuple[_Occurrence, ...]], ...]
+    duplicates: Duplicates
+    rule: SplitRule
 
 
 def survey_rows(
     chunks: Sequence[Chunk],
     features: FeaturesConfig,
     form: RowFormat,
-    fractions: SplitFractions,
+    data: DataConfig,
     preprocessing: PreprocessingConfig,
     directory: Path,
 ) -> Survey:
-    """Parses every row once; the workers write what they found to ``directory``."""
+    """Parses every row twice; the workers write what they found to ``directory``.
+
+    A row's split depends on how many rows its label has, so the labels are counted first.
+    """
     # By way of a file: a Beam pipeline returns nothing, and its workers may be other processes.
     found = directory / "survey.pickle"
     with run_pipeline(preprocessing) as pipeline:
-        profiles, invalid_rows, ids = (
+        spread = (
             pipeline
             | "Chunks" >> beam.Create(chunks)
             # Without it Beam fuses the steps, and one worker reads all chunks.
             | "Spread" >> beam.Reshuffle()
-            | "Survey" >> beam.FlatMap(_survey_chunk, features, form, fractions).with_outputs(
-                "invalid", "ids", main="profiles"
-            )
+        )
+        rule = (
+            spread
+            | "Count labels" >> beam.Map(lambda chunk: count_labels([chunk], form))
+            | "Merge counts" >> beam.CombineGlobally(merge_counts)
+            | "Rule" >> beam.Map(split_rule, data)
+        )
+        profiles, invalid_rows, ids = (
+            spread
+            | "Survey" >> beam.FlatMap(
+                _survey_chunk, features, form, AsSingleton(rule)
+            ).with_outputs("invalid", "ids", main="profiles")
         )  # fmt: skip
         profile = profiles | "Merge" >> beam.CombineGlobally(_MergeProfiles(features))
         duplicates = (
             ids
             | "Group by id" >> beam.GroupByKey()
-            | "Sort occurrences" >> beam.MapTuple(lambda key, found: (key, tuple(sorted(found))))
+            | "Sort occurrences" >> beam.MapTuple(_in_order)
             | "Keep duplicates" >> beam.Filter(lambda item: len(item[1]) > 1)
         )
         (
@@ -90,7 +98,11 @@ def survey_rows(
             | "Once" >> beam.Create([str(found)])
             | "Write survey"
             >> beam.Map(
-                _write_survey, AsSingleton(profile), AsList(invalid_rows), AsList(duplicates)
+                _write_survey,
+                AsSingleton(profile),
+                AsList(invalid_rows),
+                AsList(duplicates),
+                AsSingleton(rule),
             )
         )
     survey = cast(Survey, pickle.loads(found.read_bytes()))
@@ -105,15 +117,12 @@ def check_survey(
 
     Raises:
         InvalidRowsError: too many invalid rows; they are listed in the file ``dead_letters``.
-        DataError: no rows, ids that occur twice, an empty split, a single label, a label that the
-          training split does not have, or numbers too large to be scaled.
+        DataError: no rows, or the first of the ``components.data.checks.obstacles``.
     """
     # From cause to consequence: many invalid rows may also empty a split or remove a label.
     _check_budget(survey, data, dead_letters)
-    _check_duplicates(survey.duplicates)
-    _check_splits(survey.profile, data)
-    _check_labels(survey.profile)
-    _check_scales(survey.profile, features)
+    for obstacle in obstacles(survey.profile, survey.duplicates, survey.rule, data, features):
+        raise obstacle
 
 
 def write_invalid_rows(rows: Iterable[InvalidRowEntry], path: Path) -> None:
@@ -123,19 +132,27 @@ def write_invalid_rows(rows: Iterable[InvalidRowEntry], path: Path) -> None:
 
 
 def _survey_chunk(
-    chunk: Chunk, features: FeaturesConfig, form: RowFormat, fractions: SplitFractions
+    chunk: Chunk, features: FeaturesConfig, form: RowFormat, rule: SplitRule
 ) -> Iterator[Profile | TaggedOutput]:
     profile = new_profile(features)
     path = chunk.source.path
-    for record, split, row in read_split_rows(chunk, form, fractions):
+    for record, split, row in read_split_rows(chunk, form, rule):
         if isinstance(row, InvalidRow):
             profile.add_invalid(row, path, record.number)
             entry = InvalidRowEntry(path, record.number, row.reason, record.excerpt)
             yield TaggedOutput("invalid", entry)
-        elif split is not None:
+            continue
+        if split is None:
+            profile.add_left_out()
+        else:
             profile.add(split, row)
-            yield TaggedOutput("ids", (row.id, (path, record.number, split)))
+        yield TaggedOutput("ids", (row.id, (path, record.number, split)))
     yield profile
+
+
+def _in_order(row_id: str, found: Iterable[Occurrence]) -> tuple[str, tuple[Occurrence, ...]]:
+    # By path and number, which no other row has: a split may be None.
+    return row_id, tuple(sorted(found, key=lambda occurrence: occurrence[:2]))
 
 
 class _MergeProfiles(beam.CombineFn):
@@ -160,11 +177,15 @@ class _MergeProfiles(beam.CombineFn):
 
 
 def _write_survey(
-    path: str, profile: Profile, invalid_rows: list[InvalidRowEntry], duplicates: list[Any]
+    path: str,
+    profile: Profile,
+    invalid_rows: list[InvalidRowEntry],
+    duplicates: list[Any],
+    rule: SplitRule,
 ) -> None:
     # Beam gives both in any order; messages and files must not depend on it.
-    in_order = sorted(duplicates, key=lambda item: item[1])
-    survey = Survey(profile, tuple(sorted(invalid_rows)), tuple(in_order))
+    in_order = sorted(duplicates, key=lambda item: item[1][0][:2])
+    survey = Survey(profile, tuple(sorted(invalid_rows)), tuple(in_order), rule)
     write_atomically(Path(path), pickle.dumps(survey))
 
 
@@ -186,69 +207,3 @@ def _check_budget(survey: Survey, data: DataConfig, dead_letters: Path) -> None:
         f"{invalid:,} of {total:,} rows are invalid, {100 * data.bad_rows_allowed_fraction:g} % "
         f"allowed; {lead}{shown}; see {dead_letters}"
     )
-
-
-def _check_duplicates(duplicates: Sequence[tuple[str, tuple[_Occurrence, ...]]]) -> None:
-    if not duplicates:
-        return
-    shown = "; ".join(
-        f"{row_id!r} at "
-        + ", ".join(source_of(path).location(number) for path, number, _ in found[:_SHOWN])
-        for row_id, found in duplicates[:_SHOWN]
-    )
-    # The same row in the training and the test split makes every metric too good.
-    in_two = sum(len({split for _, _, split in found}) > 1 for _, found in duplicates)
-    leak = f", {in_two:,} of them in two splits" if in_two else ""
-    raise DataError(
-        f"every id may occur once, but {len(duplicates):,} occur more often{leak}: {shown}. "
-        "Remove the repeated rows or give them ids of their own."
-    )
-
-
-def _check_splits(profile: Profile, data: DataConfig) -> None:
-    for split in SPLITS:
-        if profile.splits[split].rows:
-            continue
-        file = getattr(data, split)
-        if file is not None and split != "train":
-            what = f"data.{split} ({file}) holds no valid row."
-        elif split == "train":
-            what = "give more rows, or lower the fractions of the other splits."
-        else:
-            what = f"give more rows, a greater data.{split}_fraction, or a file in data.{split}."
-        raise DataError(
-            f"the {split} split is empty, of {profile.valid_count:,} valid rows: {what}"
-        )
-
-
-def _check_labels(profile: Profile) -> None:
-    known = profile.splits["train"].labels
-    if len(known) < 2:
-        raise DataError(
-            f"all rows of the training split have the label {next(iter(known))!r}: a classifier "
-            "needs at least two labels."
-        )
-    for split in ("validation", "test"):
-        seen = profile.splits[split].labels
-        unknown = sorted(set(seen) - set(known))
-        if unknown:
-            names = ", ".join(f"{label!r} ({seen[label]:,})" for label in unknown[:_SHOWN])
-            more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
-            raise DataError(
-                f"the {split} split has labels that the training split does not have: "
-                f"{names}{more} (rows). Add training rows with them or leave these rows out."
-            )
-
-
-def _check_scales(profile: Profile, features: FeaturesConfig) -> None:
-    for name, feature in features.by_name.items():
-        limit = feature.largest_number
-        if limit is None:
-            continue
-        moments = profile.splits["train"].moments[name]
-        largest = max(abs(moments.minimum).max(), abs(moments.maximum).max())
-        if largest > limit:
-            raise DataError(
-                f"{name} holds numbers as large as {largest:.3g}, too large to be scaled to a "
-                f"z-score (at most {limit:g}): take a larger unit or logarithms."
-            )

@@ -130,15 +130,20 @@ def _limit(
 
 
 def _per_class(classes: Sequence[ClassMetrics], floor: PerClassFloor) -> Iterator[RuleResult]:
-    """A floor of 0 holds for every class, so it makes no rule."""
+    """A floor of 0 holds for every class, so it makes no rule.
+
+    Of a class without test examples no recall and no precision is known: ``min_support`` alone
+    decides whether that may be.
+    """
+    measured = [each for each in classes if each.support]
     if floor.min_support:
         support = [(float(each.support), each.label) for each in classes]
         yield _floor("min_support", support, floor.min_support, "test examples")
     if floor.min_recall:
-        recall = [(each.recall.value, each.label) for each in classes]
+        recall = [(each.recall.value, each.label) for each in measured]
         yield _floor("min_recall", recall, floor.min_recall, "recall")
     if floor.min_precision:
-        precision = [(each.precision.value, each.label) for each in classes]
+        precision = [(each.precision.value, each.label) for each in measured]
         yield _floor("min_precision", precision, floor.min_precision, "precision")
 
 

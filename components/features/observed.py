@@ -26,7 +26,8 @@ class Observed:
     ``values`` are the distinct whole numbers or strings; ``numbers`` counts numbers, and ``nulls``
     those among them that are null; ``changes`` counts the numbers that differ from those of the
     step before, in the context from those of the row before, and ``merged`` the ones among these
-    that do not as float32.
+    that do not as float32. ``absent`` counts the rows that lack the feature, and ``varies`` says
+    whether it has more than one value.
     """
 
     part: Part
@@ -38,12 +39,19 @@ class Observed:
     nulls: int = 0
     changes: int = 0
     merged: int = 0
+    absent: int = 0
+    varies: bool = False
+    _first: Any = None
     _last: Any = None
 
     def add(self, value: Any) -> None:
         """Counts the value of one more row in."""
         self.rows += 1
         steps = _steps(value, self.part)
+        if not self.varies:
+            known = [step for step in steps if step is not None]
+            self._first = known[0] if self._first is None and known else self._first
+            self.varies = any(step != self._first for step in known)
         found = _value_class(steps)
         self.classes[found] += 1
         if found == "vector":

@@ -117,6 +117,11 @@ def _data(inputs: ReportInputs) -> dict[str, object]:
         "splits": parts.split_rows(inputs.statistics),
         "labels": labels,
         "largest_share": largest or 1.0,
+        "rare_fates": {
+            "drop": "are left out",
+            "train": "are in the training split alone",
+            "other": "are one class, other",
+        },
     }
 
 

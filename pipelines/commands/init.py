@@ -72,7 +72,7 @@ def render_config(found: Proposal, name: str, folder: Path) -> str:
         folder: where the config will lie; the data paths are relative to it.
     """
     sections = {
-        "data": _paths_from(found.data, folder),
+        "data": _paths_from(found.data, folder) | _rule_of_labels(found),
         "features": _changed(found.features),
         "model": _changed(ModelConfig()),
         "training": _changed(found.training),
@@ -81,14 +81,17 @@ def render_config(found: Proposal, name: str, folder: Path) -> str:
     *others, last = get_args(CellType)
     cell_types = f"{', '.join(others)} or {last}"
     comments = {
-        "data": [*_seen(found), "Paths are relative to this file."],
+        "data": [*_seen(found), "Paths are relative to this file.", *found.notes_of["data"]],
         "features": [
             "One entry per feature; remove features that the model must not use.",
-            *found.notes,
+            *found.notes_of["features"],
         ],
         "model": [f"cell_type: {cell_types}; one entry of units per layer."],
         "training": ["The validation split decides when to stop and which checkpoint is kept."],
-        "gate": ["What a model must reach on the test split to be promoted."],
+        "gate": [
+            "What a model must reach on the test split to be promoted.",
+            *found.notes_of["gate"],
+        ],
     }
     parts = [_yaml({"name": name, "seed": 7})]
     for key, values in sections.items():
@@ -110,6 +113,13 @@ def _paths_from(data: DataConfig, folder: Path) -> dict[str, Any]:
     if data.test is None:
         values["test_fraction"] = data.test_fraction
     return {**values, "bad_rows_allowed_fraction": data.bad_rows_allowed_fraction}
+
+
+def _rule_of_labels(found: Proposal) -> dict[str, Any]:
+    """The settings for rare labels, where there are any."""
+    if not found.rare_labels:
+        return {}
+    return {"rare_labels": found.data.rare_labels, "min_label_rows": found.data.min_label_rows}
 
 
 def _changed(value: Any) -> Any:

@@ -99,6 +99,7 @@ def test_examples_are_counted_a_split_and_their_files_are_kept(tmp_path: Path) -
         "examples/validation": 30.0,
         "examples/test": 70.0,
         "examples/bad_rows": 1.0,
+        "examples/rare_label_rows": 0.0,
     }
     assert record.parameters["features.sequence.x.kind"] == "numeric"
     assert record.parameters["preprocessing.shards"] == 2

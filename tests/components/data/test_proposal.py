@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from components.config import DataConfig
 from components.data.proposal import propose, propose_gate, propose_training
+from components.data.statistics import Profile, new_profile
 from components.errors import DataError, NotFoundError
+from components.features.config import FeaturesConfig
 from components.features.ids import IdFeature
 from components.features.numeric import NumericFeature
 from components.features.vocabulary import VocabularyFeature
@@ -62,10 +63,33 @@ def test_any_number_of_rows_gets_settings(rows: int) -> None:
     assert propose_training(rows).max_steps >= 200
 
 
+def profile_with_test_labels(**labels: int) -> Profile:
+    profile = new_profile(FeaturesConfig({"x": NumericFeature(kind="numeric")}))
+    profile.splits["train"].labels.update(labels)
+    profile.splits["test"].labels.update(labels)
+    profile.splits["test"].rows = sum(labels.values())
+    return profile
+
+
 def test_the_gate_asks_for_more_than_always_naming_the_commonest_label() -> None:
-    gate = propose_gate(Counter(common=90, rare=10), 50)
+    gate, notes = propose_gate(profile_with_test_labels(common=45, rare=5))
     assert gate.bounds["accuracy"].min == 0.95
     assert gate.min_examples == 40
+    assert notes == []
+
+
+@pytest.mark.parametrize(("common", "rare"), [(1, 1), (99, 1), (995, 5), (99_999, 1)])
+def test_a_constant_answer_never_reaches_the_bound(common: int, rare: int) -> None:
+    gate, notes = propose_gate(profile_with_test_labels(common=common, rare=rare))
+    bound = gate.bounds["accuracy"].min
+    assert bound is not None
+    assert common / (common + rare) < bound <= 1
+    assert ("macro_f1" in " ".join(notes)) is (common / (common + rare) >= 0.95)
+
+
+def test_a_test_split_of_one_label_is_doubted() -> None:
+    _, (note,) = propose_gate(profile_with_test_labels(common=50))
+    assert note.startswith("100 % of the test rows have the label 'common'")
 
 
 def test_a_file_of_something_else_is_named_with_an_example_of_a_row(tmp_path: Path) -> None:
@@ -100,7 +124,7 @@ def test_rows_without_labels_are_refused_with_the_first_of_them(write_rows: Writ
 
 
 def test_a_note_is_one_line_whatever_the_names_are(write_rows: WriteRows) -> None:
-    rows = [{"id": str(n), "label": str(n % 2), "sequence": {"x": [1.5], "y\nz": [1]}}
+    rows = [{"id": str(n), "label": str(n % 2), "sequence": {"x": [n + 0.5], "y\nz": [1]}}
             for n in range(20)]  # fmt: skip
     (note,) = propose(DataConfig(train=write_rows(rows))).notes
     assert note.startswith("sequence.y z is left out")
@@ -109,7 +133,7 @@ def test_a_note_is_one_line_whatever_the_names_are(write_rows: WriteRows) -> Non
 def test_a_name_in_the_sequence_and_in_the_context_is_left_out_of_one(
     write_rows: WriteRows,
 ) -> None:
-    rows = [{"id": str(n), "label": str(n % 2), "context": {"x": 1.5}, "sequence": {"x": [1.5]}}
+    rows = [{"id": str(n), "label": str(n % 2), "context": {"x": 1.5}, "sequence": {"x": [n + 0.5]}}
             for n in range(20)]  # fmt: skip
     found = propose(DataConfig(train=write_rows(rows)))
     assert found.features.context == {}
@@ -119,7 +143,7 @@ def test_a_name_in_the_sequence_and_in_the_context_is_left_out_of_one(
 def test_a_byte_order_mark_blank_lines_and_broken_lines_leave_the_other_rows(
     tmp_path: Path,
 ) -> None:
-    row = '{{"id": "{0}", "label": "{1}", "sequence": {{"x": [1.5]}}}}'
+    row = '{{"id": "{0}", "label": "{1}", "sequence": {{"x": [{0}.5]}}}}'
     good = [row.format(n, n % 2).encode() for n in range(20)]
     lines = [b"\xef\xbb\xbf" + good[0], b" ", *good[1:], b'{"id": "\xff"}', b'{"id": NaN}']
     path = tmp_path / "rows.jsonl"
@@ -138,8 +162,10 @@ def test_a_broken_first_row_is_invalid_as_any_other(write_rows: WriteRows) -> No
 def test_repeated_ids_and_labels_that_look_alike_are_noted(write_rows: WriteRows) -> None:
     labels = ["walk", " walk", "Walk", "run"]
     rows = [{"id": n // 3, "label": labels[n % 4], "sequence": {"x": [1.5]}} for n in range(30)]
-    ids, alike = propose(DataConfig(train=write_rows(rows))).notes
-    assert ids.startswith("10 ids occur more than once, '0' in 3 rows: a run refuses that.")
+    ids, alike, constant = propose(DataConfig(train=write_rows(rows))).notes
+    assert ids.startswith("a run refuses these rows: every id may occur once, but 10 occur more")
+    assert "'0' at rows.jsonl:1, rows.jsonl:2, rows.jsonl:3" in ids
+    assert "the same" in constant
     assert alike.startswith("the labels ' walk' and 'Walk' and 'walk' differ in spaces or capitals")
 
 

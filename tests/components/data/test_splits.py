@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from random import Random
 
@@ -9,11 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.artifacts.values import Split
 from components.config import DataConfig
 from components.data.row_parsing import InvalidRow, Row, RowFormat
 from components.data.sources.formats import source_of
 from components.data.splits import (
+    ALL_TRAIN,
     SplitFractions,
+    SplitRule,
+    cuts_of,
     hash_of_id,
     position,
     read_split_rows,
@@ -90,7 +95,86 @@ def test_a_split_with_a_file_of_its_own_takes_no_share_of_the_training_file() ->
 
 LINE = '{"id": "a", "label": "b", "sequence": {"x": [1]}}'
 FORM = RowFormat.of(FeaturesConfig({"x": NumericFeature(kind="numeric")}), max_steps=10)
-ALL_TRAIN = SplitFractions(test=0.0, validation=0.0)
+TRAIN_RULE = SplitRule(SplitFractions(test=0.0, validation=0.0))
+
+
+ROWS = st.lists(IDS, unique=True, min_size=3, max_size=80)
+BOTH = st.sampled_from([FRACTIONS, SplitFractions(0.05, 0.02), SplitFractions(0.0, 0.4),
+                        SplitFractions(0.45, 0.45)])  # fmt: skip
+
+
+def shares_of(fractions: SplitFractions) -> dict[Split, float]:
+    test, validation = fractions.test, fractions.validation
+    return {"test": test, "validation": validation, "train": 1 - test - validation}
+
+
+def splits_of(ids: list[str], fractions: SplitFractions) -> dict[str, Split]:
+    """As if the rows were all those of one class."""
+    rule = SplitRule(fractions, {"a": cuts_of([position(row_id) for row_id in ids], fractions)})
+    return {row_id: rule.split_of(row_id, "a") for row_id in ids}
+
+
+@given(ROWS, BOTH)
+def test_every_split_has_a_third_of_its_share_of_a_class_and_at_least_one_row(
+    ids: list[str], fractions: SplitFractions
+) -> None:
+    found = Counter(splits_of(ids, fractions).values())
+    for split, share in shares_of(fractions).items():
+        assert found[split] >= (max(1, int(len(ids) * share / 3)) if share else 0)
+        assert found[split] == 0 or share
+
+
+@given(ROWS, BOTH)
+def test_a_row_that_moves_lies_next_to_the_boundary_that_had_too_few(
+    ids: list[str], fractions: SplitFractions
+) -> None:
+    order = sorted(ids, key=position)
+    found = splits_of(ids, fractions)
+    # The splits are still intervals of the positions, in the same order.
+    names = [found[row_id] for row_id in order]
+    assert names == sorted(names, key=["test", "validation", "train"].index)
+    of_hash = Counter(split_of(row_id, fractions) for row_id in ids)
+    shares = shares_of(fractions)
+    if all(of_hash[s] >= max(1, int(len(ids) * share / 3)) for s, share in shares.items() if share):
+        assert found == {row_id: split_of(row_id, fractions) for row_id in ids}
+
+
+@given(ROWS, IDS, BOTH)
+def test_one_more_row_moves_two_rows_of_its_class_at_most(
+    ids: list[str], more: str, fractions: SplitFractions
+) -> None:
+    before, after = splits_of(ids, fractions), splits_of([*{*ids, more}], fractions)
+    assert sum(before[row_id] != after[row_id] for row_id in ids) <= 2
+
+
+def test_the_rows_of_other_classes_move_nothing() -> None:
+    rule = SplitRule(FRACTIONS, {"rare": ALL_TRAIN})
+    assert [rule.split_of(f"row-{n}", "common") for n in range(8)] == KNOWN_SPLITS
+    assert {rule.split_of(f"row-{n}", "rare") for n in range(8)} == {"train"}
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2])
+def test_rows_that_are_fewer_than_the_splits_all_train(rows: int) -> None:
+    assert set(splits_of([str(n) for n in range(rows)], FRACTIONS).values()) <= {"train"}
+
+
+def test_of_many_rows_chance_leaves_enough_to_each_split() -> None:
+    ids = [str(number) for number in range(1_000)]
+    assert cuts_of([position(row_id) for row_id in ids], FRACTIONS) == (0.2, 0.35)
+
+
+def test_rows_of_left_out_labels_have_no_split_and_others_the_label_of_their_class(
+    write_rows: WriteRows,
+) -> None:
+    (chunk,) = source_of(write_rows([LINE])).chunks()
+    fractions = SplitFractions(test=0.0, validation=0.0)
+    found = [
+        (split, row.label)
+        for classes in ({"b": None}, {"b": "other"})
+        for _, split, row in read_split_rows(chunk, FORM, SplitRule(fractions, classes=classes))
+        if isinstance(row, Row)
+    ]
+    assert found == [(None, "b"), ("train", "other")]
 
 
 def test_rows_carry_the_split_of_their_file_or_of_their_id(write_rows: WriteRows) -> None:
@@ -98,14 +182,14 @@ def test_rows_carry_the_split_of_their_file_or_of_their_id(write_rows: WriteRows
     found = [
         split
         for each in (chunk, replace(chunk, split="test"))
-        for _, split, _ in read_split_rows(each, FORM, ALL_TRAIN)
+        for _, split, _ in read_split_rows(each, FORM, TRAIN_RULE)
     ]
     assert found == ["train", "test"]
 
 
 def test_an_invalid_row_comes_with_its_cause_and_without_a_split(write_rows: WriteRows) -> None:
     (chunk,) = source_of(write_rows([LINE, "", "{"])).chunks()
-    (_, _, good), (record, split, bad) = read_split_rows(chunk, FORM, ALL_TRAIN)
+    (_, _, good), (record, split, bad) = read_split_rows(chunk, FORM, TRAIN_RULE)
     assert isinstance(good, Row)
     assert isinstance(bad, InvalidRow)
     assert (record.number, record.text, split) == (3, b"{", None)

@@ -11,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from components.config import DataConfig
 from components.data.row_parsing import InvalidRow, Row
+from components.data.splits import SplitFractions, SplitRule
 from components.data.statistics import (
     Moments,
     Profile,
     new_profile,
+    rare_labels,
     read_statistics,
     summary,
     write_statistics,
@@ -112,11 +115,23 @@ def test_a_context_feature_counts_once_a_row() -> None:
     assert (moments["x"]["count"], moments["c"]["count"]) == (12, 3)
 
 
+def test_rare_labels_are_listed_with_their_rows_and_how_many_were_left_out() -> None:
+    rule = SplitRule(
+        SplitFractions(0.2, 0.1), classes={"new": None, "few": "other"}, rare={"few": 2, "new": 1}
+    )
+    assert rare_labels(rule, DataConfig(train="rows.jsonl", rare_labels="other")) == {
+        "rare_labels": "other",
+        "min_label_rows": 3,
+        "rows": {"few": 2, "new": 1},
+        "left_out": 1,
+    }
+
+
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     steps = np.random.default_rng(1).normal(size=(5, 2)).astype(np.float32)
     contents = set()
     for name in ("one", "two"):
-        write_statistics(profile_of([steps, -steps]), {"word": 4}, tmp_path / name)
+        write_statistics(profile_of([steps, -steps]), {"word": 4}, tmp_path / name, {})
         contents.add((tmp_path / name / "statistics.json").read_bytes())
     assert len(contents) == 1
 

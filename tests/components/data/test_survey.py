@@ -44,9 +44,8 @@ def check(tmp_path: Path) -> Check:
 
     def run(data: DataConfig) -> Survey:
         chunks = chunks_of(find_rows(data), chunk_bytes=700)
-        fractions = split_fractions(data)
         form = RowFormat.of(FEATURES, data.max_row_steps)
-        survey = survey_rows(chunks, FEATURES, form, fractions, PreprocessingConfig(), tmp_path)
+        survey = survey_rows(chunks, FEATURES, form, data, PreprocessingConfig(), tmp_path)
         check_survey(survey, data, FEATURES, tmp_path / "letters.jsonl")
         return survey
 
@@ -110,11 +109,36 @@ def test_ids_in_two_splits_are_counted(check: Check, write_rows: WriteRows) -> N
         check(DataConfig(train=train, test=test))
 
 
-def test_a_label_that_only_the_test_split_has_is_named(check: Check, write_rows: WriteRows) -> None:
-    train = write_rows(rows(40), "train.jsonl")
+def test_rare_and_unknown_labels_stop_nothing(check: Check, write_rows: WriteRows) -> None:
+    train = write_rows([*rows(40), row(50, label="rare")], "train.jsonl")
     test = write_rows([row(90, label="c"), row(91, label="c"), row(92)], "test.jsonl")
-    with pytest.raises(DataError, match=r"test split has labels .* not have: 'c' \(2\)"):
-        check(DataConfig(train=train, test=test))
+    survey = check(DataConfig(train=train, test=test))
+    assert survey.rule.rare == {"c": 2, "rare": 1}
+    assert (survey.profile.valid_count, survey.profile.left_out) == (44, 3)
+    assert survey.profile.splits["test"].labels == {"a": 1}
+
+
+def test_rare_labels_stop_the_run_where_the_config_says_so(
+    check: Check, write_rows: WriteRows
+) -> None:
+    path = write_rows([*rows(40), row(50, label="rare")])
+    with pytest.raises(DataError, match=r"1 labels have fewer .* = 3 rows in .*: 'rare' \(1\)"):
+        check(DataConfig(train=path, rare_labels="stop"))
+
+
+def test_the_class_of_rare_labels_is_trained_and_measured(
+    check: Check, write_rows: WriteRows
+) -> None:
+    path = write_rows([*rows(40), *(row(50 + n, label=f"rare-{n}") for n in range(5))])
+    profile = check(DataConfig(train=path, rare_labels="other")).profile
+    assert [seen.labels["other"] for seen in profile.splits.values()] == [3, 1, 1]
+
+
+def test_a_repeated_id_is_found_also_where_a_row_of_it_is_left_out(
+    check: Check, write_rows: WriteRows
+) -> None:
+    with pytest.raises(DataError, match=r"'row-3' at rows\.jsonl:4, rows\.jsonl:41"):
+        check(DataConfig(train=write_rows([*rows(40), row(3, label="rare")])))
 
 
 def test_a_single_class_is_refused(check: Check, write_rows: WriteRows) -> None:
@@ -123,19 +147,27 @@ def test_a_single_class_is_refused(check: Check, write_rows: WriteRows) -> None:
 
 
 def test_an_empty_split_says_what_to_do(check: Check, write_rows: WriteRows) -> None:
-    with pytest.raises(DataError, match=r"validation split is empty, of 4 valid rows: give more"):
-        check(DataConfig(train=write_rows(rows(3)), test=write_rows([row(7)], "test.jsonl"),
-                         validation_fraction=0.001))  # fmt: skip
+    data = DataConfig(train=write_rows(rows(2)), test=write_rows([row(7)], "test.jsonl"),
+                      min_label_rows=1)  # fmt: skip
+    with pytest.raises(DataError, match=r"validation split is empty, of 3 valid rows: give more"):
+        check(data)
 
 
-def test_an_empty_training_split_says_what_to_do(check: Check, write_rows: WriteRows) -> None:
+def test_rows_whose_hashes_leave_the_training_split_empty_are_split_all_the_same(
+    check: Check, write_rows: WriteRows
+) -> None:
     data = DataConfig(train="", validation_fraction=0.4, test_fraction=0.4)
     fractions = split_fractions(data)
     elsewhere = [each for each in rows(30) if split_of(each["id"], fractions) != "train"]
-    assert elsewhere
-    wanted = r"train split is empty, of \d+ valid rows: give more rows, or lower the fractions"
+    profile = check(replace(data, train=write_rows(elsewhere))).profile
+    assert all(seen.labels.keys() == {"a", "b"} for seen in profile.splits.values())
+
+
+def test_labels_of_one_row_each_say_what_to_do(check: Check, write_rows: WriteRows) -> None:
+    lines = [row(number, label=f"text {number}") for number in range(30)]
+    wanted = r"all 30 labels have fewer than .* 'text 0' \(1\), .* and 25 more\. Check that 'label"
     with pytest.raises(DataError, match=wanted):
-        check(replace(data, train=write_rows(elsewhere)))
+        check(DataConfig(train=write_rows(lines)))
 
 
 def test_a_file_without_a_valid_row_is_named(check: Check, write_rows: WriteRows) -> None:

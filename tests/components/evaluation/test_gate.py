@@ -67,14 +67,14 @@ def test_a_good_model_without_a_champion_is_promoted_and_says_so() -> None:
     decision = decide(METRICS, None, GateConfig())
     assert decision.promoted
     assert decision.champion_version is None
-    assert decision.reason == "Promoted: all 5 rules passed; no champion yet."
+    assert decision.reason == "Promoted: all 4 rules passed; no champion yet."
 
 
 def test_a_refusal_names_the_value_the_bound_and_the_interval() -> None:
     decision = decide(METRICS, None, GateConfig(bounds={"accuracy": Bound(min=0.99)}))
     assert not decision.promoted
     assert decision.reason == (
-        "Refused: 1 of 5 rules failed: accuracy 0.95 is below the minimum 0.99 "
+        "Refused: 1 of 4 rules failed: accuracy 0.95 is below the minimum 0.99 "
         "(95 % interval 0.94 to 0.96)."
     )
 
@@ -142,7 +142,21 @@ def test_a_long_list_of_classes_is_cut() -> None:
 
 def test_a_model_without_classes_passes_no_floor() -> None:
     metrics = dataclasses.replace(METRICS, per_class=())
-    assert not decide(metrics, None, GateConfig()).promoted
+    for floor in (PerClassFloor(min_support=1), PerClassFloor(min_recall=0.1)):
+        assert not decide(metrics, None, GateConfig(per_class=floor)).promoted
+
+
+def test_a_class_without_test_rows_fails_the_floor_of_its_support_alone() -> None:
+    unseen = ClassMetrics("unseen", Interval(0, 0, 1), Interval(0, 0, 1), support=0)
+    metrics = dataclasses.replace(METRICS, per_class=(*METRICS.per_class, unseen))
+    floor = PerClassFloor(min_recall=0.1, min_precision=0.1)
+    assert decide(metrics, None, GateConfig(per_class=floor)).promoted
+    asked = dataclasses.replace(floor, min_support=1)
+    passed, reason = rule_of(
+        decide(metrics, None, GateConfig(per_class=asked)), "per_class.min_support"
+    )
+    assert not passed
+    assert reason == 'test examples below 1 in 1 of 4 classes: "unseen" (0)'
 
 
 @pytest.mark.parametrize("name", TABLE)

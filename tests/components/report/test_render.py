@@ -144,7 +144,7 @@ def test_a_champion_that_stays_is_not_said_to_be_promoted() -> None:
 def test_a_refused_model_is_said_to_be_refused_with_reasons_and_what_to_do() -> None:
     refused = inputs(STRICT)
     text = shown(render_report(refused))
-    assert "✕ Refused 1 of 5 rules failed: Accuracy" in text
+    assert "✕ Refused 1 of 4 rules failed: Accuracy" in text
     for rule in refused.decision.rules:
         assert rule.reason[1:] in text
         assert advice(rule) in text

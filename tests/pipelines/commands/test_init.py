@@ -37,7 +37,12 @@ PROPOSAL = Proposal(
     invalid=3,
     labels={"a": 1, "b": 7, "c": 2, "d": 3, "e": 4, "f": 5, "g": 6, "h": 1972},
     lengths=(1, 12, 99),
-    notes=("context.shop holds whole numbers up to 8 and is taken as ids.",),
+    rare_labels=0,
+    notes_of={
+        "data": ("the longest row has many steps.",),
+        "features": ("context.shop holds whole numbers up to 8 and is taken as ids.",),
+        "gate": ("a bound on macro_f1 says more here.",),
+    },
 )
 
 
@@ -160,7 +165,8 @@ def test_a_file_with_an_odd_name_gives_a_name_and_a_path_that_can_be_used(
 
 @pytest.mark.parametrize("label", ["a: {b} # c", "two\nlines: 1", "bell \x07", "\u2028", "'"])
 def test_a_label_with_odd_characters_is_no_fault_in_the_comments(label: str) -> None:
-    found = dataclasses.replace(PROPOSAL, labels={label: 5, "plain": 4}, notes=(label,))
+    found = dataclasses.replace(PROPOSAL, labels={label: 5, "plain": 4},
+                                notes_of={**PROPOSAL.notes_of, "data": (label,)})  # fmt: skip
     assert _same(parse_config(render_config(found, "demo", Path("/data"))), PROPOSAL)
 
 
@@ -179,6 +185,18 @@ def test_labels_and_names_are_escaped_on_the_terminal(
     assert "\\u202eab\\x1b[2J\\u2066\\nnote: forged: 60)" in text
     assert "sequence.w\\u202eab\\x1b[2J" in text
     assert "\nnote: forged" not in text
+
+
+def test_each_note_stands_above_its_section_and_the_rule_for_rare_labels_where_there_are_any() -> (
+    None
+):
+    found = dataclasses.replace(PROPOSAL, rare_labels=2)
+    sections = render_config(found, "demo", Path("/data")).split("\n\n")
+    assert ["many steps" in text for text in sections].index(True) == 1
+    assert "taken as ids" in sections[2]
+    assert "macro_f1 says" in sections[-1]
+    assert "rare_labels: drop\n  min_label_rows: 3" in sections[1]
+    assert "rare_labels" not in render_config(PROPOSAL, "demo", Path("/data"))
 
 
 def test_an_existing_config_is_kept_unless_forced(tmp_path: Path) -> None:

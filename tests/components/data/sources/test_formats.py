@@ -16,7 +16,6 @@ from components.data.sources import formats
 from components.data.sources.formats import chunks_of, source_of
 from components.data.sources.jsonl import JsonLines
 from components.data.sources.source import CHUNK_BYTES, Chunk, Record, Source
-from components.data.splits import split_fractions
 from components.data.survey import survey_rows
 from components.errors import DataError
 from components.features.config import FeaturesConfig
@@ -75,7 +74,7 @@ def test_a_new_format_takes_one_class_and_one_entry(
 
     survey = survey_rows(
         chunks_of(find_rows(data)), found.features, RowFormat.of(found.features, 10),
-        split_fractions(data), PreprocessingConfig(), tmp_path,
+        data, PreprocessingConfig(), tmp_path,
     )  # fmt: skip
     assert (survey.profile.valid_count, survey.profile.invalid_count) == (59, 1)
     ((_, invalid),) = survey.profile.most_common_causes()

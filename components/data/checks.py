@@ -1,0 +1,133 @@
+"""What makes a training on the rows impossible: ``init`` notes it, a run is stopped by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from components.artifacts.values import SPLITS, Split
+from components.config import DataConfig
+from components.data.sources.formats import source_of
+from components.data.splits import SplitRule
+from components.data.statistics import Profile
+from components.errors import DataError
+from components.features.config import FeaturesConfig
+
+_SHOWN = 5
+"""Examples of a fault that a message names."""
+
+Occurrence: TypeAlias = tuple[str, int, Split | None]
+"""Where an id occurs: path, number of the row, split or None if the row is left out. A tuple: Beam
+encodes one for every row."""
+Duplicates: TypeAlias = Sequence[tuple[str, tuple[Occurrence, ...]]]
+"""The ids that occur more than once."""
+
+
+def obstacles(
+    profile: Profile,
+    duplicates: Duplicates,
+    rule: SplitRule,
+    data: DataConfig,
+    features: FeaturesConfig,
+) -> Iterator[DataError]:
+    """The reasons why no model can be trained on these rows, from cause to consequence.
+
+    They are ids that occur twice, rare labels that the config does not allow, an empty split, a
+    single label, and numbers too large to be scaled. What follows from one of them is not named.
+    """
+    if duplicates:
+        yield _duplicate_ids(duplicates)
+    if error := _rare_labels(profile, rule, data):
+        yield error
+        return
+    empty = [split for split in SPLITS if not profile.splits[split].rows]
+    if empty:
+        yield _empty_split(empty[0], profile, rule, data)
+        return
+    known = profile.splits["train"].labels
+    if len(known) < 2:
+        yield DataError(
+            f"all rows of the training split have the label {next(iter(known))!r}: a classifier "
+            f"needs at least two labels{_left_out(rule, data)}."
+        )
+    yield from _scales(profile, features)
+
+
+def named_labels(counts: Mapping[str, int]) -> str:
+    """The labels with the most rows, each with its count, and how many more there are."""
+    first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
+    names = ", ".join(f"{label!r} ({count:,})" for label, count in first)
+    more = len(counts) - len(first)
+    return f"{names}{f' and {more:,} more' if more else ''}"
+
+
+def _duplicate_ids(duplicates: Duplicates) -> DataError:
+    shown = "; ".join(
+        f"{row_id!r} at "
+        + ", ".join(source_of(path).location(number) for path, number, _ in found[:_SHOWN])
+        + (f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else "")
+        for row_id, found in duplicates[:_SHOWN]
+    )
+    # The same row in the training and the test split makes every metric too good.
+    in_two = sum(len({split for _, _, split in found}) > 1 for _, found in duplicates)
+    leak = f", {in_two:,} of them in two splits" if in_two else ""
+    return DataError(
+        f"every id may occur once, but {len(duplicates):,} occur more often{leak}: {shown}. "
+        "Remove the repeated rows or give them ids of their own."
+    )
+
+
+def _rare_labels(profile: Profile, rule: SplitRule, data: DataConfig) -> DataError | None:
+    what = f"fewer than data.min_label_rows = {data.min_label_rows:,} rows in {data.train}"
+    if rule.rare and data.rare_labels == "stop":
+        return DataError(
+            f"{len(rule.rare):,} labels have {what}: {named_labels(rule.rare)} (rows in all "
+            "files). Add rows with them or leave these rows out; or let data.rare_labels be drop, "
+            "train or other, which goes on."
+        )
+    if rule.rare and profile.left_out == profile.valid_count:
+        return DataError(
+            f"all {len(rule.rare):,} labels have {what}: {named_labels(rule.rare)}. Check that "
+            "'label' holds classes, which many rows share; or set data.rare_labels: train, or a "
+            "lower data.min_label_rows."
+        )
+    return None
+
+
+def _empty_split(split: Split, profile: Profile, rule: SplitRule, data: DataConfig) -> DataError:
+    file = getattr(data, split)
+    if file is not None and split != "train":
+        what = f"data.{split} ({file}) holds no valid row"
+        what += " with a label of the training split" if rule.rare else ""
+    elif split == "train":
+        what = "give more rows, or lower the fractions of the other splits"
+    else:
+        what = f"give more rows, a greater data.{split}_fraction, or a file in data.{split}"
+    return DataError(
+        f"the {split} split is empty, of {profile.valid_count:,} valid rows: "
+        f"{what}{_left_out(rule, data)}."
+    )
+
+
+def _left_out(rule: SplitRule, data: DataConfig) -> str:
+    """The end of a sentence: rare labels may be why."""
+    if not rule.rare or data.rare_labels == "train":
+        return ""
+    return (
+        f"; {sum(rule.rare.values()):,} rows are of rare labels, {named_labels(rule.rare)}, and "
+        f"data.rare_labels is {data.rare_labels}"
+    )
+
+
+def _scales(profile: Profile, features: FeaturesConfig) -> Iterator[DataError]:
+    for name, feature in features.by_name.items():
+        limit = feature.largest_number
+        if limit is None:
+            continue
+        moments = profile.splits["train"].moments[name]
+        largest = max(abs(moments.minimum).max(), abs(moments.maximum).max())
+        if largest > limit:
+            yield DataError(
+                f"{name} holds numbers as large as {largest:.3g}, too large to be scaled to a "
+                f"z-score (at most {limit:g}): take a larger unit or logarithms."
+            )

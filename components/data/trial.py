@@ -1,0 +1,142 @@
+"""A trial of proposed features: the rows as a run takes them, and what a person should check."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from components.config import DataConfig
+from components.data.checks import Duplicates, Occurrence, named_labels, obstacles
+from components.data.labels import count_labels, split_rule
+from components.data.row_parsing import InvalidRow, RowFormat
+from components.data.sources.source import Chunk
+from components.data.splits import SplitRule, read_split_rows
+from components.data.statistics import Profile, new_profile
+from components.errors import DataError
+from components.features.config import FeaturesConfig
+
+_MANY_STEPS = 1_000
+"""Gradients through more steps vanish or explode, even with gates."""
+_MANY_LABELS = 0.2
+"""Labels per row: with more, a label has fewer than five rows, of which one or two test it."""
+
+
+@dataclass
+class Trial:
+    """The rows as parsed with the proposed features, split and counted as a run does it."""
+
+    profile: Profile
+    rule: SplitRule
+    labels: Counter[str] = field(default_factory=Counter)
+    """The rows of each label, rare or not."""
+    has_booleans: bool = False
+    """Whether a label is true or false, and not the text."""
+    occurrences: dict[str, list[Occurrence]] = field(default_factory=dict)
+    """By id."""
+    first_invalid: str = ""
+
+    @property
+    def duplicates(self) -> Duplicates:
+        """The ids that occur more than once, that of the most rows first."""
+        found = [(key, tuple(rows)) for key, rows in self.occurrences.items() if len(rows) > 1]
+        return sorted(found, key=lambda item: -len(item[1]))
+
+
+def try_rows(chunks: Sequence[Chunk], data: DataConfig, features: FeaturesConfig) -> Trial:
+    """Counts, splits and parses the rows.
+
+    Raises:
+        DataError: there are fewer than two labels.
+    """
+    form = RowFormat.of(features, data.max_row_steps)
+    counts = count_labels(chunks, form)
+    trial = Trial(new_profile(features), split_rule(counts, data))
+    trial.labels.update({label: rows.train + rows.others for label, rows in counts.items()})
+    for chunk in chunks:
+        path = chunk.source.path
+        for record, split, row in read_split_rows(chunk, form, trial.rule):
+            if isinstance(row, InvalidRow):
+                where = f"{chunk.source.location(record.number)}: {row.reason}"
+                trial.first_invalid = trial.first_invalid or where
+                trial.profile.add_invalid(row, path, record.number)
+                continue
+            trial.occurrences.setdefault(row.id, []).append((path, record.number, split))
+            trial.has_booleans |= isinstance(record.values["label"], bool)
+            if split is None:
+                trial.profile.add_left_out()
+            else:
+                trial.profile.add(split, row)
+    if len(trial.labels) < 2:
+        found = ", ".join(map(repr, trial.labels)) or "none"
+        invalid = trial.profile.invalid_count
+        why = f" The first invalid row is {trial.first_invalid}." if invalid else ""
+        raise DataError(f"expected two labels or more in {data.train}, found {found}.{why}")
+    return trial
+
+
+def notes_of_rows(trial: Trial, data: DataConfig, features: FeaturesConfig) -> Iterator[str]:
+    """What a run would refuse, and what may be wrong with the rows, labels or splits."""
+    profile, rule = trial.profile, trial.rule
+    for obstacle in obstacles(profile, trial.duplicates, rule, data, features):
+        yield f"a run refuses these rows: {obstacle}"
+    if profile.invalid_count:
+        total = profile.invalid_count + profile.valid_count
+        allowed = data.bad_rows_allowed_fraction
+        refused = (
+            f" A run refuses more than bad_rows_allowed_fraction = {allowed:g} of the rows: "
+            "correct them, or raise it."
+            if profile.invalid_count > allowed * total
+            else ""
+        )
+        yield (
+            f"{profile.invalid_count:,} rows are invalid; the first is {trial.first_invalid}."
+            f"{refused}"
+        )
+    if rule.rare:
+        fate = {
+            "drop": "left out, and the model will not know these labels",
+            "train": "in the training split alone, and nothing measures them",
+            "other": "in one class, other",
+            "stop": "what stops a run",
+        }[data.rare_labels]
+        yield (
+            f"{len(rule.rare):,} labels have fewer than min_label_rows = {data.min_label_rows} "
+            f"rows in {Path(data.train).name}: {named_labels(rule.rare)}. Their rows are {fate} "
+            f"(rare_labels: {data.rare_labels}; others are drop, train, other and stop)."
+        )
+    yield from _notes_of_labels(trial)
+    lengths = lengths_of(profile)
+    if lengths and lengths[-1] > _MANY_STEPS:
+        yield (
+            f"the longest row has {lengths[-1]:,} steps, and time and memory grow with them; a "
+            f"recurrent network hardly uses what lies more than some {_MANY_STEPS:,} steps back. "
+            "Cut such rows into parts, or take every n-th step or the mean of n steps."
+        )
+
+
+def _notes_of_labels(trial: Trial) -> Iterator[str]:
+    if trial.has_booleans:
+        yield "labels are true and false: they become the texts 'true' and 'false', in answers too."
+    alike: dict[str, list[str]] = {}
+    for label in sorted(trial.labels):
+        alike.setdefault(" ".join(label.casefold().split()), []).append(label)
+    for labels in alike.values():
+        if len(labels) > 1:
+            yield (
+                f"the labels {' and '.join(map(repr, labels))} differ in spaces or capitals alone: "
+                "make them one if they mean the same."
+            )
+    rows = sum(trial.labels.values())
+    if len(trial.labels) > _MANY_LABELS * rows:
+        yield (
+            f"{len(trial.labels):,} labels among {rows:,} rows: a label is a class that many rows "
+            "share; amounts or names must be put into classes first."
+        )
+
+
+def lengths_of(profile: Profile) -> list[int]:
+    """The number of steps of each row, sorted."""
+    counts = sum((split.lengths for split in profile.splits.values()), Counter[int]())
+    return [length for length in sorted(counts) for _ in range(counts[length])]
