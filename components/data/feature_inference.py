@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 
 from components.features.config import FEATURE_NAME, KINDS, RESERVED_NAMES, AnyFeature
 from components.features.observed import Observed
 
+_MOST_ABSENT = 0.5
+"""A feature that fewer rows have says little of a row, beyond that it is there."""
 _MOST = 0.8
 """From this share of the values on, the others are taken for exceptions, such as 'n/a'."""
 _MANY_ROWS = 20
@@ -26,9 +29,11 @@ def why_left_out(name: str, seen: Observed, rows: int, allowed_fraction: float) 
     if not FEATURE_NAME.fullmatch(name):
         return "rename it; letters, digits, '_', '.' and '-' make a name."
     missing = rows - seen.rows
-    if missing > allowed_fraction * rows:
+    feature = infer_feature(seen)
+    is_filled = feature is not None and seen.part == "context" and feature.filled_with is not None
+    if missing > (_MOST_ABSENT if is_filled else allowed_fraction) * rows:
         return f"{missing:,} of {rows:,} rows do not have it."
-    if infer_feature(seen) is None:
+    if feature is None:
         where = "a list of numbers or strings" if seen.part == "sequence" else "a number or string"
         return f"{where} was expected in each row."
     return None
@@ -38,13 +43,23 @@ def doubts(feature: AnyFeature, seen: Observed) -> Iterator[str]:
     """What a person should check of a feature that was inferred; each follows its name."""
     if doubt := feature.doubt():
         yield doubt
+    fill = feature.filled_with
+    filled = (
+        "such a row is invalid."
+        if fill is None
+        else "each takes the number before it (missing: previous; without it the row is invalid)."
+        if fill == "previous" and feature.raw.dtype == "float32"
+        else f"each is read as {fill!r} (missing: {fill}; without it the row is invalid)."
+    )
     if seen.nulls:
-        filled = (
-            "each takes the number before it (missing: previous; without it the row is invalid)."
-            if feature.fills_missing
-            else "such a row is invalid."
+        what = "texts" if seen.value_class == "text" else "numbers"
+        yield f"has {seen.nulls:,} nulls among {seen.nulls + seen.numbers:,} {what}: {filled}"
+    if seen.absent:
+        is_filled = seen.part == "context"
+        yield (
+            f"is missing in {seen.absent:,} of {seen.absent + seen.rows:,} rows: "
+            f"{filled if is_filled else 'such a row is invalid.'}"
         )
-        yield f"has {seen.nulls:,} nulls among {seen.numbers:,} numbers: {filled}"
     if seen.merges and feature.raw.dtype == "float32":
         remedy = (
             "it is read as the difference to the first step of its row (subtract: first; previous "
@@ -82,12 +97,12 @@ def _doubts_of_text(seen: Observed) -> Iterator[str]:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        # As many countries write them, and with a comma between thousands.
-        float(text.replace(",", ".", 1) if text.count(",") == 1 else text.replace(",", ""))
-    except ValueError:
-        return False
-    return True
+    # As many countries write them, or with a comma between thousands.
+    for plain in (text.replace(",", "."), text.replace(",", "")):
+        with contextlib.suppress(ValueError):
+            float(plain)
+            return True
+    return False
 
 
 def _is_time(text: str) -> bool:

@@ -170,7 +170,7 @@ def _propose_features(
 
 def _observe(chunks: Sequence[Chunk]) -> tuple[int, dict[Part, dict[str, Observed]]]:
     """Counts the rows that are objects, and observes the values of each feature."""
-    rows = 0
+    rows = labelled = 0
     first_other: tuple[Chunk, Record] | None = None
     observed: dict[Part, dict[str, Observed]] = {"sequence": {}, "context": {}}
     for chunk in chunks:
@@ -179,9 +179,14 @@ def _observe(chunks: Sequence[Chunk]) -> tuple[int, dict[Part, dict[str, Observe
                 first_other = first_other or (chunk, record)
                 continue
             rows += 1
+            labelled += record.values.get("label") not in (None, "")
             for part in _PARTS:
                 for name, value in _named_values(record.values, part):
                     observed[part].setdefault(name, Observed(part)).add(value)
+    for part in _PARTS:
+        for seen in observed[part].values():
+            # Rows without a label are invalid, whatever else they lack.
+            seen.absent = max(0, labelled - seen.rows)
     if not rows and first_other is not None:
         chunk, record = first_other
         source = chunk.source

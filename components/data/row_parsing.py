@@ -45,8 +45,9 @@ class Expected:
     """F of numbers; 1 of single values."""
     id_limit: int | None = None
     """Whole numbers are in [0, id_limit)."""
-    fills_missing: bool = False
-    """Whether a number that is null takes the one before it."""
+    missing: float | int | str | None = None
+    """What a value that is null, or absent from the context, is read as; None: it is refused. Of
+    numbers, ``previous`` stands for the one of the step before."""
     subtract: Subtract = 0.0
     """What is taken from each number, before it is rounded to float32."""
 
@@ -57,7 +58,7 @@ class Expected:
             feature.raw.dtype,
             feature.raw.values_per_step,
             feature.id_limit,
-            feature.fills_missing,
+            feature.filled_with,
             feature.subtracted,
         )
 
@@ -103,8 +104,8 @@ class Row:
 
     ``values`` holds each feature by name: float32 [T, F], int64 [T], or T strings in UTF-8, where T
     is ``steps`` in the sequence and 1 in the context. They are of their kind's type ``raw``, or, in
-    a row that has passed through the transform, ``transformed``. ``filled`` counts the numbers of
-    a feature that were null and took the one before them, ``merged`` those that differ from the
+    a row that has passed through the transform, ``transformed``. ``filled`` counts the values of
+    a feature that were missing and were filled, ``merged`` those that differ from the
     number of the step before, but not as float32; features without any are left out of both.
     """
 
@@ -144,7 +145,8 @@ def parse_row(row: Any, form: RowFormat) -> Row | InvalidRow:
         filled: dict[str, int] = {}
         merged: dict[str, int] = {}
         for key, features in (("context", form.context), ("sequence", form.sequence)):
-            part = _part(row, key, bool(features))
+            needed = key == "sequence" or any(each.missing is None for each in features.values())
+            part = _part(row, key, bool(features) and needed)
             for name, expected in features.items():
                 values[name], nulls, equal = _value(part, name, expected, key == "sequence", form)
                 if nulls:
@@ -228,17 +230,23 @@ def _part(row: dict[str, Any], key: str, needed: bool) -> dict[str, Any]:
 def _value(
     part: dict[str, Any], name: str, expected: Expected, is_sequence: bool, form: RowFormat
 ) -> tuple[Value, int, int]:
-    """A feature's values as the model takes them; how many were null, and how many merged."""
+    """A feature's values as the model takes them; how many were missing, and how many merged."""
     value = part.get(name)
-    if value is None:
+    # Nothing says how many steps a sequence has that is not there.
+    if value is None and (is_sequence or expected.missing is None):
         _refuse(f"{name} is missing", missing=name)
     try:
         steps = _steps(value, form.max_steps) if is_sequence else _single_step(value, expected)
+        if expected.dtype == "float32":
+            numbers, nulls, merged = _numbers(steps, expected)
+            return numbers, 1 if value is None else nulls, merged
+        nulls = 0
+        if expected.missing is not None and None in steps:
+            nulls = steps.count(None)
+            steps = [expected.missing if step is None else step for step in steps]
         if expected.dtype == "string":
-            return _strings(steps), 0, 0
-        if expected.dtype == "int64":
-            return _whole_numbers(steps, expected.id_limit), 0, 0
-        return _numbers(steps, expected)
+            return _strings(steps), nulls, 0
+        return _whole_numbers(steps, expected.id_limit), nulls, 0
     except _InvalidValueError as error:
         at_step = f" at step {error.step}" if is_sequence and error.step is not None else ""
         missing = name if error.is_missing else None
@@ -263,6 +271,8 @@ def _single_step(value: Any, expected: Expected) -> list[Any]:
         if isinstance(value, list):
             raise _InvalidValueError("is a list", "one value was expected in the context")
         return [value]
+    if value is None:
+        return [[None] * expected.width]
     return [value if isinstance(value, list) else [value]]
 
 
@@ -289,9 +299,14 @@ def _whole_numbers(steps: list[Any], limit: int | None) -> NDArray[np.int64]:
 def _numbers(steps: list[Any], expected: Expected) -> tuple[NDArray[np.float32], int, int]:
     """Float32 [T, F], from numbers or lists of F; a list of one may stand for its number."""
     width, nulls = expected.width, 0
-    numbers = _flat(steps, width, expected.fills_missing)
-    if expected.fills_missing and None in numbers:
-        numbers, nulls = _filled(numbers, width)
+    numbers = _flat(steps, width, expected.missing is not None)
+    if expected.missing is not None and None in numbers:
+        nulls = numbers.count(None)
+        numbers = (
+            _filled(numbers, width)
+            if expected.missing == "previous"
+            else [expected.missing if number is None else number for number in numbers]
+        )
     _check_types(numbers, frozenset({int, float}), "a number", width)
     with np.errstate(over="ignore"):
         try:
@@ -331,7 +346,9 @@ def _flat(steps: list[Any], width: int, fills_missing: bool) -> list[Any]:
         steps = [[None] * width if step is None else step for step in steps]
     step = _first(steps, lambda step: type(step) is not list)
     if step is not None:
-        raise _InvalidValueError("has a step that is not a list", json_type(steps[step]), step)
+        found = json_type(steps[step])
+        is_missing = steps[step] is None
+        raise _InvalidValueError("has a step that is not a list", found, step, is_missing)
     step = _first(steps, lambda step: len(step) != width)
     if step is not None:
         found = f"{len(steps[step])} instead of {width}"
@@ -339,10 +356,10 @@ def _flat(steps: list[Any], width: int, fills_missing: bool) -> list[Any]:
     return list(chain.from_iterable(steps))
 
 
-def _filled(numbers: list[Any], width: int) -> tuple[list[Any], int]:
+def _filled(numbers: list[Any], width: int) -> list[Any]:
     """Each null becomes the number of the step before it, at the start the first one behind it.
 
-    Of vectors, each of the F numbers by itself. Also counts the nulls.
+    Of vectors, each of the F numbers by itself.
     """
     filled = list(numbers)
     for place in range(width):
@@ -354,7 +371,7 @@ def _filled(numbers: list[Any], width: int) -> tuple[list[Any], int]:
         for index, number in enumerate(column):
             last = last if number is None else number
             filled[index * width + place] = last
-    return filled, numbers.count(None)
+    return filled
 
 
 def _check_types(

@@ -139,7 +139,7 @@ class Profile:
     invalid: dict[str, InvalidRows] = field(default_factory=dict)
     """By cause."""
     missing: Counter[str] = field(default_factory=Counter)
-    """By feature: rows that lack it, and numbers that were null and took the one before them."""
+    """By feature: rows that lack it, and values that were missing and were filled."""
     merged: Counter[str] = field(default_factory=Counter)
     """By feature: numbers that differ from the ones of the step before, but not as float32."""
 

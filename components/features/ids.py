@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from components.config import STRICT, PositiveInt
+from components.config import STRICT, NonNegativeInt, PositiveInt
 from components.features.embedding import id_column, proposed_dimension
 from components.features.kind import FeatureKind, ValueType
 from components.features.observed import MAX_DISTINCT_VALUES, Observed
@@ -28,6 +28,18 @@ class IdFeature(FeatureKind):
     """Ids run from 0 to size - 1."""
     embedding_dimension: PositiveInt | None = None
     """Size of the learned vector; without it the id is one-hot."""
+    missing: NonNegativeInt | None = None
+    """What a null in a sequence, or a value that the context lacks, is read as: an id below
+    ``size``; without this the row is invalid."""
+
+    def __post_init__(self) -> None:
+        if self.missing is not None and self.missing >= self.size:
+            raise ValueError(f"missing: {self.missing} is no id below size = {self.size}")
+
+    @property
+    def filled_with(self) -> int | None:
+        """As ``missing`` says."""
+        return self.missing
 
     @property
     def raw(self) -> ValueType:
@@ -59,8 +71,15 @@ class IdFeature(FeatureKind):
             return None
         if len(values) < _DENSE * (highest + 1 - lowest):
             return None
-        size = highest + 1
-        return cls(kind="id", size=size, embedding_dimension=proposed_dimension(size))
+        # An id that no value has stands for those that are missing.
+        missing = None if not observed.has_gaps else 0 if lowest else highest + 1
+        size = max(highest, missing or 0) + 1
+        return cls(
+            kind="id",
+            size=size,
+            embedding_dimension=proposed_dimension(size),
+            missing=missing,
+        )
 
     def doubt(self) -> str | None:
         """Amounts may look like ids."""

@@ -66,9 +66,12 @@ class FeatureKind(ABC):
         return None
 
     @property
-    def fills_missing(self) -> bool:
-        """Whether a number of a sequence that is null takes the one before it."""
-        return False
+    def filled_with(self) -> float | int | str | None:
+        """What a value that is null, or absent from the context, is read as; None: it is refused.
+
+        Of numbers, ``previous`` stands for the number of the step before.
+        """
+        return None
 
     @property
     def subtracted(self) -> float | Literal["first", "previous"]:

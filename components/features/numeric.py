@@ -25,8 +25,9 @@ class NumericFeature(FeatureKind):
     """F, the numbers at each step; 1 also takes plain numbers."""
     normalize: Literal["z_score", "none"] = "z_score"
     """``z_score``: minus the mean, over the standard deviation, both of the training split."""
-    missing: Literal["previous"] | None = None
-    """A null in a sequence takes the number before it; without this the row is invalid."""
+    missing: Literal["previous"] | Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """What a null in a sequence, or a value that the context lacks, is read as: a number, or in a
+    sequence the ``previous`` number; without this the row is invalid."""
 
     @property
     def raw(self) -> ValueType:
@@ -55,14 +56,14 @@ class NumericFeature(FeatureKind):
         """A value of the context has no step before it."""
         if not is_sequence and isinstance(self.subtract, str):
             return f"subtract: {self.subtract} is for a sequence; in the context give a number"
-        if not is_sequence and self.fills_missing:
-            return f"missing: {self.missing} is for a sequence"
+        if not is_sequence and self.missing == "previous":
+            return "missing: previous is for a sequence; in the context give a number"
         return None
 
     @property
-    def fills_missing(self) -> bool:
+    def filled_with(self) -> float | str | None:
         """As ``missing`` says."""
-        return self.missing == "previous"
+        return self.missing
 
     def transform(self, values: Any, name: str) -> Any:
         """Scales by the mean and standard deviation of each of the F numbers in the training split.
@@ -93,6 +94,15 @@ class NumericFeature(FeatureKind):
         return cls(
             kind="numeric",
             width=observed.widths.most_common(1)[0][0] if observed.value_class == "vector" else 1,
-            missing="previous" if observed.nulls and is_sequence else None,
+            missing=cls._proposed_missing(observed),
             subtract="first" if observed.merges and is_sequence else None,
         )
+
+    @staticmethod
+    def _proposed_missing(observed: Observed) -> float | Literal["previous"] | None:
+        if observed.part == "sequence":
+            return "previous" if observed.nulls else None
+        # The mean, which is 0 as a z-score. Vectors have a mean for each of their numbers.
+        if not observed.absent or observed.value_class == "vector":
+            return None
+        return float(f"{observed.total / observed.numbers:.4g}")

@@ -6,8 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-
 Part: TypeAlias = Literal["sequence", "context"]
 """The part of a row that holds a feature."""
 ValueClass: TypeAlias = Literal["whole", "number", "vector", "text", "other"]
@@ -15,6 +13,8 @@ ValueClass: TypeAlias = Literal["whole", "number", "vector", "text", "other"]
 MAX_DISTINCT_VALUES = 100_000
 """No more distinct values of a feature are collected."""
 _NUMBERS = frozenset({int, float})
+_LARGEST = 10.0**300
+"""Larger numbers count as this in a sum: a whole number may be larger than any float."""
 _MERGED = 0.1
 """From this share on, numbers that float32 cannot tell apart are no rounding of the last digit."""
 
@@ -23,11 +23,11 @@ _MERGED = 0.1
 class Observed:
     """One feature: the rows that have it, the classes of their values, widths of vectors, values.
 
-    ``values`` are the distinct whole numbers or strings; ``numbers`` counts numbers, and ``nulls``
-    those among them that are null; ``changes`` counts the numbers that differ from those of the
-    step before, in the context from those of the row before, and ``merged`` the ones among these
-    that do not as float32. ``absent`` counts the rows that lack the feature, and ``varies`` says
-    whether it has more than one value.
+    ``values`` are the distinct whole numbers or strings. ``numbers`` counts the numbers or strings
+    that are there, ``total`` is the sum of those in the context, ``nulls`` counts the missing ones
+    among them, and ``absent`` the rows that lack the feature. ``varies`` says whether there is more
+    than one value. ``changes`` counts the numbers that differ from those of the step before, in
+    the context from those of the row before, and ``merged`` those that do not as float32.
     """
 
     part: Part
@@ -36,6 +36,7 @@ class Observed:
     widths: Counter[int] = field(default_factory=Counter)
     values: set[Any] = field(default_factory=set)
     numbers: int = 0
+    total: float = 0.0
     nulls: int = 0
     changes: int = 0
     merged: int = 0
@@ -59,7 +60,10 @@ class Observed:
         # The limit may be passed by one row: a set above it says that there are more values.
         elif found in ("whole", "text") and len(self.values) <= MAX_DISTINCT_VALUES:
             self.values.update(step for step in steps if step is not None)
-        if found in ("whole", "number", "vector"):
+        if found == "text":
+            self.nulls += steps.count(None)
+            self.numbers += len(steps) - steps.count(None)
+        elif found != "other":
             self._count_numbers(steps)
 
     @property
@@ -69,19 +73,31 @@ class Observed:
         return "number" if found == "whole" and self.classes["number"] else found
 
     @property
+    def has_gaps(self) -> bool:
+        """Whether values are missing that can be filled: steps, or those of rows in the context."""
+        return bool(self.nulls or (self.part == "context" and self.absent))
+
+    @property
     def merges(self) -> bool:
         """Whether float32 cannot tell many of the numbers apart."""
         return self.merged > _MERGED * self.changes
 
     def _count_numbers(self, steps: list[Any]) -> None:
         rows = [step if isinstance(step, list) else [step] for step in steps]
-        self.numbers += sum(map(len, rows))
-        self.nulls += sum(row.count(None) for row in rows)
+        nulls = sum(row.count(None) for row in rows)
+        self.nulls += nulls
+        self.numbers += sum(map(len, rows)) - nulls
+        if self.part == "context":
+            self.total += float(
+                min(max(sum(n for row in rows for n in row if n), -_LARGEST), _LARGEST)
+            )
         known = [row for row in rows if None not in row and len(row) == len(rows[0])]
         if self.part == "context" and known:
             known, self._last = [*([self._last] if self._last else []), *known], known[-1]
         if len(known) < 2 or len({len(row) for row in known}) > 1:
             return
+        import numpy as np  # a config is read without it
+
         try:
             doubles = np.array(known, np.float64)
         except OverflowError:
@@ -101,14 +117,13 @@ def _steps(value: Any, part: Part) -> list[Any]:
 
 
 def _value_class(steps: list[Any]) -> ValueClass:
-    """Nulls among numbers are missing values; anywhere else they are of no class."""
+    """Nulls among numbers or strings are missing values; alone they are of no class."""
     types = set(map(type, steps)) - {type(None)}
-    has_null = None in steps
     if types == {list}:
         numbers = {type(number) for step in steps if step is not None for number in step}
         return "vector" if numbers and numbers <= _NUMBERS | {type(None)} else "other"
     if types == {int}:
         return "whole"
-    if types == {str} and not has_null:
+    if types == {str}:
         return "text"
     return "number" if types and types <= _NUMBERS else "other"

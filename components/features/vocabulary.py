@@ -14,6 +14,9 @@ from components.features.observed import Observed
 _LARGEST_PROPOSED = 10_000
 """Rarer strings teach a model little, and cost a row of the embedding each."""
 
+_MISSING = "missing"
+"""A word that a person understands in a vocabulary."""
+
 
 @dataclass(frozen=True, config=STRICT)
 class VocabularyFeature(FeatureKind):
@@ -29,6 +32,9 @@ class VocabularyFeature(FeatureKind):
     """Ids for the strings out of the vocabulary, chosen by hash."""
     embedding_dimension: PositiveInt | None = None
     """Size of the learned vector; without it the id is one-hot."""
+    missing: str | None = None
+    """What a null in a sequence, or a value that the context lacks, is read as: a string like any
+    other; without this the row is invalid."""
 
     @property
     def raw(self) -> ValueType:
@@ -39,6 +45,11 @@ class VocabularyFeature(FeatureKind):
     def transformed(self) -> ValueType:
         """An id."""
         return ValueType("int64")
+
+    @property
+    def filled_with(self) -> str | None:
+        """As ``missing`` says."""
+        return self.missing
 
     def placement_fault(self, is_sequence: bool) -> str | None:
         """The two parts of a row have names of their own for strings."""
@@ -80,6 +91,7 @@ class VocabularyFeature(FeatureKind):
             kind="token" if observed.part == "sequence" else "categorical",
             max_size=_LARGEST_PROPOSED if distinct > _LARGEST_PROPOSED else None,
             embedding_dimension=proposed_dimension(min(distinct, _LARGEST_PROPOSED)),
+            missing=_MISSING if observed.has_gaps else None,
         )
 
 

@@ -38,6 +38,9 @@ def observed(*values: Any, part: Part = "sequence") -> Observed:
         ([list(range(100))], IdFeature(kind="id", size=100, embedding_dimension=16)),
         ([["a", "b"], ["c"]], VocabularyFeature(kind="token")),
         ([[1.5, None]], NumericFeature(kind="numeric", missing="previous")),
+        ([["a", None]], VocabularyFeature(kind="token", missing="missing")),
+        ([[0, 1, 2, None]], IdFeature(kind="id", size=4, missing=3)),
+        ([[1, 2, None]], IdFeature(kind="id", size=3, missing=0)),
         ([[1.7e9, 1.7e9 + 1]], NumericFeature(kind="numeric", subtract="first")),
     ],
 )
@@ -102,6 +105,28 @@ def test_a_feature_that_rows_lack_is_left_out_unless_they_are_few() -> None:
     assert reason == "2 of 100 rows do not have it."
 
 
+@pytest.mark.parametrize(
+    ("values", "feature"),
+    [
+        ([3.5, 2, 6], NumericFeature(kind="numeric", missing=3.833)),
+        ([0, 1, 2, 1], IdFeature(kind="id", size=4, missing=3)),
+        (["red", "blue"], VocabularyFeature(kind="categorical", missing="missing")),
+    ],
+)
+def test_what_half_of_the_rows_lack_in_the_context_is_filled(
+    values: list[Any], feature: AnyFeature
+) -> None:
+    seen = observed(*values, part="context")
+    seen.absent = 2
+    assert infer_feature(seen) == feature
+    assert why_left_out("x", seen, len(values) + 2, 0.0) is None
+    assert f"is missing in 2 of {len(values) + 2} rows: each is read as" in " ".join(
+        doubts(feature, seen)
+    )
+    seen.absent = 9
+    assert why_left_out("x", seen, len(values) + 9, 0.0) is not None
+
+
 def doubts_of(*values: Any, part: Part = "sequence") -> str:
     seen = observed(*values, part=part)
     feature = infer_feature(seen)
@@ -111,8 +136,17 @@ def doubts_of(*values: Any, part: Part = "sequence") -> str:
 
 def test_what_is_unusual_about_the_values_is_doubted() -> None:
     assert doubts_of([1.5, 2.5]) == ""
+    assert "has the same value in all rows" in doubts_of([1.5, 1.5])
+    assert "holds numbers as text (but for 'n/a')" in doubts_of([*map(str, range(9)), "n/a"])
+    assert "holds numbers as text" in doubts_of(["80,5", "1,234.5"])
+    for time in ("2024-05-01", "1.5.2024", "2024-05-01T10:00:07.5+02:00", "10:07"):
+        assert "holds times as text" in doubts_of([time, time.replace("0", "1")])
+    names = [f"name {number}" for number in range(30)]
+    assert "has another text in nearly every row" in doubts_of(*names, part="context")
+    assert "has another text" not in doubts_of(*(names[:10] * 3), part="context")
     assert "has 1 nulls among 2 numbers: each takes the number before" in doubts_of([1.5, None])
-    assert "has 1 nulls among 3 numbers: such a row is invalid" in doubts_of([1, 2, None])
+    assert "has 1 nulls among 3 numbers: each is read as 0 (missing: 0;" in doubts_of([1, 2, None])
+    assert "1 nulls among 2 texts: each is read as 'missing'" in doubts_of(["a", None])
     epoch = doubts_of([1.7e9, 1.7e9 + 1])
     assert "of 1 that differ from the one before, 1 do not then" in epoch
     assert "subtract: first" in epoch

@@ -169,6 +169,23 @@ def test_repeated_ids_and_labels_that_look_alike_are_noted(write_rows: WriteRows
     assert alike.startswith("the labels ' walk' and 'Walk' and 'walk' differ in spaces or capitals")
 
 
+def test_what_rows_lack_in_the_context_loses_no_row(write_rows: WriteRows) -> None:
+    rows = [
+        {"id": n, "label": n % 2, "sequence": {"x": [n + 0.5]},
+         "context": {"age": n, "city": "AB"[n % 3 % 2]} if n % 3 else {"age": None}}
+        for n in range(30)
+    ]  # fmt: skip
+    found = propose(DataConfig(train=write_rows(rows)))
+    assert found.features.context == {
+        "age": NumericFeature(kind="numeric", missing=15.0),
+        "city": VocabularyFeature(kind="categorical", missing="missing"),
+    }
+    assert found.invalid == 0
+    notes = "\n".join(found.notes)
+    assert "context.age is missing in 10 of 30 rows: each is read as 15.0" in notes
+    assert "context.city is missing in 10 of 30 rows: each is read as 'missing'" in notes
+
+
 def test_nulls_among_numbers_lose_no_row(write_rows: WriteRows) -> None:
     rows = [{"id": n, "label": n % 2, "sequence": {"x": [n + 0.5, None]}} for n in range(30)]
     found = propose(DataConfig(train=write_rows(rows)))

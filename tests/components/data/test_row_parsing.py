@@ -152,6 +152,51 @@ def test_a_sequence_without_any_number_is_not_filled() -> None:
     assert good(steps(1, 2), FILLED).filled == {}
 
 
+def in_context(feature: Any, **context: Any) -> tuple[bytes, FeaturesConfig]:
+    features = FeaturesConfig({"x": NumericFeature(kind="numeric")}, {"c": feature})
+    return line(context=context), features
+
+
+@pytest.mark.parametrize(
+    ("feature", "given"),
+    [
+        (NumericFeature(kind="numeric", missing=4), 4),
+        (NumericFeature(kind="numeric", missing=4, width=2), [4, 4]),
+        (VocabularyFeature(kind="categorical", missing="none"), "none"),
+        (IdFeature(kind="id", size=9, missing=0), 0),
+    ],
+)
+def test_what_the_context_lacks_is_read_as_if_the_row_had_the_value_of_the_config(
+    feature: Any, given: Any
+) -> None:
+    row, features = in_context(feature, c=given)
+    there = good(row, features)
+    assert there.filled == {}
+    for missing in (in_context(feature)[0], in_context(feature, c=None)[0], line(context=...)):
+        found = good(missing, features)
+        np.testing.assert_array_equal(found.values["c"], there.values["c"])
+        assert found.filled == {"c": 1}
+
+
+@pytest.mark.parametrize(
+    ("feature", "found", "given"),
+    [
+        (NumericFeature(kind="numeric", missing=4), [1, None], [1, 4]),
+        (NumericFeature(kind="numeric", missing=4, width=2), [[1, None], None], [[1, 4], [4, 4]]),
+        (VocabularyFeature(kind="token", missing="none"), [None, "a"], ["none", "a"]),
+        (IdFeature(kind="id", size=9, missing=0), [None, None], [0, 0]),
+    ],
+)
+def test_a_null_in_a_sequence_is_read_as_if_the_step_had_the_value_of_the_config(
+    feature: Any, found: list[Any], given: list[Any]
+) -> None:
+    features = FeaturesConfig({"x": feature})
+    row = good(steps(*found), features)
+    np.testing.assert_array_equal(row.values["x"], good(steps(*given), features).values["x"])
+    assert row.filled["x"] == str(found).count("None") + (feature.raw.is_list and None in found)
+    assert bad(line(sequence={}), features).reason == "x is missing"
+
+
 EPOCH = [1.7e9, 1.7e9 + 0.5, 1.7e9 + 3]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from components.features.ids import IdFeature
 from components.features.kind import ValueType
 
@@ -19,6 +21,12 @@ def test_ids_are_below_the_size() -> None:
 def test_there_are_as_many_ids_as_the_config_says() -> None:
     assert IDS.id_count("event", None) == 5
     assert IDS.column("event", 5, is_sequence=True).variable_shape.as_list()[-1] == 5
+
+
+def test_what_stands_for_a_missing_id_is_an_id() -> None:
+    assert IdFeature(kind="id", size=5, missing=4).filled_with == 4
+    with pytest.raises(ValueError, match="missing: 5 is no id below size = 5"):
+        IdFeature(kind="id", size=5, missing=5)
 
 
 def test_whoever_inferred_ids_doubts_them() -> None:

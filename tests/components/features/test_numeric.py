@@ -19,8 +19,9 @@ def test_a_vector_of_numbers_is_its_type_before_and_after() -> None:
 
 
 def test_missing_numbers_are_refused_unless_the_config_says_otherwise() -> None:
-    assert not PLAIN.fills_missing
-    assert NumericFeature(kind="numeric", missing="previous").fills_missing
+    assert PLAIN.filled_with is None
+    assert NumericFeature(kind="numeric", missing="previous").filled_with == "previous"
+    assert NumericFeature(kind="numeric", missing=0).filled_with == 0.0
 
 
 def test_a_value_of_the_context_has_no_step_before_it() -> None:
@@ -29,6 +30,8 @@ def test_a_value_of_the_context_has_no_step_before_it() -> None:
     assert "for a sequence" in (first.placement_fault(is_sequence=False) or "")
     filled = NumericFeature(kind="numeric", missing="previous")
     assert "for a sequence" in (filled.placement_fault(is_sequence=False) or "")
+    constant = NumericFeature(kind="numeric", missing=-1)
+    assert constant.placement_fault(is_sequence=False) is None
     offset = NumericFeature(kind="numeric", subtract=1.7e9)
     assert offset.placement_fault(is_sequence=False) is None
 

@@ -31,7 +31,7 @@ def observed(*values: Any) -> Observed:
         ([[None, 1.5]], "number"),
         ([[[1, None], None]], "vector"),
         ([[None]], "other"),
-        ([["a", None]], "other"),
+        ([["a", None]], "text"),
     ],
 )
 def test_most_rows_decide_the_class(values: list[Any], expected: ValueClass) -> None:
@@ -44,8 +44,27 @@ def test_distinct_values_and_widths_are_collected() -> None:
 
 
 def test_nulls_among_numbers_are_counted() -> None:
-    assert (observed([1, None], [None, 2.5]).nulls, observed([1, None]).numbers) == (2, 2)
+    assert (observed([1, None], [None, 2.5]).nulls, observed([1, None]).numbers) == (2, 1)
+    assert (observed(["a", None]).nulls, observed(["a", None]).numbers) == (1, 1)
     assert observed([[1, None], [2, 3]]).nulls == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "varies"),
+    [([[1, 1], [1]], False), ([[1], [2]], True), ([["a", None, "a"]], False), ([[None]], False),
+     ([[[1, 2], [1, 2]]], False), ([[[1, 2], [1, 3]]], True)],
+)  # fmt: skip
+def test_a_feature_that_has_one_value_does_not_vary(values: list[Any], varies: bool) -> None:
+    assert observed(*values).varies is varies
+
+
+def test_numbers_of_the_context_are_summed_also_those_that_no_float_holds() -> None:
+    seen = Observed("context")
+    seen.add(1)
+    seen.add(2.5)
+    assert seen.total == 3.5
+    seen.add(10**400)
+    assert 1e299 < seen.total < 1e301
 
 
 @pytest.mark.parametrize(

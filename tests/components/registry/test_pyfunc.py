@@ -86,6 +86,27 @@ def test_a_row_in_the_jsonl_form_is_answered_too(
     assert_answers(answer(classifier, mixed).to_dict("records"), toy)
 
 
+def test_what_a_row_lacks_is_read_as_the_config_says(toy: ToyExport) -> None:
+    context = Context(toy.saved_model)
+    fills = {"age": 41.0, "shop": 2, "colour": "red"}
+    for name, fill in fills.items():
+        context.model_config["rows"]["context"][name]["missing"] = fill
+    filling = pyfunc.SequenceClassifier()
+    filling.load_context(context)
+    whole = [row | fills for row in toy.rows]
+    # Of a column that some rows lack, pandas makes NaN, and floats of its whole numbers.
+    gaps = [
+        {name: value for name, value in row.items() if name not in fills or index % 2}
+        for index, row in enumerate(whole)
+    ]
+    expected = answer(filling, whole)
+    for rows in (gaps, [row | dict.fromkeys(fills) for row in whole]):
+        pd.testing.assert_frame_equal(answer(filling, rows), expected)
+    jsonl = [{"sequence": jsonl_row(row)["sequence"],
+              "context": {"size": row["size"]}} for row in whole]  # fmt: skip
+    pd.testing.assert_frame_equal(answer(filling, jsonl), expected)
+
+
 def test_numbers_of_numpy_are_taken(classifier: pyfunc.SequenceClassifier, toy: ToyExport) -> None:
     rows = [
         {
