@@ -14,6 +14,7 @@
     |-- ServerAwayError             a server does not answer; it may later
     |-- RegistryError               the MLflow server is unreachable or rejects a request
     |   `-- RegistryAwayError (ServerAwayError)   MLflow does not answer; it may later
+    |-- BrokenModelError            an exported model cannot be loaded, or fails on a valid row
     `-- SkewError                   the exported model does not answer as the trained one does
 
 A message says what was expected, what came, where, and what to do.
@@ -83,6 +84,10 @@ class RegistryError(RnnflowError):
 
 class RegistryAwayError(RegistryError, ServerAwayError):
     """MLflow does not answer; it may later."""
+
+
+class BrokenModelError(RnnflowError):
+    """An exported model cannot be loaded, or fails on rows that fit its schema."""
 
 
 class SkewError(RnnflowError):

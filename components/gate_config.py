@@ -64,6 +64,9 @@ class ChampionRule:
     """``always`` does not compare."""
     alpha: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
     """Significance level of McNemar's exact test."""
+    if_not_comparable: Literal["refuse", "bounds_alone"] = "refuse"
+    """What is done where the champion cannot read the test rows, because it needs a feature that
+    they lack, another width or another kind: ``bounds_alone`` decides by all other rules."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -15,10 +15,11 @@ from components.artifacts.schema import SCHEMA
 from components.artifacts.training_facts import find_training_facts
 from components.artifacts.values import (
     Champion,
-    ChampionMetrics,
+    Comparison,
     Decision,
     Examples,
     Export,
+    IncomparableChampion,
     Interval,
     Metrics,
     Model,
@@ -31,6 +32,8 @@ from pipelines.config import PipelineConfig, flatten
 
 DATA_DIGEST_TAG = "rnnflow.data_digest"
 VERSION_TAG = "rnnflow.version"
+COMPARED_TAG = "rnnflow.compared_with"
+"""The champion that the run's model was compared with."""
 DIGEST_SHOWN = 12
 """Characters of a digest that a person is shown: enough to tell any two apart."""
 
@@ -196,22 +199,34 @@ def record_champion(value: Champion | None, config: PipelineConfig) -> StageReco
     return StageRecord(f"version {value.version} serves now", {"champion.version": value.version})
 
 
-def record_champion_metrics(value: ChampionMetrics | None, config: PipelineConfig) -> StageRecord:
+def record_champion_metrics(value: Comparison | None, config: PipelineConfig) -> StageRecord:
     """The champion's metrics, and the rows that only one of the two models gets right."""
     if value is None:
-        return StageRecord("nothing to compare with")
+        return StageRecord("nothing to compare with", tags={COMPARED_TAG: "no champion"})
+    compared = f"version {value.version}"
+    if isinstance(value, IncomparableChampion):
+        return StageRecord(
+            f"{compared} cannot be compared: {value.reason}",
+            {"champion.version": value.version, "champion.not_comparable": value.reason},
+            {"champion/comparable": 0.0},
+            tags={COMPARED_TAG: f"{compared}: cannot be compared"},
+        )
     accuracy = value.metrics.overall["accuracy"]
     summary = (
-        f"version {value.version}: accuracy {interval_text(accuracy)}; "
+        f"{compared}: accuracy {interval_text(accuracy)}; "
         f"{value.only_candidate_correct} rows only the candidate gets right, "
         f"{value.only_champion_correct} only the champion"
     )
+    if value.unknown_to_champion:
+        summary += f"; labels that it does not know: {', '.join(value.unknown_to_champion)}"
     metrics = {
+        "champion/comparable": 1.0,
         "champion/accuracy": accuracy.value,
         "champion/only_candidate_correct": float(value.only_candidate_correct),
         "champion/only_champion_correct": float(value.only_champion_correct),
     }
-    return StageRecord(summary, {"champion.version": value.version}, metrics)
+    parameters = {"champion.version": value.version}
+    return StageRecord(summary, parameters, metrics, tags={COMPARED_TAG: compared})
 
 
 def record_decision(value: Decision, config: PipelineConfig) -> StageRecord:

@@ -12,7 +12,7 @@ from typing import Any
 
 from components.artifacts.values import (
     Champion,
-    ChampionMetrics,
+    Comparison,
     Decision,
     Examples,
     Export,
@@ -142,7 +142,7 @@ def find_champion(
 @stage(
     "champion_metrics",
     stage_records.record_champion_metrics,
-    code="components.evaluation.measure",
+    code="components.evaluation.comparison",
     retries=1,
     retry_delay_seconds=5,
     timeout_seconds=6 * _HOUR_SECONDS,
@@ -150,17 +150,20 @@ def find_champion(
 def measure_champion(
     champion: Champion | None,
     model: Model,
+    rows: Rows,
     examples: Examples,
     metrics: Metrics,
     *,
     directory: Path,
-) -> ChampionMetrics | None:
-    """Scores the champion on the very examples that the candidate was scored on."""
+) -> Comparison | None:
+    """Scores the champion on the very rows that the candidate was scored on."""
     if champion is None:
         return None  # a result like any other: it is cached, and needs no TensorFlow
-    from components.evaluation import measure
+    from components.evaluation import comparison
 
-    return measure.measure_champion(champion, model, examples, metrics, directory=directory)
+    return comparison.measure_champion(
+        champion, model, rows, examples, metrics, directory=directory
+    )
 
 
 @stage(
@@ -169,9 +172,7 @@ def measure_champion(
     outcome="decision",
     timeout_seconds=60,
 )
-def decide(
-    metrics: Metrics, champion_metrics: ChampionMetrics | None, gate: GateConfig
-) -> Decision:
+def decide(metrics: Metrics, champion_metrics: Comparison | None, gate: GateConfig) -> Decision:
     """Applies the gate's rules to the metrics."""
     from components.evaluation.gate import decide
 

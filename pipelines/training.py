@@ -70,7 +70,9 @@ def training_flow(
             tasks.find_champion, config.name, work.tracking_uri,
             directory=work.champions, wait_seconds=config.launch.server_wait_seconds,
         )  # fmt: skip
-        champion_metrics = run.stage(tasks.measure_champion, champion, model, examples, metrics)
+        champion_metrics = run.stage(
+            tasks.measure_champion, champion, model, rows, examples, metrics
+        )
         decision = run.stage(tasks.decide, metrics, champion_metrics, config.gate)
         export = run.stage(tasks.export_model, model, examples, metrics, config.export)
         run.stage(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -137,6 +138,27 @@ class ChampionMetrics:
     """The candidate is the champion itself."""
     rolled_back: bool = False
     """A person took the candidate out of service before."""
+    unknown_to_champion: dict[str, int] = field(default_factory=dict)
+    """Labels that only the candidate knows, with their examples: the champion is wrong on these."""
+    unknown_to_candidate: dict[str, int] = field(default_factory=dict)
+    """Labels that only the champion knows, with their examples: the candidate is wrong on these."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class IncomparableChampion:
+    """A champion that cannot answer the candidate's examples."""
+
+    version: int
+    reason: str
+    """A clause about the champion: "it cannot read ..."."""
+    same_model: bool
+    """The candidate is the champion itself."""
+    rolled_back: bool = False
+    """A person took the candidate out of service before."""
+
+
+Comparison: TypeAlias = ChampionMetrics | IncomparableChampion
+"""What is known of the champion on the candidate's examples."""
 
 
 @dataclass(frozen=True, config=_STRICT)

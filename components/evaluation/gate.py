@@ -7,14 +7,16 @@ bound and a sentence why, whether it passed or not. A value that is not a number
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import TypeAdapter
 
 from components.artifacts.values import (
     ChampionMetrics,
     ClassMetrics,
+    Comparison,
     Decision,
+    IncomparableChampion,
     Interval,
     Metrics,
     RuleResult,
@@ -26,14 +28,13 @@ _NAMED_CLASSES = 3
 """The most classes that a reason names."""
 
 
-def decide(
-    metrics: Metrics, champion_metrics: ChampionMetrics | None, gate: GateConfig
-) -> Decision:
+def decide(metrics: Metrics, champion_metrics: Comparison | None, gate: GateConfig) -> Decision:
     """Applies the gate's rules to the metrics.
 
     Args:
         metrics: the candidate on the test split.
-        champion_metrics: the champion on the same examples; None as long as there is none.
+        champion_metrics: the champion on the same examples, or why it cannot answer them; None as
+            long as there is no champion.
         gate: the rules.
 
     Returns:
@@ -172,7 +173,7 @@ def _floor(rule: str, values: Sequence[tuple[float, str]], floor: float, words: 
     return RuleResult(f"per_class.{rule}", passed, _number(lowest), bound, reason)
 
 
-def _champion(champion: ChampionMetrics | None, rule: ChampionRule) -> RuleResult:
+def _champion(champion: Comparison | None, rule: ChampionRule) -> RuleResult:
     if champion is None:
         return RuleResult("champion", True, None, "no champion yet", "no champion yet")
     # Before any comparison, in which a model that was reused would tie with itself.
@@ -185,7 +186,19 @@ def _champion(champion: ChampionMetrics | None, rule: ChampionRule) -> RuleResul
     if rule.promote_if == "always":
         reason = f"not compared with champion version {champion.version} (promote_if is always)"
         return RuleResult("champion", True, None, "not compared", reason)
+    if isinstance(champion, IncomparableChampion):
+        return _not_comparable(champion, rule)
     return _compared(champion, rule)
+
+
+def _not_comparable(champion: IncomparableChampion, rule: ChampionRule) -> RuleResult:
+    passed = rule.if_not_comparable == "bounds_alone"
+    follows = "the other rules decide, as" if passed else "the champion stays, as"
+    reason = (
+        f"cannot be compared with champion version {champion.version}: {champion.reason}; "
+        f"{follows} gate.champion.if_not_comparable is {rule.if_not_comparable}"
+    )
+    return RuleResult("champion.comparable", passed, None, "comparable", reason)
 
 
 def _compared(champion: ChampionMetrics, rule: ChampionRule) -> RuleResult:
@@ -210,8 +223,34 @@ def _compared(champion: ChampionMetrics, rule: ChampionRule) -> RuleResult:
     reason = (
         f"{verdict} champion version {champion.version}: {pairs} "
         f"(exact McNemar test, p = {_distinct(p, rule.alpha)[0]})"
+        f"{_unknown_labels(champion)}"
     )
     return RuleResult("champion", passed, p, bound, reason)
+
+
+def _unknown_labels(champion: ChampionMetrics) -> str:
+    """What a reader must know of a comparison of models with other labels."""
+    parts = [
+        f"; {who} does not know {_named(labels)}, {_examples(sum(labels.values()))}"
+        for who, labels in (
+            ("the champion", champion.unknown_to_champion),
+            ("the candidate", champion.unknown_to_candidate),
+        )
+        if labels
+    ]
+    return "".join(parts)
+
+
+def _named(labels: Mapping[str, int]) -> str:
+    shown = ", ".join(f'"{label}"' for label in list(labels)[:_NAMED_CLASSES])
+    more = len(labels) - _NAMED_CLASSES
+    return f"label{'s' if len(labels) > 1 else ''} {shown}{f' and {more} more' if more > 0 else ''}"
+
+
+def _examples(count: int) -> str:
+    if not count:
+        return "which no test example has"
+    return f"and so is wrong on {count:,} test example{'s' if count > 1 else ''}"
 
 
 def _summary(rules: Sequence[RuleResult]) -> str:

@@ -17,6 +17,7 @@ import csv
 import dataclasses
 import io
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -97,6 +98,8 @@ def compare(
             only_champion_correct=int(np.sum(~ours.correct & theirs.correct)),
             both_wrong=int(np.sum(~ours.correct & ~theirs.correct)),
             same_model=same_model,
+            unknown_to_champion=_unknown(ours, champion_table),
+            unknown_to_candidate=_unknown(champion_table, ours),
         )
         stored = dataclasses.replace(result, metrics=_relative(metrics))
         write_atomically(partial / COMPARISON, _to_json(stored))
@@ -140,6 +143,12 @@ def _write(
 
 def _by_id(table: PredictionTable) -> PredictionTable:
     return table.take(np.argsort(np.array(table.ids)))
+
+
+def _unknown(known: PredictionTable, other: PredictionTable) -> dict[str, int]:
+    """The labels of one model that the other lacks, each with its examples."""
+    counts = Counter(known.labels)
+    return {label: counts[label] for label in known.classes if label not in other.classes}
 
 
 def _to_json(value: Metrics | ChampionMetrics) -> str:

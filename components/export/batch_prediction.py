@@ -14,6 +14,7 @@ from components.artifacts.schema import load_schema, schema_directory
 from components.data.row_parsing import InvalidRow, RowFormat
 from components.data.sources.source import Record
 from components.export.row_scoring import RowScorer
+from components.export.saved_model import model_errors
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,17 @@ class Predictor:
 
     Raises:
         NotFoundError: the directory does not say what a row holds.
+        BrokenModelError: TensorFlow cannot load the model.
     """
 
     def __init__(self, saved_model: Path, top_k: int | None = None) -> None:
         # From the SavedModel: the features that it was trained on, whatever the config says by now.
         schema = load_schema(schema_directory(saved_model))
-        self._form = RowFormat.of(schema.features, schema.max_row_steps, needs_key=False)
-        self._scorer = RowScorer(saved_model)
+        self.form = RowFormat.of(schema.features, schema.max_row_steps, needs_key=False)
+        """What a row must hold."""
+        self._saved_model = saved_model
+        with model_errors(saved_model):
+            self._scorer = RowScorer(saved_model)
         self._top_k = top_k
 
     def predict(self, records: Iterable[Record]) -> Iterator[Prediction]:
@@ -63,9 +68,10 @@ class Predictor:
 
         All rows are held at once: whoever has many calls this for a part at a time.
         """
-        rows = [(record.number, record.parse(self._form)) for record in records]
+        rows = [(record.number, record.parse(self.form)) for record in records]
         valid = [row for _, row in rows if not isinstance(row, InvalidRow)]
-        scores = iter(self._scorer.score(valid))
+        with model_errors(self._saved_model):
+            scores = iter(self._scorer.score(valid))
         for number, row in rows:
             if isinstance(row, InvalidRow):
                 yield Prediction(number, error=row.reason)

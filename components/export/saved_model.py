@@ -1,11 +1,12 @@
 """Raw rows through an exported model: for the champion, for prediction, and for the export's check.
 
-Needs the SavedModel, TensorFlow and numpy, and nothing else of this project.
+Needs the SavedModel, TensorFlow and numpy, and nothing else of this project but its errors.
 Shapes: N rows, K labels, T steps of the longest row of a batch.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+
+from components.errors import BrokenModelError
 
 Scores = tuple[tuple[str, ...], NDArray[np.float64]]
 """The labels, K, and the probabilities, float64 [N, K] in the order of the labels."""
@@ -26,13 +29,21 @@ def score_saved_model(
 
     Args:
         saved_model_path: a directory that ``export_model`` made, or a copy of it.
-        raw_records: serialized raw ``tf.train.SequenceExample``s.
+        raw_records: serialized raw ``tf.train.SequenceExample``s, read a batch at a time.
         batch_size: rows that are scored at once.
+
+    Raises:
+        BrokenModelError: the SavedModel cannot be loaded, or fails on a row.
     """
-    model = tf.saved_model.load(str(saved_model_path))
-    answer = model.signatures["serving_default"]
-    answers = (answer(examples=tf.constant(batch)) for batch in _batches(raw_records, batch_size))
-    return _scores(model, answers)
+    with model_errors(saved_model_path):
+        model = tf.saved_model.load(str(saved_model_path))
+        answer, labels = model.signatures["serving_default"], _labels(model)
+    found = []
+    for batch in _batches(raw_records, batch_size):
+        # Not around the loop: whoever gives the records has errors of its own.
+        with model_errors(saved_model_path):
+            found.append(_probabilities(answer(examples=tf.constant(batch))))
+    return labels, _joined(found, labels)
 
 
 def score_raw_tensors(
@@ -42,10 +53,32 @@ def score_raw_tensors(
     model = tf.saved_model.load(str(saved_model_path))
     answer = model.signatures["raw"]
     specs = answer.structured_input_signature[1]
-    answers = (
-        answer(**_padded_tensors(batch, specs)) for batch in _batches(raw_records, batch_size)
-    )
-    return _scores(model, answers)
+    found = [
+        _probabilities(answer(**_padded_tensors(batch, specs)))
+        for batch in _batches(raw_records, batch_size)
+    ]
+    labels = _labels(model)
+    return labels, _joined(found, labels)
+
+
+@contextlib.contextmanager
+def model_errors(saved_model_path: Path) -> Iterator[None]:
+    """Whatever TensorFlow raises inside is the model's fault, told in one sentence.
+
+    Raises:
+        BrokenModelError: TensorFlow could not load or run the model.
+    """
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        raise  # the machine's fault: another try may succeed
+    # A damaged file, or an operation that is unknown here, ends in any of a dozen types.
+    except Exception as error:
+        first_line = (str(error).strip().splitlines() or [""])[0][:300]
+        raise BrokenModelError(
+            f"the SavedModel at {saved_model_path} cannot be loaded or run with TensorFlow "
+            f"{tf.__version__}: {type(error).__name__}: {first_line}"
+        ) from error
 
 
 def argument_name(feature: str) -> str:
@@ -58,11 +91,17 @@ def argument_name(feature: str) -> str:
     return plain if plain[0].isalpha() else f"arg_{plain}"
 
 
-def _scores(model: Any, answers: Iterable[dict[str, tf.Tensor]]) -> Scores:
-    labels = tuple(label.decode() for label in model.labels().numpy().tolist())
+def _labels(model: Any) -> tuple[str, ...]:
+    return tuple(label.decode() for label in model.labels().numpy().tolist())
+
+
+def _probabilities(answer: dict[str, tf.Tensor]) -> NDArray[np.float64]:
+    return answer["probabilities"].numpy().astype(np.float64)
+
+
+def _joined(found: list[NDArray[np.float64]], labels: tuple[str, ...]) -> NDArray[np.float64]:
     # The empty array first: no rows make [0, K], not an error.
-    found = [answer["probabilities"].numpy().astype(np.float64) for answer in answers]
-    return labels, np.concatenate([np.zeros((0, len(labels))), *found])
+    return np.concatenate([np.zeros((0, len(labels))), *found])
 
 
 def _batches(records: Iterable[bytes], size: int) -> Iterator[list[bytes]]:

@@ -22,6 +22,11 @@ _ADVICE = {
         "See in the confusion matrix what these classes are confused with, check some of those "
         "rows and their labels, and add training rows of these classes."
     ),
+    "champion.comparable": (
+        "The champion stays. If the change of the features is meant, set "
+        "gate.champion.if_not_comparable: bounds_alone for the run that replaces it, or promote "
+        "this version by hand with `rnnflow promote`."
+    ),
     "champion": (
         "The champion stays. Improve the candidate and run again; more test examples make the "
         "comparison sharper. gate.champion.promote_if says what is required."

@@ -18,6 +18,7 @@ from components.artifacts.history import HistoryPoint
 from components.artifacts.predictions import PredictionTable
 from components.artifacts.values import (
     ChampionMetrics,
+    Comparison,
     Decision,
     Interval,
     Metrics,
@@ -51,7 +52,7 @@ class ReportInputs:
     """Content of ``statistics.json``; what it lacks is left out of the page."""
     config_yaml: str
     metrics: Metrics
-    champion_metrics: ChampionMetrics | None
+    champion_metrics: Comparison | None
     decision: Decision
     history: tuple[HistoryPoint, ...] = ()
     best_step: int | None = None
@@ -99,7 +100,10 @@ def _results(inputs: ReportInputs) -> dict[str, object]:
     metrics, champion, table = inputs.metrics, inputs.champion_metrics, inputs.predictions
     predicted = (sum(column) for column in zip(*metrics.confusion, strict=True))
     return {
-        "side_by_side": parts.side_by_side(metrics, champion) if champion else [],
+        "compared": isinstance(champion, ChampionMetrics),
+        "side_by_side": (
+            parts.side_by_side(metrics, champion) if isinstance(champion, ChampionMetrics) else []
+        ),
         "confusions": parts.largest_confusions(metrics),
         "errors": parts.most_confident_errors(table) if table else [],
         "wrong": metrics.examples - sum(row[i] for i, row in enumerate(metrics.confusion)),

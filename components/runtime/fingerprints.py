@@ -39,6 +39,7 @@ _DECIDES_WEIGHTS: Final[Mapping[str, bool]] = {
 _DECIDES: Final[Mapping[str, Mapping[str, bool]]] = {
     "components.training.train": _DECIDES_WEIGHTS,
     "components.evaluation.measure": _DECIDES_WEIGHTS,
+    "components.evaluation.comparison": _DECIDES_WEIGHTS,
 }
 """By a stage's module; every module that another stage reaches counts."""
 

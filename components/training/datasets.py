@@ -8,8 +8,9 @@ checkpoint of an iterator is small and continues exactly.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import tensorflow as tf
 
@@ -75,21 +76,19 @@ def read_batches(
     return batch_starts.map(take).prefetch(2).with_options(options)
 
 
-def read_raw_records(examples: Examples) -> list[bytes]:
+def read_raw_records(examples: Examples) -> Iterator[bytes]:
     """The serialized raw examples of the test split, in the order of its other readers."""
-    return _read_files(examples, RAW_TEST)
+    return iter(_records(examples, RAW_TEST).as_numpy_iterator())
 
 
 def read_ids(examples: Examples, split: Split) -> list[str]:
     """The ids of a split in the order of ``read_batches`` without a seed."""
-    records = tf.constant(_read_files(examples, split), tf.string)
-    return [row_id.decode() for row_id in parse_key(records, "id").numpy()]
+    return _read_keys(examples, split, "id")
 
 
 def read_labels(examples: Examples, split: Split) -> list[str]:
     """The labels of a split, in the same order."""
-    records = tf.constant(_read_files(examples, split), tf.string)
-    return [label.decode() for label in parse_key(records, "label").numpy()]
+    return _read_keys(examples, split, "label")
 
 
 def count(examples: Examples, split: Split) -> int:
@@ -132,5 +131,7 @@ def _records(examples: Examples, name: str) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(files)
 
 
-def _read_files(examples: Examples, name: str) -> list[bytes]:
-    return list(_records(examples, name).as_numpy_iterator())
+def _read_keys(examples: Examples, split: Split, key: Literal["id", "label"]) -> list[str]:
+    # In parts: an example may be a thousand times as large as its id.
+    parts = _records(examples, split).batch(_PARSED_AT_ONCE)
+    return [text.decode() for records in parts for text in parse_key(records, key).numpy()]

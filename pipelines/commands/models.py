@@ -26,6 +26,7 @@ from pipelines.console import make_console
 from pipelines.work_directory import WorkDirectory
 
 if TYPE_CHECKING:
+    from components.data.row_parsing import RowFormat
     from components.export.batch_prediction import Prediction
 
 
@@ -106,6 +107,7 @@ def predict(
     Raises:
         NotFoundError: there is no champion, version, run or file of this name.
         DataError: no row is valid; the answers say why, and ``output`` is not written.
+        BrokenModelError: TensorFlow cannot load or run the model.
         RegistryError: the registry is unreachable.
     """
     if version is not None and run_id is not None:
@@ -133,7 +135,8 @@ def predict(
             file.flush()
         # Inside of the block: an output without one answer is not kept.
         if not scored:
-            _refuse_all(source, first_invalid, invalid)
+            reads = f"{name} version {number} reads {_described(predictor.form)}."
+            _refuse_all(source, first_invalid, invalid, reads)
     where = f" to {output}" if output else ""
     click.echo(
         f"{name} version {number}: {scored:,} rows scored{where}, {invalid:,} invalid",
@@ -180,10 +183,25 @@ def _output(path: Path | None) -> Iterator[BinaryIO]:
             yield file
 
 
-def _refuse_all(source: Source, first: Prediction | None, count: int) -> NoReturn:
+def _refuse_all(source: Source, first: Prediction | None, count: int, reads: str) -> NoReturn:
     if first is None:
         raise DataError(f"{source.path} is empty; expected {source.layout}.")
     raise DataError(
         f"none of the {count:,} rows of {source.path} is valid; "
-        f"{source.location(first.line)}: {first.error}"
+        f"{source.location(first.line)}: {first.error}. {reads}"
+    )
+
+
+def _described(form: RowFormat) -> str:
+    """``sequence event (string), pulse (2 numbers); context city (string)``."""
+    words = {"string": "string", "int64": "id"}
+    parts = (("sequence", form.sequence), ("context", form.context))
+    return "; ".join(
+        f"{part} "
+        + ", ".join(
+            f"{name} ({words.get(each.dtype) or f'{each.width} number' + 's' * (each.width > 1)})"
+            for name, each in features.items()
+        )
+        for part, features in parts
+        if features
     )

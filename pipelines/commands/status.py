@@ -16,7 +16,7 @@ from components.registry.registry import list_versions
 from components.tracking.run_history import RunSummary, recent_runs
 from pipelines.commands.summary import print_summary
 from pipelines.console import make_console
-from pipelines.stage_records import DATA_DIGEST_TAG, DIGEST_SHOWN, VERSION_TAG
+from pipelines.stage_records import COMPARED_TAG, DATA_DIGEST_TAG, DIGEST_SHOWN, VERSION_TAG
 from pipelines.work_directory import Outcome, WorkDirectory
 
 _MOST_RUNS = 10
@@ -79,7 +79,7 @@ def show_status(run_id: str | None, work_dir: Path) -> None:
 
 
 def metric_table(name: str, runs: Sequence[RunSummary]) -> Table:
-    """A column per run: version, digest of the data, and every metric with its interval.
+    """A column per run: version, champion, digest of the data, every metric with its interval.
 
     Below each value is the difference to the run before.
     """
@@ -89,6 +89,7 @@ def metric_table(name: str, runs: Sequence[RunSummary]) -> Table:
         table.add_column(run.name.replace("-", "\n", 1), overflow="fold")
     table.add_row("status", *(run.tags.get("rnnflow.status", run.status) for run in runs))
     table.add_row("version", *(run.tags.get(VERSION_TAG, "-") for run in runs))
+    table.add_row("champion", *(run.tags.get(COMPARED_TAG, "-") for run in runs))
     table.add_row("data", *(run.tags.get(DATA_DIGEST_TAG, "-")[:DIGEST_SHOWN] for run in runs))
     for metric in METRICS.values():
         pairs = zip([None, *runs], runs, strict=False)  # each with the one before it

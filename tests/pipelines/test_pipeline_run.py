@@ -250,7 +250,7 @@ def test_a_stage_can_be_made_to_run_again(small: Project) -> None:
     @flow(name="comparing", persist_result=False)
     def comparing(run_id: str, rerun: str | None) -> None:
         with PipelineRun(load_config(small.config), small.work, run_id, rerun=rerun) as run:
-            run.stage(tasks.measure_champion, None, None, None, None)
+            run.stage(tasks.measure_champion, None, None, None, None, None)
 
     stages: list[StageOutcome] = []
     for rerun in (None, None, "champion_metrics"):

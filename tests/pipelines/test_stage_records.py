@@ -16,6 +16,7 @@ from components.artifacts.values import (
     Decision,
     Examples,
     Export,
+    IncomparableChampion,
     Metrics,
     Model,
     Rows,
@@ -190,6 +191,20 @@ def test_the_champion_is_named_and_paired_with_the_candidate() -> None:
     assert record.metrics["champion/accuracy"] == 0.978
     assert record.metrics["champion/only_champion_correct"] == 7.0
     assert record.parameters == {"champion.version": 3}
+    assert record.tags == {"rnnflow.compared_with": "version 3"}
+    lacking = dataclasses.replace(compared, unknown_to_champion={"new": 5, "newer": 0})
+    assert record_champion_metrics(lacking, config()).summary.endswith(
+        "7 only the champion; labels that it does not know: new, newer"
+    )
+
+
+def test_a_champion_that_cannot_be_compared_with_is_recorded_with_the_reason() -> None:
+    reason = "it cannot read 24 of the 24 test rows, such as rows.jsonl:3 (age is missing)"
+    record = record_champion_metrics(IncomparableChampion(3, reason, same_model=False), config())
+    assert record.summary == f"version 3 cannot be compared: {reason}"
+    assert record.parameters == {"champion.version": 3, "champion.not_comparable": reason}
+    assert record.metrics == {"champion/comparable": 0.0}
+    assert record.tags == {"rnnflow.compared_with": "version 3: cannot be compared"}
 
 
 @pytest.mark.parametrize(

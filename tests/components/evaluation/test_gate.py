@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from scipy import stats
 
-from components.artifacts.values import ChampionMetrics, ClassMetrics, Decision, Interval, Metrics
+from components.artifacts.values import (
+    ChampionMetrics,
+    ClassMetrics,
+    Decision,
+    IncomparableChampion,
+    Interval,
+    Metrics,
+)
 from components.evaluation.gate import decide, decision_to_json, mcnemar_worse
 from components.gate_config import Bound, ChampionRule, GateConfig, PerClassFloor
 from components.metrics import METRICS as TABLE
@@ -248,6 +255,68 @@ def test_the_champion_sentence_gives_counts_and_p() -> None:
     assert rule_of(decide(METRICS, against(1, 6), GateConfig()), "champion")[1] == (
         "not significantly worse than champion version 3: where exactly one of them is right, "
         "it is the candidate once and the champion 6 times (exact McNemar test, p = 0.0625)"
+    )
+
+
+UNREADABLE = IncomparableChampion(3, "it cannot read 9 of the 24 test rows", same_model=False)
+
+
+def test_a_champion_that_cannot_be_compared_with_refuses_the_candidate() -> None:
+    decision = decide(METRICS, UNREADABLE, GateConfig())
+    assert (decision.promoted, decision.champion_version) == (False, 3)
+    assert decision.reason == (
+        "Refused: 1 of 5 rules failed: cannot be compared with champion version 3: it cannot read "
+        "9 of the 24 test rows; the champion stays, as gate.champion.if_not_comparable is refuse."
+    )
+    assert not rule_of(decision, "champion.comparable")[0]
+
+
+def test_the_bounds_alone_may_decide_where_the_champion_cannot_be_compared_with() -> None:
+    rule = ChampionRule(promote_if="significantly_better", if_not_comparable="bounds_alone")
+    decision = decide(METRICS, UNREADABLE, GateConfig(champion=rule))
+    assert (decision.promoted, decision.champion_version) == (True, 3)
+    assert decision.reason == (
+        "Promoted: all 5 rules passed; cannot be compared with champion version 3: it cannot read "
+        "9 of the 24 test rows; the other rules decide, as gate.champion.if_not_comparable is "
+        "bounds_alone."
+    )
+    strict = GateConfig(bounds={"accuracy": Bound(min=0.99)}, champion=rule)
+    assert not decide(METRICS, UNREADABLE, strict).promoted
+
+
+def test_the_bounds_alone_decide_nothing_about_a_champion_that_can_be_compared_with() -> None:
+    rule = ChampionRule(if_not_comparable="bounds_alone")
+    assert not decide(METRICS, against(0, 13), GateConfig(champion=rule)).promoted
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "promoted"),
+    [
+        ({"same_model": True}, ChampionRule(), True),
+        ({"rolled_back": True}, ChampionRule(if_not_comparable="bounds_alone"), False),
+        ({}, ChampionRule(promote_if="always"), True),
+    ],
+)
+def test_what_needs_no_comparison_is_decided_without_one(
+    changes: dict[str, bool], rule: ChampionRule, promoted: bool
+) -> None:
+    champion = dataclasses.replace(UNREADABLE, **changes)  # type: ignore[arg-type]
+    decision = decide(METRICS, champion, GateConfig(champion=rule))
+    assert decision.promoted == promoted
+    assert "cannot be compared" not in decision.reason
+    assert rule_of(decision, "champion")[0] == promoted
+
+
+def test_labels_that_one_of_the_two_does_not_know_are_named() -> None:
+    champion = dataclasses.replace(
+        against(7, 0),
+        unknown_to_champion={"new": 5},
+        unknown_to_candidate={"old": 0, "b": 0, "c": 0, "d": 0},
+    )
+    reason = rule_of(decide(METRICS, champion, GateConfig()), "champion")[1]
+    assert reason.endswith(
+        '; the champion does not know label "new", and so is wrong on 5 test examples'
+        '; the candidate does not know labels "old", "b", "c" and 1 more, which no test example has'
     )
 
 

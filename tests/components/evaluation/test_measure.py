@@ -7,15 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from components.artifacts.predictions import PredictionTable, read_predictions
 from components.artifacts.schema import load_schema
 from components.artifacts.storage import is_complete
-from components.artifacts.values import Champion, Metrics, Model
+from components.artifacts.values import Metrics, Model
 from components.errors import NotFoundError
-from components.evaluation.measure import measure_champion, measure_model
-from components.runtime.libraries import quiet_libraries
+from components.evaluation.measure import measure_model
 from components.training.datasets import read_batches, read_ids
 from components.training.estimator import load_estimator
 from tests.components.conftest import Prepared
@@ -80,50 +78,3 @@ def test_a_model_that_is_gone_leaves_no_metrics(mixed: Prepared, tmp_path: Path)
     with pytest.raises(NotFoundError, match="train it again"):
         measure_model(gone, mixed.examples, directory=tmp_path / "metrics")
     assert not (tmp_path / "metrics").exists()
-
-
-class Constant(tf.Module):
-    """A champion that always names the last label that it knows; it never saw ``no``."""
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
-    def answer(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        row = tf.constant([[0.25, 0.75]])
-        return {"probabilities": tf.repeat(row, tf.size(examples), axis=0)}
-
-    @tf.function(input_signature=[])
-    def labels(self) -> tf.Tensor:
-        return tf.constant(["yes", "übrig"])
-
-
-@pytest.fixture(scope="module")
-def champion(tmp_path_factory: pytest.TempPathFactory) -> Champion:
-    model, path = Constant(), tmp_path_factory.mktemp("champion") / "saved_model"
-    with quiet_libraries():
-        tf.saved_model.save(model, str(path), signatures={"serving_default": model.answer})
-    return Champion("demo", 4, str(path), "another")
-
-
-def test_the_champion_is_scored_on_the_same_rows_and_paired_with_the_candidate(
-    champion: Champion, small_model: Model, mixed: Prepared, metrics: Metrics,
-    table: PredictionTable, tmp_path: Path,
-) -> None:  # fmt: skip
-    found = measure_champion(
-        champion, small_model, mixed.examples, metrics, directory=tmp_path / "champion"
-    )
-    is_last = np.array([label == "übrig" for label in table.labels])
-    assert found.version == 4
-    assert not found.same_model
-    assert found.metrics.examples == metrics.examples
-    assert found.metrics.overall["accuracy"].value == pytest.approx(is_last.mean())
-    assert found.both_correct == int(np.sum(is_last & table.correct))
-    assert found.only_champion_correct == int(np.sum(is_last & ~table.correct))
-    assert found.only_candidate_correct == int(np.sum(~is_last & table.correct))
-    assert found.both_wrong == int(np.sum(~is_last & ~table.correct))
-
-
-def test_a_candidate_that_is_the_champion_is_known_by_its_digest(
-    champion: Champion, small_model: Model, mixed: Prepared, metrics: Metrics, tmp_path: Path
-) -> None:
-    same = dataclasses.replace(champion, model_digest=small_model.digest)
-    found = measure_champion(same, small_model, mixed.examples, metrics, directory=tmp_path / "c")
-    assert found.same_model

@@ -142,6 +142,21 @@ def test_a_champion_that_knows_fewer_classes_is_wrong_on_the_others(
     assert result.metrics.overall["accuracy"].value == 0.5
     assert result.metrics.labels == LABELS
     assert math.isfinite(result.metrics.overall["average_loss"].value)
+    assert result.unknown_to_champion == {"b": 4}
+    assert result.unknown_to_candidate == {}
+
+
+def test_a_champion_that_knows_more_classes_is_compared_on_the_same_examples(
+    candidate: Metrics, tmp_path: Path
+) -> None:
+    """It says ``old``, which no example is any more, four times, and is right on the others."""
+    probabilities = np.array([[0.1, 0.2, 0.7]] * 4 + [[0.1, 0.8, 0.1]] * 4)
+    answers = PredictionTable(CANDIDATE.ids, CANDIDATE.labels, ("a", "b", "old"), probabilities)
+    result = compare(candidate, answers, 1, False, tmp_path / "c")
+    assert result.unknown_to_candidate == {"old": 0}
+    assert result.unknown_to_champion == {}
+    assert result.metrics.overall["accuracy"].value == 0.5
+    assert result.both_correct + result.only_champion_correct == 4
 
 
 @pytest.mark.parametrize(

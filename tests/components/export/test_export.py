@@ -101,7 +101,7 @@ def test_a_check_that_ends_with_an_error_says_which_and_how_to_see_more(
 
 def test_what_is_served_is_what_was_evaluated(exported: Export, trained: Trained) -> None:
     saved_model = Path(exported.path) / "saved_model"
-    records = read_raw_records(trained.prepared.examples)
+    records = list(read_raw_records(trained.prepared.examples))
     expected = read_predictions(Path(trained.metrics.predictions_path))
     for score in (score_saved_model, score_raw_tensors):
         labels, probabilities = score(saved_model, records, 7)

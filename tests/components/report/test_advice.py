@@ -24,6 +24,7 @@ def rule(name: str, *, passed: bool = False) -> RuleResult:
         ("per_class.min_support", "gate.per_class.min_support"),
         ("per_class.min_recall", "confusion matrix"),
         ("per_class.min_precision", "confusion matrix"),
+        ("champion.comparable", "gate.champion.if_not_comparable"),
         ("champion", "gate.champion.promote_if"),
     ],
 )

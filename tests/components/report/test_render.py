@@ -12,7 +12,15 @@ import pytest
 
 from components.artifacts.history import HistoryPoint
 from components.artifacts.predictions import PredictionTable
-from components.artifacts.values import ChampionMetrics, Interval, Metrics, Rows, SourceFile
+from components.artifacts.values import (
+    ChampionMetrics,
+    Comparison,
+    IncomparableChampion,
+    Interval,
+    Metrics,
+    Rows,
+    SourceFile,
+)
 from components.evaluation.gate import decide
 from components.evaluation.scoring import score
 from components.gate_config import Bound, GateConfig, PerClassFloor
@@ -185,15 +193,27 @@ def test_the_champion_is_shown_as_a_table_of_four(text: str) -> None:
     [
         (None, "There is no champion yet"),
         (dataclasses.replace(CHAMPION, same_model=True), "is the champion itself (version 3)"),
+        (
+            IncomparableChampion(3, "it cannot read <4> rows", same_model=False),
+            "Version 3 could not be compared with: It cannot read <4> rows.",
+        ),
     ],
 )
 def test_without_another_champion_there_is_no_table(
-    champion: ChampionMetrics | None, sentence: str
+    champion: Comparison | None, sentence: str
 ) -> None:
     report = dataclasses.replace(inputs(), champion_metrics=champion, history=(), predictions=None)
     text = shown(render_report(report))
     assert sentence in text
     assert "Candidate right" not in text
+
+
+@pytest.mark.slow
+def test_labels_that_the_champion_does_not_know_are_named() -> None:
+    lacking = dataclasses.replace(CHAMPION, unknown_to_champion={"new": 5, "newer": 0})
+    text = shown(render_report(dataclasses.replace(inputs(), champion_metrics=lacking)))
+    assert "The champion does not know new (5 examples), newer (0 examples)." in text
+    assert "The candidate does not know" not in text
 
 
 def test_the_page_refers_to_nothing_outside_and_runs_nothing(page: str) -> None:

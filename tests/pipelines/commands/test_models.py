@@ -243,7 +243,11 @@ def test_missing_files_and_invalid_rows_write_no_answers(
     answers = tmp_path / "answers.jsonl"
     with pytest.raises(NotFoundError, match=r"none\.jsonl"):
         models.predict(versions, tmp_path / "none.jsonl", answers, work_dir)
-    with pytest.raises(DataError, match="none of the 1 rows"):
+    reads = (
+        r"none of the 1 rows of .*by-hand version 1 reads sequence event \(id\), motion "
+        r"\(3 numbers\), .*; context age \(1 number\), colour \(string\), shop \(id\), .*\.$"
+    )
+    with pytest.raises(DataError, match=reads):
         models.predict(versions, _rows(tmp_path / "bad.jsonl", {}), answers, work_dir)
     with pytest.raises(DataError, match=r"empty\.jsonl is empty; expected one JSON"):
         models.predict(versions, _rows(tmp_path / "empty.jsonl"), answers, work_dir)

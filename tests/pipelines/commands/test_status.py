@@ -96,11 +96,13 @@ def test_the_versions_and_the_data_of_runs_are_compared(
 ) -> None:
     for day, version, digest in ((1, "3", "a"), (2, "3", "a"), (3, "4", "b")):
         tags = {"rnnflow.version": version, "rnnflow.data_digest": digest * 64}
+        tags["rnnflow.compared_with"] = "version 1"
         _tracked(work, f"2026010{day}-000000-aaaa", _accuracy(0.9), {"seed": 7}, "done", tags)
     _tracked(work, "20260104-000000-aaaa", _accuracy(0.9), {"seed": 7}, "done")
     status.compare_runs(work.root.name, 5, work.root)
     rows = _rows(capsys.readouterr().out)
     assert rows["version"] == ["3", "3", "4", "-"]
+    assert rows["champion"] == ["version 1", "version 1", "version 1", "-"]
     assert rows["data"] == ["a" * 12, "a" * 12, "b" * 12, "-"]
 
 
