@@ -23,9 +23,9 @@ _ADVICE = {
         "rows and their labels, and add training rows of these classes."
     ),
     "champion.comparable": (
-        "The champion stays. If the change of the features is meant, set "
-        "gate.champion.if_not_comparable: bounds_alone for the run that replaces it, or promote "
-        "this version by hand with `rnnflow promote`."
+        "The champion stays. If it is to be replaced, as after a change of the features that is "
+        "meant, set gate.champion.if_not_comparable: bounds_alone for that run, or promote this "
+        "version by hand with `rnnflow promote`."
     ),
     "champion": (
         "The champion stays. Improve the candidate and run again; more test examples make the "

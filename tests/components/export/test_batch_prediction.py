@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from components.data.sources.jsonl import decode_line
 from components.data.sources.source import Record
-from components.errors import NotFoundError
+from components.errors import BrokenModelError, NotFoundError
 from components.export.batch_prediction import Prediction, Predictor
 from tests.components.toy_export import LABELS, LENGTHS, MAX_ROW_STEPS, ToyExport, json_row
 
@@ -140,3 +141,14 @@ def test_no_rows_get_no_answers(predictor: Predictor) -> None:
 def test_a_model_without_a_schema_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"schema\.json is missing"):
         Predictor(tmp_path)
+
+
+def test_a_model_that_cannot_be_loaded_is_named_in_one_sentence(
+    toy: ToyExport, tmp_path: Path
+) -> None:
+    damaged = shutil.copytree(toy.saved_model, tmp_path / "damaged")
+    (damaged / "saved_model.pb").write_bytes(b"no model")
+    with pytest.raises(BrokenModelError, match="cannot be loaded or run with TensorFlow") as caught:
+        Predictor(damaged)
+    assert str(damaged) in str(caught.value)
+    assert "\n" not in str(caught.value)
