@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from rnn_core.names import CellType, OptimizerName
@@ -18,10 +18,46 @@ from rnn_core.names import CellType, OptimizerName
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 """Of every dataclass of settings: no unknown keys, and a field's docstring is its description."""
 
-Fraction: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0)]
-PositiveInt: TypeAlias = Annotated[int, Field(gt=0)]
-NonNegativeInt: TypeAlias = Annotated[int, Field(ge=0)]
-PositiveFloat: TypeAlias = Annotated[float, Field(gt=0)]
+
+class SettingsError(ValueError):
+    """Faults of one section: each with its path below that section."""
+
+    def __init__(self, *faults: tuple[str, str]) -> None:
+        super().__init__("; ".join(f"{path}: {fault}" for path, fault in faults))
+        self.faults = faults
+
+
+def _number(value: Any) -> Any:
+    # To Python `yes` is the number 1, and so it would be to pydantic.
+    if isinstance(value, bool):
+        raise ValueError("expected a number, and not yes, no, true or false")
+    return value
+
+
+NUMBER = BeforeValidator(_number)
+"""Behind the limits of every number: yes and no are none."""
+LARGEST_INT = 2**31 - 1
+"""Sizes and counts are 32-bit numbers in parts of TensorFlow, and none is useful beyond."""
+Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False), NUMBER]
+Fraction: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False), NUMBER]
+InnerFraction: TypeAlias = Annotated[float, Field(gt=0.0, lt=1.0, allow_inf_nan=False), NUMBER]
+PositiveInt: TypeAlias = Annotated[int, Field(gt=0, le=LARGEST_INT), NUMBER]
+NonNegativeInt: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST_INT), NUMBER]
+PositiveFloat: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False), NUMBER]
+# A year: the system's clocks and waits refuse numbers that are very much larger.
+Seconds: TypeAlias = Annotated[float, Field(gt=0, le=31_536_000), NUMBER]
+Switch: TypeAlias = Annotated[bool, Field(strict=True)]
+# No file system takes a null byte, and a name with another control character is a typing error.
+FilePath: TypeAlias = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+def _as_list(value: Any) -> Any:
+    """One layer needs no list: ``units: 64``."""
+    return [value] if isinstance(value, int | float | str) else value
+
+
+# A layer of 16,384 units has more than a billion weights, 5 GB and more with the optimizer's.
+_Units: TypeAlias = Annotated[int, Field(gt=0, le=16_384), NUMBER]
 
 
 # Longer than the sequences of most public data sets, and still answered within seconds and a few
@@ -34,15 +70,15 @@ MAX_ROW_STEPS = 100_000
 class DataConfig:
     """Which files hold the rows, and how they are split."""
 
-    train: str
+    train: FilePath
     """JSONL file of the training rows, or of all rows if ``test`` is not given."""
-    validation: str | None = None
+    validation: FilePath | None = None
     """JSONL file of the validation rows; without it a fraction of ``train`` is taken."""
-    test: str | None = None
+    test: FilePath | None = None
     """JSONL file of the test rows; without it a fraction of ``train`` is taken."""
-    validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.15
+    validation_fraction: InnerFraction = 0.15
     """Share of each label's rows that the stable hash of their id sends to validation."""
-    test_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    test_fraction: InnerFraction = 0.2
     """Share of each label's rows that the stable hash of their id sends to the test split."""
     # A model is measured on what it knows: a label of a few rows, such as a new or a misspelt one,
     # changes neither the classes nor the gate's verdict until there is enough of it.
@@ -95,8 +131,10 @@ class ModelConfig:
 
     cell_type: CellType = "gru"
     """Kind of the recurrent cells, the same in all layers."""
-    units: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (64,)
-    """Hidden units (H) of each layer."""
+    units: Annotated[
+        tuple[_Units, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=32)
+    ] = (64,)
+    """Hidden units (H) of each layer; one number is one layer."""
     optimizer: OptimizerConfig = OptimizerConfig()
 
 
@@ -129,15 +167,15 @@ class LaunchConfig:
     restarts_allowed: NonNegativeInt = 3
     """How often all workers are started again, from the last checkpoint, when one fails."""
     # What Kubernetes gives a pod by default between the two signals.
-    grace_seconds: PositiveFloat = 30.0
+    grace_seconds: Seconds = 30.0
     """Time to write a checkpoint after SIGTERM; SIGKILL follows."""
-    exit_seconds: PositiveFloat = 60.0
+    exit_seconds: Seconds = 60.0
     """Time to end for a worker that is done."""
-    step_timeout_seconds: PositiveFloat = 600.0
+    step_timeout_seconds: Seconds = 600.0
     """How long a worker waits for the others at a step; then all are started again."""
-    worker_wait_seconds: PositiveFloat = 600.0
+    worker_wait_seconds: Seconds = 600.0
     """How long workers wait for each other at a start."""
-    chief_wait_seconds: PositiveFloat = 21600.0
+    chief_wait_seconds: Seconds = 21600.0
     """On a cluster: how long the others wait for the chief, which first makes the examples."""
     # A server that is started again needs up to half a minute; one that moves to another machine,
     # or whose database is updated, some minutes.
@@ -173,9 +211,9 @@ class RetentionConfig:
     # A month of nights, and a week of runs that are started by hand or every hour.
     keep_runs: PositiveInt | None = 30
     """The last so many runs are kept; null keeps every run."""
-    keep_days: Annotated[float, Field(ge=0)] = 7.0
+    keep_days: Annotated[float, Field(ge=0, allow_inf_nan=False), NUMBER] = 7.0
     """Every run of the last so many days is kept too."""
-    on_server: bool = False
+    on_server: Switch = False
     """Also delete this work directory's old runs on an MLflow server; without it none there is."""
 
     def keeps(self, newer: int, age_days: float) -> bool:

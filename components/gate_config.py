@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from components.config import STRICT, Fraction, NonNegativeInt, PositiveInt
-from components.metrics import METRICS
+from components.config import (
+    STRICT,
+    Fraction,
+    InnerFraction,
+    NonNegativeInt,
+    Number,
+    PositiveInt,
+    SettingsError,
+)
+from components.metrics import METRICS, Metric
 
 _BOUNDED = {key: metric for key, metric in METRICS.items() if metric.may_be_bounded}
 _BOUNDS_DESCRIPTION = "Limits of metrics on the test split: " + "; ".join(
@@ -29,9 +37,9 @@ else:
 class Bound:
     """The least and the greatest value that a metric may have."""
 
-    min: float | None = None
+    min: Number | None = None
     """Smallest value that passes."""
-    max: float | None = None
+    max: Number | None = None
     """Largest value that passes."""
 
     def __post_init__(self) -> None:
@@ -62,7 +70,7 @@ class ChampionRule:
         "not_significantly_worse"
     )
     """``always`` does not compare."""
-    alpha: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
+    alpha: InnerFraction = 0.05
     """Significance level of McNemar's exact test."""
     if_not_comparable: Literal["refuse", "bounds_alone"] = "refuse"
     """What is done where the champion cannot read the test rows, because it needs a feature that
@@ -80,3 +88,23 @@ class GateConfig:
     """Fewest rows in the test split."""
     per_class: PerClassFloor = PerClassFloor()
     champion: ChampionRule = ChampionRule()
+
+    def __post_init__(self) -> None:
+        faults = [
+            (f"bounds.{key}.{end}", fault)
+            for key, bound in self.bounds.items()
+            for end, value in (("min", bound.min), ("max", bound.max))
+            if (fault := _bound_fault(value, METRICS[key]))
+        ]
+        if faults:
+            raise SettingsError(*faults)
+
+
+def _bound_fault(value: float | None, metric: Metric) -> str | None:
+    """Why a metric cannot have this value; such a bound would let every model pass, or none."""
+    low, high = metric.limits
+    if value is None or low <= value <= high:
+        return None
+    # Whoever writes 90 for an accuracy means 90 %.
+    percent = f"; {value:g} % is {value / 100:g}" if high == 1 < value <= 100 else ""
+    return f"expected {low:g} to {high:g} ({metric.unit}), got {value:g}{percent}"

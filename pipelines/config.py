@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import functools
+import shlex
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
@@ -17,9 +17,10 @@ from typing import Annotated, Any, TypeAlias
 import yaml
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
-from pydantic_core import ErrorDetails, to_jsonable_python
+from pydantic_core import to_jsonable_python
 
 from components.config import (
+    NUMBER,
     DataConfig,
     ExportConfig,
     LaunchConfig,
@@ -31,8 +32,7 @@ from components.config import (
 from components.errors import ConfigError, NotFoundError
 from components.features.config import FeaturesConfig
 from components.gate_config import GateConfig
-
-DEFAULT_WORK_DIR = Path(".rnnflow")
+from pipelines.config_faults import fault_lines
 
 # MLflow's databases take 250 characters of a tag's name and 8000 of its text, and its servers 100
 # tags at once, some thirty of which are ours.
@@ -69,7 +69,8 @@ class PipelineConfig:
     gate: GateConfig = GateConfig()
     export: ExportConfig = ExportConfig()
     retention: RetentionConfig = RetentionConfig()
-    seed: Annotated[int, Field(ge=0)] = 7
+    # What the generators of numpy and TensorFlow take alike.
+    seed: Annotated[int, Field(ge=0, lt=1 << 32), NUMBER] = 7
     """The same seed gives the same model, bit for bit, on the same machine."""
     tags: Annotated[dict[TagName, TagText], Field(max_length=50)] = Field(default_factory=dict)
     """Tags of each run in MLflow, such as ``team: speech``; they change nothing else. At most 50:
@@ -91,7 +92,14 @@ def load_config(path: Path) -> PipelineConfig:
             "Write one with `rnnflow init DATA.jsonl`."
         ) from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text: {error}") from None
+        raise ConfigError(
+            f"{path} is not UTF-8 text: {error}; if it is Latin-1, "
+            f"`iconv -f LATIN1 -t UTF-8 {shlex.quote(str(path))}` converts it."
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        raise NotFoundError(
+            f"expected a config file; {str(path)!r} cannot be read: {error}."
+        ) from None
     config = parse_config(text, source=str(path))
     folder = path.resolve().parent
     absolute: dict[str, Any] = {
@@ -110,14 +118,17 @@ def parse_config(text: str, source: str = "config") -> PipelineConfig:
     """
     try:
         values = yaml.load(text, Loader=_UniqueKeyLoader)
-    except yaml.YAMLError as error:
+    # A ValueError is a date or a number that Python does not have, such as 2024-13-01.
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{source} is not valid YAML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{source} is not valid YAML: it is nested too deeply.") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{source} must hold keys such as name, data, features; it holds none.")
     try:
         return _adapter().validate_python(values)
     except ValidationError as error:
-        faults = [_fault(detail) for detail in error.errors()]
+        faults = fault_lines(error.errors(include_url=False), values, PipelineConfig)
         plural = "faults" if len(faults) > 1 else "fault"
         lines = [f"{source} has {len(faults)} {plural}:", *(f"  {line}" for line in faults)]
         raise ConfigError("\n".join(lines)) from None
@@ -172,25 +183,6 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 @functools.cache
 def _adapter() -> TypeAdapter[PipelineConfig]:
     return TypeAdapter(PipelineConfig)
-
-
-@functools.cache
-def _known_keys() -> tuple[str, ...]:
-    schema = _adapter().json_schema()
-    objects = [schema, *schema.get("$defs", {}).values()]
-    return tuple(sorted({key for item in objects for key in item.get("properties", {})}))
-
-
-def _fault(detail: ErrorDetails) -> str:
-    path = ".".join(str(part) for part in detail["loc"]) or "(top level)"
-    if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        # Of all sections: a key is as often put into the wrong one as misspelled.
-        close = difflib.get_close_matches(str(detail["loc"][-1]), _known_keys(), n=1)
-        return f"{path}: unknown key" + (f"; did you mean {close[0]!r}?" if close else "")
-    if detail["type"] in ("missing", "missing_argument"):
-        return f"{path}: this key is required"
-    message = detail["msg"][:1].lower() + detail["msg"][1:]
-    return f"{path}: {message}; got {detail['input']!r:.80}"
 
 
 def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:

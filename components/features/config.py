@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, TypeAlias, get_args
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from components.config import STRICT
+from components.config import STRICT, SettingsError
 from components.features.ids import IdFeature
 from components.features.numeric import NumericFeature
 from components.features.vocabulary import VocabularyFeature
@@ -37,13 +36,13 @@ class FeaturesConfig:
     """Features with one value per row."""
 
     def __post_init__(self) -> None:
-        faults = list(_faults_of_names([*self.sequence, *self.context]))
+        faults = list(_faults_of_names(self.sequence, self.context))
         for part, features in (("sequence", self.sequence), ("context", self.context)):
             for name, feature in features.items():
                 if fault := feature.placement_fault(is_sequence=part == "sequence"):
-                    faults.append(f"{part}.{name}: {fault}")
+                    faults.append((f"{part}.{name}", fault))
         if faults:
-            raise ValueError("; ".join(faults))
+            raise SettingsError(*faults)
 
     @property
     def by_name(self) -> dict[str, AnyFeature]:
@@ -51,17 +50,28 @@ class FeaturesConfig:
         return {**self.context, **self.sequence}
 
 
-def _faults_of_names(names: list[str]) -> Iterator[str]:
-    for name in dict.fromkeys(names):
-        if not FEATURE_NAME.fullmatch(name):
-            yield (
-                f"{name!r} cannot name a tensor: letters, digits, '_', '.' and '-' make one, the "
-                "first a letter or a digit"
-            )
-        elif name in RESERVED_NAMES:
-            yield f"{name!r} is taken by rnnflow: give the feature another name"
+def _faults_of_names(sequence: Iterable[str], context: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The path of each name that cannot be, and why."""
     # As an argument of the exported model a name holds letters, digits and underscores only.
-    arguments = Counter(re.sub(r"\W", "_", name) for name in names)
-    for argument, count in arguments.items():
-        if count > 1:
-            yield f"{count} features would be called {argument!r} in the exported model: rename one"
+    arguments: dict[str, str] = {}
+    for part, names in (("sequence", sequence), ("context", context)):
+        for name in names:
+            argument = re.sub(r"\W", "_", name)
+            if not FEATURE_NAME.fullmatch(name):
+                yield (
+                    f"{part}.{name}",
+                    f"{name!r} cannot name a tensor: letters, digits, '_', '.' and '-' make one, "
+                    "the first a letter or a digit",
+                )
+            elif name in RESERVED_NAMES:
+                yield (
+                    f"{part}.{name}",
+                    f"{name!r} is taken by rnnflow: give the feature another name",
+                )
+            elif argument in arguments:
+                yield (
+                    f"{part}.{name}",
+                    f"this feature and {arguments[argument]} would both be called {argument!r} in "
+                    "the exported model: rename one",
+                )
+            arguments.setdefault(argument, f"{part}.{name}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from components.config import STRICT, NonNegativeInt, PositiveInt
@@ -23,8 +22,7 @@ class IdFeature(FeatureKind):
 
     kind: Literal["id"]
     """Whole numbers as ids."""
-    # A table of more vectors fits into no memory.
-    size: Annotated[int, Field(gt=0, lt=1 << 31)]
+    size: PositiveInt
     """Ids run from 0 to size - 1."""
     embedding_dimension: PositiveInt | None = None
     """Size of the learned vector; without it the id is one-hot."""

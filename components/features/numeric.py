@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from components.config import STRICT, PositiveInt
+from components.config import STRICT, Number, PositiveInt
 from components.features.kind import FeatureKind, ValueType
 from components.features.observed import Observed
 
@@ -25,7 +24,7 @@ class NumericFeature(FeatureKind):
     """F, the numbers at each step; 1 also takes plain numbers."""
     normalize: Literal["z_score", "none"] = "z_score"
     """``z_score``: minus the mean, over the standard deviation, both of the training split."""
-    missing: Literal["previous"] | Annotated[float, Field(allow_inf_nan=False)] | None = None
+    missing: Literal["previous"] | Number | None = None
     """What a null in a sequence, or a value that the context lacks, is read as: a number, or in a
     sequence the ``previous`` number; without this the row is invalid."""
 
@@ -41,9 +40,7 @@ class NumericFeature(FeatureKind):
 
     # float32 has seven digits. Of seconds since 1970, which have ten, it cannot tell those of two
     # minutes apart; of their differences it can.
-    subtract: Annotated[float, Field(allow_inf_nan=False)] | Literal["first", "previous"] | None = (
-        None
-    )
+    subtract: Number | Literal["first", "previous"] | None = None
     """Taken from each number before it is rounded to float32: a number, or that of the ``first``
     step of the row, or that of the ``previous`` step."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from components.config import LARGEST_INT
 from pipelines.config import PipelineConfig
 
 _INTRODUCTION = """# Configuration reference
@@ -136,7 +137,12 @@ def _type(models: Schema, value: Schema) -> str:
         return f"list of {_type(models, value.get('items', {}))}"
     if value.get("type") == "object":
         return _mapping_type(value)
-    limits = [text.format(f"{value[key]:g}") for key, text in _COMPARISONS.items() if key in value]
+    # The largest number of 32 bits stands for no limit of ours.
+    limits = [
+        text.format(f"{value[key]:,}" if isinstance(value[key], int) else f"{value[key]:g}")
+        for key, text in _COMPARISONS.items()
+        if value.get(key, LARGEST_INT) != LARGEST_INT
+    ]
     word = _WORDS.get(value.get("type", ""), "any value")
     return f"{word} {', '.join(limits)}".strip()
 

@@ -118,7 +118,7 @@ def test_runs_can_be_given_tags_that_mlflow_takes_and_none_of_ours() -> None:
         ({"a:b": "x"}, "pattern"),
         ({"n" * 251: "x"}, "250"),
         ({"long": "x" * 5001}, "5000"),
-        ({"number": 7}, "string"),
+        ({"number": 7}, "expected text; got 7"),
         ({f"tag{i}": "x" for i in range(51)}, "50"),
     ],
 )

@@ -348,8 +348,8 @@ def test_tightening_never_turns_a_refusal_into_a_promotion(
     floor, alpha, least = data.draw(UNIT), data.draw(st.floats(0.01, 0.5)), data.draw(COUNT)
     loose = _gate(limit, 1 - limit, floor, alpha, least + 1)
     tight = _gate(
-        data.draw(st.floats(limit, 2)),
-        data.draw(st.floats(-1, 1 - limit)),
+        data.draw(st.floats(limit, 1)),
+        data.draw(st.floats(0, 1 - limit)),
         data.draw(st.floats(floor, 1)),
         data.draw(st.floats(alpha, 0.9)),
         least + 1 + data.draw(COUNT),
