@@ -179,7 +179,7 @@ class LaunchConfig:
     """On a cluster: how long the others wait for the chief, which first makes the examples."""
     # A server that is started again needs up to half a minute; one that moves to another machine,
     # or whose database is updated, some minutes.
-    server_wait_seconds: PositiveFloat = 300.0
+    server_wait_seconds: Seconds = 300.0
     """How long a run that is going on waits for MLflow or Prefect where it needs them."""
 
 

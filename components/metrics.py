@@ -102,7 +102,6 @@ METRICS = {
             in_stage_line=True,
         ),
         # A class that is neither there nor predicted has no F1, and says nothing about the model.
-        # If no example is wrong, no resample is: the interval is [1, 1], and accuracy's says more.
         Metric(
             key="macro_f1",
             label="macro-F1",

@@ -14,9 +14,32 @@ from typing import Any, TypeVar
 
 import click
 
-from components.errors import RnnflowError
+from components.errors import RnnflowError, UserError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_WORK_DIR_KEY = "rnnflow.work_dir"
+
+
+def _remember(context: click.Context, _: click.Parameter, work_dir: Path) -> Path:
+    """Keeps the work directory for the commands in the message of an error."""
+    context.meta[_WORK_DIR_KEY] = work_dir
+    return work_dir
+
+
+class _Commands(click.Group):
+    """Commands in messages can be pasted: they name the work directory that was given."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RnnflowError as error:
+            from pipelines.console import with_work_dir
+
+            message = with_work_dir(str(error), ctx.meta.get(_WORK_DIR_KEY))
+            error.args = (message, *error.args[1:])
+            raise
+
 
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _WORK_DIR = click.option(
@@ -24,7 +47,18 @@ _WORK_DIR = click.option(
     type=click.Path(path_type=Path),
     default=Path(".rnnflow"),
     show_default=True,
+    envvar="RNNFLOW_WORK_DIR",
+    show_envvar=True,
+    callback=_remember,
     help="Where artifacts, runs and, by default, MLflow's database are.",
+)
+
+_SET = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Replace a value of the config, such as training.max_steps=100; may be repeated.",
 )
 
 _WORKERS = click.option(
@@ -34,7 +68,10 @@ _WORKERS = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="rnnflow", message="rnnflow %(version)s")
 def rnnflow() -> None:
     """Labelled sequences in, a gated, registered and tracked RNN classifier out.
@@ -70,31 +107,45 @@ def init(
 
 @rnnflow.command()
 @_CONFIG
+@_SET
 @_WORKERS
 @_WORK_DIR
-def run(config: Path, workers: int | None, work_dir: Path) -> None:
+def run(config: Path, settings: tuple[str, ...], workers: int | None, work_dir: Path) -> None:
     """Run the whole pipeline of CONFIG.
 
     What did not change since an earlier run is reused.
     """
     from pipelines.commands.run import run_pipeline
 
-    sys.exit(run_pipeline(config, work_dir, workers))
+    sys.exit(run_pipeline(config, work_dir, workers, settings=settings))
 
 
-# The five differ in their stage alone, so that one function defines them all.
+_CONFIG_OR_NONE = click.argument("config", type=click.Path(path_type=Path), required=False)
+_OF_RUN = click.option(
+    "--run", "run_id", help="Take the config of this run; the newest by default."
+)
+_FORCE = click.option("--force", is_flag=True, help="Do it again even if it could be reused.")
+
+
+# The four differ in their stage alone, so that one function defines them all.
 def _stage_verb(name: str, stage: str, summary: str) -> None:
-    @click.argument("config", type=click.Path(path_type=Path), required=False)
-    @click.option("--run", "run_id", help="Take the config of this run; the newest by default.")
-    @click.option("--force", is_flag=True, help="Do it again even if it could be reused.")
+    @_CONFIG_OR_NONE
+    @_OF_RUN
+    @_FORCE
+    @_SET
     @_WORKERS
     @_WORK_DIR
     def verb(
-        config: Path | None, run_id: str | None, force: bool, workers: int | None, work_dir: Path
+        config: Path | None,
+        run_id: str | None,
+        force: bool,
+        settings: tuple[str, ...],
+        workers: int | None,
+        work_dir: Path,
     ) -> None:
         from pipelines.commands.run import run_until
 
-        sys.exit(run_until(stage, config, run_id, force, work_dir, workers))
+        sys.exit(run_until(stage, config, run_id, force, work_dir, workers, settings))
 
     verb.__doc__ = f"{summary}\n\nWorks on CONFIG, or on the artifacts of a run."
     rnnflow.command(name)(verb)
@@ -104,7 +155,46 @@ _stage_verb("preprocess", "examples", "Validate, split and transform the rows; s
 _stage_verb("train", "model", "Train the model; stop there.")
 _stage_verb("evaluate", "metrics", "Measure the model on the test split; stop there.")
 _stage_verb("gate", "decision", "Decide whether the model may be promoted; promote nothing.")
-_stage_verb("export", "export", "Export the model and check the export; stop there.")
+
+
+@rnnflow.command()
+@_CONFIG_OR_NONE
+@_OF_RUN
+@_FORCE
+@_SET
+@_WORKERS
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Copy the SavedModel to this new directory: of CONFIG, of --run, of --version, or, "
+    "without any of them, of the champion.",
+)
+@click.option("--version", type=int, help="With --output: this registered version; trains nothing.")
+@_WORK_DIR
+def export(
+    config: Path | None,
+    run_id: str | None,
+    force: bool,
+    settings: tuple[str, ...],
+    workers: int | None,
+    output: Path | None,
+    version: int | None,
+    work_dir: Path,
+) -> None:
+    """Export the model and check the export; stop there.
+
+    Works on CONFIG, or on the artifacts of a run.
+    """
+    if output is not None and run_id is None and (version is not None or config is None):
+        from pipelines.commands import models
+
+        models.export_version(config, version, output, work_dir)
+        return
+    if version is not None:
+        raise UserError("--version goes with --output, and not with --run.")
+    from pipelines.commands.run import run_until
+
+    sys.exit(run_until("export", config, run_id, force, work_dir, workers, settings, output))
 
 
 @rnnflow.command()
@@ -194,12 +284,13 @@ def compare(name: str, last: int, work_dir: Path) -> None:
 
 @rnnflow.command()
 @click.option("--run", "run_id", help="Show this run's summary; the newest by default.")
+@click.option("--all", "everything", is_flag=True, help="Every run and version, not the last ten.")
 @_WORK_DIR
-def status(run_id: str | None, work_dir: Path) -> None:
+def status(run_id: str | None, everything: bool, work_dir: Path) -> None:
     """Show runs, model versions and the summary of a run."""
     from pipelines.commands.status import show_status
 
-    show_status(run_id, work_dir)
+    show_status(run_id, work_dir, everything)
 
 
 @rnnflow.command()

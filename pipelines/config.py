@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -77,8 +77,12 @@ class PipelineConfig:
     names of up to 250 letters, digits and ``_ . / -``, texts of up to 5000 characters."""
 
 
-def load_config(path: Path) -> PipelineConfig:
+def load_config(path: Path, settings: Sequence[str] = ()) -> PipelineConfig:
     """Reads a YAML file; the data paths in it are relative to the file's own folder.
+
+    Args:
+        path: the file.
+        settings: ``KEY=VALUE``, which replace what it says; see ``parse_config``.
 
     Raises:
         NotFoundError: there is no such file.
@@ -100,7 +104,7 @@ def load_config(path: Path) -> PipelineConfig:
         raise NotFoundError(
             f"expected a config file; {str(path)!r} cannot be read: {error}."
         ) from None
-    config = parse_config(text, source=str(path))
+    config = parse_config(text, str(path), settings)
     folder = path.resolve().parent
     absolute: dict[str, Any] = {
         name: str((folder / value).resolve())
@@ -110,8 +114,13 @@ def load_config(path: Path) -> PipelineConfig:
     return dataclasses.replace(config, data=dataclasses.replace(config.data, **absolute))
 
 
-def parse_config(text: str, source: str = "config") -> PipelineConfig:
+def parse_config(text: str, source: str = "config", settings: Sequence[str] = ()) -> PipelineConfig:
     """Reads the text of a YAML file.
+
+    Args:
+        text: the YAML.
+        source: what messages call it.
+        settings: ``KEY=VALUE``, a dotted path and a value in YAML; each replaces or adds a value.
 
     Raises:
         ConfigError: it is no YAML, or a key or value cannot be used.
@@ -125,6 +134,8 @@ def parse_config(text: str, source: str = "config") -> PipelineConfig:
         raise ConfigError(f"{source} is not valid YAML: it is nested too deeply.") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{source} must hold keys such as name, data, features; it holds none.")
+    for setting in settings:
+        _set(values, setting)
     try:
         return _adapter().validate_python(values)
     except ValidationError as error:
@@ -165,6 +176,32 @@ def preloaded(config: PipelineConfig) -> Iterator[None]:
 def preloaded_config() -> PipelineConfig | None:
     """The config of the ``preloaded`` block that this is called in."""
     return _PRELOADED.get()
+
+
+def _set(values: dict[Any, Any], setting: str) -> None:
+    key, sign, text = setting.partition("=")
+    parts = key.strip().split(".")
+    if not sign or not all(parts):
+        raise ConfigError(
+            f"--set: expected KEY=VALUE such as training.max_steps=100, got {setting!r}."
+        )
+    try:
+        value = yaml.load(text, Loader=_UniqueKeyLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"--set {key}: {text!r} is not valid YAML: {error}") from None
+    section = values
+    while len(parts) > 1:
+        # The name of a feature may have dots in it: the longest name that is there counts.
+        starts = (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
+        name = next((start for start in starts if start in section), parts[0])
+        parts = parts[name.count(".") + 1 :]
+        # A section that is not there, or is empty, gets its first key.
+        below = section.get(name)
+        below = section[name] = {} if below is None else below
+        if not isinstance(below, dict):
+            raise ConfigError(f"--set {key}: {name} is {below!r:.80}, which has no keys.")
+        section = below
+    section[parts[0]] = value
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -46,12 +46,16 @@ WISHES: Mapping[str, str] = {
         "rows are JSON lines in UTF-8, .jsonl or .jsonl.gz; convert other files first",
     ),
     **dict.fromkeys(
-        ("group_by", "group", "groups", "stratify", "shuffle"),
+        ("group_by", "group", "groups", "shuffle"),
         "the id of a row decides its split; for any other, write files and name them in "
         "data.train, data.validation and data.test",
     ),
+    "stratify": "the rows of each label are split by the shares in data, always",
     **dict.fromkeys(
-        ("clip", "log", "log1p", "scale", "default", "fill", "impute"),
+        ("default", "fill", "fill_value", "impute"), "a numeric feature has it as missing"
+    ),
+    **dict.fromkeys(
+        ("clip", "log", "log1p", "scale"),
         "rows are taken as they are but for normalize, missing and subtract; change them before",
     ),
     **dict.fromkeys(

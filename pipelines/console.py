@@ -10,8 +10,10 @@ import functools
 import logging
 import os
 import re
+import shlex
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,6 +24,8 @@ from rich.status import Status
 from rich.text import Text
 
 from components.runtime.outage import LINES
+
+DEFAULT_WORK_DIR = Path(".rnnflow")
 
 LOGGER = logging.getLogger("rnnflow")
 
@@ -125,6 +129,22 @@ class _LineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         print(f"  {printable(record.getMessage())}", flush=True)
+
+
+def work_dir_option(work_dir: Path | None) -> str:
+    """What a command that can be pasted needs to find the work directory again."""
+    is_default = work_dir is None or work_dir == DEFAULT_WORK_DIR
+    return "" if is_default else f" --work-dir {shlex.quote(str(work_dir))}"
+
+
+def with_work_dir(message: str, work_dir: Path | None) -> str:
+    """The message with the work directory in each command in it, as ```rnnflow status```."""
+    option = work_dir_option(work_dir)
+    return _COMMAND.sub(lambda found: f"`{found[1]}{option}`", message)
+
+
+# `init` takes no work directory.
+_COMMAND = re.compile(r"`(rnnflow (?!init\b|schedule\b)[a-z]+[^`]*)`")
 
 
 def make_console(stderr: bool = False) -> Console:

@@ -312,5 +312,7 @@ class PipelineRun:
 
 
 def _message(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "Stopped by Ctrl-C."
     text = str(error) or type(error).__name__
     return text if isinstance(error, RnnflowError) else f"{type(error).__name__}: {text}"

@@ -53,7 +53,7 @@ def training_flow(
     config = preloaded_config() or with_workers(
         load_config(Path(config_path)), workers, find_cluster(os.environ)
     )
-    work = WorkDirectory(Path(work_dir).resolve())
+    work = WorkDirectory.at(Path(work_dir))
     run = PipelineRun(config, work, run_id, until=until, rerun=rerun)
     with contextlib.suppress(BusyError), run:
         rows = run.stage(tasks.find_rows, config.data)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import signal
 import time
@@ -30,7 +31,7 @@ from pydantic.dataclasses import dataclass as validated
 
 from components.artifacts.storage import locked_file, write_atomically
 from components.artifacts.values import Decision, Metrics, Version
-from components.errors import BusyError, NotFoundError
+from components.errors import BusyError, NotFoundError, UserError
 from components.tracking.journal import without_credentials
 from components.tracking.owner import Owner, owner_of
 
@@ -79,12 +80,34 @@ class Outcome:
     flow_run_id: str | None = None
     unsent_events: int = 0
 
+    @property
+    def saved_model(self) -> Path | None:
+        """The directory of the SavedModel that the run exported; None if it did not come so far."""
+        found = [stage.artifact for stage in self.stages if stage.name == "export"]
+        return Path(found[0]) / "saved_model" if found and found[0] else None
+
 
 @dataclass(frozen=True)
 class WorkDirectory:
     """The paths below one work directory."""
 
     root: Path
+
+    @classmethod
+    def at(cls, path: Path) -> WorkDirectory:
+        """The work directory that a user names, which need not be there yet.
+
+        Raises:
+            UserError: no work directory can be there, or a library would take its name for another.
+        """
+        try:
+            root = path.resolve()
+            _check_place(root)
+        except (OSError, RuntimeError, ValueError) as error:  # of symbolic links, of a null byte
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"--work-dir: {str(path)!r} cannot be used: {error}.") from None
+        return cls(root)
 
     @property
     def artifacts(self) -> Path:
@@ -215,6 +238,25 @@ class WorkDirectory:
             if not self._id.is_file():
                 write_atomically(self._id, f"{uuid.uuid4().hex}\n")
             yield owner_of(self._id.read_text().strip(), file)
+
+
+_MISREAD = re.compile(r"[?#%*\[\]\\\x00-\x1f\x7f]")
+"""What libraries take for something else in a path: SQLAlchemy and MLflow read parts and escapes of
+a URL, Beam and TensorFlow patterns; the latter act on a backslash, too."""
+
+
+def _check_place(root: Path) -> None:
+    if found := sorted(set(_MISREAD.findall(str(root)))):
+        raise UserError(
+            f"--work-dir: {root} has {' '.join(map(repr, found))} in its path, which libraries "
+            "that write there take for a pattern or a part of a URL. Give a directory without "
+            "? # % * [ ] \\ and control characters; config and data may stay where they are."
+        )
+    there = next(each for each in (root, *root.parents) if each.exists())
+    if not there.is_dir():
+        raise UserError(f"--work-dir: expected a directory, but {there} is a file.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"--work-dir: {there} may not be written by this user.")
 
 
 def new_run_id() -> str:

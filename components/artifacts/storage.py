@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from components.errors import StorageError
+from components.errors import StorageError, UserError
 
 SUCCESS = "_SUCCESS"
 """Marks a directory that was finished."""
@@ -177,6 +177,49 @@ def storage_errors(path: Path) -> Iterator[None]:
             f"cannot write {path}: {error.strerror}. Nothing half written is in use; "
             "free some space or choose another work_dir, and start again."
         ) from error
+
+
+def check_output(path: Path) -> None:
+    """Checks, before any work, that a file can be written there.
+
+    Raises:
+        UserError: it is a directory, or is in none.
+    """
+    if path.is_dir():
+        raise UserError(f"--output: expected the path of a file, but {path} is a directory.")
+    _check_folder(path)
+
+
+def check_output_directory(path: Path) -> None:
+    """Checks, before any work, that a new directory can be made there.
+
+    Raises:
+        UserError: something is there already, or it is in no directory.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"--output: {path} exists already: give the path of a new directory.")
+    _check_folder(path)
+
+
+def _check_folder(path: Path) -> None:
+    there = next(each for each in path.absolute().parents if each.exists())
+    if not there.is_dir():
+        raise UserError(f"--output: {path} cannot be written: {there} is a file.")
+
+
+def copy_directory(source: Path, target: Path) -> None:
+    """Copies a directory so that the copy appears whole; an empty one may be there.
+
+    Raises:
+        StorageError: the disk is full or the directory cannot be written.
+    """
+    with storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as partial:
+            copy = Path(partial) / target.name
+            shutil.copytree(source, copy)
+            copy.replace(target)
+        _sync_directory(target.parent)
 
 
 def digest_of_file(path: Path) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from components.artifacts.storage import combined_digest
 from components.artifacts.values import Rows, SourceFile, Split
 from components.config import DataConfig
 from components.data.sources.formats import source_of
+from components.data.sources.source import Source
 from components.errors import DataError, NotFoundError
 
 
@@ -30,18 +32,37 @@ def find_rows(data: DataConfig) -> Rows:
     return Rows(tuple(files), combined_digest((str(file.split), file.digest) for file in files))
 
 
-def _source_file(key: str, path: str, split: Split | None) -> SourceFile:
-    source = source_of(path)
+def check_files(data: DataConfig) -> None:
+    """Checks that all files are there and hold something, before anything heavy starts.
+
+    Raises:
+        NotFoundError: a file does not exist or cannot be read.
+        DataError: a file is empty.
+    """
+    for key in ("train", "validation", "test"):
+        path: str | None = getattr(data, key)
+        if path is not None:
+            # A file that opens and cannot be read is an unexpected error of the stage.
+            with contextlib.suppress(OSError):
+                _check_file(key, source_of(path))
+
+
+def _check_file(key: str, source: Source) -> None:
     try:
         source.check_readable()
     except NotFoundError as error:
         raise NotFoundError(f"data.{key}: {error}") from error
-    # First: a file that opens and cannot be read may look empty.
-    digest = source.digest()
-    size_bytes = Path(path).stat().st_size
-    if not size_bytes:
-        raise DataError(f"data.{key}: {path} is empty; expected {source.layout}.")
-    return SourceFile(path, split, digest, size_bytes)
+    # Not its size: a file that opens and cannot be read may look empty.
+    with Path(source.path).open("rb") as file:
+        is_empty = not file.read(1)
+    if is_empty:
+        raise DataError(f"data.{key}: {source.path} is empty; expected {source.layout}.")
+
+
+def _source_file(key: str, path: str, split: Split | None) -> SourceFile:
+    source = source_of(path)
+    _check_file(key, source)
+    return SourceFile(path, split, source.digest(), Path(path).stat().st_size)
 
 
 def _check_distinct(files: list[SourceFile]) -> None:

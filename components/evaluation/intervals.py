@@ -53,6 +53,7 @@ class Bootstrap:
     def __init__(
         self, contributions: Array, *, resamples: int = RESAMPLES, seed: int = _SEED
     ) -> None:
+        self._examples = len(contributions)
         self._sums = contributions.sum(axis=0, keepdims=True)
         self._resampled = _resampled_sums(contributions, resamples, seed)
 
@@ -74,6 +75,9 @@ class Bootstrap:
 
         Returns:
             The interval, wide enough to hold the value. All three are NaN if the value is.
+            Where no resample differs from a value of 0 or 1 that is a limit, such as that of a
+            model that is always right, resampling says nothing: then it is Wilson's for as many
+            examples.
         """
         value = float(statistic(self._sums)[0])
         if not np.isfinite(value):
@@ -81,6 +85,8 @@ class Bootstrap:
         tail = (1 - CONFIDENCE) / 2
         # NaN: a resample in which a metric is not defined says nothing about it.
         low, high = np.nanquantile(statistic(self._resampled), [tail, 1 - tail]).tolist()
+        if low == high == value and limits == (0.0, 1.0) and value in limits:
+            return wilson(round(value) * self._examples, self._examples)
         if kind == "basic":
             # [2 v - q(97.5 %), 2 v - q(2.5 %)] for the value v and the quantiles q.
             low, high = 2 * value - high, 2 * value - low

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from components.artifacts.predictions import PredictionTable
 from components.artifacts.values import ClassMetrics, Interval, Metrics
+from components.errors import DataError
 from components.evaluation.intervals import Array, Bootstrap, wilson
 from components.metrics import METRICS, Metric, Sums
 
@@ -59,7 +60,7 @@ def score(
     confusion = np.zeros((len(names), len(names)), dtype=np.int64)
     np.add.at(confusion, (true[predicted >= 0], predicted[predicted >= 0]), 1)
     return Metrics(
-        overall=_overall(table, _one_hot(true, len(names)), _one_hot(predicted, len(names))),
+        overall=_overall(table, names),
         per_class=_per_class(names, confusion, np.bincount(true, minlength=len(names))),
         labels=names,
         confusion=tuple(tuple(row) for row in confusion.tolist()),
@@ -88,24 +89,60 @@ def calibration(table: PredictionTable, bins: int = CALIBRATION_BINS) -> tuple[B
     return tuple(result)
 
 
-def _overall(table: PredictionTable, support: Array, predicted: Array) -> dict[str, Interval]:
-    """The metrics by their keys; ``support`` and ``predicted`` are one-hot, [N, K]."""
-    confidence, bin_index = _confidence(table, CALIBRATION_BINS)
-    gaps = np.where(
-        bin_index[:, None] == np.arange(CALIBRATION_BINS), (table.correct - confidence)[:, None], 0
-    )
-    parts = (_loss(table)[:, None], gaps, support * predicted, support, predicted)
-    ends = np.cumsum([part.shape[1] for part in parts])[:-1]
+def differences(before: PredictionTable, after: PredictionTable) -> dict[str, Interval]:
+    """How much each metric changed, with the 95 % interval of the change.
 
-    def named(sums: Array) -> Sums:
-        loss, *others = np.split(sums, ends, axis=1)
-        return Sums(len(table), loss[:, 0], *others)
+    Each resample takes the same examples of both, so that what is hard for both cancels out.
 
-    # What an example adds to each sum, [N, S]; summed over all examples, or over a resample of
-    # them, it gives back the parts of ``Sums``.
-    contributions = np.concatenate(parts, axis=1)
-    totals = named(contributions.sum(axis=0, keepdims=True))
-    bootstrap = Bootstrap(contributions)
+    Raises:
+        DataError: the two are not of the same examples.
+    """
+    before, after = (table.take(np.argsort(np.array(table.ids))) for table in (before, after))
+    if (before.ids, before.labels) != (after.ids, after.labels):
+        raise DataError("expected predictions on the same examples, with the same labels.")
+    names = tuple(dict.fromkeys([*before.classes, *after.classes, *sorted(set(after.labels))]))
+    first, second = _Contributions(before, names), _Contributions(after, names)
+    width = first.values.shape[1]
+    bootstrap = Bootstrap(np.concatenate([first.values, second.values], axis=1))
+
+    def change(metric: Metric) -> Interval:
+        return bootstrap.interval(
+            lambda sums: (
+                metric.value(second.named(sums[:, width:]))
+                - metric.value(first.named(sums[:, :width]))
+            )
+        )
+
+    return {key: change(metric) for key, metric in METRICS.items()}
+
+
+class _Contributions:
+    """What each example adds to each sum: ``values`` is [N, S].
+
+    Summed over all examples, or over a resample of them, it gives back the parts of ``Sums``.
+    """
+
+    def __init__(self, table: PredictionTable, names: Sequence[str]) -> None:
+        true, guessed = _label_indices(table, names)
+        support, predicted = _one_hot(true, len(names)), _one_hot(guessed, len(names))
+        confidence, bin_index = _confidence(table, CALIBRATION_BINS)
+        is_in_bin = bin_index[:, None] == np.arange(CALIBRATION_BINS)
+        gaps = np.where(is_in_bin, (table.correct - confidence)[:, None], 0)
+        parts = (_loss(table)[:, None], gaps, support * predicted, support, predicted)
+        self._ends = np.cumsum([part.shape[1] for part in parts])[:-1]
+        self.values: Array = np.concatenate(parts, axis=1)
+
+    def named(self, sums: Array) -> Sums:
+        """[R, S] by their names."""
+        loss, *others = np.split(sums, self._ends, axis=1)
+        return Sums(len(self.values), loss[:, 0], *others)
+
+
+def _overall(table: PredictionTable, names: Sequence[str]) -> dict[str, Interval]:
+    """The metrics by their keys."""
+    contributions = _Contributions(table, names)
+    totals = contributions.named(contributions.values.sum(axis=0, keepdims=True))
+    bootstrap = Bootstrap(contributions.values)
 
     def measured(metric: Metric) -> Interval:
         if metric.interval == "wilson":
@@ -113,7 +150,9 @@ def _overall(table: PredictionTable, support: Array, predicted: Array) -> dict[s
             successes = round(float(metric.value(totals)[0]) * len(table))
             return wilson(successes, len(table))
         return bootstrap.interval(
-            lambda sums: metric.value(named(sums)), kind=metric.interval, limits=metric.limits
+            lambda sums: metric.value(contributions.named(sums)),
+            kind=metric.interval,
+            limits=metric.limits,
         )
 
     return {key: measured(metric) for key, metric in METRICS.items()}

@@ -21,7 +21,7 @@ def clean(config: Path | None, dry_run: bool, work_dir: Path) -> None:
         NotFoundError: there is no run yet.
         RegistryError: MLflow cannot be reached.
     """
-    work = WorkDirectory(work_dir.resolve())
+    work = WorkDirectory.at(work_dir)
     if config is None:
         work.run()  # raises without one
         limits = retentions(work)

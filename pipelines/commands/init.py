@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -13,9 +14,10 @@ import click
 import yaml
 from pydantic_core import to_jsonable_python
 
-from components.artifacts.storage import write_atomically
+from components.artifacts.storage import check_output, write_atomically
 from components.config import DataConfig, ModelConfig
 from components.data.proposal import Proposal, propose
+from components.data.sources.formats import source_of
 from components.errors import UserError
 from pipelines.config import parse_config
 from pipelines.console import printable
@@ -37,7 +39,9 @@ def write_config(
         DataError: the rows cannot be used.
         NotFoundError: a file does not exist.
     """
+    source_of(str(data)).check_readable()
     path = output or data.with_suffix(".yaml")
+    check_output(path)
     if path.exists() and not force:
         raise UserError(f"{path} exists already: edit it, or replace it with --force.")
     found = propose(
@@ -60,7 +64,7 @@ def write_config(
     lines += [f"  note: {note}" for note in found.notes]
     for line in lines:
         click.echo(printable(line))
-    click.echo(f"Wrote {path}. Review it, then: rnnflow run {path}")
+    click.echo(f"Wrote {path}. Review it, then: rnnflow run {shlex.quote(str(path))}")
 
 
 def render_config(found: Proposal, name: str, folder: Path) -> str:

@@ -14,7 +14,13 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from components.artifacts.storage import open_atomically, storage_errors
+from components.artifacts.storage import (
+    check_output,
+    check_output_directory,
+    copy_directory,
+    open_atomically,
+    storage_errors,
+)
 from components.data.sources.formats import source_of
 from components.data.sources.jsonl import StandardInput
 from components.data.sources.source import Source
@@ -22,8 +28,9 @@ from components.errors import DataError, NotFoundError, UserError
 from components.registry.registry import fetch_version, find_champion, list_moves
 from components.registry.registry import promote as promote_version
 from components.registry.registry import rollback as rollback_version
+from pipelines.config import load_config
 from pipelines.console import make_console
-from pipelines.work_directory import WorkDirectory
+from pipelines.work_directory import CONFIG, WorkDirectory
 
 if TYPE_CHECKING:
     from components.data.row_parsing import RowFormat
@@ -37,7 +44,7 @@ def promote(name: str, version: int, reason: str, work_dir: Path) -> None:
         NotFoundError: there is no such version.
         RegistryError: the registry is unreachable or another process moved the champion.
     """
-    uri = WorkDirectory(work_dir.resolve()).tracking_uri
+    uri = WorkDirectory.at(work_dir).tracking_uri
     before = promote_version(name, version, tracking_uri=uri, reason=reason)
     was = f"version {before}" if before else "none"
     click.echo(f"{name}: version {version} is the champion (before: {was})")
@@ -50,7 +57,7 @@ def rollback(name: str, reason: str, work_dir: Path) -> None:
         NotFoundError: there is no champion or no previous one.
         RegistryError: the registry is unreachable or another process moved the champion.
     """
-    uri = WorkDirectory(work_dir.resolve()).tracking_uri
+    uri = WorkDirectory.at(work_dir).tracking_uri
     before, after = rollback_version(name, tracking_uri=uri, reason=reason)
     click.echo(f"{name}: version {after} is the champion again (before: version {before})")
 
@@ -62,7 +69,7 @@ def show_history(name: str, as_json: bool, work_dir: Path) -> None:
         NotFoundError: nothing of that name was ever promoted.
         RegistryError: the registry is unreachable.
     """
-    work = WorkDirectory(work_dir.resolve())
+    work = WorkDirectory.at(work_dir)
     moves = list_moves(name, work.tracking_uri)
     if not moves:
         raise NotFoundError(
@@ -81,6 +88,28 @@ def show_history(name: str, as_json: bool, work_dir: Path) -> None:
         when = move.when[:16].replace("T", " ")
         table.add_row(when, escape(move.who), move.action, *versions, escape(move.why))
     make_console().print(table)
+
+
+def export_version(config: Path | None, version: int | None, output: Path, work_dir: Path) -> None:
+    """Copies the SavedModel of the champion, or of a version, to a new directory.
+
+    Args:
+        config: whose model; the newest run's without it.
+        version: this version instead of the champion.
+        output: the directory, which appears whole.
+        work_dir: the work directory.
+
+    Raises:
+        UserError: something is there already.
+        NotFoundError: there is no run, champion or version.
+        RegistryError: the registry is unreachable.
+    """
+    check_output_directory(output)
+    work = WorkDirectory.at(work_dir)
+    name = load_config(config or work.run() / CONFIG).name
+    number, saved_model = _chosen_model(name, work, version, None)
+    copy_directory(saved_model, output)
+    click.echo(f"{name} version {number}: SavedModel in {output}")
 
 
 def predict(
@@ -112,9 +141,11 @@ def predict(
     """
     if version is not None and run_id is not None:
         raise UserError("give --version or --run, not both.")
+    if output is not None:
+        check_output(output)
     source: Source = StandardInput() if str(data) == "-" else source_of(str(data))
     source.check_readable()  # before TensorFlow is loaded and the model is fetched
-    number, saved_model = _chosen_model(name, WorkDirectory(work_dir.resolve()), version, run_id)
+    number, saved_model = _chosen_model(name, WorkDirectory.at(work_dir), version, run_id)
     # Imported here, so that a missing file or champion is reported before the slow import.
     from components.export.batch_prediction import Predictor
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+import shlex
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
+from components.artifacts.storage import check_output_directory, copy_directory
+from components.data.rows import check_files
 from components.errors import BusyError, RnnflowError, ServerAwayError, UserError
 from components.runtime.libraries import tensorflow_loading
 from components.training.follower import join_cluster
@@ -19,7 +23,7 @@ from components.workers.cluster import find_cluster
 from components.workers.supervisor import raising_sigterm
 from pipelines.commands.summary import print_summary
 from pipelines.config import load_config, preloaded
-from pipelines.console import make_console, printable, show_servers
+from pipelines.console import make_console, printable, show_servers, work_dir_option
 from pipelines.provenance import versions
 from pipelines.servers.prefect_server import prefect_server
 from pipelines.work_directory import CONFIG, ERROR, Outcome, WorkDirectory, new_run_id
@@ -33,6 +37,8 @@ def run_until(
     force: bool,
     work_dir: Path,
     workers: int | None = None,
+    settings: Sequence[str] = (),
+    output: Path | None = None,
 ) -> int:
     """Runs the pipeline up to a stage, on a config or on the artifacts of a run.
 
@@ -43,9 +49,11 @@ def run_until(
     if config is not None and run_id is not None:
         raise UserError(f"give a config ({config}) or --run {run_id}, not both.")
     if config is None:
-        config = WorkDirectory(work_dir.resolve()).run(run_id) / CONFIG
+        config = WorkDirectory.at(work_dir).run(run_id) / CONFIG
     rerun = stage if force else None
-    return run_pipeline(config, work_dir, workers, until=stage, rerun=rerun)
+    return run_pipeline(
+        config, work_dir, workers, until=stage, rerun=rerun, settings=settings, output=output
+    )
 
 
 def run_pipeline(
@@ -55,14 +63,30 @@ def run_pipeline(
     *,
     until: str | None = None,
     rerun: str | None = None,
+    settings: Sequence[str] = (),
+    output: Path | None = None,
 ) -> int:
     """Runs the pipeline of a config file, up to a stage if one is named; returns the exit code.
 
     A worker other than the first of a cluster trains for that one instead.
+
+    Args:
+        path: the config file.
+        work_dir: the work directory.
+        workers: processes that train, instead of the config's number.
+        until: the last stage to run; all of them if it is None.
+        rerun: a stage that runs even though it could be reused.
+        settings: ``KEY=VALUE``, which replace what the config says.
+        output: the SavedModel is copied to this new directory.
     """
+    # What can be refused is refused before anything heavy starts.
+    if output is not None:
+        check_output_directory(output)
     cluster = find_cluster(os.environ)
-    config = with_workers(load_config(path), workers, cluster)
-    work = WorkDirectory(work_dir.resolve())
+    config = with_workers(load_config(path, settings), workers, cluster)
+    work = WorkDirectory.at(work_dir)
+    if cluster is None or cluster.is_chief:
+        check_files(config.data)
     console = make_console()
     console.print(f"[bold]rnnflow {versions()['rnnflow']}[/]  {config.name}", end="  ")
     if cluster is not None and not cluster.is_chief:
@@ -88,6 +112,9 @@ def run_pipeline(
             if outcome is None:
                 raise  # Prefect went away before the run had begun
             return _end_unreported(console, outcome, work_dir, away)
+        except KeyboardInterrupt:
+            click.echo(_interrupted(work.find_outcome(run_id), path, settings, work_dir), err=True)
+            return 128 + signal.SIGINT
     if state.is_cancelled():
         raise BusyError(state.message or "another run is in progress.")
     outcome = work.find_outcome(run_id)
@@ -101,7 +128,23 @@ def run_pipeline(
             f"  The whole trace is in {work.runs / run_id / ERROR}."
         ) from error
     print_summary(console, outcome, work_dir)
+    if output is not None and outcome.saved_model is not None:
+        copy_directory(outcome.saved_model, output)
+        console.print(f"SavedModel copied to {output}", markup=False)
     return outcome.exit_code
+
+
+def _interrupted(
+    outcome: Outcome | None, path: Path, settings: Sequence[str], work_dir: Path
+) -> str:
+    """What Ctrl-C has left, and the command that goes on from there."""
+    stages = ", ".join(stage.name for stage in outcome.stages) if outcome else ""
+    options = "".join(f" --set {shlex.quote(each)}" for each in settings)
+    again = f"rnnflow run {shlex.quote(str(path))}{options}{work_dir_option(work_dir)}"
+    return (
+        f"rnnflow: stopped by Ctrl-C. Kept: {stages or 'no stage was finished'}; of a training, "
+        f"what its last checkpoint holds. Go on with: {again}"
+    )
 
 
 def _end_unreported(

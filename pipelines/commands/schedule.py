@@ -23,6 +23,7 @@ from pipelines.console import make_console, printable, show_servers
 from pipelines.servers.patience import PATIENCE
 from pipelines.servers.prefect_server import check_server
 from pipelines.training import training_flow
+from pipelines.work_directory import WorkDirectory
 
 # A run that was allowed must have started within the grace period, or its place is free again:
 # Prefect's least, 60 s, is ample for importing this package.
@@ -41,6 +42,7 @@ def serve(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
         ServerAwayError: the server does not answer at the start, or when the schedule is stopped.
     """
     loaded = load_config(config)
+    WorkDirectory.at(work_dir)  # or each run would be refused
     name = loaded.name
     schedule = parse_schedule(cron, timezone)
     check_address()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components.errors import NotFoundError
+from components.artifacts.predictions import read_predictions
+from components.artifacts.values import Interval
+from components.errors import DataError, NotFoundError
+from components.evaluation.scoring import differences
 from components.metrics import METRICS
 from components.registry.registry import list_versions
 from components.tracking.run_history import RunSummary, recent_runs
@@ -29,7 +33,7 @@ def compare_runs(name: str, last: int, work_dir: Path) -> None:
         NotFoundError: there is no run of that name.
         RegistryError: the MLflow server cannot be reached.
     """
-    work = WorkDirectory(work_dir.resolve())
+    work = WorkDirectory.at(work_dir)
     # By the table's keys: a run that ended before the test split was measured has none of them.
     found = recent_runs(work.tracking_uri, name, last)
     measured = {metric.mlflow_key for metric in METRICS.values()}
@@ -40,7 +44,8 @@ def compare_runs(name: str, last: int, work_dir: Path) -> None:
             f"{work.printed_tracking_uri}."
         )
     console = make_console()
-    console.print(metric_table(name, runs))
+    changes = [_changes(work, *pair) for pair in itertools.pairwise(runs)]
+    console.print(metric_table(name, runs, changes))
     names = sorted({name for run in runs for name in run.params})
     changed = [name for name in names if len({run.params.get(name) for run in runs}) > 1]
     if changed:
@@ -53,17 +58,17 @@ def compare_runs(name: str, last: int, work_dir: Path) -> None:
         console.print(table)
 
 
-def show_status(run_id: str | None, work_dir: Path) -> None:
+def show_status(run_id: str | None, work_dir: Path, everything: bool = False) -> None:
     """Prints the runs of a work directory, what serves, and one run's summary.
 
     Raises:
         NotFoundError: there is no such run.
         RegistryError: the MLflow server cannot be reached.
     """
-    work = WorkDirectory(work_dir.resolve())
+    work = WorkDirectory.at(work_dir)
     chosen = work.run(run_id).name
     console = make_console()
-    console.print(_run_table(work))
+    console.print(_run_table(work, everything))
     outcome = work.find_outcome(chosen)
     if outcome is None:
         what = (
@@ -73,17 +78,39 @@ def show_status(run_id: str | None, work_dir: Path) -> None:
         )
         console.print(f"run {chosen} {what}")
         return
-    _print_versions(console, outcome, work)
+    _print_versions(console, outcome, work, everything)
     console.print(f"\n[bold]run {chosen}[/]")
     print_summary(console, outcome, work_dir)
 
 
-def metric_table(name: str, runs: Sequence[RunSummary]) -> Table:
+def _changes(work: WorkDirectory, before: RunSummary, after: RunSummary) -> Mapping[str, Interval]:
+    """The differences of the metrics by their keys; none where the runs cannot be paired."""
+    outcomes = [work.find_outcome(run.name) for run in (before, after)]
+    paths = [Path(each.metrics.predictions_path) for each in outcomes if each and each.metrics]
+    if len(paths) < len(outcomes):
+        return {}  # a run of another work directory
+    try:
+        return differences(*map(read_predictions, paths))
+    except (DataError, NotFoundError):
+        return {}  # on other examples, or no longer there
+
+
+def metric_table(
+    name: str, runs: Sequence[RunSummary], changes: Sequence[Mapping[str, Interval]]
+) -> Table:
     """A column per run: version, champion, digest of the data, every metric with its interval.
 
     Below each value is the difference to the run before.
+
+    Args:
+        name: of the model.
+        runs: oldest first.
+        changes: the differences with their intervals, of each run but the first.
     """
-    table = Table(title=f"{name}: value, 95 % interval, difference to the run on the left")
+    table = Table(
+        title=f"{name}: value, 95 % interval, difference to the run on the left (with its interval "
+        "where both were measured here on the same rows)"
+    )
     table.add_column("", no_wrap=True)
     for run in runs:
         table.add_column(run.name.replace("-", "\n", 1), overflow="fold")
@@ -92,13 +119,19 @@ def metric_table(name: str, runs: Sequence[RunSummary]) -> Table:
     table.add_row("champion", *(run.tags.get(COMPARED_TAG, "-") for run in runs))
     table.add_row("data", *(run.tags.get(DATA_DIGEST_TAG, "-")[:DIGEST_SHOWN] for run in runs))
     for metric in METRICS.values():
-        pairs = zip([None, *runs], runs, strict=False)  # each with the one before it
-        cells = (_metric_cell(metric.mlflow_key, run, before) for before, run in pairs)
+        none: Mapping[str, Interval] = {}
+        pairs = zip([None, *runs], runs, [none, *changes], strict=False)  # with the one before it
+        cells = (
+            _metric_cell(metric.mlflow_key, run, before, change.get(metric.key))
+            for before, run, change in pairs
+        )
         table.add_row(metric.short_label, *cells)
     return table
 
 
-def _metric_cell(name: str, run: RunSummary, before: RunSummary | None) -> str:
+def _metric_cell(
+    name: str, run: RunSummary, before: RunSummary | None, change: Interval | None
+) -> str:
     value = run.metrics.get(name)
     if value is None:
         return "-"
@@ -106,16 +139,20 @@ def _metric_cell(name: str, run: RunSummary, before: RunSummary | None) -> str:
     lines = [f"{value:.4f}", f"[{low:.3f}, {high:.3f}]"]
     if before is not None and name in before.metrics:
         difference = round(value - before.metrics[name], 4)
-        lines.append(f"{difference:+.4f}" if difference else "=")
+        interval = f" [{change.low:+.3f}, {change.high:+.3f}]" if change else ""
+        lines.append(f"{difference:+.4f}{interval}" if difference else f"={interval}")
     return escape("\n".join(lines))
 
 
-def _run_table(work: WorkDirectory) -> Table:
-    table = Table(title=f"runs in {work.root}")
+def _run_table(work: WorkDirectory, everything: bool) -> Table:
+    run_ids = work.run_ids()
+    shown = run_ids if everything else run_ids[-_MOST_RUNS:]
+    left = f" (the last {len(shown)} of {len(run_ids)}; --all)" if shown != run_ids else ""
+    table = Table(title=f"runs in {escape(str(work.root))}{left}")
     for column in ("run", "name", "status", "reason"):
         table.add_column(column, no_wrap=column != "reason")
     running = work.running()
-    for run_id in work.run_ids()[-_MOST_RUNS:]:
+    for run_id in shown:
         outcome = work.find_outcome(run_id)
         if outcome is None:
             table.add_row(run_id, "", "running" if run_id == running else "unfinished", "")
@@ -124,8 +161,11 @@ def _run_table(work: WorkDirectory) -> Table:
     return table
 
 
-def _print_versions(console: Console, outcome: Outcome, work: WorkDirectory) -> None:
-    versions = list_versions(outcome.name, work.tracking_uri)[:_MOST_RUNS]
+def _print_versions(
+    console: Console, outcome: Outcome, work: WorkDirectory, everything: bool
+) -> None:
+    versions = list_versions(outcome.name, work.tracking_uri)
+    versions = versions if everything else versions[:_MOST_RUNS]
     if not versions:
         console.print(f"{outcome.name}: no version is registered yet")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from components.metrics import METRICS
+from pipelines.console import work_dir_option
 from pipelines.stage_records import interval_text
 from pipelines.work_directory import REPORT, Outcome
 
@@ -18,7 +20,7 @@ _STYLES = {
     "refused": "bold yellow",
     "done": "bold",
 }
-_WIDTH = 10
+_WIDTH = 12
 
 
 def print_summary(console: Console, outcome: Outcome, work_dir: Path) -> None:
@@ -41,10 +43,12 @@ def _lines(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:
     if outcome.version is not None:
         aliases = ", ".join(outcome.version.aliases) or "no alias: it does not serve"
         yield "version", f"{outcome.version.name} {outcome.version.version} ({aliases})"
+    if outcome.saved_model is not None:
+        yield "SavedModel", str(_shown(outcome.saved_model))
     if outcome.unsent_events:
         yield "unsent", f"{outcome.unsent_events} events wait for the MLflow server; kept on disk"
     # Commands as they can be pasted: the work directory is named only where it is not the default.
-    option = "" if work_dir == Path(".rnnflow") else f" --work-dir {work_dir}"
+    option = work_dir_option(work_dir)
     yield "report", str(_shown(work_dir) / "runs" / outcome.run_id / REPORT)
     yield "MLflow", outcome.mlflow_url or mlflow_command(outcome.tracking_uri)
     yield "Prefect", outcome.prefect_url or "prefect server start, then http://127.0.0.1:4200/runs"
@@ -60,7 +64,7 @@ def mlflow_command(tracking_uri: str) -> str:
     if tracking_uri.startswith("http"):
         return tracking_uri
     path = Path(tracking_uri.removeprefix("sqlite:///"))
-    return f"mlflow ui --backend-store-uri sqlite:///{_shown(path)}"
+    return f"mlflow ui --backend-store-uri {shlex.quote(f'sqlite:///{_shown(path)}')}"
 
 
 def _shown(path: Path) -> Path:

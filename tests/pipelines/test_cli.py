@@ -175,3 +175,79 @@ def test_a_schedule_that_cannot_be_is_the_users_mistake(
     error = _error(_call("schedule", str(config), "--cron", cron, "--timezone", timezone))
     assert error.exit_code == 2
     assert "cron expression" in str(error)
+
+
+CONFIG = "name: demo\ndata: {train: none.jsonl}\nfeatures: {sequence: {v: {kind: numeric}}}\n"
+
+
+@pytest.mark.parametrize("verb", ["run", "preprocess", "train", "evaluate", "gate", "export"])
+def test_a_wrong_path_of_data_is_told_before_anything_starts(tmp_path: Path, verb: str) -> None:
+    (tmp_path / "demo.yaml").write_text(CONFIG)
+    error = _error(_call(verb, str(tmp_path / "demo.yaml"), "--work-dir", str(tmp_path / "work")))
+    assert error.exit_code == 2
+    assert "data.train: " in str(error)
+    assert "none.jsonl does not exist" in str(error)
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "demo.yaml"), ("train", "demo.yaml"), ("clean",), ("status",), ("compare", "demo"),
+        ("history", "demo"), ("promote", "demo", "1"), ("rollback", "demo"),
+        ("predict", "demo", "demo.yaml"), ("export", "--output", "new"),
+    ],
+)  # fmt: skip
+def test_every_verb_refuses_a_work_directory_that_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo.yaml").write_text(CONFIG)
+    for given in ("what?", "demo.yaml"):
+        error = _error(_call(*arguments, "--work-dir", given))
+        assert error.exit_code == 2
+        assert str(error).startswith("--work-dir: ")
+    # The environment names it as the option does.
+    monkeypatch.setenv("RNNFLOW_WORK_DIR", "what?")
+    assert "'?'" in str(_error(_call(*arguments)))
+    assert [path.name for path in tmp_path.iterdir()] == ["demo.yaml"]
+
+
+def test_a_command_in_a_message_names_the_work_directory_that_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "See `rnnflow status`." in str(_error(_call("status")))
+    message = str(_error(_call("status", "--work-dir", "my work")))
+    assert "See `rnnflow status --work-dir 'my work'`." in message
+
+
+def test_values_of_the_config_can_be_set_and_are_checked_as_those_of_the_file(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "demo.yaml").write_text(CONFIG)
+    given = (str(tmp_path / "demo.yaml"), "--work-dir", str(tmp_path / "work"))
+    error = _error(_call("run", *given, "--set", "training.max_step=3", "--set", "seed=yes"))
+    assert error.exit_code == 2
+    assert "training.max_step: unknown key; did you mean 'max_steps'?" in str(error)
+    assert "seed: expected a number" in str(error)
+    assert "KEY=VALUE" in str(_error(_call("run", *given, "--set", "seed")))
+    assert "not valid YAML" in str(_error(_call("run", *given, "--set", "seed=[1")))
+    assert "has no keys" in str(_error(_call("run", *given, "--set", "name.x=1")))
+
+
+@pytest.mark.parametrize("data", [".", "/", "..", "none"])
+def test_init_refuses_what_is_no_file(data: str) -> None:
+    assert _error(_call("init", data)).exit_code == 2
+
+
+def test_init_refuses_an_output_that_is_no_file_in_a_directory(tmp_path: Path) -> None:
+    data = _rows(tmp_path / "mine.jsonl", 120)
+    for output, what in ((tmp_path, "is a directory"), (data / "x.yaml", "is a file")):
+        error = _error(_call("init", str(data), "--output", str(output), "--force"))
+        assert what in str(error)
+
+
+def test_a_command_of_init_can_be_pasted(tmp_path: Path) -> None:
+    data = _rows(tmp_path / "my rows.jsonl", 120)
+    assert f"rnnflow run '{tmp_path}/my rows.yaml'" in _call("init", str(data)).output

@@ -165,3 +165,23 @@ def test_what_is_written_is_read_back_equal(
     )
     config = parse_config(text)
     assert parse_config(dump_config(config)) == config
+
+
+def test_values_that_are_set_replace_those_of_the_file_and_are_kept() -> None:
+    settings = (
+        "training.max_steps=100",
+        "model.units=[8, 4]",
+        "gate.bounds.accuracy.min=0.9",
+        "features.sequence.a.b.width=3",
+        "tags={team: speech}",
+        "retention.keep_runs=",
+    )
+    text = MINIMAL + "    a.b: {kind: numeric}\nmodel:\n"
+    config = parse_config(text, settings=settings)
+    assert config.training.max_steps == 100
+    assert config.model.units == (8, 4)
+    assert config.gate.bounds["accuracy"].min == 0.9
+    assert flatten(config)["features.sequence.a.b.width"] == 3
+    assert config.tags == {"team": "speech"}
+    assert config.retention.keep_runs is None
+    assert parse_config(dump_config(config)) == config

@@ -178,7 +178,7 @@ def test_a_value_of_several_kinds_has_one_fault() -> None:
     ("path", "says"),
     [
         ("training.epochs", "max_steps counts steps"),
-        ("data.stratify", "the id of a row decides its split"),
+        ("data.stratify", "the rows of each label are split"),
         ("data.group_by", "the id of a row decides its split"),
         ("data.format", "JSON lines"),
         ("model.dropout", "no such setting"),

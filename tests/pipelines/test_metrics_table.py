@@ -77,7 +77,7 @@ def test_the_report_the_console_and_mlflow_show_it(metrics: Metrics, tmp_path: P
     print_summary(console, outcome(metrics=metrics), tmp_path)
     values = metric_values(metrics)
     run = RunSummary("run", "FINISHED", values, {}, {})
-    console.print(metric_table("demo", [run]))
+    console.print(metric_table("demo", [run], []))
     assert printed.getvalue().count("balanced ") == 2
     assert values["test/balanced_accuracy"] == metrics.overall["balanced_accuracy"].value
 

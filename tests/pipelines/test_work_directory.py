@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.artifacts.storage import write_atomically
-from components.errors import BusyError, NotFoundError
+from components.errors import BusyError, NotFoundError, UserError
 from pipelines.work_directory import CONFIG, Outcome, WorkDirectory, new_run_id
 
 HOLD = """
@@ -117,3 +117,38 @@ def test_a_killed_run_gets_an_outcome_and_one_that_has_its_own_keeps_it(tmp_path
     assert "20260102-000000-cccc" in killed.reason
     assert work.find_outcome(done.run_id) == done
     assert not (work.runs / "not-here").exists()
+
+
+@pytest.mark.parametrize("character", [*"?#%*[]\\", "\n", "\x7f"])
+def test_a_place_that_libraries_would_misread_is_refused_before_anything_is_made(
+    tmp_path: Path, character: str
+) -> None:
+    for path in (tmp_path / f"a{character}b", tmp_path / f"a{character}b" / "work"):
+        with pytest.raises(UserError, match="in its path") as caught:
+            WorkDirectory.at(path)
+        assert repr(character) in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_to_a_misread_place_is_refused_too(tmp_path: Path) -> None:
+    (tmp_path / "a?b").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "a?b")
+    with pytest.raises(UserError, match="in its path"):
+        WorkDirectory.at(tmp_path / "link")
+
+
+@pytest.mark.parametrize("name", ["a b", "é日本", "{x}", "$H & ; ' \" (y) ! , = + @ : ~ ^ | < >"])
+def test_other_characters_are_taken(tmp_path: Path, name: str) -> None:
+    assert WorkDirectory.at(tmp_path / name).root == tmp_path / name
+
+
+def test_a_place_that_is_a_file_or_no_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match="file is a file"):
+            WorkDirectory.at(path)
+    with pytest.raises(UserError, match="cannot be used"):
+        WorkDirectory.at(tmp_path / "a\x00b")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(UserError):
+        WorkDirectory.at(tmp_path / "loop")

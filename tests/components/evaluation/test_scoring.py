@@ -15,7 +15,8 @@ from sklearn import metrics as sk
 
 from components.artifacts.predictions import PredictionTable
 from components.artifacts.values import Interval, Metrics
-from components.evaluation.scoring import LOSS_FLOOR, calibration, score
+from components.errors import DataError
+from components.evaluation.scoring import LOSS_FLOOR, calibration, differences, score
 from components.metrics import METRICS
 
 
@@ -186,3 +187,47 @@ def test_the_true_calibration_error_of_a_calibrated_model_is_near_its_interval()
     seen = measured(dataclasses.replace(base, labels=labels)).overall["ece"]
     assert seen.value < 0.03
     assert seen.low < 0.01
+
+
+def _answers(right: int, rows: int = 20) -> PredictionTable:
+    """A table in which the first so many of the rows are right."""
+    labels = tuple("no" if i % 2 else "yes" for i in range(rows))
+    sure = [[0.9, 0.1] if label == "no" else [0.1, 0.9] for label in labels]
+    answers = [each if i < right else each[::-1] for i, each in enumerate(sure)]
+    ids = tuple(f"r{i}" for i in range(rows))
+    return PredictionTable(ids, labels, ("no", "yes"), np.array(answers))
+
+
+def test_a_model_that_is_always_right_on_few_rows_may_be_wrong_on_others() -> None:
+    overall = score(_answers(20), ("no", "yes"), predictions_path="p", digest="d").overall
+    assert overall["accuracy"].low == pytest.approx(0.839, abs=1e-3)
+    assert overall["macro_f1"] == overall["accuracy"]
+
+
+def test_a_model_that_is_always_wrong_on_few_rows_may_be_right_on_others() -> None:
+    overall = score(_answers(0), ("no", "yes"), predictions_path="p", digest="d").overall
+    assert overall["macro_f1"].value == 0
+    assert overall["macro_f1"].high == pytest.approx(0.161, abs=1e-3)
+
+
+def test_a_difference_is_paired_and_has_an_interval() -> None:
+    change = differences(_answers(10), _answers(16))["accuracy"]
+    assert change.value == pytest.approx(0.3)
+    # Six of twenty rows differ, all in one direction: the difference is sure, which two intervals
+    # of the values are not.
+    assert 0 < change.low < 0.3 < change.high < 0.6
+    before, after = (
+        score(_answers(right), ("no", "yes"), predictions_path="p", digest="d").overall["accuracy"]
+        for right in (10, 16)
+    )
+    assert before.high > after.low
+
+
+def test_a_model_does_not_differ_from_itself() -> None:
+    for change in differences(_answers(16), _answers(16)).values():
+        assert (change.value, change.low, change.high) == (0, 0, 0)
+
+
+def test_other_examples_have_no_difference() -> None:
+    with pytest.raises(DataError, match="the same examples"):
+        differences(_answers(10), _answers(10, rows=18))

@@ -264,3 +264,22 @@ def test_the_champion_answers_as_it_was_measured(
     found = [answer["label"] == str(label) for answer, label in zip(answers, labels, strict=True)]
     assert first_run.metrics is not None
     assert np.mean(found) == pytest.approx(first_run.metrics.overall["accuracy"].value)
+
+
+def test_the_champion_or_any_version_is_copied_whole_to_a_new_directory(
+    versions: str, toy: ToyExport, work_dir: Path, tmp_path: Path
+) -> None:
+    models.promote(versions, 1, "", work_dir)
+    config = tmp_path / "demo.yaml"
+    config.write_text(
+        f"name: {versions}\ndata: {{train: a}}\nfeatures: {{sequence: {{x: {{kind: numeric}}}}}}\n"
+    )
+    for version, output in ((None, tmp_path / "new [x]?" / "model"), (2, tmp_path / "other")):
+        models.export_version(config, version, output, work_dir)
+        assert (output / "saved_model.pb").is_file()
+        assert [path.name for path in output.parent.glob(".*")] == []
+    with pytest.raises(UserError, match="exists already"):
+        models.export_version(config, 2, tmp_path / "other", work_dir)
+    with pytest.raises(NotFoundError, match="has no version 7"):
+        models.export_version(config, 7, tmp_path / "third", work_dir)
+    assert not (tmp_path / "third").exists()

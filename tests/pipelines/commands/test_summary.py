@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from components.artifacts.values import Version
+from components.registry.packaging import SAVED_MODEL
 from pipelines.commands.summary import mlflow_command, print_summary
-from pipelines.work_directory import Outcome
+from pipelines.work_directory import Outcome, StageOutcome
 from tests.pipelines.samples import METRICS, REFUSED, RUN_ID, UNCHANGED, outcome
 
 DEFAULT = Path(".rnnflow")
@@ -137,3 +138,23 @@ def test_an_older_run_may_lack_a_metric_or_have_one_that_is_gone() -> None:
     text = shown(outcome(metrics=dataclasses.replace(METRICS, overall=older)))
     assert "accuracy 0.978" in text
     assert "ECE" not in text
+
+
+def test_commands_can_be_pasted_whatever_the_directory_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = shown(outcome(), Path("my work"))
+    assert "rnnflow compare demo --work-dir 'my work'" in text
+    database = f"sqlite:///{tmp_path}/my work/mlflow.db"
+    assert mlflow_command(database) == (
+        "mlflow ui --backend-store-uri 'sqlite:///my work/mlflow.db'"
+    )
+
+
+def test_the_saved_model_of_the_run_is_named() -> None:
+    stage = StageOutcome("export", "SavedModel", 0.1, False, "/work/artifacts/export/ab")
+    assert f"\nSavedModel /work/artifacts/export/ab/{SAVED_MODEL}\n" in shown(
+        outcome(stages=(stage,))
+    )
+    assert "\nSavedModel " not in shown(outcome())
