@@ -265,7 +265,7 @@ def test_a_champion_that_cannot_be_compared_with_refuses_the_candidate() -> None
     decision = decide(METRICS, UNREADABLE, GateConfig())
     assert (decision.promoted, decision.champion_version) == (False, 3)
     assert decision.reason == (
-        "Refused: 1 of 5 rules failed: cannot be compared with champion version 3: it cannot read "
+        "Refused: 1 of 4 rules failed: cannot be compared with champion version 3: it cannot read "
         "9 of the 24 test rows; the champion stays, as gate.champion.if_not_comparable is refuse."
     )
     assert not rule_of(decision, "champion.comparable")[0]
@@ -276,7 +276,7 @@ def test_the_bounds_alone_may_decide_where_the_champion_cannot_be_compared_with(
     decision = decide(METRICS, UNREADABLE, GateConfig(champion=rule))
     assert (decision.promoted, decision.champion_version) == (True, 3)
     assert decision.reason == (
-        "Promoted: all 5 rules passed; cannot be compared with champion version 3: it cannot read "
+        "Promoted: all 4 rules passed; cannot be compared with champion version 3: it cannot read "
         "9 of the 24 test rows; the other rules decide, as gate.champion.if_not_comparable is "
         "bounds_alone."
     )
