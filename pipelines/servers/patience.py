@@ -10,6 +10,7 @@ such as the thread that sends the log, does so in the background, as long as the
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import math
@@ -19,7 +20,6 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-import anyio
 import httpx
 from prefect.client.base import PrefectHttpxAsyncClient, PrefectHttpxSyncClient
 from prefect.events import emit_event
@@ -171,7 +171,7 @@ def _install() -> None:
                 seconds = tries.failed(error, pause)
                 if seconds is None:
                     return httpx.Response(204, request=request)
-                await anyio.sleep(seconds)
+                await asyncio.sleep(seconds)
             else:
                 break
         tries.succeeded()
