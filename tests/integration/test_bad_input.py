@@ -65,11 +65,21 @@ def test_a_few_invalid_rows_are_set_aside(project: Project) -> None:
     assert "1 invalid" in outcome.stages[-1].summary
 
 
-def test_a_label_that_only_the_test_split_has_is_named(project: Project) -> None:
-    def rename(rows: Rows) -> None:
-        rows[0]["label"] = "stranger"
+def _with_a_stranger(rows: Rows) -> None:
+    rows[0]["label"] = "stranger"
 
-    _rewrite(project, "test", rename)
+
+def test_a_label_that_only_the_test_split_has_is_left_out_and_counted(project: Project) -> None:
+    _rewrite(project, "test", _with_a_stranger)
+    outcome = project.run(until="examples")
+    assert "1 rows of 1 rare labels left out" in outcome.stages[-1].summary
+
+
+def test_a_label_that_only_the_test_split_has_stops_the_run_where_the_config_says_so(
+    project: Project,
+) -> None:
+    project.edit(data={"rare_labels": "stop"})
+    _rewrite(project, "test", _with_a_stranger)
     assert "stranger" in _refused(project, DataError)
 
 

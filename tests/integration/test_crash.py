@@ -150,7 +150,7 @@ def test_prefect_shows_the_killed_run_as_crashed(crash: Crash) -> None:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 
-    named = FlowRunFilter(name=FlowRunFilterName(any_=[crash.killed_run_id]))
+    named = FlowRunFilter(name=FlowRunFilterName(any_=[f"japanese-vowels {crash.killed_run_id}"]))
     with get_client(sync_client=True) as client:
         (run,) = client.read_flow_runs(flow_run_filter=named)
     assert run.state is not None

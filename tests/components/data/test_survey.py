@@ -156,7 +156,7 @@ def test_an_empty_split_says_what_to_do(check: Check, write_rows: WriteRows) -> 
 def test_rows_whose_hashes_leave_the_training_split_empty_are_split_all_the_same(
     check: Check, write_rows: WriteRows
 ) -> None:
-    data = DataConfig(train="", validation_fraction=0.4, test_fraction=0.4)
+    data = DataConfig(train="rows.jsonl", validation_fraction=0.4, test_fraction=0.4)
     fractions = split_fractions(data)
     elsewhere = [each for each in rows(30) if split_of(each["id"], fractions) != "train"]
     profile = check(replace(data, train=write_rows(elsewhere))).profile

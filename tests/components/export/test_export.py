@@ -19,7 +19,7 @@ from components.errors import SkewError
 from components.evaluation.measure import measure_model
 from components.export.export import export_model
 from components.export.saved_model import score_raw_tensors, score_saved_model
-from components.registry import pyfunc
+from components.registry import packaging, pyfunc
 from components.training.datasets import read_raw_records
 from components.training.estimator import load_estimator
 from components.training.train import train_model
@@ -119,7 +119,11 @@ def test_the_example_of_an_export_is_a_row_that_mlflow_can_serve(
     assert set(example) == {*features.sequence, *features.context}
 
     class Context:
-        artifacts = {"saved_model": str(directory / "saved_model")}  # noqa: RUF012
+        artifacts = {  # noqa: RUF012
+            "saved_model": str(directory / "saved_model"),
+            **packaging.SERVED_MODULES,
+        }
+        model_config = packaging.model_config(directory)
 
     classifier = pyfunc.SequenceClassifier()
     classifier.load_context(Context())

@@ -46,7 +46,7 @@ def test_a_fresh_process_scores_the_first_rows_with_tensorflow_alone(
         text=True,
         check=True,
     )
-    loaded = ["", ".export", ".export.saved_model", ".runtime", ".runtime.libraries"]
+    loaded = ["", ".errors", ".export", ".export.saved_model", ".runtime", ".runtime.libraries"]
     assert done.stdout.strip() == str([f"components{name}" for name in loaded])
     with np.load(output) as answers:
         assert answers["ids"].tolist() == [f"row-{steps}" for steps in LENGTHS[:4]]
