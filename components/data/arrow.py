@@ -60,11 +60,12 @@ def transformed_rows(
     """Each row with its split, its values being of their kinds' types ``transformed``."""
     # Per feature the values of all rows, and where each row begins: a row is a view of both.
     columns = {}
-    for name, feature in features.by_name.items():
+    types = {**features.transformed_context, **features.transformed_sequence}
+    for name, transformed in types.items():
         column = batch.column(name)
         steps = column.values.to_numpy(zero_copy_only=False)
-        width = feature.transformed.values_per_step
-        shape = (-1, *feature.transformed.step_shape)
+        width = transformed.values_per_step
+        shape = (-1, *transformed.step_shape)
         columns[name] = steps.reshape(shape), column.offsets.to_numpy() // width
     texts = [batch.column(_hidden(name)).flatten().to_pylist() for name in (SPLIT, ID, LABEL)]
     for index, (split, row_id, label) in enumerate(zip(*texts, strict=True)):

@@ -46,6 +46,7 @@ from components.data.statistics import DEAD_LETTERS, rare_labels, write_statisti
 from components.data.survey import check_survey, survey_rows, write_invalid_rows
 from components.features.config import FeaturesConfig
 from components.runtime.libraries import quiet_libraries
+from components.summaries.summarizer import Sample
 
 BATCH_ROWS = 1000
 BATCH_STEPS = 50_000
@@ -98,7 +99,7 @@ def write_examples(
         survey = survey_rows(chunks, features, form, data, preprocessing, partial)
         check_survey(survey, data, features, dead_letters)
         plan = _Plan(features, form, survey.rule, preprocessing.shards, str(partial))
-        _transform_rows(chunks, plan, preprocessing)
+        _transform_rows(chunks, plan, survey.sample, preprocessing)
         transform = tft.TFTransformOutput(str(partial / "transform"))
         sizes = {
             name: size
@@ -119,7 +120,7 @@ def write_examples(
 
 
 def _transform_rows(
-    chunks: Sequence[Chunk], plan: _Plan, preprocessing: PreprocessingConfig
+    chunks: Sequence[Chunk], plan: _Plan, sample: Sample, preprocessing: PreprocessingConfig
 ) -> None:
     config = adapter_config(plan.features)
     scratch = Path(plan.directory) / "scratch"
@@ -130,7 +131,8 @@ def _transform_rows(
         # The input is read once to learn and once to transform: keeping it would double the memory.
         train = _read(pipeline, "train", chunks) | "Train" >> beam.FlatMap(_batches, plan, "train")
         every = _read(pipeline, "all", chunks) | "All" >> beam.FlatMap(_batches, plan, None)
-        transform = (train, config) | tft_beam.AnalyzeDataset(preprocessing_fn(plan.features))
+        preprocess = preprocessing_fn(plan.features, sample)
+        transform = (train, config) | tft_beam.AnalyzeDataset(preprocess)
         transform | tft_beam.WriteTransformFn(str(Path(plan.directory) / "transform"))
         (batches, _) = ((every, config), transform) | tft_beam.TransformDataset(
             output_record_batches=True

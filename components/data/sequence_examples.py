@@ -26,7 +26,9 @@ def encode_row(row: Row, features: FeaturesConfig) -> bytes:
     context: dict[str, Value] = {"id": [row.id.encode()]}
     if row.label is not None:
         context["label"] = [row.label.encode()]
-    context |= {name: row.values[name] for name in features.context}
+    # The summaries are in transformed rows only.
+    names = [name for name in features.transformed_context if name in row.values]
+    context |= {name: row.values[name] for name in names}
     return encode(context, {name: row.values[name] for name in features.sequence})
 
 

@@ -6,12 +6,15 @@ from the data.
 
 from __future__ import annotations
 
+import heapq
 import json
 import pickle
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton, TaggedOutput
@@ -21,13 +24,20 @@ from components.config import DataConfig, PreprocessingConfig
 from components.data.beam import run_pipeline
 from components.data.checks import Duplicates, Occurrence, obstacles
 from components.data.labels import count_labels, merge_counts, split_rule
-from components.data.row_parsing import InvalidRow, RowFormat
+from components.data.row_parsing import InvalidRow, Row, RowFormat, Value
 from components.data.sources.formats import source_of
 from components.data.sources.source import Chunk
-from components.data.splits import SplitRule, read_split_rows
+from components.data.splits import SplitRule, hash_of_id, read_split_rows
 from components.data.statistics import Profile, new_profile
 from components.errors import DataError, InvalidRowsError
 from components.features.config import FeaturesConfig
+
+_SAMPLED_ROWS = 64
+"""Thresholds and scales need no more than a rough distribution."""
+_SAMPLED_STEPS = 2_000
+"""Of each row, which bounds the memory."""
+_Sampled: TypeAlias = tuple[bytes, dict[str, Value]]
+"""What a row is chosen by, and its numeric sequences."""
 
 
 @dataclass(frozen=True, order=True)
@@ -45,12 +55,17 @@ class InvalidRowEntry:
 
 @dataclass(frozen=True)
 class Survey:
-    """What the first pass found; ``rule`` is how the rows are split."""
+    """What the first pass found; ``rule`` is how the rows are split.
+
+    ``sample`` has the numeric sequences of some training rows, cut to their first steps, from which
+    the summaries are learned; it is empty if there are none.
+    """
 
     profile: Profile
     invalid_rows: tuple[InvalidRowEntry, ...]
     duplicates: Duplicates
     rule: SplitRule
+    sample: tuple[Mapping[str, Value], ...]
 
 
 def survey_rows(
@@ -80,11 +95,11 @@ def survey_rows(
             | "Merge counts" >> beam.CombineGlobally(merge_counts)
             | "Rule" >> beam.Map(split_rule, data)
         )
-        profiles, invalid_rows, ids = (
+        profiles, invalid_rows, ids, sampled = (
             spread
             | "Survey" >> beam.FlatMap(
                 _survey_chunk, features, form, AsSingleton(rule)
-            ).with_outputs("invalid", "ids", main="profiles")
+            ).with_outputs("invalid", "ids", "sample", main="profiles")
         )  # fmt: skip
         profile = profiles | "Merge" >> beam.CombineGlobally(_MergeProfiles(features))
         duplicates = (
@@ -93,6 +108,7 @@ def survey_rows(
             | "Sort occurrences" >> beam.MapTuple(_in_order)
             | "Keep duplicates" >> beam.Filter(lambda item: len(item[1]) > 1)
         )
+        sample = sampled | "Sample" >> beam.CombineGlobally(_smallest)
         (
             pipeline
             | "Once" >> beam.Create([str(found)])
@@ -103,6 +119,7 @@ def survey_rows(
                 AsList(invalid_rows),
                 AsList(duplicates),
                 AsSingleton(rule),
+                AsSingleton(sample),
             )
         )
     survey = cast(Survey, pickle.loads(found.read_bytes()))
@@ -136,6 +153,8 @@ def _survey_chunk(
 ) -> Iterator[Profile | TaggedOutput]:
     profile = new_profile(features)
     path = chunk.source.path
+    sampled: list[_Sampled] = []
+    numeric = features.numeric_sequences if features.summaries.learns else ()
     for record, split, row in read_split_rows(chunk, form, rule):
         if isinstance(row, InvalidRow):
             profile.add_invalid(row, path, record.number)
@@ -146,8 +165,24 @@ def _survey_chunk(
             profile.add_left_out()
         else:
             profile.add(split, row)
+        if split == "train" and numeric:
+            sampled.append(_sampled(row, numeric))
+            if len(sampled) > 4 * _SAMPLED_ROWS:
+                sampled = _smallest([sampled])
         yield TaggedOutput("ids", (row.id, (path, record.number, split)))
+    yield TaggedOutput("sample", sampled)
     yield profile
+
+
+def _sampled(row: Row, names: Iterable[str]) -> _Sampled:
+    # By the end of the hash: its beginning decides the split.
+    values = {name: row.values[name][:_SAMPLED_STEPS] for name in names}
+    return hash_of_id(row.id)[::-1], values
+
+
+def _smallest(parts: Iterable[list[_Sampled]]) -> list[_Sampled]:
+    """The rows with the smallest hashes of all parts, whatever the parts are."""
+    return heapq.nsmallest(_SAMPLED_ROWS, chain.from_iterable(parts), key=itemgetter(0))
 
 
 def _in_order(row_id: str, found: Iterable[Occurrence]) -> tuple[str, tuple[Occurrence, ...]]:
@@ -182,10 +217,12 @@ def _write_survey(
     invalid_rows: list[InvalidRowEntry],
     duplicates: list[Any],
     rule: SplitRule,
+    sample: list[_Sampled],
 ) -> None:
     # Beam gives both in any order; messages and files must not depend on it.
     in_order = sorted(duplicates, key=lambda item: item[1][0][:2])
-    survey = Survey(profile, tuple(sorted(invalid_rows)), tuple(in_order), rule)
+    rows = tuple(values for _, values in sample)
+    survey = Survey(profile, tuple(sorted(invalid_rows)), tuple(in_order), rule, rows)
     write_atomically(Path(path), pickle.dumps(survey))
 
 

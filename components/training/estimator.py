@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
@@ -78,5 +79,9 @@ def feature_columns(schema: Schema) -> tuple[list[Any], list[Any]]:
         context = [
             feature.column(name, id_counts.get(name), is_sequence=False)
             for name, feature in sorted(features.context.items())
+        ]
+        context += [
+            tf.feature_column.numeric_column(name, shape=kind.step_shape)
+            for name, kind in features.summaries.transformed(features.numeric_columns).items()
         ]
     return sequence, context

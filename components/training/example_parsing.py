@@ -14,6 +14,7 @@ functions here may be part of a SavedModel.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import tensorflow as tf
@@ -28,7 +29,7 @@ def raw_feature_spec(schema: Schema) -> tuple[dict[str, Any], dict[str, Any]]:
 
     Neither the id nor the label is among them: a request need not have them.
     """
-    return _feature_spec(_raw_types(schema.features), schema.features)
+    return _feature_spec(_raw_types(schema.features), schema.features.context)
 
 
 def parse_raw_examples(serialized: tf.Tensor, schema: Schema) -> dict[str, Any]:
@@ -38,8 +39,9 @@ def parse_raw_examples(serialized: tf.Tensor, schema: Schema) -> dict[str, Any]:
 
 def parse_examples(serialized: tf.Tensor, schema: Schema) -> tuple[dict[str, Any], tf.Tensor]:
     """Parses transformed examples, string [B], into (features, labels string [B])."""
-    types = {name: feature.transformed for name, feature in schema.features.by_name.items()}
-    context, sequence = _feature_spec(types, schema.features)
+    of_context = schema.features.transformed_context
+    types = {**of_context, **schema.features.transformed_sequence}
+    context, sequence = _feature_spec(types, of_context)
     context["label"] = tf.io.FixedLenFeature([], tf.string)
     features = _parse(serialized, context, sequence, types)
     return features, features.pop("label")
@@ -56,15 +58,16 @@ def _raw_types(features: FeaturesConfig) -> dict[str, ValueType]:
 
 
 def _feature_spec(
-    types: dict[str, ValueType], features: FeaturesConfig
+    types: dict[str, ValueType], once: Collection[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     context = {
         name: tf.io.FixedLenFeature([types[name].values_per_step], tf.as_dtype(types[name].dtype))
-        for name in features.context
+        for name in once
     }
     sequence = {
         name: tf.io.RaggedFeature(tf.as_dtype(types[name].dtype), row_splits_dtype=tf.int64)
-        for name in features.sequence
+        for name in types
+        if name not in once
     }
     return context, sequence
 

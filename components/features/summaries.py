@@ -1,0 +1,70 @@
+"""Which numbers sum up the sequences of a row, for the model to read beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
+from pydantic.dataclasses import dataclass
+
+from components.config import STRICT, NonNegativeInt, PositiveInt, Switch
+from components.features.kind import ValueType
+
+SUMMARIES: Final = "summaries"
+"""The name of all of them together, as one context feature of the training examples."""
+
+KERNELS: Final = 84
+"""The kernels of MiniRocket: all of length 9 with three weights 2 and six weights -1."""
+STATISTICS: Final = 14
+"""Numbers for each numeric column; see ``components.summaries.statistics``."""
+
+
+def _whole_sets(value: int) -> int:
+    if value % KERNELS:
+        below = value - value % KERNELS
+        raise ValueError(
+            f"expected a multiple of the {KERNELS} kernels, such as {below or KERNELS} or "
+            f"{below + KERNELS}"
+        )
+    return value
+
+
+@dataclass(frozen=True, config=STRICT)
+class SummariesConfig:
+    """Numbers that sum up the sequences of a row, for the model to read beside them."""
+
+    statistics: Switch = False
+    """Mean, spread, extremes, quantiles and changes of each numeric sequence, and its length."""
+    convolutions: Annotated[NonNegativeInt, AfterValidator(_whole_sets)] = 0
+    """How many numbers come from fixed convolutions of the numeric sequences, a multiple of 84:
+    the share of steps at which a convolution is above a threshold (MiniRocket)."""
+    ngrams: NonNegativeInt = 0
+    """How many numbers come from the runs of tokens or ids in a sequence: their tf-idf, hashed
+    into so many."""
+    longest_ngram: PositiveInt = 2
+    """Runs of 1 to so many tokens."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether something is learned from a sample of the numeric sequences."""
+        return self.statistics or self.convolutions > 0
+
+    def transformed(self, columns: int) -> dict[str, ValueType]:
+        """The type of the summaries in the training examples, by name; empty if there are none.
+
+        Args:
+            columns: the numbers at each step of all numeric sequences together.
+        """
+        statistics = STATISTICS * columns + 1 if self.statistics else 0
+        width = statistics + self.convolutions + self.ngrams
+        return {SUMMARIES: ValueType("float32", (width,))} if width else {}
+
+    def faults(self, columns: int, has_tokens: bool) -> Iterator[tuple[str, str]]:
+        """The path of each setting that these sequences cannot have, and why."""
+        if not columns:
+            for name in ("statistics", "convolutions"):
+                if getattr(self, name):
+                    yield f"summaries.{name}", "there is no numeric sequence to take them of"
+        if self.ngrams and not has_tokens:
+            yield "summaries.ngrams", "there is no sequence of tokens or ids to take them of"
