@@ -55,6 +55,9 @@ WISHES: Mapping[str, str] = {
         ("default", "fill", "fill_value", "impute"), "a numeric feature has it as missing"
     ),
     **dict.fromkeys(
+        ("column", "field", "source", "rename", "alias"), "a feature has it as name_in_rows"
+    ),
+    **dict.fromkeys(
         ("clip", "log", "log1p", "scale"),
         "rows are taken as they are but for normalize, missing and subtract; change them before",
     ),

@@ -120,7 +120,8 @@ def _left_out(rule: SplitRule, data: DataConfig) -> str:
 
 
 def _scales(profile: Profile, features: FeaturesConfig) -> Iterator[DataError]:
-    for name, feature in features.by_name.items():
+    for key, feature in features.by_name.items():
+        name = feature.in_rows(key)
         limit = feature.largest_number
         if limit is None:
             continue

@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-from components.features.config import FEATURE_NAME, KINDS, RESERVED_NAMES, AnyFeature
+from components.features.config import KINDS, AnyFeature, why_no_name
 from components.features.observed import Observed
 
 _MOST_ABSENT = 0.5
@@ -24,10 +24,8 @@ _TIME = re.compile(
 
 def why_left_out(name: str, seen: Observed, rows: int, allowed_fraction: float) -> str | None:
     """Why a feature cannot be proposed; None if it can."""
-    if name in RESERVED_NAMES:
-        return "rename it; every row has a field of this name."
-    if not FEATURE_NAME.fullmatch(name):
-        return "rename it; letters, digits, '_', '.' and '-' make a name."
+    if why := why_no_name(name):
+        return f"rename it; {why}."
     missing = rows - seen.rows
     feature = infer_feature(seen)
     is_filled = feature is not None and seen.part == "context" and feature.filled_with is not None

@@ -50,22 +50,28 @@ class Expected:
     numbers, ``previous`` stands for the one of the step before."""
     subtract: Subtract = 0.0
     """What is taken from each number, before it is rounded to float32."""
+    key: str = ""
+    """What a ``Row`` calls the feature, where it is not the name in the rows."""
 
     @classmethod
-    def of(cls, feature: AnyFeature) -> Self:
-        """What the rows must hold for a feature of the config."""
+    def of(cls, feature: AnyFeature, key: str) -> Self:
+        """What the rows must hold for a feature of the config, which is there under this key."""
         return cls(
             feature.raw.dtype,
             feature.raw.values_per_step,
             feature.id_limit,
             feature.filled_with,
             feature.subtracted,
+            "" if feature.in_rows(key) == key else key,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class RowFormat:
-    """The features of a row, how long it may be, and whether it needs an id and a label."""
+    """The features of a row, how long it may be, and whether it needs an id and a label.
+
+    The features are by their names in the rows.
+    """
 
     sequence: Mapping[str, Expected]
     context: Mapping[str, Expected]
@@ -78,8 +84,8 @@ class RowFormat:
     def of(cls, features: FeaturesConfig, max_steps: int, *, needs_key: bool = True) -> Self:
         """The format of rows with the features of a config."""
         return cls(
-            {name: Expected.of(feature) for name, feature in features.sequence.items()},
-            {name: Expected.of(feature) for name, feature in features.context.items()},
+            {one.in_rows(key): Expected.of(one, key) for key, one in features.sequence.items()},
+            {one.in_rows(key): Expected.of(one, key) for key, one in features.context.items()},
             max_steps,
             needs_key,
         )
@@ -102,11 +108,12 @@ class RowFormat:
 class Row:
     """A valid row.
 
-    ``values`` holds each feature by name: float32 [T, F], int64 [T], or T strings in UTF-8, where T
-    is ``steps`` in the sequence and 1 in the context. They are of their kind's type ``raw``, or, in
-    a row that has passed through the transform, ``transformed``. ``filled`` counts the values of
-    a feature that were missing and were filled, ``merged`` those that differ from the
-    number of the step before, but not as float32; features without any are left out of both.
+    ``values`` holds each feature by its key in the config: float32 [T, F], int64 [T], or T strings
+    in UTF-8, where T is ``steps`` in the sequence and 1 in the context. They are of their kind's
+    type ``raw``, or, in a row that has passed through the transform, ``transformed``. By the names
+    in the rows, ``filled`` counts the values of a feature that were missing and were filled,
+    ``merged`` those that differ from the number of the step before, but not as float32; features
+    without any are left out of both.
     """
 
     id: str
@@ -148,12 +155,15 @@ def parse_row(row: Any, form: RowFormat) -> Row | InvalidRow:
             needed = key == "sequence" or any(each.missing is None for each in features.values())
             part = _part(row, key, bool(features) and needed)
             for name, expected in features.items():
-                values[name], nulls, equal = _value(part, name, expected, key == "sequence", form)
+                value, nulls, equal = _value(part, name, expected, key == "sequence", form)
+                values[expected.key or name] = value
                 if nulls:
                     filled[name] = nulls
                 if equal:
                     merged[name] = equal
-        lengths = {name: len(values[name]) for name in form.sequence}
+        lengths = {
+            name: len(values[expected.key or name]) for name, expected in form.sequence.items()
+        }
         if len(set(lengths.values())) != 1:
             found = ", ".join(f"{name} has {length} steps" for name, length in lengths.items())
             _refuse("the sequences have different lengths", found)

@@ -89,14 +89,14 @@ class SplitProfile:
     labels: Counter[str] = field(default_factory=Counter)
     moments: dict[str, Moments] = field(default_factory=dict)
 
-    def add(self, row: Row, numeric: frozenset[str]) -> None:
-        """Adds a row."""
+    def add(self, row: Row, numeric: Mapping[str, str]) -> None:
+        """Adds a row; of the features in ``numeric``, its numbers too."""
         self.rows += 1
         self.lengths[row.steps] += 1
         if row.label is not None:
             self.labels[row.label] += 1
-        for name in sorted(numeric):
-            self._add_moments(name, Moments.of(np.asarray(row.values[name], np.float32)))
+        for name, key in sorted(numeric.items()):
+            self._add_moments(name, Moments.of(np.asarray(row.values[key], np.float32)))
 
     def merge(self, other: SplitProfile) -> None:
         """Adds the rows of another profile."""
@@ -130,9 +130,12 @@ class InvalidRows:
 
 @dataclass
 class Profile:
-    """Counts and moments of all rows; ``numeric`` names the features that have moments."""
+    """Counts and moments of all rows; features have their names in the rows.
 
-    numeric: frozenset[str]
+    ``numeric`` has the features with moments, and the key in the config of each.
+    """
+
+    numeric: Mapping[str, str]
     splits: dict[Split, SplitProfile] = field(
         default_factory=lambda: {split: SplitProfile() for split in SPLITS}
     )
@@ -196,7 +199,7 @@ class Profile:
 def new_profile(features: FeaturesConfig) -> Profile:
     """An empty profile for rows with these features."""
     every = features.by_name.items()
-    return Profile(frozenset(name for name, one in every if one.raw.dtype == "float32"))
+    return Profile({one.in_rows(key): key for key, one in every if one.raw.dtype == "float32"})
 
 
 def rare_labels(rule: SplitRule, data: DataConfig) -> dict[str, Any]:

@@ -118,11 +118,11 @@ def _example(examples: Examples, schema: Schema) -> str:
     row = tf.train.SequenceExample.FromString(record)
     lists = row.feature_lists.feature_list
     sequence = {
-        name: [_plain(step, feature.raw.is_list) for step in lists[name].feature]
+        feature.in_rows(name): [_plain(step, feature.raw.is_list) for step in lists[name].feature]
         for name, feature in schema.features.sequence.items()
     }
     context = {
-        name: _plain(row.context.feature[name], feature.raw.is_list)
+        feature.in_rows(name): _plain(row.context.feature[name], feature.raw.is_list)
         for name, feature in schema.features.context.items()
     }
     return json.dumps({**sequence, **context}) + "\n"

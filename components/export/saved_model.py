@@ -117,15 +117,16 @@ def _padded_tensors(batch: list[bytes], specs: dict[str, tf.TensorSpec]) -> dict
     lengths = [len(next(iter(one.values())).feature) for one in lists]
     tensors = {"lengths": tf.constant(lengths, tf.int64)}
     for name in lists[0]:
+        # By the arguments' names: those of the specs are in lower case.
         spec = specs[argument_name(name)]
         flat = [value for one in lists for step in one[name].feature for value in _values(step)]
         steps = tf.reshape(tf.constant(flat, spec.dtype), [-1, *spec.shape[2:]])
-        tensors[spec.name] = tf.RaggedTensor.from_row_lengths(steps, lengths).to_tensor()
+        tensors[argument_name(name)] = tf.RaggedTensor.from_row_lengths(steps, lengths).to_tensor()
     for name in rows[0].context.feature:
         # The id and the label are no inputs of the model.
         if spec := specs.get(argument_name(name)):
             flat = [value for row in rows for value in _values(row.context.feature[name])]
-            tensors[spec.name] = tf.reshape(
+            tensors[argument_name(name)] = tf.reshape(
                 tf.constant(flat, spec.dtype), [len(rows), *spec.shape[1:]]
             )
     return tensors

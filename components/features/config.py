@@ -1,10 +1,18 @@
-"""The section ``features`` of a config, and the table of the kinds."""
+"""The section ``features`` of a config, the names of features, and the table of the kinds.
+
+A feature has two names. Rows, answers, reports and messages have the user's own, which may be any
+text. Everything inside, from the training examples to the exported graph, has the key of the
+feature in ``FeaturesConfig``, which TensorFlow can take for a variable, a tensor and a file. Where
+a config has the user's own name as a key that TensorFlow cannot take, the key becomes an alias
+here, and nowhere else, and the feature's ``name_in_rows`` keeps the user's own.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+import unicodedata
+from collections.abc import Iterator, Mapping
 from typing import Annotated, TypeAlias, get_args
 
 from pydantic import Field
@@ -22,15 +30,23 @@ AnyFeature: TypeAlias = NumericFeature | VocabularyFeature | IdFeature
 KINDS: tuple[type[AnyFeature], ...] = get_args(AnyFeature)
 Feature: TypeAlias = Annotated[AnyFeature, Field(discriminator="kind")]
 
-RESERVED_NAMES = frozenset({"id", "label", "lengths", SUMMARIES})
-"""Keys of a row, and inputs of the exported model and of the network, that no feature may take."""
-FEATURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+RESERVED_NAMES = frozenset({"id", "label"})
+"""Keys of a row that no feature may take."""
+_INPUTS = frozenset({*RESERVED_NAMES, "lengths", SUMMARIES})
+"""Keys of an example, and an input of the exported model, that are no features."""
+
+# A vocabulary's file has the name in its own, and file systems take 255 bytes.
+_LONGEST = 100
+_TENSOR_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{_LONGEST - 1}}}")
 """Names that TensorFlow takes for a variable and a tensor."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class FeaturesConfig:
-    """The features of a row, by name: ``sequence`` (one value a time step) and ``context``."""
+    """The features of a row, by name: ``sequence`` (one value a time step) and ``context``.
+
+    A name that TensorFlow cannot take, such as one with spaces or accents, gets an alias.
+    """
 
     sequence: Annotated[dict[str, Feature], Field(min_length=1)]
     """Features with one value per time step."""
@@ -40,8 +56,8 @@ class FeaturesConfig:
     """Numbers that sum up the sequences, beside them."""
 
     def __post_init__(self) -> None:
-        faults = list(_faults_of_names(self.sequence, self.context))
-        for part, features in (("sequence", self.sequence), ("context", self.context)):
+        faults = list(_faults_of_names(self))
+        for part, features in _parts(self).items():
             for name, feature in features.items():
                 if fault := feature.placement_fault(is_sequence=part == "sequence"):
                     faults.append((f"{part}.{name}", fault))
@@ -49,6 +65,15 @@ class FeaturesConfig:
         faults += self.summaries.faults(self.numeric_columns, has_tokens)
         if faults:
             raise SettingsError(*faults)
+        keys = _keys([name for features in _parts(self).values() for name in features])
+        for part, features in _parts(self).items():
+            renamed = {
+                keys[name]: feature
+                if keys[name] == name
+                else dataclasses.replace(feature, name_in_rows=feature.in_rows(name))
+                for name, feature in features.items()
+            }
+            object.__setattr__(self, part, renamed)  # the way of a frozen dataclass
 
     @property
     def by_name(self) -> dict[str, AnyFeature]:
@@ -78,28 +103,62 @@ class FeaturesConfig:
         return {name: feature.transformed for name, feature in self.sequence.items()}
 
 
-def _faults_of_names(sequence: Iterable[str], context: Iterable[str]) -> Iterator[tuple[str, str]]:
+def why_no_name(name: str) -> str | None:
+    """Why no feature can have this name in the rows; None if one can."""
+    if not name or any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+        return "it is empty or holds a control character or half of a character"
+    if name in RESERVED_NAMES:
+        return "every row has a field of this name"
+    return None
+
+
+def _parts(features: FeaturesConfig) -> dict[str, dict[str, AnyFeature]]:
+    return {"sequence": features.sequence, "context": features.context}
+
+
+def _faults_of_names(config: FeaturesConfig) -> Iterator[tuple[str, str]]:
     """The path of each name that cannot be, and why."""
-    # As an argument of the exported model a name holds letters, digits and underscores only.
-    arguments: dict[str, str] = {}
-    for part, names in (("sequence", sequence), ("context", context)):
-        for name in names:
-            argument = re.sub(r"\W", "_", name)
-            if not FEATURE_NAME.fullmatch(name):
-                yield (
-                    f"{part}.{name}",
-                    f"{name!r} cannot name a tensor: letters, digits, '_', '.' and '-' make one, "
-                    "the first a letter or a digit",
-                )
-            elif name in RESERVED_NAMES:
-                yield (
-                    f"{part}.{name}",
-                    f"{name!r} is taken by rnnflow: give the feature another name",
-                )
-            elif argument in arguments:
-                yield (
-                    f"{part}.{name}",
-                    f"this feature and {arguments[argument]} would both be called {argument!r} in "
-                    "the exported model: rename one",
-                )
-            arguments.setdefault(argument, f"{part}.{name}")
+    first: dict[str, str] = {}
+    for part, features in _parts(config).items():
+        for key, feature in features.items():
+            name, path = feature.in_rows(key), f"{part}.{key}"
+            if why := why_no_name(name):
+                yield path, f"{name!r} cannot be the name of a feature: {why}; rename it"
+            # Two features of one part may differ in their kinds alone; in a request there is one
+            # column for both parts.
+            elif name in first:
+                yield path, f"{first[name]} reads {name!r} too: each feature has a name of its own"
+            first.setdefault(name, path)
+
+
+def _keys(names: list[str]) -> Mapping[str, str]:
+    """For each name itself, or an alias where TensorFlow cannot take it or another has it.
+
+    As an argument of the exported model a name has letters, digits and underscores alone, and
+    TensorFlow names tensors in lower case: no two may differ in other characters or in capitals
+    alone. The order of the features does not matter.
+    """
+    taken = set(_INPUTS)
+    keys: dict[str, str] = {}
+    # Names that can stay come first: no alias takes the place of one.
+    for name in sorted(names, key=lambda name: (_TENSOR_NAME.fullmatch(name) is None, name)):
+        stem = name if _TENSOR_NAME.fullmatch(name) else _plain(name)
+        tries = (stem if number == 1 else f"{stem}_{number}" for number in range(1, len(names) + 4))
+        keys[name] = next(each for each in tries if _argument(each) not in taken)
+        taken.add(_argument(keys[name]))
+    return keys
+
+
+def _plain(name: str) -> str:
+    """``Grosse_in_cm``: letters without their accents, and ``_`` for all that is not one."""
+    letters = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
+    ascii_only = "".join(char for char in letters if not unicodedata.combining(char))
+    plain = re.sub(r"[^A-Za-z0-9]+", "_", ascii_only).strip("_")
+    # Room for a number behind it.
+    return plain[: _LONGEST - 10].strip("_") or "feature"
+
+
+def _argument(key: str) -> str:
+    """As ``components.export.saved_model.argument_name``, which needs TensorFlow; lower case."""
+    plain = re.sub(r"[^a-z0-9]", "_", key.lower())
+    return plain if plain[0].isalpha() else f"arg_{plain}"

@@ -29,6 +29,8 @@ class IdFeature(FeatureKind):
     missing: NonNegativeInt | None = None
     """What a null in a sequence, or a value that the context lacks, is read as: an id below
     ``size``; without this the row is invalid."""
+    name_in_rows: str | None = None
+    """What the rows call the feature, where its key here is not that name."""
 
     def __post_init__(self) -> None:
         if self.missing is not None and self.missing >= self.size:

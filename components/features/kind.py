@@ -45,6 +45,13 @@ class ValueType(NamedTuple):
 class FeatureKind(ABC):
     """The base of the settings of a feature."""
 
+    name_in_rows: str | None
+    """What the rows call the feature, where its key in the config is not that name."""
+
+    def in_rows(self, name: str) -> str:
+        """What the rows call the feature whose key in the config is ``name``."""
+        return self.name_in_rows or name
+
     @property
     @abstractmethod
     def raw(self) -> ValueType:

@@ -43,6 +43,8 @@ class NumericFeature(FeatureKind):
     subtract: Number | Literal["first", "previous"] | None = None
     """Taken from each number before it is rounded to float32: a number, or that of the ``first``
     step of the row, or that of the ``previous`` step."""
+    name_in_rows: str | None = None
+    """What the rows call the feature, where its key here is not that name."""
 
     @property
     def subtracted(self) -> float | Literal["first", "previous"]:

@@ -35,6 +35,8 @@ class VocabularyFeature(FeatureKind):
     missing: str | None = None
     """What a null in a sequence, or a value that the context lacks, is read as: a string like any
     other; without this the row is invalid."""
+    name_in_rows: str | None = None
+    """What the rows call the feature, where its key here is not that name."""
 
     @property
     def raw(self) -> ValueType:

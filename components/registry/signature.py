@@ -18,9 +18,12 @@ _PARTS = ("sequence", "context")
 
 
 def model_signature(features: FeaturesConfig) -> ModelSignature:
-    """Columns of a row by feature name; the answer's ``label`` and ``probabilities``."""
+    """Columns of a row, named as the rows name them; the answer's two columns."""
     # A feature may have the name of a part.
-    names = dict.fromkeys([*features.sequence, *features.context, *_PARTS])
+    of_features = (
+        feature.in_rows(key) for key, feature in {**features.sequence, **features.context}.items()
+    )
+    names = dict.fromkeys([*of_features, *_PARTS])
     inputs: list[ColSpec | TensorSpec] = [
         ColSpec(AnyType(), name, required=False)  # type: ignore[no-untyped-call]
         for name in names

@@ -58,9 +58,11 @@ def write_config(
     parse_config(text, source=str(path))
     write_atomically(path, text)
     lines = list(_seen(found))
-    for name, feature in {**found.features.sequence, **found.features.context}.items():
-        part = "sequence" if name in found.features.sequence else "context"
-        lines.append(f"  {part}.{name}: {feature.kind}")
+    for part, features in (
+        ("sequence", found.features.sequence),
+        ("context", found.features.context),
+    ):
+        lines += [f"  {part}.{each.in_rows(key)}: {each.kind}" for key, each in features.items()]
     lines += [f"  note: {note}" for note in found.notes]
     for line in lines:
         click.echo(printable(line))
@@ -77,7 +79,10 @@ def render_config(found: Proposal, name: str, folder: Path) -> str:
     """
     sections = {
         "data": _paths_from(found.data, folder) | _rule_of_labels(found),
-        "features": _changed(found.features),
+        "features": {
+            part: {each.pop("name_in_rows", key): each for key, each in features.items()}
+            for part, features in _changed(found.features).items()
+        },
         "model": _changed(ModelConfig()),
         "training": _changed(found.training),
         "gate": _changed(found.gate),
@@ -94,6 +99,7 @@ def render_config(found: Proposal, name: str, folder: Path) -> str:
         "training": ["The validation split decides when to stop and which checkpoint is kept."],
         "gate": [
             "What a model must reach on the test split to be promoted.",
+            *_commonest(found),
             *found.notes_of["gate"],
         ],
     }
@@ -150,6 +156,14 @@ def _yaml(values: dict[str, Any], indent: str = "") -> str:
             )
             lines.append(f"{indent}{inline.strip()[1:-1]}\n")
     return "".join(lines)
+
+
+def _commonest(found: Proposal) -> Iterator[str]:
+    """What a bound on accuracy must be above, to be one."""
+    if found.labels:
+        label, count = max(found.labels.items(), key=lambda item: item[1])
+        share = 100 * count / sum(found.labels.values())
+        yield f"Always answering {label!r} is right for {share:.3g} % of all rows: bound more."
 
 
 def _seen(found: Proposal) -> Iterator[str]:

@@ -35,7 +35,7 @@ MIXED = FeaturesConfig(
         "size": NumericFeature(kind="numeric", width=2),
         "age": NumericFeature(kind="numeric"),
         "colour": VocabularyFeature(kind="categorical"),
-        "shop": IdFeature(kind="id", size=9),
+        "Läden": IdFeature(kind="id", size=9),
     },
 )
 MIXED_FORM = RowFormat.of(MIXED, 1000)
@@ -53,7 +53,7 @@ def mixed_row(number: int) -> JsonRow:
             "size": [random_.gauss(5, 2), float(number)],
             "age": random_.randint(1, 90),
             "colour": random_.choice(["red", "green", "blå"]),
-            "shop": random_.randrange(9),
+            "Läden": random_.randrange(9),
             "not in the config": True,
         },
         "sequence": {

@@ -34,7 +34,7 @@ FEATURES = FeaturesConfig(
         "size": NumericFeature(kind="numeric", width=2),
         "age": NumericFeature(kind="numeric"),
         "colour": VocabularyFeature(kind="categorical"),
-        "shop": IdFeature(kind="id", size=9),
+        "Läden": IdFeature(kind="id", size=9),
     },
 )
 MAX_ROW_STEPS = 100
@@ -110,7 +110,7 @@ def json_row(steps: int) -> dict[str, Any]:
             "word-1.a": ["über", "a", ""][:steps] + ["b"] * (steps - 3),
             "event": [(7 * i) % 40 for i in range(steps)],
         },
-        "context": {"size": [1, 2.5], "age": steps, "colour": "blå", "shop": steps % 9},
+        "context": {"size": [1, 2.5], "age": steps, "colour": "blå", "Läden": steps % 9},
     }
 
 
@@ -124,7 +124,7 @@ def raw_record(row: dict[str, Any]) -> bytes:
 def make_toy_export(directory: Path) -> ToyExport:
     """Saves the toy and scores its rows one by one, without any padding."""
     schema = Schema(
-        FEATURES, LABELS, {"word-1.a": 9, "event": 40, "colour": 4, "shop": 9}, MAX_ROW_STEPS
+        FEATURES, LABELS, {"word-1.a": 9, "event": 40, "colour": 4, "Laden": 9}, MAX_ROW_STEPS
     )
     served = Served(schema, Doubling(), Summing())
     with quiet_libraries():

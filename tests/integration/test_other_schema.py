@@ -15,7 +15,7 @@ from pipelines.commands import models
 from pipelines.work_directory import Outcome
 from tests.integration.conftest import Project
 
-AGE = {"age": {"kind": "numeric"}}
+AGE = {"Alter (Jahre)": {"kind": "numeric"}}
 CITY = {"city": {"kind": "categorical"}}
 
 
@@ -26,8 +26,8 @@ def _row(number: int, width: int) -> dict[str, Any]:
     return {
         "id": f"r{number}",
         "label": "run" if runs else "walk",
-        "context": {"age": 20 + number % 50, "city": ["Kiel", "Bonn"][number % 3 == 0]},
-        "sequence": {"pulse": pulses if width == 1 else [[pulse] * width for pulse in pulses]},
+        "context": {"Alter (Jahre)": 20 + number % 50, "city": ["Kiel", "Bonn"][number % 3 == 0]},
+        "sequence": {"puls: µV": pulses if width == 1 else [[pulse] * width for pulse in pulses]},
     }
 
 
@@ -40,7 +40,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Pr
     values = {
         "name": "schemas",
         "data": {"train": "width1.jsonl", "validation_fraction": 0.15, "test_fraction": 0.2},
-        "features": {"sequence": {"pulse": {"kind": "numeric"}}, "context": {**AGE, **CITY}},
+        "features": {"sequence": {"puls: µV": {"kind": "numeric"}}, "context": {**AGE, **CITY}},
         "model": {"units": [8], "optimizer": {"name": "adam", "learning_rate": 0.02}},
         "training": {"max_steps": 30, "evaluate_every_steps": 15},
         "gate": {"bounds": {"accuracy": {"min": 0.0}}, "min_examples": 10},
@@ -96,7 +96,7 @@ def test_a_champion_reads_the_feature_that_the_config_leaves_out(
 def test_a_champion_that_cannot_read_the_rows_is_replaced_only_if_the_config_says_so(
     project: Project, champion: Outcome
 ) -> None:
-    wide = {"pulse": {"kind": "numeric", "width": 2}}
+    wide = {"puls: µV": {"kind": "numeric", "width": 2}}
     project.edit(data={"train": "width2.jsonl"}, features={"sequence": wide})
     refused = project.run(until="decision")
     assert refused.status == "refused"
@@ -106,7 +106,7 @@ def test_a_champion_that_cannot_read_the_rows_is_replaced_only_if_the_config_say
     assert "gate.champion.if_not_comparable" in page
     record = _record(project, refused)
     assert record["champion/comparable"] == 0.0
-    assert "pulse has a wrong width: 2 instead of 1" in record["champion.not_comparable"]
+    assert "puls: µV has a wrong width: 2 instead of 1" in record["champion.not_comparable"]
 
     gate = {"bounds": {"accuracy": {"min": 0.0}}, "min_examples": 10}
     project.edit(gate={**gate, "champion": {"if_not_comparable": "bounds_alone"}})
@@ -119,7 +119,10 @@ def test_a_champion_that_cannot_read_the_rows_is_replaced_only_if_the_config_say
 def test_rows_of_another_schema_are_answered_with_what_the_model_reads(
     project: Project, champion: Outcome, tmp_path: Path
 ) -> None:
-    wanted = r"pulse has a wrong width: .*\. schemas version 1 reads sequence pulse \(1 number\); "
+    pulse = "puls: µV"
+    wanted = (
+        rf"{pulse} has a wrong width: .*\. schemas version 1 reads sequence {pulse} \(1 number\); "
+    )
     with pytest.raises(DataError, match=wanted):
         models.predict(
             "schemas", project.root / "width2.jsonl", tmp_path / "out", project.work.root

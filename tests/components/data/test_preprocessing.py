@@ -102,7 +102,7 @@ def test_numbers_that_shall_not_be_scaled_stay_as_they_are(train: RowsAndFeature
 def test_ids_stay_as_they_are(train: RowsAndFeatures) -> None:
     rows, features = train
     assert features["event"].to_list() == [row["sequence"]["event"] for row in rows]
-    assert features["shop"].numpy()[:, 0].tolist() == [row["context"]["shop"] for row in rows]
+    assert features["Laden"].numpy()[:, 0].tolist() == [row["context"]["Läden"] for row in rows]
 
 
 def test_the_most_frequent_strings_are_kept_and_the_others_share_the_buckets(
@@ -127,7 +127,7 @@ def test_the_most_frequent_strings_are_kept_and_the_others_share_the_buckets(
 
 def test_the_sizes_count_the_buckets_too(mixed: Prepared) -> None:
     sizes = load_schema(mixed.path).vocabulary_sizes
-    assert sizes == {"word-1.a": 6 + 2, "event": 40, "colour": 3 + 1, "shop": 9}
+    assert sizes == {"word-1.a": 6 + 2, "event": 40, "colour": 3 + 1, "Laden": 9}
     assert set(sizes) == {
         name
         for name, feature in {**MIXED.sequence, **MIXED.context}.items()

@@ -39,13 +39,14 @@ def test_every_kind_of_feature_is_found(write_rows: WriteRows) -> None:
     assert sequence["event"] == IdFeature(kind="id", size=40, embedding_dimension=8)
     assert context["size"] == NumericFeature(kind="numeric", width=2)
     assert context["colour"] == VocabularyFeature(kind="categorical")
-    assert context["shop"] == IdFeature(kind="id", size=9)
+    # The id keeps its name in the rows beside the alias that TensorFlow takes.
+    assert context["Laden"] == IdFeature(kind="id", size=9, name_in_rows="Läden")
     assert "not in the config" not in context
     assert sum(found.rows.values()) == 120
     assert found.invalid == 2
     notes = "\n".join(found.notes)
     assert "sequence.event holds whole numbers up to 39 and is taken as ids" in notes
-    assert "context.not in the config is left out: rename it" in notes
+    assert "context.not in the config is left out: a number or string was expected" in notes
     assert "2 rows are invalid; the first is rows.jsonl:11: invalid JSON" in notes
 
 
@@ -106,8 +107,10 @@ def test_a_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
 
 
 def test_rows_without_a_usable_sequence_are_refused_with_the_reasons(write_rows: WriteRows) -> None:
-    rows = [{"id": str(n), "label": "a", "sequence": {"x y": [1]}} for n in range(3)]
-    with pytest.raises(DataError, match=r"no sequence that can be used(.|\n)*x y is left out"):
+    rows = [{"id": str(n), "label": "a", "sequence": {"x\ty": [1]}} for n in range(3)]
+    with pytest.raises(
+        DataError, match=r"no sequence that can be used(.|\n)*x\ty is left out: rename it"
+    ):
         propose(DataConfig(train=write_rows(rows)))
 
 

@@ -56,6 +56,18 @@ def bad(text: bytes, features: FeaturesConfig = PLAIN) -> InvalidRow:
     return row
 
 
+def test_a_feature_has_its_own_name_in_messages_and_counts_and_its_key_among_the_values() -> None:
+    own = "Größe in cm"
+    features = FeaturesConfig({own: NumericFeature(kind="numeric", missing=0.0)})
+    row = good(line(sequence={own: [1, None]}), features)
+    assert list(row.values) == ["Grosse_in_cm"]
+    assert row.filled == {own: 1}
+    assert bad(line(sequence={}), features).reason == f"{own} is missing"
+    assert bad(line(sequence={own: ["1"]}), features).reason.startswith(f"{own} holds")
+    form = RowFormat.of(features, 1000)
+    assert RowFormat.from_json(json.loads(json.dumps(form.as_json()))) == form
+
+
 @given(st.integers())
 def test_every_kind_of_feature_keeps_its_values(number: int) -> None:
     source = mixed_row(number)
@@ -71,7 +83,7 @@ def test_every_kind_of_feature_keeps_its_values(number: int) -> None:
     assert row.values["word-1.a"] == [word.encode() for word in sequence["word-1.a"]]
     np.testing.assert_array_equal(row.values["size"], np.array([context["size"]], np.float32))
     np.testing.assert_array_equal(row.values["age"], np.array([[context["age"]]], np.float32))
-    np.testing.assert_array_equal(row.values["shop"], [context["shop"]])
+    np.testing.assert_array_equal(row.values["Laden"], [context["Läden"]])
     assert row.values["colour"] == [context["colour"].encode()]
     assert set(row.values) == {*MIXED.sequence, *MIXED.context}
 

@@ -65,11 +65,18 @@ def champion(toy: ToyExport) -> Champion:
     return Champion("demo", 4, str(toy.saved_model), "another")
 
 
-def reading(directory: Path, **changes: AnyFeature) -> Champion:
-    """A champion that reads some features in another way."""
+def reading(
+    directory: Path, keys: Mapping[str, str] | None = None, **changes: AnyFeature
+) -> Champion:
+    """A champion that reads some features in another way, or has other keys for them."""
 
     def changed(features: Mapping[str, AnyFeature]) -> dict[str, AnyFeature]:
-        return {name: changes.get(name, feature) for name, feature in features.items()}
+        return {
+            (keys or {}).get(key, key): dataclasses.replace(
+                changes.get(key, feature), name_in_rows=feature.in_rows(key)
+            )
+            for key, feature in features.items()
+        }
 
     features = FeaturesConfig(changed(FEATURES.sequence), changed(FEATURES.context))
     served = Served(Schema(features, LABELS, {}), Doubling(), Summing())
@@ -135,17 +142,20 @@ def test_its_answers_are_those_that_it_gives_when_it_serves(
         assert probabilities == pytest.approx(list((served[row_id] or {}).values()), abs=1e-6)
 
 
-@pytest.mark.parametrize("leaves_out", [False, True])
+@pytest.mark.parametrize("change", ["none", "leaves a feature out", "another alias"])
 def test_rows_that_are_read_again_get_the_very_answers_of_the_examples(
-    leaves_out: bool, champion: Champion, rows: Rows, mixed: Prepared, metrics: Metrics,
+    change: str, champion: Champion, rows: Rows, mixed: Prepared, metrics: Metrics,
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     examples = mixed.examples
     plain = measure_champion(
         champion, CANDIDATE, rows, examples, metrics, directory=tmp_path / "plain"
     )
-    if leaves_out:
+    if change == "leaves a feature out":
         examples = without_age(examples, tmp_path / "without_age")
+    elif change == "another alias":
+        # Two features have the same names in the rows, and other keys inside.
+        champion = reading(tmp_path, keys={"age": "years", "Laden": "shops"})
     else:
         monkeypatch.setattr(comparison._TestRows, "_are_read_alike", False)
     again = measure_champion(
@@ -188,7 +198,7 @@ def test_a_champion_that_cannot_read_the_rows_is_not_scored(
     name: str, feature: AnyFeature, reason: str,
     rows: Rows, mixed: Prepared, metrics: Metrics, tmp_path: Path,
 ) -> None:  # fmt: skip
-    other = reading(tmp_path, **{name: feature})
+    other = reading(tmp_path, None, **{name: feature})
     found = measure_champion(
         other, CANDIDATE, rows, mixed.examples, metrics, directory=tmp_path / "champion"
     )

@@ -116,7 +116,7 @@ def test_the_example_of_an_export_is_a_row_that_mlflow_can_serve(
     directory = Path(exported.path)
     example = json.loads((directory / "example.json").read_text())
     features = trained.prepared.features
-    assert set(example) == {*features.sequence, *features.context}
+    assert set(example) == {one.in_rows(key) for key, one in features.by_name.items()}
 
     class Context:
         artifacts = {  # noqa: RUF012

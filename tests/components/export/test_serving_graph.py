@@ -29,7 +29,7 @@ def test_the_raw_signature_takes_a_tensor_a_feature_and_the_lengths() -> None:
         "size": ([None, 2], tf.float32),
         "age": ([None, 1], tf.float32),
         "colour": ([None], tf.string),
-        "shop": ([None], tf.int64),
+        "Laden": ([None], tf.int64),
         "lengths": ([None], tf.int64),
     }
 
@@ -68,7 +68,7 @@ def test_what_lies_behind_the_length_of_a_row_is_not_read(loaded: Any, toy: ToyE
         "size": [row["size"]],
         "age": [[row["age"]]],
         "colour": [row["colour"]],
-        "shop": [row["shop"]],
+        "Laden": [row["Läden"]],
         "lengths": [LENGTHS[0]],
     }
     inputs = {name: tf.constant(value, specs[name].dtype) for name, value in rubbish.items()}

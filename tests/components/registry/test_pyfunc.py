@@ -24,7 +24,7 @@ from tests.components.mlflow_server import (
     start_process,
     wait_until_answered,
 )
-from tests.components.toy_export import FEATURES, LABELS, ToyExport
+from tests.components.toy_export import LABELS, ToyExport, json_row
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
 
@@ -73,8 +73,8 @@ def test_no_rows_get_no_answers(classifier: pyfunc.SequenceClassifier, toy: ToyE
 
 def jsonl_row(flat: dict[str, Any]) -> dict[str, Any]:
     """A row in the form of a JSONL file."""
-    parts = {"sequence": FEATURES.sequence, "context": FEATURES.context}
-    return {part: {name: flat[name] for name in names} for part, names in parts.items()}
+    whole = json_row(1)
+    return {part: {name: flat[name] for name in whole[part]} for part in ("sequence", "context")}
 
 
 def test_a_row_in_the_jsonl_form_is_answered_too(
@@ -88,7 +88,7 @@ def test_a_row_in_the_jsonl_form_is_answered_too(
 
 def test_what_a_row_lacks_is_read_as_the_config_says(toy: ToyExport) -> None:
     context = Context(toy.saved_model)
-    fills = {"age": 41.0, "shop": 2, "colour": "red"}
+    fills = {"age": 41.0, "Läden": 2, "colour": "red"}
     for name, fill in fills.items():
         context.model_config["rows"]["context"][name]["missing"] = fill
     filling = pyfunc.SequenceClassifier()

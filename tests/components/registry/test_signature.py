@@ -25,10 +25,10 @@ def test_whole_numbers_are_numbers() -> None:
 
 
 def test_the_model_itself_checks_the_values_and_sees_them_as_they_came() -> None:
-    rows = [row(2, event=[True, None], shop="two", motion=3.0), row(2)]
+    rows = [row(2, **{"event": [True, None], "Läden": "two", "motion": 3.0}), row(2)]
     found = _enforce_schema(pd.DataFrame(rows), model_signature(FEATURES).inputs)
     first = found.to_dict("records")[0]
-    assert (first["event"], first["shop"], first["motion"]) == ([True, None], "two", 3.0)
+    assert (first["event"], first["Läden"], first["motion"]) == ([True, None], "two", 3.0)
 
 
 def test_a_row_in_the_jsonl_form_fits() -> None:
@@ -40,6 +40,7 @@ def test_a_row_in_the_jsonl_form_fits() -> None:
 
 def test_every_feature_and_each_part_of_a_row_is_a_column() -> None:
     signature = model_signature(FEATURES)
-    names = [*FEATURES.sequence, *FEATURES.context, "sequence", "context"]
+    whole = json_row(1)
+    names = [*whole["sequence"], *whole["context"], "sequence", "context"]
     assert signature.inputs.input_names() == names
     assert signature.outputs.input_names() == ["label", "probabilities"]

@@ -46,7 +46,7 @@ def test_features_have_the_form_that_parsing_documents(mixed: Prepared) -> None:
         "size": (dense, [8, 2], tf.float32),
         "age": (dense, [8, 1], tf.float32),
         "colour": (dense, [8, 1], tf.int64),
-        "shop": (dense, [8, 1], tf.int64),
+        "Laden": (dense, [8, 1], tf.int64),
     }
     assert (labels.shape.as_list(), labels.dtype) == ([8], tf.string)
     assert all(features[name].ragged_rank == 1 for name in MIXED.sequence)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from components.config import DataConfig, TrainingConfig
 from components.data.proposal import Proposal, propose
 from components.errors import DataError, NotFoundError, UserError
-from components.features.config import FeaturesConfig
+from components.features.config import FeaturesConfig, why_no_name
 from components.features.ids import IdFeature
 from components.features.numeric import NumericFeature
 from components.features.vocabulary import VocabularyFeature
@@ -28,6 +28,7 @@ PROPOSAL = Proposal(
         sequence={
             "motion": NumericFeature(kind="numeric", width=3, normalize="none"),
             "word-1.a": VocabularyFeature(kind="token", max_size=10_000, embedding_dimension=32),
+            "Größe in cm": NumericFeature(kind="numeric"),
         },
         context={"shop": IdFeature(kind="id", size=9)},
     ),
@@ -85,9 +86,7 @@ def test_the_yaml_reads_back_as_what_was_proposed() -> None:
 @pytest.mark.slow
 @given(
     names=st.lists(
-        st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True).filter(
-            lambda name: name not in ("id", "label")
-        ),
+        st.text(min_size=1, max_size=9).filter(lambda name: why_no_name(name) is None),
         min_size=1, max_size=4, unique=True,
     ),
     width=st.integers(1, 50),
@@ -110,6 +109,7 @@ def test_comments_tell_what_was_seen() -> None:
     assert "# 2,000 valid rows (1,300 train, 300 validation, 400 test), 3 invalid.\n" in text
     assert "# 8 labels (h: 1,972, b: 7, g: 6, f: 5, e: 4, d: 3 and 2 more).\n" in text
     assert "# 1 to 99 steps, median 12.\n" in text
+    assert "# Always answering 'h' is right for 98.6 % of all rows: bound more.\n" in text
     assert "# context.shop holds whole numbers up to 8 and is taken as ids.\n" in text
 
 
@@ -117,6 +117,8 @@ def test_a_config_shows_only_what_it_sets() -> None:
     text = render_config(PROPOSAL, "demo", Path("/data"))
     assert "null" not in text
     assert "    motion: {kind: numeric, width: 3, normalize: none}\n" in text
+    # The user's own name: the alias that TensorFlow needs is nothing to read or to edit.
+    assert "    Größe in cm: {kind: numeric, width: 1, normalize: z_score}\n" in text
 
 
 def test_data_paths_are_relative_to_the_config_wherever_that_lies(tmp_path: Path) -> None:

@@ -245,7 +245,7 @@ def test_missing_files_and_invalid_rows_write_no_answers(
         models.predict(versions, tmp_path / "none.jsonl", answers, work_dir)
     reads = (
         r"none of the 1 rows of .*by-hand version 1 reads sequence event \(id\), motion "
-        r"\(3 numbers\), .*; context age \(1 number\), colour \(string\), shop \(id\), .*\.$"
+        r"\(3 numbers\), .*; context Läden \(id\), age \(1 number\), colour \(string\), .*\.$"
     )
     with pytest.raises(DataError, match=reads):
         models.predict(versions, _rows(tmp_path / "bad.jsonl", {}), answers, work_dir)
