@@ -311,15 +311,18 @@ def clean(config: Path | None, dry_run: bool, work_dir: Path) -> None:
 @_CONFIG
 @click.option("--cron", required=True, help="When to run, such as '0 3 * * *'.")
 @click.option("--timezone", default="UTC", show_default=True, help="Time zone of --cron.")
+@_SET
 @_WORK_DIR
-def schedule(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
+def schedule(
+    config: Path, cron: str, timezone: str, settings: tuple[str, ...], work_dir: Path
+) -> None:
     """Run CONFIG on a schedule, one run at a time.
 
     Serves a Prefect deployment until it is stopped; overlapping runs are refused.
     """
     from pipelines.commands.schedule import serve
 
-    serve(config, cron, timezone, work_dir)
+    serve(config, cron, timezone, work_dir, settings)
 
 
 def main() -> None:

@@ -114,6 +114,21 @@ def load_config(path: Path, settings: Sequence[str] = ()) -> PipelineConfig:
     return dataclasses.replace(config, data=dataclasses.replace(config.data, **absolute))
 
 
+def check_runner_of(config: PipelineConfig) -> None:
+    """Refuses a Beam runner or an option that cannot be used, before anything heavy starts.
+
+    Raises:
+        ConfigError: there is no such runner, or it has no such option.
+    """
+    # Beam takes seconds to import: who leaves the runner as it is does not wait for it here.
+    default = PreprocessingConfig()
+    named = (config.preprocessing.runner, config.preprocessing.runner_options)
+    if named != (default.runner, default.runner_options):
+        from components.data.beam import check_runner
+
+        check_runner(config.preprocessing)
+
+
 def parse_config(text: str, source: str = "config", settings: Sequence[str] = ()) -> PipelineConfig:
     """Reads the text of a YAML file.
 

@@ -1,6 +1,7 @@
 """One run of the pipeline: it runs the stages, reports what they made, and records how it ended.
 
-Every way to end is handled here: promoted, refused by the gate, stopped after a stage, failed.
+Every way to end is handled here: promoted, refused by the gate, stopped after a stage, failed,
+interrupted by a person.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import functools
 import logging
 import os
 import shutil
+import signal
 import time
 import traceback
 from collections.abc import Mapping
@@ -19,6 +21,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 from prefect.states import Cancelled
 
@@ -179,6 +182,13 @@ class PipelineRun:
                 # This worker may have reused the model, before the others have even started.
                 self._dismiss_workers(wait_seconds=self.config.launch.worker_wait_seconds)
                 return True
+            if signal_number := _interruption(error):
+                # No cause to look for, and nothing for Prefect to report as a crash: the flow ends
+                # in the state of its outcome.
+                reason = _INTERRUPTED[signal_number]
+                self._dismiss_workers(failure=reason)
+                self._end("interrupted", reason, 128 + signal_number)
+                return True
             write_atomically(self.directory / ERROR, "".join(traceback.format_exception(error)))
             # Before the outcome, whose tracking may wait for a server: other machines wait here.
             self._dismiss_workers(failure=_message(error))
@@ -209,7 +219,12 @@ class PipelineRun:
         with StageLine(self._console, stage.name) as line:
             self._current, self._line = stage, line
             task = stage.task.with_options(result_storage=self.work.artifacts)
-            state: State[Any] = task(*inputs, return_state=True, **extras)
+            try:
+                state: State[Any] = task(*inputs, return_state=True, **extras)
+            except BaseException as error:
+                if _interruption(error):
+                    self._tracking.stage_interrupted(stage.name)
+                raise
             if not state.is_completed():
                 # Its workers' logs are all that can say why a training on several of them failed.
                 logs = worker_logs(partial_of(artifact)) if artifact else ()
@@ -244,7 +259,7 @@ class PipelineRun:
         self._tracking.log_progress(self._current.name, history, step)
 
     def final_state(self) -> State[Any]:
-        """The state of the flow run; Cancelled if another run was going on: only that did nothing.
+        """The state of the flow run; Cancelled if another run was going on, or a person ended it.
 
         Prefect itself cancels a run that is due during another.
         """
@@ -311,8 +326,21 @@ class PipelineRun:
         self._tracking.link_from_prefect()
 
 
-def _message(error: BaseException) -> str:
+_INTERRUPTED = {
+    signal.SIGINT: "Stopped by Ctrl-C; the next run goes on from here.",
+    signal.SIGTERM: "Stopped by SIGTERM; the next run goes on from here.",
+}
+
+
+def _interruption(error: BaseException) -> signal.Signals | None:
+    """The signal by which a person, or the system for one, ended the run; None if none did."""
     if isinstance(error, KeyboardInterrupt):
-        return "Stopped by Ctrl-C."
+        return signal.SIGINT
+    # As `raising_sigterm` and, inside a flow, Prefect raise it.
+    is_sigterm = isinstance(error, SystemExit) and error.code == 128 + signal.SIGTERM
+    return signal.SIGTERM if is_sigterm or isinstance(error, TerminationSignal) else None
+
+
+def _message(error: BaseException) -> str:
     text = str(error) or type(error).__name__
     return text if isinstance(error, RnnflowError) else f"{type(error).__name__}: {text}"

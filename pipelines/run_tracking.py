@@ -156,6 +156,10 @@ class RunTracking:
             self._tracker.log_artifact(name, path)
         self._tracker.end_run(name, "FAILED", {"rnnflow.status": "failed"})
 
+    def stage_interrupted(self, name: str) -> None:
+        """Ends the nested run of a stage that a person ended."""
+        self._tracker.end_run(name, "KILLED", {"rnnflow.status": "interrupted"})
+
     def log_new_history(self, name: str, history: Path) -> None:
         """Logs the new lines of a stage's history."""
         self._tracker.log_new_history(name, history)
@@ -175,7 +179,8 @@ class RunTracking:
 
     def end(self, status: Status, reason: str, version: Version | None = None) -> int:
         """Ends the parent run; returns how many events are still unsent."""
-        finished: tracker.RunStatus = "FAILED" if status == "failed" else "FINISHED"
+        ends: dict[Status, tracker.RunStatus] = {"failed": "FAILED", "interrupted": "KILLED"}
+        finished = ends.get(status, "FINISHED")
         note = reason
         if version is not None:
             link = version_page(version.name, version.version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def training_flow(
     until: str | None = None,
     rerun: str | None = None,
     workers: int | None = None,
+    settings: Sequence[str] = (),
 ) -> State[Any]:
     """One run of the pipeline.
 
@@ -44,6 +46,7 @@ def training_flow(
         until: the last stage to run; all of them if it is None.
         rerun: a stage that runs even though it could be reused.
         workers: processes that train, instead of the config's ``training.workers``.
+        settings: ``KEY=VALUE``, which replace what the config says.
 
     Returns:
         How it ended; Cancelled if another run is going on in the work directory.
@@ -51,7 +54,7 @@ def training_flow(
     show_servers()
     # A schedule calls the flow with a path alone; the command line has loaded the config already.
     config = preloaded_config() or with_workers(
-        load_config(Path(config_path)), workers, find_cluster(os.environ)
+        load_config(Path(config_path), settings), workers, find_cluster(os.environ)
     )
     work = WorkDirectory.at(Path(work_dir))
     run = PipelineRun(config, work, run_id, until=until, rerun=rerun)

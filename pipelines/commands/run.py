@@ -22,7 +22,7 @@ from components.training.follower import join_cluster
 from components.workers.cluster import find_cluster
 from components.workers.supervisor import raising_sigterm
 from pipelines.commands.summary import print_summary
-from pipelines.config import load_config, preloaded
+from pipelines.config import check_runner_of, load_config, preloaded
 from pipelines.console import make_console, printable, show_servers, work_dir_option
 from pipelines.provenance import versions
 from pipelines.servers.prefect_server import prefect_server
@@ -87,6 +87,7 @@ def run_pipeline(
     work = WorkDirectory.at(work_dir)
     if cluster is None or cluster.is_chief:
         check_files(config.data)
+        check_runner_of(config)
     console = make_console()
     console.print(f"[bold]rnnflow {versions()['rnnflow']}[/]  {config.name}", end="  ")
     if cluster is not None and not cluster.is_chief:
@@ -113,11 +114,15 @@ def run_pipeline(
                 raise  # Prefect went away before the run had begun
             return _end_unreported(console, outcome, work_dir, away)
         except KeyboardInterrupt:
+            # Before the run had begun, or after its end.
             click.echo(_interrupted(work.find_outcome(run_id), path, settings, work_dir), err=True)
             return 128 + signal.SIGINT
+    outcome = work.find_outcome(run_id)
+    if outcome is not None and outcome.status == "interrupted":
+        click.echo(_interrupted(outcome, path, settings, work_dir), err=True)
+        return outcome.exit_code
     if state.is_cancelled():
         raise BusyError(state.message or "another run is in progress.")
-    outcome = work.find_outcome(run_id)
     if outcome is None or outcome.status == "failed":
         error = state.result(raise_on_failure=False)
         if isinstance(error, RnnflowError):
@@ -137,12 +142,14 @@ def run_pipeline(
 def _interrupted(
     outcome: Outcome | None, path: Path, settings: Sequence[str], work_dir: Path
 ) -> str:
-    """What Ctrl-C has left, and the command that goes on from there."""
+    """What Ctrl-C or SIGTERM has left, and the command that goes on from there."""
     stages = ", ".join(stage.name for stage in outcome.stages) if outcome else ""
+    by_sigterm = outcome is not None and outcome.exit_code == 128 + signal.SIGTERM
+    end = "SIGTERM" if by_sigterm else "Ctrl-C"
     options = "".join(f" --set {shlex.quote(each)}" for each in settings)
     again = f"rnnflow run {shlex.quote(str(path))}{options}{work_dir_option(work_dir)}"
     return (
-        f"rnnflow: stopped by Ctrl-C. Kept: {stages or 'no stage was finished'}; of a training, "
+        f"rnnflow: stopped by {end}. Kept: {stages or 'no stage was finished'}; of a training, "
         f"what its last checkpoint holds. Go on with: {again}"
     )
 
@@ -151,7 +158,7 @@ def _end_unreported(
     console: Console, outcome: Outcome, work_dir: Path, away: ServerAwayError
 ) -> int:
     """Shows how a run ended whose end Prefect did not take; returns the exit code of the run."""
-    if outcome.status == "failed":
+    if outcome.status in ("failed", "interrupted"):
         click.echo(printable(f"rnnflow: {outcome.reason}", keep="\n"), err=True)
     else:
         print_summary(console, outcome, work_dir)

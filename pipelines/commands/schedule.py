@@ -9,6 +9,7 @@ import re
 import threading
 import time
 import zoneinfo
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from prefect.schedules import Cron, Schedule
 from prefect.settings import PREFECT_API_URL
 
 from components.errors import ServerAwayError, UserError
-from pipelines.config import PipelineConfig, load_config
+from pipelines.config import PipelineConfig, check_runner_of, load_config
 from pipelines.console import make_console, printable, show_servers
 from pipelines.servers.patience import PATIENCE
 from pipelines.servers.prefect_server import check_server
@@ -33,18 +34,28 @@ ONE_AT_A_TIME = ConcurrencyLimitConfig(
 """A run that is due during another is cancelled, not queued: the next scheduled run covers it."""
 
 
-def serve(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
+def serve(
+    config: Path, cron: str, timezone: str, work_dir: Path, settings: Sequence[str] = ()
+) -> None:
     """Serves the config as a deployment named after it; returns when it is stopped.
+
+    Args:
+        config: the config file, which each run reads again.
+        cron: when a run is due.
+        timezone: of ``cron``.
+        work_dir: the work directory.
+        settings: ``KEY=VALUE``, which replace what the config says, in each run.
 
     Raises:
         UserError: the config, the schedule or the time zone cannot be used, or no Prefect server is
           named.
         ServerAwayError: the server does not answer at the start, or when the schedule is stopped.
     """
-    loaded = load_config(config)
+    loaded = load_config(config, settings)
     WorkDirectory.at(work_dir)  # or each run would be refused
     name = loaded.name
     schedule = parse_schedule(cron, timezone)
+    check_runner_of(loaded)
     check_address()
     show_servers()
     check_server()
@@ -58,8 +69,8 @@ def serve(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
         name=name,
         schedule=schedule,
         paused=False,
-        parameters=deployment_parameters(config, work_dir),
-        description=describe(loaded, config, cron, timezone),
+        parameters=deployment_parameters(config, work_dir, settings),
+        description=describe(loaded, config, cron, timezone, settings),
         concurrency_limit=ONE_AT_A_TIME,
         tags=["rnnflow"],
     )
@@ -72,16 +83,19 @@ def serve(config: Path, cron: str, timezone: str, work_dir: Path) -> None:
         raise ServerAwayError(f"the schedule is stopped, but not paused: {error}") from error
 
 
-def describe(config: PipelineConfig, path: Path, cron: str, timezone: str) -> str:
+def describe(
+    config: PipelineConfig, path: Path, cron: str, timezone: str, settings: Sequence[str] = ()
+) -> str:
     """What a person reads on the deployment's page, in Markdown."""
+    but = f" but for {', '.join(f'`{each}`' for each in settings)}" if settings else ""
     return (
         f"Trains `{config.name}` on `{config.data.train}` by `{cron}` ({timezone}), with the "
-        f"config `{path.resolve()}`. A model that passes the gate becomes the champion, the "
+        f"config `{path.resolve()}`{but}. A model that passes the gate becomes the champion, the "
         "version that serves. If nothing changed since the last run, nothing is trained and the "
         "champion stays.\n\n"
         "The name of its state says how a run ended: *Promoted*, *Unchanged* and *Refused* (by the "
         "gate) came to their end; *Failed* is an error; *Cancelled* did nothing, since another run "
-        "was going on."
+        "was going on, or a person ended it."
     )
 
 
@@ -173,6 +187,12 @@ def parse_schedule(cron: str, timezone: str) -> Schedule:
         ) from None
 
 
-def deployment_parameters(config: Path, work_dir: Path) -> dict[str, str]:
+def deployment_parameters(
+    config: Path, work_dir: Path, settings: Sequence[str] = ()
+) -> dict[str, Any]:
     """The flow's parameters, with absolute paths: a run may start in another directory."""
-    return {"config_path": str(config.resolve()), "work_dir": str(work_dir.resolve())}
+    parameters: dict[str, Any] = {
+        "config_path": str(config.resolve()),
+        "work_dir": str(work_dir.resolve()),
+    }
+    return {**parameters, "settings": list(settings)} if settings else parameters

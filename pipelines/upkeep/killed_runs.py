@@ -26,7 +26,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import State, StateType
 from prefect.runtime import flow_run
-from prefect.states import Completed, Crashed, Failed
+from prefect.states import Cancelled, Completed, Crashed, Failed
 
 from components.tracking.owner import STALE_SECONDS, Owner, heartbeat_tag
 from pipelines.work_directory import Outcome, Status, WorkDirectory
@@ -108,6 +108,8 @@ def final_state(outcome: Outcome) -> State[Any]:
     """The state of the flow run of an outcome: a run that was refused is Completed, too."""
     if outcome.status == "failed":
         return Failed(message=outcome.reason)
+    if outcome.status == "interrupted":
+        return Cancelled(message=outcome.reason)
     return Completed(name=STATE_NAMES[outcome.status], message=outcome.reason)
 
 

@@ -22,16 +22,46 @@ def test_the_default_runner_is_known_and_runs(tmp_path: Path) -> None:
     assert (tmp_path / "file").exists()
 
 
-@pytest.mark.parametrize("name", ["FnApiRuner", "no.such.module.Runner", "json.Runner", ""])
-def test_a_runner_that_beam_does_not_know_is_named(name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"preprocessing\.runner: .*'{name}'.*FnApiRunner"):
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("FnApiRuner", "got 'FnApiRuner'; did you mean 'FnApiRunner'?"),
+        ("fnapi-runner", "got 'fnapi-runner'; did you mean 'FnApiRunner'?"),
+        ("Flinkrunnr", "got 'Flinkrunnr'; did you mean 'FlinkRunner'?"),
+        ("json.Runner", "got 'json.Runner'."),
+        ("json.JSONDecoder", "got 'json.JSONDecoder', which is no runner."),
+        ("", "got ''."),
+    ],
+)
+def test_a_runner_that_beam_does_not_know_comes_with_the_nearest(name: str, end: str) -> None:
+    with pytest.raises(ConfigError) as caught:
         check_runner(PreprocessingConfig(runner=name))
+    assert str(caught.value).startswith("preprocessing.runner: expected a Beam runner: FnApiRunner")
+    assert str(caught.value).endswith(end)
 
 
-def test_an_option_that_beam_does_not_know_comes_with_the_nearest() -> None:
-    settings = PreprocessingConfig(runner_options={"direct_num_worker": 2})
-    with pytest.raises(ConfigError, match="Did you mean 'direct_num_workers'"):
-        check_runner(settings)
+def test_a_runner_that_is_not_installed_is_not_taken_for_a_misspelt_one() -> None:
+    with pytest.raises(ConfigError, match=r"'no\.such\.Runner' cannot be loaded: No module named"):
+        check_runner(PreprocessingConfig(runner="no.such.Runner"))
+
+
+@pytest.mark.parametrize("name", ["FnApiRunner", "fnapirunner", "DirectRunner"])
+def test_a_runner_is_known_as_beam_knows_it(name: str) -> None:
+    check_runner(PreprocessingConfig(runner=name))
+
+
+def test_each_option_that_beam_does_not_take_is_named_with_the_nearest() -> None:
+    options = {"direct_num_worker": 2, "streaming": "yes", "direct_num_workers": 1.5}
+    with pytest.raises(ConfigError) as caught:
+        check_runner(PreprocessingConfig(runner="Flink Runner", runner_options=options))
+    section = "preprocessing.runner_options"
+    runner, *faults = str(caught.value).splitlines()
+    assert runner.endswith("got 'Flink Runner'; did you mean 'FlinkRunner'?")
+    assert faults == [
+        f"{section}.direct_num_worker: Beam has no such option; did you mean 'direct_num_workers'?",
+        f"{section}.streaming: expected true or false; got 'yes'",
+        f"{section}.direct_num_workers: expected a whole number; got 1.5",
+    ]
 
 
 def test_options_reach_the_pipeline() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 
-from components.errors import BusyError, NotFoundError, RnnflowError, UserError
+from components.errors import BusyError, ConfigError, NotFoundError, RnnflowError, UserError
 from components.workers.cluster import WorkerCluster
 from components.workers.rendezvous import Chief
 from pipelines.commands import run
@@ -63,6 +63,16 @@ def test_a_mistake_of_the_user_is_raised_as_it_was(small: Project) -> None:
     (small.root / "rows.jsonl").unlink()
     with pytest.raises(NotFoundError, match=r"data\.train: .*rows\.jsonl does not exist"):
         _rows_only(small, config=small.config)
+
+
+def test_a_beam_runner_that_is_none_is_told_before_any_work(small: Project) -> None:
+    small.edit(preprocessing={"runner": "FnApiRuner"})
+    with get_client(sync_client=True) as client:
+        before = client.count_flow_runs()
+        with pytest.raises(ConfigError, match=r"runner: .* did you mean 'FnApiRunner'\?"):
+            _rows_only(small, config=small.config)
+        assert client.count_flow_runs() == before
+    assert not small.work.root.exists()
 
 
 def test_a_second_run_is_told_of_the_first(small: Project) -> None:

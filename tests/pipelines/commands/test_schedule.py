@@ -37,7 +37,9 @@ from pipelines.commands.schedule import (
     deployment_parameters,
     parse_schedule,
 )
+from pipelines.config import load_config
 from pipelines.training import training_flow
+from pipelines.work_directory import CONFIG
 from tests.components.worker_commands import wait_for
 from tests.pipelines.conftest import write_small_project
 from tests.projects import ROOT, Project
@@ -93,7 +95,8 @@ def served(
 ) -> Iterator[Served]:
     """A real ``rnnflow schedule``, asked for one run of the first stage, then stopped by Ctrl-C."""
     project = write_small_project(tmp_path_factory.mktemp("served"), prefect_server, NAME)
-    command = ["schedule", "config.yaml", "--cron", CRON, "--timezone", "Europe/Berlin"]
+    command = ["schedule", "config.yaml", "--cron", CRON, "--timezone", "Europe/Berlin",
+               "--set", "training.max_steps=7"]  # fmt: skip
     with (
         (project.root / "output").open("w+") as output,
         get_client(sync_client=True) as client,
@@ -150,6 +153,7 @@ def test_a_served_run_finds_config_and_work_directory_wherever_it_starts(served:
     assert served.deployment.parameters == {
         "config_path": str(served.project.config),
         "work_dir": str(served.project.work.root),
+        "settings": ["training.max_steps=7"],
     }
 
 
@@ -160,6 +164,12 @@ def test_a_run_of_the_deployment_really_runs(served: Served) -> None:
     outcome = served.project.work.find_outcome(run_id)
     assert outcome is not None
     assert outcome.status == "done"
+
+
+def test_a_run_of_the_deployment_uses_the_settings_of_the_schedule(served: Served) -> None:
+    (run_id,) = served.project.work.run_ids()
+    assert load_config(served.project.work.run(run_id) / CONFIG).training.max_steps == 7
+    assert "but for `training.max_steps=7`" in str(served.deployment.description)
 
 
 def test_a_scheduled_run_is_named_after_the_model_and_the_run(served: Served) -> None:
