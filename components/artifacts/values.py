@@ -183,6 +183,8 @@ class Decision:
     champion_version: int | None
     unchanged: bool = False
     """The candidate may serve and does so already: it is the champion itself."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of the rules themselves; each is one sentence."""
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -57,6 +57,7 @@ def decide(metrics: Metrics, champion_metrics: Comparison | None, gate: GateConf
         rules=rules,
         champion_version=champion,
         unchanged=unchanged,
+        notes=tuple(_idle_bound(metrics, gate)),
     )
 
 
@@ -128,6 +129,29 @@ def _limit(
         f"{', so the shortfall may be chance' if noise else ''})"
     )
     return RuleResult(rule, passed, _number(seen.value), bound, reason)
+
+
+def _idle_bound(metrics: Metrics, gate: GateConfig) -> Iterator[str]:
+    """A note if a model that always names the commonest label would pass the bounds.
+
+    For the share p of that label among K labels it reaches the accuracy p and the macro-F1
+    2 p / (1 + p) / K: the precision of the one label that it names is p, the recall 1.
+    """
+    support = [sum(row) for row in metrics.confusion]
+    if not any(support):
+        return
+    share = max(support) / sum(support)
+    macro_f1 = 2 * share / (1 + share) / sum(map(bool, support))
+    constant = {"accuracy": share, "macro_f1": macro_f1}
+    least = {key: bound.min for key, bound in gate.bounds.items() if bound.min is not None}
+    stops_it = any(least[key] > constant[key] for key in constant if key in least)
+    if "accuracy" in least and not stops_it:
+        label = metrics.labels[support.index(max(support))]
+        yield (
+            f"gate.bounds.accuracy.min = {least['accuracy']:g} stops no model that answers nothing "
+            f"but the commonest label: always {label!r} is right for {share:.4g} of the test rows. "
+            f"Raise it above that, or bound macro_f1, of which such answers reach {macro_f1:.3g}."
+        )
 
 
 def _per_class(classes: Sequence[ClassMetrics], floor: PerClassFloor) -> Iterator[RuleResult]:

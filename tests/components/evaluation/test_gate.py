@@ -110,6 +110,35 @@ def test_every_rule_is_listed_also_those_that_passed() -> None:
     ]
 
 
+# Of 120 test rows 90 have the label a: a constant answer reaches an accuracy of 0.75, and for its
+# one label of three an F1 of 2 * 0.75 / 1.75.
+UNEVEN = dataclasses.replace(METRICS, confusion=((85, 5, 0), (2, 18, 0), (1, 0, 9)))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "is_noted"),
+    [
+        ({"accuracy": Bound(min=0.5)}, True),
+        ({"accuracy": Bound(min=0.75)}, True),
+        ({"accuracy": Bound(min=0.76)}, False),
+        ({"accuracy": Bound(min=0.5), "macro_f1": Bound(min=0.28)}, True),
+        ({"accuracy": Bound(min=0.5), "macro_f1": Bound(min=0.3)}, False),
+        ({"accuracy": Bound(max=0.5)}, False),
+        ({"average_loss": Bound(max=0.5)}, False),
+    ],
+)
+def test_a_bound_that_a_constant_answer_passes_is_noted_and_stops_nothing(
+    bounds: dict[str, Bound], is_noted: bool
+) -> None:
+    decision = decide(UNEVEN, None, GateConfig(bounds=bounds))
+    assert bool(decision.notes) == is_noted
+    assert decision.promoted == all(rule.passed for rule in decision.rules)
+    for note in decision.notes:
+        assert note.startswith(f"gate.bounds.accuracy.min = {bounds['accuracy'].min:g} stops no")
+        assert "always 'a' is right for 0.75 of the test rows" in note
+        assert note.endswith("bound macro_f1, of which such answers reach 0.286.")
+
+
 def test_a_value_on_the_bound_passes() -> None:
     gate = GateConfig(bounds={"accuracy": Bound(min=0.95, max=0.95)}, min_examples=120)
     assert decide(METRICS, None, gate).promoted

@@ -139,6 +139,14 @@ def test_a_promoted_model_is_said_to_be_promoted(text: str) -> None:
 
 
 @pytest.mark.slow
+def test_a_bound_that_a_constant_answer_passes_is_named_also_of_a_model_that_is_promoted() -> None:
+    low = GateConfig(bounds={"accuracy": Bound(min=0.1)}, min_examples=10)
+    report = shown(render_report(inputs(low)))
+    assert "✓ Promoted" in report
+    assert "What to do gate.bounds.accuracy.min = 0.1 stops no model that answers" in report
+
+
+@pytest.mark.slow
 def test_a_champion_that_stays_is_not_said_to_be_promoted() -> None:
     same = dataclasses.replace(CHAMPION, same_model=True)
     decision = decide(METRICS, same, GateConfig(min_examples=10))

@@ -37,6 +37,12 @@ def test_every_metric_has_its_interval_and_the_rows_it_was_measured_on() -> None
     assert "ECE 0.020 [0.000, 0.030] on 1,234 test rows" in text
 
 
+def test_a_note_of_the_gate_is_shown() -> None:
+    noted = dataclasses.replace(REFUSED, notes=("gate.bounds.accuracy.min = 0.5 stops no model.",))
+    text = shown(outcome(status="refused", reason=REFUSED.reason, decision=noted))
+    assert "\nnote gate.bounds.accuracy.min = 0.5 stops no model.\n" in text
+
+
 def test_a_run_that_measured_nothing_shows_no_metric() -> None:
     assert "test rows" not in shown(outcome(status="done", metrics=None, version=None))
 
