@@ -12,8 +12,14 @@ from typing import Literal, TypeAlias
 CellType: TypeAlias = Literal["simple_rnn", "lstm", "gru"]
 """The built-in recurrent cells, as ``cell_type``."""
 
+ContextPlace: TypeAlias = Literal["steps", "head", "both"]
+"""Where context features enter a network, as ``NetworkConfig.context``."""
+
 InputCheckpoint: TypeAlias = Literal["auto", "iterator", "count", "none"]
 """How a checkpoint holds the position in the input, as ``RunConfig.input_checkpoint``."""
 
 OptimizerName: TypeAlias = Literal["adagrad", "adam", "ftrl", "rmsprop", "sgd"]
 """The optimizers that have a name, as ``optimizer``."""
+
+PoolingName: TypeAlias = Literal["last", "mean", "max", "mean_max", "attention"]
+"""How the outputs of the steps become one vector, as ``NetworkConfig.pooling``."""

@@ -6,6 +6,7 @@ They are apart from ``rnn_core/__init__.py`` because they load TensorFlow.
 from __future__ import annotations
 
 import rnn_core.export as export
+from rnn_core.config.network_config import NetworkConfig
 from rnn_core.config.run_config import RunConfig
 from rnn_core.distribution import multi_worker_strategy
 from rnn_core.errors import (
@@ -116,6 +117,7 @@ __all__ = [
     "MultiLabelHead",
     "NanLossDuringTrainingError",
     "NanTensorHook",
+    "NetworkConfig",
     "PoissonRegressionHead",
     "Predictor",
     "ProfilerHook",

@@ -10,6 +10,7 @@ from typing import Any
 
 from rnn_core import callables
 from rnn_core.checks import check_steps
+from rnn_core.config.network_config import check_network
 from rnn_core.config.run_config import USE_DEFAULT
 from rnn_core.errors import ArgumentError
 from rnn_core.features.columns import CONTEXT, SEQUENCE, sorted_columns
@@ -27,6 +28,7 @@ def network_spec(
     logits_dimension: int,
     sequence_mask: str,
     return_sequences: bool = False,
+    network: Any = None,
 ) -> NetworkSpec:
     """The network that the arguments describe.
 
@@ -40,11 +42,17 @@ def network_spec(
         raise ArgumentError("sequence_feature_columns: expected at least one column, got none.")
     context = sorted_columns(context_columns or (), CONTEXT)
     layers = _layers(units, cell_type, rnn_cell_fn)
+    config = check_network(network)
+    if return_sequences and config.pooling != "last":
+        raise ArgumentError(
+            f"network: expected no pooling with return_sequences=True, where each step is an "
+            f"output, got pooling={config.pooling!r}."
+        )
     # As in 2.15, a number of units with a named cell makes a whole layer, a list of them a stack of
     # cells; their variables have different names in a checkpoint.
     fused = not isinstance(units, Iterable) and units is not None and not inspect.isclass(cell_type)
     return NetworkSpec(
-        sequence, context, layers, fused, logits_dimension, sequence_mask, return_sequences
+        sequence, context, layers, fused, logits_dimension, sequence_mask, return_sequences, config
     )
 
 

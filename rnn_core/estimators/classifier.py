@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rnn_core.checks import check_count
+from rnn_core.config.network_config import NetworkConfig
 from rnn_core.config.run_config import USE_DEFAULT, RunConfig
 from rnn_core.errors import ArgumentError
 from rnn_core.estimators.rnn_estimator import RNNEstimator
@@ -24,7 +25,8 @@ class RNNClassifier(RNNEstimator):
     Args:
         sequence_feature_columns: columns of the sequences: ``sequence_numeric_column``, or
             ``embedding_column``/``indicator_column`` over ``sequence_categorical_column_*``.
-        context_feature_columns: dense columns, repeated at each step.
+        context_feature_columns: dense columns, repeated at each step unless ``network`` says
+            otherwise.
         units: hidden units of each layer.
         cell_type: ``simple_rnn`` (default), ``lstm`` or ``gru``; or a class of cells, called with
             ``units=n`` for each layer: Keras's, or any with ``call``, ``state_size``,
@@ -43,6 +45,8 @@ class RNNClassifier(RNNEstimator):
             steps of sequences without lengths (dense numbers) are real. With ``return_sequences``
             the mask is also in the predictions under this name.
         config: a ``RunConfig``.
+        network: a ``NetworkConfig``: what the network has beside its layers of cells, such as
+            pooling over the steps. By default nothing, as in 2.15.
 
     Raises:
         ArgumentError: the arguments are not legal together.
@@ -64,6 +68,7 @@ class RNNClassifier(RNNEstimator):
         loss_reduction: Any = SUM_OVER_BATCH_SIZE,
         sequence_mask: str = "sequence_mask",
         config: RunConfig | None = None,
+        network: NetworkConfig | None = None,
     ) -> None:
         head: Head | SequentialHeadWrapper = _head(
             n_classes, weight_column, label_vocabulary, loss_reduction
@@ -82,6 +87,7 @@ class RNNClassifier(RNNEstimator):
             optimizer,
             config,
             sequence_mask,
+            network,
         )
 
 

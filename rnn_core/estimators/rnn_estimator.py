@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rnn_core.config.network_config import NetworkConfig
 from rnn_core.config.run_config import USE_DEFAULT, RunConfig
 from rnn_core.errors import ArgumentError
 from rnn_core.estimators.arguments import network_spec
@@ -49,6 +50,7 @@ class RNNEstimator(Estimator):
         optimizer: Any = "Adagrad",
         config: RunConfig | None = None,
         sequence_mask: str = "sequence_mask",
+        network: NetworkConfig | None = None,
     ) -> None:
         if isinstance(head, SequentialHeadWrapper):
             sequence_mask = head.input_sequence_mask_key
@@ -68,6 +70,7 @@ class RNNEstimator(Estimator):
             head.logits_dimension,
             sequence_mask,
             bool(return_sequences),
+            network,
         )
         self._optimizer = optimizer_spec(optimizer)
 

@@ -3,7 +3,7 @@
 Variables have the names of ``tf.estimator`` on TensorFlow 2.15, which are also those of the
 checkpoints: ``rnn_model/rnn/gru_cell/kernel``, with ``stacked_rnn_cells`` between for several
 layers, or ``rnn_model/gru/gru_cell/kernel`` if ``units`` is a number; and
-``rnn_model/logits/{kernel,bias}``.
+``rnn_model/logits/{kernel,bias}``. What ``NetworkConfig`` adds has names of its own.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from rnn_core.config.network_config import NetworkConfig
 from rnn_core.features import columns
 from rnn_core.features import input_layer as feature_input
 from rnn_core.features.column_state import ColumnState
 from rnn_core.features.sequence_mask import fit_mask, given_mask, with_steps
 from rnn_core.graph import initializers
 from rnn_core.graph.variable_store import VariableStore
+from rnn_core.models.blocks.pooling import Pooling
 from rnn_core.models.recurrent_layers import BuiltInCell, CellMaker, create_layers
 from rnn_core.types import FeatureColumn, Features, Table
 
@@ -36,8 +38,9 @@ class NetworkSpec:
     """L."""
     sequence_mask: str
     """Name of the feature that, if it is in the input, says which steps are real."""
-    return_sequences: bool = False
-    """Whether each step has logits, or only the last one."""
+    return_sequences: bool
+    """Whether each step has logits, or each sequence."""
+    config: NetworkConfig
 
 
 class Output(NamedTuple):
@@ -55,15 +58,23 @@ class Network:
     """Features to logits; ``variables`` maps each name in a checkpoint to its variable."""
 
     def __init__(self, spec: NetworkSpec, seed: int | None) -> None:
-        store = VariableStore(seed)
+        store, config = VariableStore(seed), spec.config
         self._spec = spec
         self._sequence_state = ColumnState("sequence_features", store.create)
         self._context_state = ColumnState("dense_features", store.create)
         columns.create_state(spec.sequence_columns, self._sequence_state)
         columns.create_state(spec.context_columns, self._context_state)
-        width = columns.width(spec.sequence_columns) + columns.width(spec.context_columns)
+        context_width = columns.width(spec.context_columns)
+        self._in_steps = config.context != "head" and context_width > 0
+        self._in_head = config.context != "steps" and context_width > 0
+        width = columns.width(spec.sequence_columns) + context_width * self._in_steps
         self._layers = create_layers(spec.layers, spec.fused, width, store)
-        shape = (self._layers.units, spec.logits_dimension)
+        self._pooling = None
+        width = self._layers.units
+        if config.pooling != "last":
+            self._pooling = Pooling(config.pooling, width, store)
+            width = self._pooling.width
+        shape = (width + context_width * self._in_head, spec.logits_dimension)
         self._kernel = store.create("rnn_model/logits/kernel", shape, initializers.glorot_uniform)
         self._bias = store.create("rnn_model/logits/bias", shape[1:], initializers.zeros)
         self.variables = store.variables
@@ -78,7 +89,7 @@ class Network:
         return self._sequence_state.resources + self._context_state.resources
 
     def __call__(self, features: Features, training_step: tf.Tensor | None = None) -> Output:
-        """Logits of the last step, or of all steps with their mask.
+        """Logits of each sequence, or of all steps with their mask.
 
         Args:
             features: the input.
@@ -90,30 +101,43 @@ class Network:
         sequence = feature_input.sequence_input(
             self._spec.sequence_columns, features, self._sequence_state, self._spec.sequence_mask
         )
-        values = sequence.values
+        values, mask, sequences = *sequence, self._spec.return_sequences
         if training_step is not None:
-            values = with_steps(values, sequence.mask)
-        values, sequences = self._with_context(values, features), self._spec.return_sequences
-        hidden = self._layers(values, sequence.mask, training_step, sequences)
-        lengths = tf.math.count_nonzero(sequence.mask, 1)
+            values = with_steps(values, mask)
+        context = self._context(features, tf.shape(values)[0])
+        if self._in_steps:
+            values = _beside_steps(values, context)
+        every_step = sequences or self._pooling is not None
+        hidden = self._layers(values, mask, training_step, every_step)
+        if self._pooling is not None:
+            hidden = self._pooling(hidden, mask)
+        lengths = tf.math.count_nonzero(mask, 1)
         if not sequences:
+            if self._in_head:
+                hidden = tf.concat([hidden, context], 1)
             logits = tf.nn.bias_add(tf.matmul(hidden, self._kernel), self._bias)
             return Output(logits, None, lengths)
+        if self._in_head:
+            hidden = _beside_steps(hidden, context)
         product = tf.tensordot(hidden, self._kernel, 1)
         logits = tf.ensure_shape(product + self._bias, [None, None, self._spec.logits_dimension])
         # A mask in the features says which steps are labelled; without one, all real steps are.
         key = self._spec.sequence_mask
         given = given_mask(features, key)
-        counted = sequence.mask if given is None else fit_mask(given, logits, key)
+        counted = mask if given is None else fit_mask(given, logits, key)
         return Output(logits, counted, lengths)
 
-    def _with_context(self, values: tf.Tensor, features: Features) -> tf.Tensor:
+    def _context(self, features: Features, batch: tf.Tensor) -> tf.Tensor:
+        """float32 [B, C]; C may be 0."""
         if not self._spec.context_columns:
-            return values
+            return tf.zeros([batch, 0])
         context = feature_input.context_input(
             self._spec.context_columns, features, self._context_state
         )
-        batch, time = tf.unstack(tf.shape(values)[:2])
-        rows = feature_input.checked_rows(context, batch)
-        repeated = tf.repeat(rows[:, tf.newaxis], time, axis=1)
-        return tf.concat([values, repeated], axis=2)
+        return feature_input.checked_rows(context, batch)
+
+
+def _beside_steps(values: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
+    """``values`` [B, T, F] with the context [B, C] of its row at each step."""
+    repeated = tf.repeat(context[:, tf.newaxis], tf.shape(values)[1], axis=1)
+    return tf.concat([values, repeated], axis=2)

@@ -68,6 +68,7 @@ OWN = {
     "BestCheckpointExporter",
     "Hook",
     "HookContext",
+    "NetworkConfig",
     "Predictor",
     "load_predictor",
     "multi_worker_strategy",

@@ -52,6 +52,9 @@ def test_a_classifier_is_an_rnn_estimator() -> None:
 def test_arguments_have_the_order_and_the_defaults_of_the_page() -> None:
     parameters = inspect.signature(RNNClassifier).parameters
     found = {name: parameter.default for name, parameter in parameters.items()}
+    # Behind those of the page is what has no counterpart there.
+    assert list(found)[-1] == "network"
+    assert found.pop("network") is None
     assert list(found.items()) == [
         ("sequence_feature_columns", inspect.Parameter.empty),
         ("context_feature_columns", None),

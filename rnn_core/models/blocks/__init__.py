@@ -1,0 +1,1 @@
+"""Parts of a network beside its recurrent layers, each on stock TensorFlow operations."""

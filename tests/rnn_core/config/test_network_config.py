@@ -1,0 +1,29 @@
+"""What a network may have beside its layers of cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnn_core import ArgumentError, ArgumentTypeError, NetworkConfig
+from tests.rnn_core.samples import make_estimator
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"context": "each"}, "NetworkConfig.context: expected one of steps, head, both, got 'e"),
+        ({"pooling": "median"}, "NetworkConfig.pooling: expected one of last, .*, got 'median'"),
+        ({"pooling": None}, "NetworkConfig.pooling: expected one of"),
+    ],
+)
+def test_a_setting_that_there_is_not_is_named(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        NetworkConfig(**wrong)
+
+
+def test_the_argument_is_a_network_config_or_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentTypeError, match="network: expected a NetworkConfig or None"):
+        make_estimator(tmp_path, network={"pooling": "max"})

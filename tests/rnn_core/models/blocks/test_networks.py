@@ -1,0 +1,118 @@
+"""What holds for a network whatever it is made of: one set of numbers on every path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnn_core import NetworkConfig
+from rnn_core.models import layer_choice
+from rnn_core.models.recurrent_model import RecurrentModel
+from tests.rnn_core.models.blocks.samples import ROW_LENGTHS, batch, model, network, randomize
+from tests.rnn_core.samples import Data
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "context in the head": {"context": "head"},
+    "context in both": {"context": "both", "pooling": "max"},
+    "mean": {"pooling": "mean"},
+    "mean and max": {"pooling": "mean_max", "context": "head"},
+    "attention": {"pooling": "attention"},
+}
+"""Without anything random."""
+
+
+@pytest.fixture(params=CONFIGS)
+def config(request: pytest.FixtureRequest) -> NetworkConfig:
+    return NetworkConfig(**CONFIGS[request.param])
+
+
+def sums_of(made: RecurrentModel, data: Data, rows: slice) -> Any:
+    """Loss and gradients of some rows, as workers add them up."""
+    features = {name: value[rows] for name, value in data.features().items()}
+    labels = tf.constant(data.labels[rows])
+    run = tf.function(made.gradient_sums, autograph=False)
+    return run(features, labels, tf.constant(3, tf.int64)).numpy()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell_type", ["simple_rnn", "lstm", "gru"])
+def test_native_and_stock_layers_give_the_same_loss_and_gradients(
+    native: Any, config: NetworkConfig, cell_type: str, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = model(config, cell_type=cell_type, units=[4, 3])
+    randomize(made.variables)
+    fast = sums_of(made, data, slice(None))
+    monkeypatch.setenv("RNN_CORE_KERNELS", "off")
+    stock = sums_of(made, data, slice(None))
+    np.testing.assert_allclose(fast, stock, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_gradients_of_two_workers_add_up(config: NetworkConfig, data: Data) -> None:
+    made = model(config)
+    randomize(made.variables)
+    together = sums_of(made, data, slice(None))
+    shares = [sums_of(made, data, share) for share in (slice(0, 9), slice(9, None))]
+    # The first number counts batches.
+    np.testing.assert_allclose(sum(shares)[1:], together[1:], rtol=1e-4, atol=1e-4)
+
+
+@settings(max_examples=5)
+@given(extra=st.integers(0, 9))
+def test_a_row_is_the_same_however_far_it_is_padded(extra: int) -> None:
+    for one in CONFIGS.values():
+        made = network(NetworkConfig(**one), units=[4, 3])
+        expected = made(batch()).logits.numpy()
+        np.testing.assert_allclose(made(batch(extra=extra)).logits, expected, atol=1e-5)
+
+
+def test_a_row_alone_is_the_same_as_beside_longer_ones(config: NetworkConfig) -> None:
+    made, together = network(config, units=[4, 3]), batch()
+    expected = made(together).logits.numpy()
+    for row, length in enumerate(ROW_LENGTHS):
+        alone = {name: value[row : row + 1] for name, value in together.items()}
+        alone = {**alone, "x": alone["x"][:, :length], "mask": alone["mask"][:, :length]}
+        np.testing.assert_allclose(made(alone).logits[0], expected[row], atol=1e-5)
+
+
+def test_steps_between_that_are_not_real_are_passed_over(config: NetworkConfig) -> None:
+    made, dense = network(config), batch([3, 3])
+    gaps = [0, 2, 5]
+    with_gaps = {
+        "c": dense["c"],
+        "x": tf.constant(np.full((2, 7, 3), 9.0), tf.float32),
+        "mask": tf.constant([[step in gaps for step in range(7)]] * 2),
+    }
+    places = [[[row, step] for step in gaps] for row in range(2)]
+    with_gaps["x"] = tf.tensor_scatter_nd_update(with_gaps["x"], places, dense["x"])
+    np.testing.assert_allclose(made(with_gaps).logits, made(dense).logits, atol=1e-5)
+
+
+def test_a_row_without_steps_is_measured_without_not_a_number(config: NetworkConfig) -> None:
+    logits = network(config)(batch([3, 0, 1])).logits
+    assert np.isfinite(logits).all()
+
+
+@pytest.mark.slow
+def test_an_export_holds_stock_operations_and_the_same_answer(
+    native: Any, config: NetworkConfig
+) -> None:
+    made, features = network(config, units=[4, 3]), batch()
+    names = sorted(features)
+
+    @tf.function(autograph=False)
+    def logits(*values: tf.Tensor) -> tf.Tensor:
+        return made(dict(zip(names, values, strict=True))).logits
+
+    with layer_choice.stock_operations():
+        traced = logits.get_concrete_function(*(features[name] for name in names))
+    found = traced(*(features[name] for name in names))
+    np.testing.assert_allclose(found, made(features).logits, atol=1e-5)
+    graph = traced.graph.as_graph_def()
+    nodes = [*graph.node, *(node for one in graph.library.function for node in one.node_def)]
+    assert not [node.op for node in nodes if node.op.startswith("RnnCore")]
