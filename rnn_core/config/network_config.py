@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, get_args
+from numbers import Real
+from typing import Any, Final, get_args
 
 from rnn_core.errors import ArgumentError, ArgumentTypeError
 from rnn_core.names import ContextPlace, PoolingName
+
+_SHARES: Final = (
+    "input_dropout",
+    "layer_dropout",
+    "output_dropout",
+    "context_dropout",
+    "recurrent_dropout",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +34,34 @@ class NetworkConfig:
     """What represents a sequence of outputs, over its real steps: the ``last`` one, their ``mean``
     or ``max``, both of these side by side (``mean_max``), or their mean with learned weights
     (``attention``). A row without steps has zeros."""
+    bidirectional: bool = False
+    """Whether each layer also reads the steps from the last to the first, with weights of its own:
+    its output for a step has H numbers of either direction. ``pooling="last"`` takes what each
+    direction has last, as ``keras.layers.Bidirectional`` does."""
+    input_dropout: float = 0.0
+    """The share of the numbers of each step that training replaces by zeros, each for itself. All
+    dropout is drawn from ``RunConfig.tf_random_seed`` and the global step: a resumed training draws
+    what an uninterrupted one would have drawn."""
+    layer_dropout: float = 0.0
+    """The same, of the outputs between one recurrent layer and the next."""
+    output_dropout: float = 0.0
+    """The same, of the representation of the sequence, without the context."""
+    context_dropout: float = 0.0
+    """The same, of the context that enters the head."""
+    recurrent_dropout: float = 0.0
+    """The share of the weights between the states of one step and the next that training drops, the
+    same for all steps and rows of a batch (Merity et al. 2018). Not for cells of one's own."""
+    layer_normalization: bool = False
+    """Whether the outputs of each recurrent layer are normalized over its units, step by step (Ba
+    et al. 2016): behind both directions, in front of dropout and pooling."""
 
     def __post_init__(self) -> None:
         _check_word("context", self.context, ContextPlace)
         _check_word("pooling", self.pooling, PoolingName)
+        for field in ("bidirectional", "layer_normalization"):
+            _check_switch(field, getattr(self, field))
+        for field in _SHARES:
+            object.__setattr__(self, field, _share(field, getattr(self, field)))
 
 
 def check_network(network: object) -> NetworkConfig:
@@ -50,3 +83,16 @@ def _check_word(field: str, value: object, words: Any) -> None:
         raise ArgumentError(
             f"NetworkConfig.{field}: expected one of {', '.join(known)}, got {value!r}."
         )
+
+
+def _check_switch(field: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ArgumentError(f"NetworkConfig.{field}: expected True or False, got {value!r}.")
+
+
+def _share(field: str, value: object) -> float:
+    if not isinstance(value, Real) or not 0 <= float(value) < 1:
+        raise ArgumentError(
+            f"NetworkConfig.{field}: expected a share from 0 to below 1, got {value!r}."
+        )
+    return float(value)

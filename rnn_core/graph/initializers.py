@@ -34,6 +34,11 @@ def zeros(shape: Sequence[int], _: np.random.Generator) -> Array:
     return np.zeros(shape, np.float32)
 
 
+def ones(shape: Sequence[int], _: np.random.Generator) -> Array:
+    """Ones."""
+    return np.ones(shape, np.float32)
+
+
 def glorot_uniform(shape: Sequence[int], random: np.random.Generator) -> Array:
     """Uniform in +-sqrt(6 / (rows + columns)) for a matrix: Glorot and Bengio 2010, equation 16."""
     limit = np.sqrt(6.0 / (shape[0] + shape[1]))

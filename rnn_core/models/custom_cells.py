@@ -35,6 +35,8 @@ class CustomCellLayers:
         width: F of the input.
         adopt: called with the name and the variable of each weight, and whether it is trained.
         new: the variables that were made with the cells.
+        names: numbers the cells and layers of the stack that the cells are in.
+        adopted: the keys of the variables that the stack has handed to ``adopt``.
 
     Raises:
         ArgumentError: one has not the protocol, or its variables cannot be found.
@@ -47,6 +49,8 @@ class CustomCellLayers:
         width: int,
         adopt: Callable[[str, tf.Variable, bool], None],
         new: NewVariables | None = None,
+        names: UniqueNames | None = None,
+        adopted: set[int] | None = None,
     ) -> None:
         self._cells = list(cells)
         self._seeds: list[tuple[tf.Variable, int]] = []
@@ -54,7 +58,8 @@ class CustomCellLayers:
         self._layers: list[keras.layers.Layer] = []
         self.written: Sequence[str] = ()
         """The names of the variables that a step of a cell writes."""
-        names, adopted = UniqueNames(), set[int]()
+        names = UniqueNames() if names is None else names
+        adopted = set() if adopted is None else adopted
         for cell in self._cells:
             found = variables.find(cell, width, new or NewVariables(), names)
             width = found.units

@@ -1,4 +1,4 @@
-"""The network: features -> sequence -> recurrent layers -> logits.
+"""The network: features -> sequence -> representation -> logits.
 
 Variables have the names of ``tf.estimator`` on TensorFlow 2.15, which are also those of the
 checkpoints: ``rnn_model/rnn/gru_cell/kernel``, with ``stacked_rnn_cells`` between for several
@@ -20,8 +20,9 @@ from rnn_core.features.column_state import ColumnState
 from rnn_core.features.sequence_mask import fit_mask, given_mask, with_steps
 from rnn_core.graph import initializers
 from rnn_core.graph.variable_store import VariableStore
-from rnn_core.models.blocks.pooling import Pooling
-from rnn_core.models.recurrent_layers import BuiltInCell, CellMaker, create_layers
+from rnn_core.models.blocks.dropout import Dropout
+from rnn_core.models.encoder import Encoder
+from rnn_core.models.recurrent_layers import BuiltInCell, CellMaker
 from rnn_core.types import FeatureColumn, Features, Table
 
 
@@ -68,19 +69,18 @@ class Network:
         self._in_steps = config.context != "head" and context_width > 0
         self._in_head = config.context != "steps" and context_width > 0
         width = columns.width(spec.sequence_columns) + context_width * self._in_steps
-        self._layers = create_layers(spec.layers, spec.fused, width, store)
-        self._pooling = None
-        width = self._layers.units
-        if config.pooling != "last":
-            self._pooling = Pooling(config.pooling, width, store)
-            width = self._pooling.width
-        shape = (width + context_width * self._in_head, spec.logits_dimension)
+        self._encoder = Encoder(
+            spec.layers, spec.fused, width, spec.return_sequences, store, config
+        )
+        self._context_dropout = Dropout("context", config.context_dropout, seed)
+        width = self._encoder.width + context_width * self._in_head
+        shape = (width, spec.logits_dimension)
         self._kernel = store.create("rnn_model/logits/kernel", shape, initializers.glorot_uniform)
         self._bias = store.create("rnn_model/logits/bias", shape[1:], initializers.zeros)
         self.variables = store.variables
         self.trainable = store.trainable
         """Those of ``variables`` that training changes."""
-        self.written_by_cells = self._layers.written
+        self.written_by_cells = self._encoder.written
         """The names of variables that a cell writes in each step, such as counters."""
 
     @property
@@ -107,18 +107,15 @@ class Network:
         context = self._context(features, tf.shape(values)[0])
         if self._in_steps:
             values = _beside_steps(values, context)
-        every_step = sequences or self._pooling is not None
-        hidden = self._layers(values, mask, training_step, every_step)
-        if self._pooling is not None:
-            hidden = self._pooling(hidden, mask)
+        hidden = self._encoder(values, mask, training_step)
+        if self._in_head:
+            context = self._context_dropout(context, training_step)
+            beside = _beside_steps if sequences else _beside
+            hidden = beside(hidden, context)
         lengths = tf.math.count_nonzero(mask, 1)
         if not sequences:
-            if self._in_head:
-                hidden = tf.concat([hidden, context], 1)
             logits = tf.nn.bias_add(tf.matmul(hidden, self._kernel), self._bias)
             return Output(logits, None, lengths)
-        if self._in_head:
-            hidden = _beside_steps(hidden, context)
         product = tf.tensordot(hidden, self._kernel, 1)
         logits = tf.ensure_shape(product + self._bias, [None, None, self._spec.logits_dimension])
         # A mask in the features says which steps are labelled; without one, all real steps are.
@@ -135,6 +132,11 @@ class Network:
             self._spec.context_columns, features, self._context_state
         )
         return feature_input.checked_rows(context, batch)
+
+
+def _beside(representation: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
+    """[B, R + C]."""
+    return tf.concat([representation, context], 1)
 
 
 def _beside_steps(values: tf.Tensor, context: tf.Tensor) -> tf.Tensor:

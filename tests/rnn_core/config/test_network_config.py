@@ -16,6 +16,9 @@ from tests.rnn_core.samples import make_estimator
     [
         ({"context": "each"}, "NetworkConfig.context: expected one of steps, head, both, got 'e"),
         ({"pooling": "median"}, "NetworkConfig.pooling: expected one of last, .*, got 'median'"),
+        ({"bidirectional": 2}, "NetworkConfig.bidirectional: expected True or False, got 2"),
+        ({"input_dropout": 1.0}, "NetworkConfig.input_dropout: expected a share from 0 to below 1"),
+        ({"recurrent_dropout": "much"}, "NetworkConfig.recurrent_dropout: expected a share"),
         ({"pooling": None}, "NetworkConfig.pooling: expected one of"),
     ],
 )

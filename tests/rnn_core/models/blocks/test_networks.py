@@ -22,6 +22,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "mean": {"pooling": "mean"},
     "mean and max": {"pooling": "mean_max", "context": "head"},
     "attention": {"pooling": "attention"},
+    "both directions": {"bidirectional": True},
+    "normalized": {"layer_normalization": True},
+    "all": {
+        "bidirectional": True,
+        "layer_normalization": True,
+        "pooling": "mean_max",
+        "context": "both",
+    },
 }
 """Without anything random."""
 

@@ -1,0 +1,106 @@
+"""Recurrent layers with something between them: a second direction, normalization, dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import tensorflow as tf
+
+from rnn_core.config.network_config import NetworkConfig
+from rnn_core.graph.variable_store import VariableStore
+from rnn_core.models.blocks.dropout import Dropout
+from rnn_core.models.blocks.layer_norm import LayerNorm
+from rnn_core.models.cell_protocol import UniqueNames
+from rnn_core.models.recurrent_layers import (
+    BuiltInCell,
+    CellMaker,
+    LayerMaker,
+    RecurrentLayers,
+    making,
+)
+
+_NORM: Final = "layer_normalization"
+
+
+class _Layer(NamedTuple):
+    forward: RecurrentLayers
+    backward: RecurrentLayers | None
+    norm: LayerNorm | None
+    dropout: Dropout
+    """Of what the layer reads."""
+
+
+class LayerStack:
+    """Layers on top of each other; see ``recurrent_layers.RecurrentLayers``.
+
+    With a second direction each layer also reads the real steps from the last to the first, with
+    weights of its own, and its outputs for a step are the two side by side: Schuster and Paliwal
+    1997. The variables lie below ``rnn_model/rnn/forward`` and ``rnn_model/rnn/backward`` (or
+    ``rnn_model/gru/...`` where ``units`` is a number).
+
+    Raises:
+        ArgumentError: a cell has not the protocol of cells, or cannot do what is asked for.
+    """
+
+    def __init__(
+        self,
+        wanted: Sequence[BuiltInCell] | CellMaker,
+        fused: bool,
+        width: int,
+        store: VariableStore,
+        config: NetworkConfig,
+    ) -> None:
+        names = UniqueNames()
+        self._layers = []
+        rate = config.recurrent_dropout
+        with making(wanted, store):
+            directions = ("forward", "backward") if config.bidirectional else (None,)
+            makers = [LayerMaker(wanted, fused, store, rate, one) for one in directions]
+            for index in range(makers[0].count):
+                made = [maker.one(index, width) for maker in makers]
+                reads = Dropout(
+                    f"layer_{index}", config.layer_dropout if index else 0.0, store.seed
+                )
+                width = sum(layer.units for layer in made)
+                norm = None
+                if config.layer_normalization:
+                    norm = LayerNorm(f"rnn_model/rnn/{names(_NORM)}", width, store)
+                self._layers.append(_Layer(made[0], made[1] if made[1:] else None, norm, reads))
+        self.units = width
+        self.written: Sequence[str] = tuple(
+            name
+            for layer in self._layers
+            for one in (layer.forward, layer.backward)
+            if one is not None
+            for name in one.written
+        )
+
+    def __call__(
+        self,
+        values: tf.Tensor,
+        mask: tf.Tensor,
+        training_step: tf.Tensor | None,
+        sequences: bool,
+    ) -> tf.Tensor:
+        """Outputs of all steps, or those that each direction has last; zeros without steps."""
+        for layer in self._layers:
+            values = layer.dropout(values, training_step)
+            every_step = sequences or layer is not self._layers[-1]
+            given = values
+            values = layer.forward(given, mask, training_step, every_step)
+            if layer.backward is not None:
+                # Padding is passed over wherever it stands, so that turning all steps round turns
+                # the real ones round.
+                turned = layer.backward(_turned(given), _turned(mask), training_step, every_step)
+                values = tf.concat([values, _turned(turned) if every_step else turned], -1)
+            if layer.norm is not None:
+                values = layer.norm(values)
+        if sequences:
+            return values
+        return tf.where(tf.reduce_any(mask, 1, keepdims=True), values, 0.0)
+
+
+def _turned(steps: tf.Tensor) -> tf.Tensor:
+    """[B, T, ...] with the last step first."""
+    return tf.reverse(steps, [1])
