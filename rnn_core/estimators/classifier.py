@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rnn_core.checks import check_count
@@ -14,6 +14,7 @@ from rnn_core.estimators.rnn_estimator import RNNEstimator
 from rnn_core.heads import BinaryClassHead, Head, MultiClassHead
 from rnn_core.heads.base import SUM_OVER_BATCH_SIZE
 from rnn_core.heads.sequential import SequentialHeadWrapper
+from rnn_core.heads.training_loss import ClassWeights
 
 
 class RNNClassifier(RNNEstimator):
@@ -47,6 +48,10 @@ class RNNClassifier(RNNEstimator):
         config: a ``RunConfig``.
         network: a ``NetworkConfig``: what the network has beside its layers of cells, such as
             pooling over the steps. By default nothing, as in 2.15.
+        label_smoothing: as of ``MultiClassHead``, as the two that follow: they change what training
+            minimizes, and not the losses that ``evaluate`` reports.
+        class_weights: K positive numbers in the order of the ids, or a mapping from each label.
+        focal_gamma: how much less examples that are easy count.
 
     Raises:
         ArgumentError: the arguments are not legal together.
@@ -69,9 +74,17 @@ class RNNClassifier(RNNEstimator):
         sequence_mask: str = "sequence_mask",
         config: RunConfig | None = None,
         network: NetworkConfig | None = None,
+        label_smoothing: float = 0.0,
+        class_weights: ClassWeights | None = None,
+        focal_gamma: float = 0.0,
     ) -> None:
+        training = {
+            "label_smoothing": label_smoothing,
+            "class_weights": class_weights,
+            "focal_gamma": focal_gamma,
+        }
         head: Head | SequentialHeadWrapper = _head(
-            n_classes, weight_column, label_vocabulary, loss_reduction
+            n_classes, weight_column, label_vocabulary, loss_reduction, training
         )
         if return_sequences:
             head = SequentialHeadWrapper(head, sequence_mask, weight_column)
@@ -92,7 +105,11 @@ class RNNClassifier(RNNEstimator):
 
 
 def _head(
-    n_classes: int, weight_column: Any, vocabulary: Sequence[str] | None, reduction: Any
+    n_classes: int,
+    weight_column: Any,
+    vocabulary: Sequence[str] | None,
+    reduction: Any,
+    training: Mapping[str, Any],
 ) -> Head:
     n_classes = check_count(n_classes, 2, "n_classes")
     if vocabulary is not None and len(vocabulary) != n_classes:
@@ -100,5 +117,5 @@ def _head(
             f"label_vocabulary: expected {n_classes} strings (n_classes), got {len(vocabulary)}."
         )
     if n_classes == 2:
-        return BinaryClassHead(weight_column, label_vocabulary=vocabulary, loss_reduction=reduction)
-    return MultiClassHead(n_classes, weight_column, vocabulary, reduction)
+        return BinaryClassHead(weight_column, None, vocabulary, reduction, **training)
+    return MultiClassHead(n_classes, weight_column, vocabulary, reduction, **training)

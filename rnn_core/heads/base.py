@@ -19,6 +19,7 @@ from rnn_core.errors import ArgumentError
 from rnn_core.heads import weights
 from rnn_core.heads.confusion import ratio, weighted_sum
 from rnn_core.heads.export_outputs import ExportOutput
+from rnn_core.heads.training_loss import TrainingLoss
 from rnn_core.types import FeatureColumn, Features, Labels, Predictions
 
 SUM_OVER_BATCH_SIZE: Final = "sum_over_batch_size"
@@ -40,9 +41,16 @@ class Losses(NamedTuple):
     labels: tf.Tensor
     """[B, 1], [B, K] or [B, W], as the head reads them."""
     reduced: tf.Tensor
-    """float32 scalar, which training minimizes."""
+    """float32 scalar, which evaluation reports, and which training minimizes unless ..."""
     parts: dict[str, Losses] | None = None
     """Of a head that is made of several, the losses of each by its name."""
+    training: tf.Tensor | None = None
+    """... the head has another loss for training, this float32 scalar."""
+
+    @property
+    def minimized(self) -> tf.Tensor:
+        """float32 scalar, which training minimizes."""
+        return self.reduced if self.training is None else self.training
 
 
 class Head(Protocol):
@@ -101,6 +109,7 @@ class BaseHead(abc.ABC):
         self.name = name
         self._weight_column = weights.check_weight_column(weight_column)
         self._loss_fn = None if loss_fn is None else check_loss_fn(loss_fn)
+        self._training_loss: TrainingLoss | None = None
 
     def losses(self, features: Features, labels: Labels, logits: tf.Tensor) -> Losses:
         """The losses of a batch with logits [B, L].
@@ -114,9 +123,20 @@ class BaseHead(abc.ABC):
         each = weights.weights(features, self._weight_column, logits, self.weight_widths)
         # One weight per label, so that sums of weights count labels as sums of losses do.
         each = tf.broadcast_to(each, tf.shape(per_example))
-        return Losses(
-            per_example, each, read, reduce_losses(per_example, each, self.loss_reduction)
-        )
+        reduced = reduce_losses(per_example, each, self.loss_reduction)
+        training = None
+        if self._training_loss is not None:
+            trained = self._training_loss(*self.distributions(read, logits), per_example)
+            training = reduce_losses(trained, each, self.loss_reduction)
+        return Losses(per_example, each, read, reduced, training=training)
+
+    def distributions(self, labels: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Of labels as they were read and logits: float32 [B, K], for a loss of training.
+
+        The distribution of each label over the classes, and logits whose softmax is the predicted
+        one.
+        """
+        raise NotImplementedError
 
     def _per_example(self, labels: tf.Tensor, logits: tf.Tensor, features: Features) -> tf.Tensor:
         if self._loss_fn is None:

@@ -11,6 +11,7 @@ from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
 from rnn_core.heads.export_outputs import REGRESSION, ExportOutput, RegressionOutput
+from rnn_core.heads.training_loss import ClassWeights, training_loss
 from rnn_core.types import FeatureColumn, Labels, Predictions
 
 
@@ -24,6 +25,16 @@ class BinaryClassHead(BaseHead):
         loss_reduction: ``sum_over_batch_size`` (also ``auto``) or ``sum``.
         loss_fn: of ``labels`` and ``logits`` [B, 1], and optionally ``features``, to [B, 1].
         name: appended to the names of the metrics, as in ``accuracy/name``.
+        label_smoothing: e in [0, 1): training takes each label for (1 - e) of its class and e / 2
+            of every class, so that the network does not grow ever more certain.
+        class_weights: 2 positive numbers in the order of the ids, or a mapping from each label to
+            one: a factor for the losses of the examples of each class in training.
+        focal_gamma: g >= 0: training multiplies the part of a class in the loss by (1 - p)^g, p its
+            probability, so that examples that are easy count less.
+
+    The last three change what training minimizes, and so the ``loss`` that it logs. Evaluation
+    reports the cross entropy with the weights of ``weight_column`` whatever they are, so that
+    models can be compared; ``heads.training_loss`` has the formula.
 
     Raises:
         ArgumentError: one of them is not legal.
@@ -37,10 +48,16 @@ class BinaryClassHead(BaseHead):
         loss_reduction: str | enum.Enum = base.SUM_OVER_BATCH_SIZE,
         loss_fn: Callable[..., tf.Tensor] | None = None,
         name: str | None = None,
+        label_smoothing: float = 0.0,
+        class_weights: ClassWeights | None = None,
+        focal_gamma: float = 0.0,
     ) -> None:
         super().__init__(1, weight_column, loss_reduction, loss_fn, name)
         self._thresholds = confusion.check_thresholds(thresholds)
         self._vocabulary = label_input.vocabulary(label_vocabulary, 2)
+        self._training_loss = training_loss(
+            label_smoothing, class_weights, focal_gamma, 2, self._vocabulary, loss_fn
+        )
 
     def read_labels(self, labels: Labels, logits: tf.Tensor) -> tf.Tensor:
         """float32 [B, 1]."""
@@ -53,10 +70,13 @@ class BinaryClassHead(BaseHead):
         """Sigmoid cross entropy: -y log p - (1 - y) log(1 - p) with p = sigmoid(logit)."""
         return tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
 
+    def distributions(self, labels: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """float32 [B, 2]: 1 - y and y of each label; and the logits of both classes."""
+        return tf.concat([1 - labels, labels], 1), _two_logits(logits)
+
     def predictions(self, logits: tf.Tensor) -> Predictions:
         """``logits`` and ``logistic`` [B, 1], ``probabilities`` [B, 2], and the classes."""
-        # The softmax of (0, logit) is (1 - sigmoid(logit), sigmoid(logit)).
-        two_logits = tf.concat([tf.zeros_like(logits), logits], 1)
+        two_logits = _two_logits(logits)
         class_ids = tf.argmax(two_logits, axis=1)[:, tf.newaxis]
         return {
             "logits": logits,
@@ -96,3 +116,8 @@ class BinaryClassHead(BaseHead):
             **confusion.threshold_metrics(self._thresholds, sums),
             **confusion.curve_metrics(sums),
         }
+
+
+def _two_logits(logits: tf.Tensor) -> tf.Tensor:
+    # The softmax of (0, logit) is (1 - sigmoid(logit), sigmoid(logit)).
+    return tf.concat([tf.zeros_like(logits), logits], 1)

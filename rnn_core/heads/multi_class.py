@@ -12,6 +12,7 @@ from rnn_core.heads import base, classes, confusion
 from rnn_core.heads import labels as label_input
 from rnn_core.heads.base import BaseHead, Losses
 from rnn_core.heads.export_outputs import ExportOutput
+from rnn_core.heads.training_loss import ClassWeights, training_loss
 from rnn_core.types import FeatureColumn, Labels, Predictions
 
 
@@ -26,6 +27,16 @@ class MultiClassHead(BaseHead):
         loss_fn: of ``labels`` [B, 1] (ids) and ``logits`` [B, K], and optionally ``features``,
             to [B, 1].
         name: appended to the names of the metrics, as in ``accuracy/name``.
+        label_smoothing: e in [0, 1): training takes each label for (1 - e) of its class and e / K
+            of every class, so that the network does not grow ever more certain.
+        class_weights: K positive numbers in the order of the ids, or a mapping from each label to
+            one: a factor for the losses of the examples of each class in training.
+        focal_gamma: g >= 0: training multiplies the part of a class in the loss by (1 - p)^g, p its
+            probability, so that examples that are easy count less.
+
+    The last three change what training minimizes, and so the ``loss`` that it logs. Evaluation
+    reports the cross entropy with the weights of ``weight_column`` whatever they are, so that
+    models can be compared; ``heads.training_loss`` has the formula.
 
     Raises:
         ArgumentError: one of them is not legal.
@@ -39,10 +50,16 @@ class MultiClassHead(BaseHead):
         loss_reduction: str | enum.Enum = base.SUM_OVER_BATCH_SIZE,
         loss_fn: Callable[..., tf.Tensor] | None = None,
         name: str | None = None,
+        label_smoothing: float = 0.0,
+        class_weights: ClassWeights | None = None,
+        focal_gamma: float = 0.0,
     ) -> None:
         count = check_count(n_classes, 3, "n_classes of MultiClassHead")
         super().__init__(count, weight_column, loss_reduction, loss_fn, name)
         self._vocabulary = label_input.vocabulary(label_vocabulary, count)
+        self._training_loss = training_loss(
+            label_smoothing, class_weights, focal_gamma, count, self._vocabulary, loss_fn
+        )
 
     def read_labels(self, labels: Labels, logits: tf.Tensor) -> tf.Tensor:
         """Ids [B, 1], of the labels' own type of integer."""
@@ -54,6 +71,10 @@ class MultiClassHead(BaseHead):
         # Of the logits and not of p: log softmax is computed in one go, without an underflow of p.
         ids = tf.cast(labels[:, 0], tf.int64)
         return tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)[:, tf.newaxis]
+
+    def distributions(self, labels: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """float32 [B, K]: a one at the class of each label; and the logits."""
+        return tf.one_hot(labels[:, 0], self.logits_dimension), logits
 
     def predictions(self, logits: tf.Tensor) -> Predictions:
         """``logits`` and ``probabilities`` [B, K], and the classes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import tensorflow as tf
@@ -79,14 +79,22 @@ class MultiHead:
             name: head.losses(features, labels[name], own)
             for name, head, own in self._split(logits)
         }
-        weighed = zip(self._factors, parts.values(), strict=True)
+        every = parts.values()
+        training = None
+        if any(part.training is not None for part in every):
+            training = self._weighed(part.minimized for part in every)
         return Losses(
-            tf.concat([part.per_example for part in parts.values()], 1),
-            tf.concat([part.weights for part in parts.values()], 1),
+            tf.concat([part.per_example for part in every], 1),
+            tf.concat([part.weights for part in every], 1),
             tf.zeros([tf.shape(logits)[0], 0]),
-            tf.add_n([factor * part.reduced for factor, part in weighed]),
+            self._weighed(part.reduced for part in every),
             parts,
+            training,
         )
+
+    def _weighed(self, losses: Iterable[tf.Tensor]) -> tf.Tensor:
+        pairs = zip(self._factors, losses, strict=True)
+        return tf.add_n([factor * loss for factor, loss in pairs])
 
     def predictions(self, logits: tf.Tensor) -> dict[Any, tf.Tensor]:
         """All predictions of all heads, by (name of the head, name of the prediction)."""

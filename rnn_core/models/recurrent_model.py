@@ -95,10 +95,10 @@ class RecurrentModel:
     def train_step(self, features: Features, labels: Labels, global_step: tf.Variable) -> tf.Tensor:
         """One step of the optimizer along the gradient of the loss; gives the loss."""
         losses, tape = self._watched_losses(features, labels, global_step)
-        gradients = tape.gradient(losses.reduced, self._trainable)
+        gradients = tape.gradient(losses.minimized, self._trainable)
         rows, weighted = tf.size(losses.per_example), tf.math.count_nonzero(losses.weights)
-        self._move(gradients, losses.reduced, rows, weighted, global_step)
-        return losses.reduced
+        self._move(gradients, losses.minimized, rows, weighted, global_step)
+        return losses.minimized
 
     def gradient_sums(self, features: Features, labels: Labels, draw: tf.Tensor) -> tf.Tensor:
         """What adds up over the batches of several replicas, one float32 buffer.
@@ -110,10 +110,10 @@ class RecurrentModel:
         # The mean over all parts of a batch is not the sum of their means: here are sums, which
         # apply_sums divides by the number of all examples.
         factor = examples if self._is_mean else tf.ones([])
-        gradients = tape.gradient(losses.reduced, self._trainable, output_gradients=factor)
+        gradients = tape.gradient(losses.minimized, self._trainable, output_gradients=factor)
         self._parts = gradient_buffer.layout(gradients, self._trainable)
         weighted = tf.math.count_nonzero(losses.weights, dtype=tf.float32)
-        counts = tf.stack([1.0, examples, weighted, losses.reduced * factor])
+        counts = tf.stack([1.0, examples, weighted, losses.minimized * factor])
         return gradient_buffer.pack(counts, gradients, self._trainable)
 
     def apply_sums(self, sums: tf.Tensor, global_step: tf.Variable) -> tf.Tensor:
@@ -139,7 +139,7 @@ class RecurrentModel:
             tape.watch(self._trainable)
             output = self._network(named, draw)
             losses = self._head.losses(*self._examples(named, labels, output))
-        self._leave_summary(losses.reduced, output.lengths)
+        self._leave_summary(losses.minimized, output.lengths)
         return losses, tape
 
     def _move(
@@ -235,7 +235,7 @@ class RecurrentModel:
         if self._optimizer is not None:
             run = tf.function(self.train_step, autograph=False)
             step = run(features, labels, global_step).op
-            return Supervised(losses.reduced, predictions, {}, step)
+            return Supervised(losses.minimized, predictions, {}, step)
         metrics = streamed(self._head.sums(losses, examples[2]), self._head.metrics)
         # The loss of the batch is an output of its own.
         metrics.pop("loss", None)

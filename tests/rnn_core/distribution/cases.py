@@ -40,6 +40,7 @@ CASES: dict[str, dict[str, Any]] = {
         "cell_type": "gru",
         "weight_column": "weight",
         "loss_reduction": "sum",
+        "label_smoothing": 0.1,
         "optimizer": _clipped(keras.optimizers.SGD, clipnorm=0.05),
     },
     "embedding_clipped_momentum": {
@@ -63,6 +64,8 @@ CASES: dict[str, dict[str, Any]] = {
     "keras_optimizer": {
         "sequence_feature_columns": [_numbers()],
         "cell_type": "gru",
+        "class_weights": [1.0, 2.0, 0.5],
+        "focal_gamma": 2.0,
         "optimizer": _clipped(keras.optimizers.AdamW, learning_rate=0.003, clipnorm=0.1),
     },
 }

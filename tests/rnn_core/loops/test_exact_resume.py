@@ -6,12 +6,21 @@ import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
 
 from rnn_core import Hook, HookContext
 from tests.rnn_core.samples import Data, make_estimator, same_bits, weights_of
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "loss of training": {
+        "label_smoothing": 0.1,
+        "class_weights": [1.0, 2.0, 3.0],
+        "focal_gamma": 2.0,
+    },
+}
 
 
 class Fail(Hook):
@@ -56,6 +65,21 @@ def test_a_training_is_resumed_exactly(
         )
     resumed = make_estimator(tmp_path / "killed", config=config)
     resumed.train(lambda: make(data), max_steps=10)
+    assert same_bits(weights_of(resumed), weights_of(whole))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_is_resumed_exactly(name: str, data: Data, tmp_path: Path) -> None:
+    """Killed at a step that is no end of anything, such as of the batches of one step."""
+    quiet = {"save_summary_steps": None, "save_checkpoints_steps": 3, "log_step_count_steps": None}
+    whole, killed, resumed = (
+        make_estimator(tmp_path / where, config=quiet, **SETTINGS[name])
+        for where in ("whole", "killed", "killed")
+    )
+    whole.train(lambda: unseeded(data), max_steps=8)
+    with pytest.raises(KeyboardInterrupt):
+        killed.train(lambda: unseeded(data), hooks=[Fail(5)], max_steps=8)
+    resumed.train(lambda: unseeded(data), max_steps=8)
     assert same_bits(weights_of(resumed), weights_of(whole))
 
 
