@@ -11,7 +11,7 @@ CONFIG ?= pipelines/configs/japanese_vowels.yaml
 PARALLEL := -n 2 --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: run test check lint types docs benchmark bench bench-peers bench-workers sanitize goldens drill-training image-test wheel lock clean
+.PHONY: run test check lint types docs benchmark bench bench-peers bench-workers bench-data bench-quality sanitize goldens drill-training image-test wheel lock clean
 
 run: $(VENV)/.kernel
 	@$(BIN)/rnnflow run $(CONFIG)
@@ -60,6 +60,14 @@ bench-peers: $(VENV)-tensorflow-2.15/.installed $(VENV)-torch-2.13/.installed
 # Many workers: what they bring here, and on paper.
 bench-workers: $(VENV)/.kernel
 	@$(BIN)/python -m benchmarks workers checkpoints scaling_check scaling_table scaling_pipeline
+
+# The data sets of docs/quality.md as JSONL rows, in .bench-data/ (270 MB; 110 MB are downloaded, once).
+bench-data: $(VENV)/.runtime
+	@$(BIN)/python -m benchmarks.quality.prepare
+
+# What `rnnflow init` and `run` make of them, five seeds each, beside cheap baselines; hours.
+bench-quality: $(VENV)/.dev $(VENV)/.kernel bench-data
+	@$(BIN)/python -m benchmarks quality
 
 # The native operations by themselves, watched for bad memory accesses and for data races.
 sanitize:

@@ -1,0 +1,1 @@
+"""How good the models are that `rnnflow init` and `run` make, beside cheap baselines."""
