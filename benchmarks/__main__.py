@@ -1,8 +1,12 @@
-"""`python -m benchmarks [startup|accuracy|step|training|…]`; all without an argument."""
+"""`python -m benchmarks [startup|accuracy|step|training|…]`; all without an argument.
+
+`quality` takes options of its own and hours: it runs only by its name.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from benchmarks import startup, training_startup
 from benchmarks.peers import inference, memory, records, training
@@ -50,7 +54,17 @@ BENCHMARKS = {
 }
 
 
+def quality(arguments: Sequence[str]) -> None:
+    # It needs scikit-learn, which the other benchmarks do without.
+    from benchmarks.quality import run as benchmark
+
+    benchmark.main(arguments)
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["quality"]:
+        quality(sys.argv[2:])
+        return
     for name in sys.argv[1:] or BENCHMARKS:
         if name not in BENCHMARKS:
             sys.exit(f"unknown benchmark {name!r}: choose from {', '.join(BENCHMARKS)}")
