@@ -61,7 +61,7 @@ bench-peers: $(VENV)-tensorflow-2.15/.installed $(VENV)-torch-2.13/.installed
 bench-workers: $(VENV)/.kernel
 	@$(BIN)/python -m benchmarks workers checkpoints scaling_check scaling_table scaling_pipeline
 
-# The data sets of docs/quality.md as JSONL rows, in .bench-data/ (270 MB; 110 MB are downloaded, once).
+# The data sets of docs/quality.md as JSONL rows, in .bench-data/ (160 MB; 110 MB are downloaded, once).
 bench-data: $(VENV)/.runtime
 	@$(BIN)/python -m benchmarks.quality.prepare
 

@@ -29,25 +29,38 @@ Report = Callable[[SetResult], None]
 def main(arguments: Sequence[str]) -> None:
     """Measures set by set; a fault of one stops none of the others, but the exit code is 1 then."""
     chosen = _parser().parse_args(arguments)
-    names = chosen.sets or list(SETS)
+    names = [] if chosen.show else chosen.sets or list(SETS)
     results = load_results(chosen.json)
-    for name in names if not chosen.show else []:
+    if missing := [str(DATA / name) for name in names if not (DATA / name).is_dir()]:
+        sys.exit(f"expected data in {', '.join(missing)}, found none: make bench-data")
+    failed = False
+    for name in names:
 
         def keep(result: SetResult, name: str = name) -> None:
             results[name] = result
             save_results(chosen.json, results)
 
-        _measure(name, results.get(name), keep, chosen)
+        try:
+            _measure(name, results.get(name), keep, chosen)
+        except Exception as error:
+            failed = True
+            print(f"{name}: FAILED: {type(error).__name__}: {error}", flush=True)
     shown = {name: results[name] for name in SETS if name in results}
     print(f"\n{table(shown)}\n")
     print("\n".join([*faults(shown), *floors(shown)]))
-    if any(shown[name].faults for name in names if name in shown):
+    if failed or any(shown[name].faults for name in names if name in shown):
         sys.exit(1)
+
+
+def _known(name: str) -> str:
+    if name not in SETS:
+        raise argparse.ArgumentTypeError(f"no set {name!r}: choose from {', '.join(SETS)}")
+    return name
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks quality", description=__doc__)
-    parser.add_argument("sets", nargs="*", metavar="SET", choices=SETS, help="default: all")
+    parser.add_argument("sets", nargs="*", metavar="SET", type=_known, help="default: all")
     parser.add_argument("--seeds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--json", type=Path, help="read from and added to, set by set")
     part = parser.add_mutually_exclusive_group()
@@ -60,10 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(
     name: str, earlier: SetResult | None, keep: Report, chosen: argparse.Namespace
 ) -> None:
-    data = DATA / name
-    if not data.is_dir():
-        sys.exit(f"expected the data in {data}, found none: make bench-data")
-    train, test = (read_rows(data / f"{split}.jsonl") for split in ("train", "test"))
+    train, test = (read_rows(DATA / name / f"{split}.jsonl") for split in ("train", "test"))
     result = describe(train, test)
     if earlier is not None and chosen.baselines_only:
         result = dataclasses.replace(result, runs=earlier.runs)

@@ -28,11 +28,16 @@ def vibrations(tmp_path_factory: pytest.TempPathFactory) -> Splits:
         rows.append(
             {"id": f"{number}", "label": label, "context": context, "sequence": {"x": steps}}
         )
-    return _splits(rows, tmp_path_factory.mktemp("vibrations"))
+    return _splits(rows, tmp_path_factory.mktemp("tiny") / "vibrations")
 
 
 @pytest.fixture(scope="session")
-def words(tmp_path_factory: pytest.TempPathFactory) -> Splits:
+def words_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data") / "Surnames"
+
+
+@pytest.fixture(scope="session")
+def words(words_folder: Path) -> Splits:
     """The same letters, in another order: only pairs of neighbours tell the labels apart."""
     chance = random.Random(3)
     rows: list[dict[str, object]] = []
@@ -42,10 +47,11 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Splits:
         rows.append(
             {"id": f"{number}", "label": label, "context": {}, "sequence": {"letters": letters}}
         )
-    return _splits(rows, tmp_path_factory.mktemp("words"))
+    return _splits(rows, words_folder)
 
 
 def _splits(rows: list[dict[str, object]], folder: Path) -> Splits:
+    folder.mkdir()
     parts = []
     for name, part in (("train", rows[:-10]), ("test", rows[-10:])):
         path = folder / f"{name}.jsonl"
