@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from rnn_core.names import CellType, OptimizerName
+from rnn_core.names import CellType, ContextPlace, OptimizerName, PoolingName
 
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 """Of every dataclass of settings: no unknown keys, and a field's docstring is its description."""
@@ -54,6 +54,9 @@ FilePath: TypeAlias = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\
 def _as_list(value: Any) -> Any:
     """One layer needs no list: ``units: 64``."""
     return [value] if isinstance(value, int | float | str) else value
+
+
+_Share: TypeAlias = Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False), NUMBER]
 
 
 # A layer of 16,384 units has more than a billion weights, 5 GB and more with the optimizer's.
@@ -120,9 +123,42 @@ class OptimizerConfig:
     name: OptimizerName = "adam"
     """The update rule, as in Keras."""
     learning_rate: PositiveFloat = 0.003
-    """Size of a step."""
+    """Size of a step; with a schedule that of the first."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """``cosine`` lets the learning rate fall to 0 at ``training.max_steps``, along half a cosine
+    (Loshchilov and Hutter, 2017)."""
+    weight_decay: Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False), NUMBER] = 0.0
+    """Each step takes this share, times the learning rate, from every weight (AdamW)."""
     clip_norm: PositiveFloat | None = 5.0
     """Each gradient is scaled down to this L2 norm."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class DropoutConfig:
+    """Shares of the numbers that training replaces by zeros, drawn anew for each step."""
+
+    input: _Share = 0.0
+    """Of the features of a time step."""
+    layers: _Share = 0.0
+    """Of the outputs between one recurrent layer and the next."""
+    output: _Share = 0.0
+    """Of what represents the sequence."""
+    context: _Share = 0.0
+    """Of the context and the summaries that enter the head."""
+    recurrent: _Share = 0.0
+    """Of the weights between the states of one time step and the next."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class LossConfig:
+    """What training minimizes. Evaluation reports the plain cross-entropy in any case."""
+
+    label_smoothing: _Share = 0.0
+    """The share of each label that is spread over all classes (Szegedy et al., 2016)."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """``balanced`` weighs a row by rows / (classes x rows of its class) of the training split."""
+    focal_gamma: Annotated[float, Field(ge=0.0, allow_inf_nan=False), NUMBER] = 0.0
+    """How much less rows count that are easy (Lin et al., 2017); 0: all count the same."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -135,6 +171,20 @@ class ModelConfig:
         tuple[_Units, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=32)
     ] = (64,)
     """Hidden units (H) of each layer; one number is one layer."""
+    bidirectional: Switch = False
+    """Whether each layer also reads the steps from the last to the first."""
+    pooling: PoolingName = "last"
+    """What represents a sequence: the outputs of the last step, or over all steps their ``mean`` or
+    ``max``, both (``mean_max``), or a mean with learned weights (``attention``)."""
+    context: ContextPlace = "steps"
+    """Where the context and the summaries enter: beside the features of each step (``steps``),
+    beside what represents the sequence (``head``), or ``both``."""
+    layer_normalization: Switch = False
+    """Whether the outputs of each layer are normalized (Ba et al., 2016)."""
+    dropout: DropoutConfig = DropoutConfig()
+    """What training leaves out at random."""
+    loss: LossConfig = LossConfig()
+    """What training minimizes."""
     optimizer: OptimizerConfig = OptimizerConfig()
 
 
@@ -152,6 +202,9 @@ class TrainingConfig:
     """Loss and steps per second in the log and in MLflow."""
     early_stopping_metric: Literal["average_loss", "accuracy"] = "average_loss"
     """Decides which checkpoint is best, and when training stops."""
+    checkpoint: Literal["best", "last"] = "best"
+    """Which checkpoint is the model: the ``best`` on the validation split; or the ``last``, for a
+    validation split of so few rows that the best one is so by chance."""
     early_stopping_patience_steps: PositiveInt | None = 300
     """Training stops after so many steps without a better evaluation."""
     keep_checkpoint_max: PositiveInt = 3

@@ -71,7 +71,7 @@ def _page(run_id: str, config: PipelineConfig, values: Mapping[str, Any]) -> str
         champion_metrics=values.get("champion_metrics"),
         decision=values["decision"],
         history=read_history(Path(model.path) / HISTORY),
-        best_step=model.step,
+        model_step=model.step,
         predictions=read_predictions(Path(metrics.predictions_path)),
         versions=versions(),
         commands=commands,

@@ -133,19 +133,20 @@ def record_examples(value: Examples, config: PipelineConfig) -> StageRecord:
 
 
 def record_model(value: Model, config: PipelineConfig) -> StageRecord:
-    """The best checkpoint and what it reaches, the learning curve, the cost, the workers' logs."""
+    """The checkpoint and what it reaches, the learning curve, the cost, the workers' logs."""
     directory = Path(value.path)
     units = ", ".join(str(count) for count in config.model.units)
+    which = config.training.checkpoint
     parameters = flatten(config.model, "model") | flatten(config.training, "training")
     checkpoints = directory / "checkpoints"
     events = sorted(checkpoints.rglob("events.out.tfevents.*"))
-    best = sorted(Path(value.checkpoint).parent.glob(f"{Path(value.checkpoint).name}.*"))
+    chosen = sorted(Path(value.checkpoint).parent.glob(f"{Path(value.checkpoint).name}.*"))
     return StageRecord(
-        f"{config.model.cell_type} [{units}], best checkpoint at step {value.step:,}",
+        f"{config.model.cell_type} [{units}], {which} checkpoint at step {value.step:,}",
         {**parameters, "seed": config.seed},
         compared=_training_values(value, config),
         history=directory / HISTORY,
-        artifacts=(directory / HISTORY, *events, *best, *worker_logs(directory)),
+        artifacts=(directory / HISTORY, *events, *chosen, *worker_logs(directory)),
     )
 
 

@@ -44,11 +44,11 @@ class Examples:
 
 @dataclass(frozen=True, config=_STRICT)
 class Model:
-    """A trained model: the directory, and the best checkpoint in it."""
+    """A trained model: the directory, and which of its checkpoints is the model."""
 
     path: str
     checkpoint: str
-    """Prefix of the files of the best checkpoint, below ``path``."""
+    """Prefix of the files of the checkpoint, below ``path``."""
     step: int
     """Its global step."""
     digest: str

@@ -17,7 +17,7 @@ _BATCH_SIZE = 256
 
 
 def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metrics:
-    """Scores the best checkpoint on the test split.
+    """Scores the model's checkpoint on the test split.
 
     Args:
         model: the trained model.

@@ -45,7 +45,7 @@ def export_model(
     model: Model,
     directory: Path,
 ) -> Export:
-    """Exports the best checkpoint together with the transform graph, and checks the result.
+    """Exports the model's checkpoint together with the transform graph, and checks the result.
 
     Args:
         estimator: the trained model.

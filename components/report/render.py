@@ -55,7 +55,7 @@ class ReportInputs:
     champion_metrics: Comparison | None
     decision: Decision
     history: tuple[HistoryPoint, ...] = ()
-    best_step: int | None = None
+    model_step: int | None = None
     """The global step of the checkpoint that was measured."""
     predictions: PredictionTable | None = None
     """For the reliability diagram and the most confident errors."""
@@ -140,7 +140,7 @@ def _figures(inputs: ReportInputs) -> dict[str, Markup]:
     }
     if inputs.history:
         figures["learning"] = svg(
-            learning_figure(inputs.history, inputs.best_step),
+            learning_figure(inputs.history, inputs.model_step),
             "Training loss, validation loss and validation accuracy against the global step",
         )
     if inputs.predictions is not None:

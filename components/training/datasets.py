@@ -135,3 +135,9 @@ def _read_keys(examples: Examples, split: Split, key: Literal["id", "label"]) ->
     # In parts: an example may be a thousand times as large as its id.
     parts = _records(examples, split).batch(_PARSED_AT_ONCE)
     return [text.decode() for records in parts for text in parse_key(records, key).numpy()]
+
+
+def label_rows(examples: Examples) -> dict[str, int]:
+    """How many rows of the training split have each label."""
+    counts: dict[str, int] = read_statistics(Path(examples.path))["labels"]["train"]
+    return counts

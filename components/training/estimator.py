@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
@@ -14,7 +16,7 @@ import rnn_core
 from components.artifacts.schema import Schema, load_schema, save_schema
 from components.artifacts.storage import write_atomically
 from components.artifacts.values import Model
-from components.config import ModelConfig
+from components.config import ModelConfig, OptimizerConfig
 from components.errors import NotFoundError
 from components.runtime.libraries import quiet_libraries
 from rnn_core.optimizers.optimizers import KINDS as OPTIMIZERS
@@ -25,12 +27,26 @@ CHECKPOINTS = "checkpoints"
 _SETTINGS = "model.json"
 
 
+class Training(NamedTuple):
+    """What training has to know besides the network."""
+
+    max_steps: int
+    """Where a schedule of the learning rate ends."""
+    label_rows: Mapping[str, int]
+    """The rows of each label in the training split."""
+
+
 def build_estimator(
-    schema: Schema, model: ModelConfig, directory: Path, run_config: rnn_core.RunConfig
+    schema: Schema,
+    model: ModelConfig,
+    directory: Path,
+    run_config: rnn_core.RunConfig,
+    training: Training | None = None,
 ) -> rnn_core.RNNClassifier:
-    """A classifier whose checkpoints are below ``directory``."""
+    """A classifier whose checkpoints are below ``directory``; only with ``training`` it trains."""
     sequence, context = feature_columns(schema)
-    optimizer = model.optimizer
+    training = training or Training(1, {})
+    balanced = model.loss.class_weights == "balanced"
     return rnn_core.RNNClassifier(
         sequence_feature_columns=sequence,
         context_feature_columns=context or None,
@@ -40,10 +56,42 @@ def build_estimator(
         n_classes=len(schema.labels),
         label_vocabulary=list(schema.labels),
         # A function: an optimizer holds variables, and each model needs one of its own.
-        optimizer=lambda: OPTIMIZERS[optimizer.name].keras_class(
-            learning_rate=optimizer.learning_rate, clipnorm=optimizer.clip_norm
-        ),
+        optimizer=lambda: _optimizer(model.optimizer, training.max_steps),
         config=run_config,
+        network=rnn_core.NetworkConfig(
+            context=model.context,
+            pooling=model.pooling,
+            bidirectional=model.bidirectional,
+            layer_normalization=model.layer_normalization,
+            input_dropout=model.dropout.input,
+            layer_dropout=model.dropout.layers,
+            output_dropout=model.dropout.output,
+            context_dropout=model.dropout.context,
+            recurrent_dropout=model.dropout.recurrent,
+        ),
+        label_smoothing=model.loss.label_smoothing,
+        class_weights=balanced_weights(training.label_rows) if balanced else None,
+        focal_gamma=model.loss.focal_gamma,
+    )
+
+
+def balanced_weights(label_rows: Mapping[str, int]) -> dict[str, float] | None:
+    """rows / (classes * rows of the class), by label: each class weighs as much as any other.
+
+    None if there are no rows.
+    """
+    rows = sum(label_rows.values())
+    return {label: rows / (len(label_rows) * n) for label, n in label_rows.items()} or None
+
+
+def _optimizer(config: OptimizerConfig, max_steps: int) -> keras.optimizers.Optimizer:
+    rate: Any = config.learning_rate
+    if config.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, max_steps)
+    return OPTIMIZERS[config.name].keras_class(
+        learning_rate=rate,
+        clipnorm=config.clip_norm,
+        weight_decay=config.weight_decay or None,
     )
 
 

@@ -16,8 +16,8 @@ import rnn_core
 from components.artifacts.history import HISTORY
 from components.artifacts.schema import load_schema
 from components.errors import StorageError, TrainingError
-from components.training.datasets import read_batches
-from components.training.estimator import build_estimator
+from components.training.datasets import label_rows, read_batches
+from components.training.estimator import Training, build_estimator
 from components.training.history_hook import OnPoint, Recorder, ValidationRecorder
 from components.training.job import TrainingJob
 
@@ -78,7 +78,13 @@ def _training_errors() -> Iterator[None]:
 
 def _fit(job: TrainingJob, directory: Path, recorder: Recorder, config: rnn_core.RunConfig) -> None:
     training = job.training
-    estimator = build_estimator(load_schema(job.examples.path), job.model, directory, config)
+    estimator = build_estimator(
+        load_schema(job.examples.path),
+        job.model,
+        directory,
+        config,
+        Training(training.max_steps, label_rows(job.examples)),
+    )
     higher_is_better = training.early_stopping_metric == "accuracy"
     hooks: list[rnn_core.Hook] = [recorder]
     if training.early_stopping_patience_steps is not None:

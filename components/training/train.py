@@ -76,22 +76,24 @@ def train_model(
         else:
             _fit_with_workers(job, partial, on_point, chief)
         seconds = time.monotonic() - began
-        # In the block: without a best checkpoint it raises, and the directory is not complete.
-        best = _best_checkpoint(partial)
-        step = step_from_name(best)
-        save_training_facts(partial, TrainingFacts(seconds, _parameters(best)))
+        # In the block: without a checkpoint it raises, and the directory is not complete.
+        chosen = _checkpoint(partial, training)
+        step = step_from_name(chosen)
+        save_training_facts(partial, TrainingFacts(seconds, _parameters(chosen)))
     return Model(
         path=str(directory),
-        checkpoint=_best_checkpoint(directory),
+        checkpoint=_checkpoint(directory, training),
         step=step,
         # The name is the fingerprint of all that decides the weights.
         digest=directory.name,
     )
 
 
-def _best_checkpoint(directory: Path) -> str:
-    """Its path, which is another one once the directory has its final name."""
-    return str(tf.train.latest_checkpoint(str(directory / CHECKPOINTS / "export" / BEST)))
+def _checkpoint(directory: Path, training: TrainingConfig) -> str:
+    """The path of that of the model, which is another one once the directory has its final name."""
+    checkpoints = directory / CHECKPOINTS
+    where = checkpoints if training.checkpoint == "last" else checkpoints / "export" / BEST
+    return str(tf.train.latest_checkpoint(str(where)))
 
 
 def _parameters(checkpoint: str) -> int:

@@ -29,7 +29,8 @@ class NetworkConfig:
     context: ContextPlace = "steps"
     """Where the context features enter: ``steps`` repeats them beside the features of each step;
     ``head`` puts them behind the representation of the sequence, in front of the logits; ``both``
-    does both. Hundreds of them belong into the head, where they cost no more than a product."""
+    does both. Hundreds of them belong into the head, where they cost no more than a product, and
+    where their weights begin with zeros."""
     pooling: PoolingName = "last"
     """What represents a sequence of outputs, over its real steps: the ``last`` one, their ``mean``
     or ``max``, both of these side by side (``mean_max``), or their mean with learned weights

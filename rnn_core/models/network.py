@@ -9,8 +9,10 @@ layers, or ``rnn_model/gru/gru_cell/kernel`` if ``units`` is a number; and
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from rnn_core.config.network_config import NetworkConfig
@@ -23,7 +25,7 @@ from rnn_core.graph.variable_store import VariableStore
 from rnn_core.models.blocks.dropout import Dropout
 from rnn_core.models.encoder import Encoder
 from rnn_core.models.recurrent_layers import BuiltInCell, CellMaker
-from rnn_core.types import FeatureColumn, Features, Table
+from rnn_core.types import Array, FeatureColumn, Features, Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,9 +75,10 @@ class Network:
             spec.layers, spec.fused, width, spec.return_sequences, store, config
         )
         self._context_dropout = Dropout("context", config.context_dropout, seed)
-        width = self._encoder.width + context_width * self._in_head
-        shape = (width, spec.logits_dimension)
-        self._kernel = store.create("rnn_model/logits/kernel", shape, initializers.glorot_uniform)
+        width, in_head = self._encoder.width, context_width * self._in_head
+        shape = (width + in_head, spec.logits_dimension)
+        initializer = _zeros_behind(width) if in_head else initializers.glorot_uniform
+        self._kernel = store.create("rnn_model/logits/kernel", shape, initializer)
         self._bias = store.create("rnn_model/logits/bias", shape[1:], initializers.zeros)
         self.variables = store.variables
         self.trainable = store.trainable
@@ -132,6 +135,20 @@ class Network:
             self._spec.context_columns, features, self._context_state
         )
         return feature_input.checked_rows(context, batch)
+
+
+def _zeros_behind(width: int) -> initializers.Initializer:
+    """Glorot's initial values in the first ``width`` rows, and zeros in those of the context.
+
+    It is a linear model beside the network (Cheng et al. 2016), which needs no symmetry broken:
+    random weights of hundreds of numbers would be noise in the logits that training must unlearn.
+    """
+
+    def initialize(shape: Sequence[int], random: np.random.Generator) -> Array:
+        of_sequence = initializers.glorot_uniform((width, *shape[1:]), random)
+        return np.pad(of_sequence, [(0, shape[0] - width), (0, 0)])
+
+    return initialize
 
 
 def _beside(representation: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
