@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,8 @@ def training_flow(
     until: str | None = None,
     rerun: str | None = None,
     workers: int | None = None,
-    settings: Sequence[str] = (),
+    # Prefect looks a type up by its name, and finds builtins alone.
+    settings: list[str] | None = None,
 ) -> State[Any]:
     """One run of the pipeline.
 
@@ -54,7 +54,7 @@ def training_flow(
     show_servers()
     # A schedule calls the flow with a path alone; the command line has loaded the config already.
     config = preloaded_config() or with_workers(
-        load_config(Path(config_path), settings), workers, find_cluster(os.environ)
+        load_config(Path(config_path), settings or ()), workers, find_cluster(os.environ)
     )
     work = WorkDirectory.at(Path(work_dir))
     run = PipelineRun(config, work, run_id, until=until, rerun=rerun)

@@ -19,7 +19,7 @@ from components.data.rows import find_rows
 from components.data.sources.formats import chunks_of
 from components.data.sources.source import Chunk, Record
 from components.data.statistics import Profile
-from components.data.trial import lengths_of, notes_of_rows, try_rows
+from components.data.trial import alike, lengths_of, notes_of_rows, try_rows
 from components.errors import DataError
 from components.features.config import AnyFeature, FeaturesConfig
 from components.features.observed import Observed, Part
@@ -161,6 +161,11 @@ def _propose_features(
                 continue
             features[part][name] = feature
             notes += [f"{part}.{name} {doubt}" for doubt in doubts(feature, values)]
+        notes += [
+            f"{part} has the features {' and '.join(map(repr, names))}, whose names differ in "
+            "spaces or capitals alone: make them one in the rows if they mean the same."
+            for names in alike(observed[part])
+        ]
     if not features["sequence"]:
         found = "\n".join(["", *notes])
         raise DataError(f"{data.train} has no sequence that can be used; a row was expected to "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,21 +120,28 @@ def notes_of_rows(trial: Trial, data: DataConfig, features: FeaturesConfig) -> I
 def _notes_of_labels(trial: Trial) -> Iterator[str]:
     if trial.has_booleans:
         yield "labels are true and false: they become the texts 'true' and 'false', in answers too."
-    alike: dict[str, list[str]] = {}
-    for label in sorted(trial.labels):
-        alike.setdefault(" ".join(label.casefold().split()), []).append(label)
-    for labels in alike.values():
-        if len(labels) > 1:
-            yield (
-                f"the labels {' and '.join(map(repr, labels))} differ in spaces or capitals alone: "
-                "make them one if they mean the same."
-            )
+    for labels in alike(trial.labels):
+        yield (
+            f"the labels {' and '.join(map(repr, labels))} differ in spaces or capitals alone: "
+            "make them one if they mean the same."
+        )
     rows = sum(trial.labels.values())
     if len(trial.labels) > _MANY_LABELS * rows:
         yield (
             f"{len(trial.labels):,} labels among {rows:,} rows: a label is a class that many rows "
             "share; amounts or names must be put into classes first."
         )
+
+
+def alike(names: Iterable[str]) -> list[list[str]]:
+    """The names that a person would take for one: they differ in spaces, capitals or how Unicode
+    writes their accents alone.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in sorted(names):
+        plain = unicodedata.normalize("NFKC", name).casefold()
+        groups.setdefault(" ".join(plain.split()), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def lengths_of(profile: Profile) -> list[int]:

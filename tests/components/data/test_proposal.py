@@ -133,6 +133,18 @@ def test_a_note_is_one_line_whatever_the_names_are(write_rows: WriteRows) -> Non
     assert note.startswith("sequence.y z is left out")
 
 
+def test_features_whose_names_hardly_differ_are_doubted(write_rows: WriteRows) -> None:
+    spellings = ["pulse", "Pulse", "Pulse ", "gr\u00f6\u00dfe", "gro\u0308\u00dfe", "other"]
+    rows = [{"id": str(n), "label": str(n % 2), "sequence": {spellings[n % 6]: [n], "x": [n + 0.5]}}
+            for n in range(60)]  # fmt: skip
+    notes = propose(DataConfig(train=write_rows(rows))).notes
+    doubts = [note for note in notes if "in spaces or capitals alone" in note]
+    assert [note.partition(",")[0] for note in doubts] == [
+        "sequence has the features 'Pulse' and 'Pulse ' and 'pulse'",
+        "sequence has the features 'gro\u0308\u00dfe' and 'gr\u00f6\u00dfe'",
+    ]
+
+
 def test_a_name_in_the_sequence_and_in_the_context_is_left_out_of_one(
     write_rows: WriteRows,
 ) -> None:
