@@ -67,7 +67,7 @@ bench-data: $(VENV)/.runtime
 
 # What `rnnflow init` and `run` make of them, five seeds each, beside cheap baselines; hours.
 bench-quality: $(VENV)/.dev $(VENV)/.kernel bench-data
-	@$(BIN)/python -m benchmarks quality
+	@$(BIN)/python -m benchmarks quality --json .bench-data/results.json
 
 # The native operations by themselves, watched for bad memory accesses and for data races.
 sanitize:

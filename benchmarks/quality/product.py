@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.quality.rows import Rows
 from components.artifacts.predictions import read_predictions
+from components.runtime.subprocesses import tied
 from pipelines.work_directory import WorkDirectory
 
 _ELSEWHERE = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "RNNFLOW_WORK_DIR", "TF_CONFIG")
@@ -57,7 +58,10 @@ def train(data: Path, test: Rows, seeds: range, scratch: Path) -> Iterator[Train
 def _rnnflow(*arguments: str) -> None:
     command = [str(Path(sys.executable).with_name("rnnflow")), *arguments]
     environment = {key: value for key, value in os.environ.items() if key not in _ELSEWHERE}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    # Tied, so that a benchmark that is killed leaves no training behind.
+    done = subprocess.run(
+        tied(command), env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         last = (done.stderr or done.stdout).strip().splitlines()[-3:]
         raise RuntimeError(f"rnnflow {arguments[0]}: exit code {done.returncode}: {' '.join(last)}")
