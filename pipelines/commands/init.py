@@ -77,12 +77,14 @@ def render_config(found: Proposal, name: str, folder: Path) -> str:
         name: of the experiment and the registered model.
         folder: where the config will lie; the data paths are relative to it.
     """
+    features = _changed(found.features)
+    under_names_in_rows = {
+        part: {each.pop("name_in_rows", key): each for key, each in features[part].items()}
+        for part in ("sequence", "context")
+    }
     sections = {
         "data": _paths_from(found.data, folder) | _rule_of_labels(found),
-        "features": {
-            part: {each.pop("name_in_rows", key): each for key, each in features.items()}
-            for part, features in _changed(found.features).items()
-        },
+        "features": {**features, **under_names_in_rows},
         "model": _changed(ModelConfig()),
         "training": _changed(found.training),
         "gate": _changed(found.gate),
