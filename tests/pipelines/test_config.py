@@ -82,8 +82,6 @@ def test_what_is_no_config_is_refused(text: str) -> None:
         ("features: {sequence: {id: {kind: numeric}}}", "'id'"),
         ("features: {sequence: {x: {kind: numeric}}, context: {x: {kind: numeric}}}", "'x'"),
         ("features: {sequence: {x: {kind: categorical}}}", "kind 'token'"),
-        ("features: {sequence: {a.b: {kind: numeric}, a-b: {kind: numeric}}}", "'a_b'"),
-        ("features: {sequence: {lengths: {kind: numeric}}}", "'lengths'"),
         ("features: {sequence: {x: {kind: numeric}}, context: {y: {kind: token}}}", "categorical"),
     ],
 )
