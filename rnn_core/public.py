@@ -80,6 +80,7 @@ from rnn_core.hooks import (
     SummarySaverHook,
 )
 from rnn_core.models.estimator_spec import EstimatorSpec
+from rnn_core.optimizers.schedules import OneCycle
 from rnn_core.storage.warm_start import VocabInfo, WarmStartSettings
 from rnn_core.types import ModeKeys
 
@@ -118,6 +119,7 @@ __all__ = [
     "NanLossDuringTrainingError",
     "NanTensorHook",
     "NetworkConfig",
+    "OneCycle",
     "PoissonRegressionHead",
     "Predictor",
     "ProfilerHook",

@@ -24,7 +24,7 @@ from components.workers.local_cluster import local_workers, own_worker
 from components.workers.rendezvous import Chief
 from components.workers.supervisor import supervise
 from components.workers.worker_process import WorkerCommand
-from rnn_core.storage.checkpoints import step_from_name
+from rnn_core.storage.checkpoints import AVERAGE, step_from_name
 
 OnProgress: TypeAlias = Callable[[Path, int, Mapping[str, float]], None]
 """Called with the history file, the global step and the newest metrics."""
@@ -101,7 +101,7 @@ def _parameters(checkpoint: str) -> int:
     return sum(
         math.prod(shape)
         for name, shape in tf.train.list_variables(checkpoint)
-        if name != "global_step" and not name.startswith("training/")
+        if name != "global_step" and not name.startswith("training/") and not name.endswith(AVERAGE)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -20,6 +21,7 @@ from rnn_core.heads.sequential import SequentialHeadWrapper
 from rnn_core.models.estimator_spec import EstimatorSpec
 from rnn_core.models.model import Model
 from rnn_core.models.recurrent_model import RecurrentModel
+from rnn_core.optimizers.averages import AveragedSpec, named_as_averages
 from rnn_core.optimizers.optimizers import optimizer_spec
 from rnn_core.types import ModeKeys
 
@@ -77,13 +79,16 @@ class RNNEstimator(Estimator):
     def new_model(self, mode: str) -> Model:
         """A network with initial values; with an optimizer for ``ModeKeys.TRAIN``."""
         optimizer = self._optimizer if mode == ModeKeys.TRAIN else None
-        return RecurrentModel(self._spec, self._head, self._config.tf_random_seed, optimizer)
+        seed, averaged = self._config.tf_random_seed, isinstance(self._optimizer, AveragedSpec)
+        return RecurrentModel(self._spec, self._head, seed, optimizer, averaged)
 
     def _spec_of(self, features: Any, labels: Any, mode: str) -> EstimatorSpec:
         """What ``model_fn`` returns: a network with initial values, applied to the batch."""
         # Outside of the graph that calls this: initial values are computed at once, by NumPy.
         with tf.init_scope():
-            model = self.new_model(mode)
+            averaged = mode != ModeKeys.TRAIN and isinstance(self._optimizer, AveragedSpec)
+            with named_as_averages() if averaged else contextlib.nullcontext():
+                model = self.new_model(mode)
         if mode == ModeKeys.PREDICT:
             predictions = model.predictions(features)
             outputs = model.export_outputs(predictions)

@@ -36,7 +36,11 @@ _COUNTS: Final = 4
 
 
 class RecurrentModel:
-    """A recurrent network with its head; with its optimizer if it is to be trained."""
+    """A recurrent network with its head; with its optimizer if it is to be trained.
+
+    Without an optimizer, ``averaged`` gives the weights the names that their averages have in a
+    checkpoint, so that everything that is evaluated, predicted and exported has those.
+    """
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class RecurrentModel:
         head: Head,
         seed: int | None,
         optimizer: OptimizerSpec | None = None,
+        averaged: bool = False,
     ) -> None:
         self._network = Network(spec, seed)
         self._sequential = head if isinstance(head, SequentialHeadWrapper) else None
@@ -51,6 +56,7 @@ class RecurrentModel:
         trainable = self._network.trainable
         self._trainable = list(trainable.values())
         self._optimizer = None if optimizer is None else optimizer.make(trainable)
+        self._averaged = averaged and optimizer is None
         self._parts: tuple[gradient_buffer.Part, ...] = ()
         self._lengths: LastValue | None = None
 
@@ -58,7 +64,12 @@ class RecurrentModel:
     def variables(self) -> dict[str, tf.Variable]:
         """The network's weights, and the optimizer's slots and hyper-parameters, by name."""
         slots = {} if self._optimizer is None else self._optimizer.variables
-        return {**self._network.variables, **slots}
+        weights = {self._saved_name(name): one for name, one in self._network.variables.items()}
+        return {**weights, **slots}
+
+    def _saved_name(self, name: str) -> str:
+        is_average = self._averaged and name in self._network.trainable
+        return checkpoints.average_of(name) if is_average else name
 
     @property
     def written_by_steps(self) -> Sequence[str]:
@@ -71,13 +82,20 @@ class RecurrentModel:
         Raises:
             CheckpointError: the checkpoint cannot be read or is of another model.
         """
-        fresh = self._never_trained(checkpoints.read(checkpoint))
+        values = checkpoints.read(checkpoint)
+        fresh = self._never_trained(values)
         if fresh:
             logger.warning("Not in %s, and so with initial values: %s", checkpoint, sorted(fresh))
         kept = {name: value for name, value in self.variables.items() if name not in fresh}
         checkpoints.restore(kept, checkpoint)
         if self._optimizer is not None:
             self._optimizer.warn_of_changes()
+        elif not self._averaged and any(name.endswith(checkpoints.AVERAGE) for name in values):
+            logger.warning(
+                "%s has averages of the weights, which are not used here: the optimizer of this "
+                "estimator has no use_ema. Give it the optimizer of the training.",
+                checkpoint,
+            )
 
     def assign(self, values: Mapping[str, Array]) -> None:
         """Takes values by name, which may hold more."""

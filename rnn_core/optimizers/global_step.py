@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 import keras
 import tensorflow as tf
 
-from rnn_core.errors import ArgumentError
+from rnn_core.errors import ArgumentError, UnsupportedError
 
 _COLLECTION: Final = tf.compat.v1.GraphKeys.GLOBAL_STEP
 _NAME: Final = "global_step"
@@ -142,9 +142,16 @@ def learning_rate(optimizer: keras.optimizers.Optimizer, step: tf.Variable | Non
 
     Raises:
         ArgumentError: it depends on a global step that no training changes.
+        UnsupportedError: it is rounded to half precision.
     """
     rate = optimizer._learning_rate  # the schedule itself; the public name gives its value
     if isinstance(rate, keras.Variable):
+        if rate.dtype in ("float16", "bfloat16"):
+            raise UnsupportedError(
+                f"optimizer: expected a learning rate in float32, got one in {rate.dtype}, "
+                "which is rounded: keras.config.floatx() was so when the optimizer was made. "
+                "Set it to 'float32'; mixed precision is not supported."
+            )
         return _value(rate.value)
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         return rate

@@ -7,6 +7,7 @@ names of its attributes in Keras 3: only this package restores it.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -26,9 +27,17 @@ class KerasSpec:
     kind: type[keras.optimizers.Optimizer]
     config: Mapping[str, Any]
     clipping: Mapping[str, Any]
+    """Nothing where gradients are added up: Keras clips their mean, which it alone sees."""
+    undecayed: re.Pattern[str] | None = None
+    """Found in the names of the variables that ``weight_decay`` leaves alone."""
 
     def make(self, trainable: Mapping[str, tf.Variable]) -> KerasOptimizer:
-        """An optimizer of the variables. Raises UnsupportedError: it has state without a name."""
+        """An optimizer of the variables.
+
+        Raises:
+            UnsupportedError: it has state without a name.
+            ArgumentError: no variable has a name that is excluded from the decay of weights.
+        """
         return KerasOptimizer(self, trainable)
 
 
@@ -54,8 +63,14 @@ def keras_spec(optimizer: keras.optimizers.Optimizer, step: tf.Variable | None =
         ) from None
     _refuse(optimizer, config)
     config["learning_rate"] = rate
-    clipping = {name: config.pop(name, None) for name in CLIP_SETTINGS}
-    return KerasSpec(kind, config, clipping)
+    if not config.get("ema_overwrite_frequency"):
+        # Then the averages are kept beside the weights, by `averages`.
+        config.pop("use_ema", None)
+    clipping = {}
+    if not config.get("gradient_accumulation_steps"):
+        clipping = {name: config.pop(name, None) for name in CLIP_SETTINGS}
+    undecayed = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    return KerasSpec(kind, config, clipping, undecayed)
 
 
 def _with_readable_rate(
@@ -72,19 +87,14 @@ def _with_readable_rate(
 
 
 def _refuse(optimizer: keras.optimizers.Optimizer, config: Mapping[str, Any]) -> None:
-    overwrites = bool(config.get("ema_overwrite_frequency"))
-    excludes = any(
-        getattr(optimizer, f"_exclude_from_weight_decay{kind}", None) for kind in ("", "_pattern")
-    )
     for what, given, advice in (
         ("an inner optimizer", "inner_optimizer" in config, "give the inner one alone"),
         ("loss_scale_factor", bool(config.get("loss_scale_factor")), "train in float32 without it"),
         (
-            "use_ema without ema_overwrite_frequency",
-            bool(config.get("use_ema")) and not overwrites,
-            "give both, or the averages are never used",
+            "exclude_from_weight_decay(var_list)",
+            bool(getattr(optimizer, "_exclude_from_weight_decay", None)),
+            "give var_names, since each training makes variables of its own",
         ),
-        ("exclude_from_weight_decay", excludes, "override _use_weight_decay in a subclass"),
     ):
         if given:
             name = type(optimizer).__name__
@@ -106,6 +116,8 @@ class KerasOptimizer:
             config["learning_rate"] = lambda: rate.at(self._iterations.value)
         self._keras = spec.kind.from_config(config)
         self._iterations: keras.Variable = self._keras._iterations
+        if spec.undecayed is not None:
+            self._keras.exclude_from_weight_decay(_undecayed(spec.undecayed, trainable))
         self._keras.build(self._trainable)
         prefix = f"training/{spec.kind.__name__}"
         named = dict(_named_state(self._keras, list(trainable)))
@@ -140,6 +152,16 @@ class KerasOptimizer:
         configured = self._spec.config["learning_rate"]
         if isinstance(configured, float):
             warn_of_change("learning_rate", self._keras._learning_rate.value, configured)
+
+
+def _undecayed(pattern: re.Pattern[str], trainable: Mapping[str, tf.Variable]) -> list[tf.Variable]:
+    found = [variable for name, variable in trainable.items() if pattern.search(name)]
+    if not found:
+        raise ArgumentError(
+            f"optimizer: exclude_from_weight_decay(var_names): expected parts of the names of "
+            f"variables, got {pattern.pattern!r}; the variables: {', '.join(trainable)}."
+        )
+    return found
 
 
 def _named_state(

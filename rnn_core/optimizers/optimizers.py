@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from rnn_core.errors import ArgumentError
 from rnn_core.optimizers import update_rules
+from rnn_core.optimizers.averages import AveragedSpec
 from rnn_core.optimizers.global_step import called, learning_rate
 from rnn_core.optimizers.gradients import Gradient
 from rnn_core.optimizers.keras_optimizer import keras_spec
@@ -54,7 +55,6 @@ OptimizerArgument: TypeAlias = (
 
 _NEUTRAL: Final = {
     "weight_decay": (None, 0),
-    "use_ema": (False,),
     "loss_scale_factor": (None,),
     "gradient_accumulation_steps": (None,),
 }
@@ -116,10 +116,21 @@ def _from_name(name: str) -> keras.optimizers.Optimizer:
 def _from_keras(
     optimizer: keras.optimizers.Optimizer, step: tf.Variable | None = None
 ) -> OptimizerSpec:
+    spec = _without_averages(optimizer, step)
+    if not optimizer.use_ema or optimizer.ema_overwrite_frequency:
+        return spec
+    batches = optimizer.gradient_accumulation_steps or 1
+    return AveragedSpec(spec, float(optimizer.ema_momentum), batches)
+
+
+def _without_averages(
+    optimizer: keras.optimizers.Optimizer, step: tf.Variable | None
+) -> OptimizerSpec:
     # A subclass may move variables in its own way, so only the very classes have a rule.
     rules = {kind.keras_class: kind.rule for kind in KINDS.values()}
     rule = rules.get(type(optimizer))
     neutral = all(getattr(optimizer, key) in values for key, values in _NEUTRAL.items())
+    neutral = neutral and not (optimizer.use_ema and optimizer.ema_overwrite_frequency)
     if rule is None or not neutral:
         return keras_spec(optimizer, step)
     # Keras keeps the arguments that an optimizer was made with under their names.

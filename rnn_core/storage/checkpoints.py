@@ -9,6 +9,7 @@ good one.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -16,7 +17,7 @@ import os
 import re
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import tensorflow as tf
@@ -48,8 +49,15 @@ logger = logging.getLogger("rnn_core")
 _STATE: Final = "checkpoint"
 """The file that names the checkpoints."""
 _NAME: Final = re.compile(r"model\.ckpt-\d+")
+AVERAGE: Final = "/ExponentialMovingAverage"
+"""Ends the name of the moving average of a variable."""
 _SHOWN: Final = 5
 """An error lists so many differences between a model and a checkpoint."""
+
+
+def average_of(name: str) -> str:
+    """The name of the moving average of a variable, as ``tf.train`` gave it."""
+    return f"{name}{AVERAGE}"
 
 
 @dataclasses.dataclass
@@ -260,11 +268,23 @@ def read(prefix: str, names: Sequence[str] | None = None) -> dict[str, Array]:
     Raises:
         CheckpointError: it does not exist, or is not whole, or has no variable of a name.
     """
-    try:
-        # Not load_checkpoint, which takes a prefix for a directory on some file systems.
-        reader: Any = tf.compat.v1.train.NewCheckpointReader(prefix)
+    with _readable(prefix) as reader:
         wanted = reader.get_variable_to_shape_map() if names is None else names
         return {name: reader.get_tensor(name) for name in wanted}
+
+
+def stored_names(prefix: str) -> set[str]:
+    """The names of the variables of a checkpoint. Raises CheckpointError."""
+    with _readable(prefix) as reader:
+        return set(reader.get_variable_to_shape_map())
+
+
+@contextlib.contextmanager
+def _readable(prefix: str) -> Iterator[Any]:
+    """A reader of a checkpoint, whose errors are CheckpointError."""
+    try:
+        # Not load_checkpoint, which takes a prefix for a directory on some file systems.
+        yield tf.compat.v1.train.NewCheckpointReader(prefix)
     # The reader's Python binding raises the last three for some of TensorFlow's status codes.
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
         state = join(parent_of(prefix), _STATE)

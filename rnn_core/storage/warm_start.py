@@ -99,8 +99,9 @@ def warm_start(variables: Mapping[str, tf.Variable], settings: WarmStartSettings
     vocabularies = settings.var_name_to_vocab_info or {}
     previous = settings.var_name_to_prev_var_name or {}
     chosen = sorted({*names, *(name for name in vocabularies if name in variables)})
-    values = checkpoints.read(prefix, [previous.get(name, name) for name in chosen])
-    taken = {name: values[previous.get(name, name)] for name in chosen}
+    sources = _sources({name: previous.get(name, name) for name in chosen}, prefix)
+    values = checkpoints.read(prefix, list(sources.values()))
+    taken = {name: values[source] for name, source in sources.items()}
     for name in set(chosen) & set(vocabularies):
         taken[name] = _matched(variables[name].numpy(), taken[name], vocabularies[name])
     targets = {name: variables[name] for name in chosen}
@@ -109,7 +110,21 @@ def warm_start(variables: Mapping[str, tf.Variable], settings: WarmStartSettings
     checkpoints.check(targets, taken, prefix)
     for name, variable in targets.items():
         variable.assign(taken[name])
+        # Averages begin at the weights, also those that no expression for weights selects.
+        average = variables.get(checkpoints.average_of(name))
+        if average is not None:
+            average.assign(taken[name])
     logger.info("Took %d variables from %s", len(targets), prefix)
+
+
+def _sources(wanted: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """``wanted``, but averages where the checkpoint has only those, such as that of an export."""
+    stored = checkpoints.stored_names(prefix)
+    averages = {name: checkpoints.average_of(source) for name, source in wanted.items()}
+    return {
+        name: averages[name] if source not in stored and averages[name] in stored else source
+        for name, source in wanted.items()
+    }
 
 
 def _chosen(variables: Mapping[str, tf.Variable], which: Any) -> list[str]:

@@ -69,6 +69,7 @@ OWN = {
     "Hook",
     "HookContext",
     "NetworkConfig",
+    "OneCycle",
     "Predictor",
     "load_predictor",
     "multi_worker_strategy",

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import keras
 import tensorflow as tf
 
-from rnn_core.errors import ArgumentError
+from rnn_core.errors import ArgumentError, UnsupportedError
 from rnn_core.models import cell_protocol
 from rnn_core.models.cell_protocol import Cell, UniqueNames, name_of
 from rnn_core.models.own_cells.names import Walk, Weight, key_of
@@ -81,6 +81,19 @@ class CellVariables(NamedTuple):
     """The layers of Keras in it."""
 
 
+def _require_single_precision(layers: Iterable[keras.layers.Layer]) -> None:
+    # Small gradients become 0 in float16 unless the loss is scaled, which only the training loop of
+    # Keras does; and a policy that a program has set for its other models must not reach in here.
+    for layer in layers:
+        if layer.compute_dtype in ("float16", "bfloat16"):
+            raise UnsupportedError(
+                f"{name_of(layer)}: expected a cell that computes in float32, got one that does in "
+                f"{layer.compute_dtype}, by the policy {layer.dtype_policy.name!r} of its dtype or "
+                "of keras.config. Mixed precision is not supported: make the cell with "
+                "dtype='float32'."
+            )
+
+
 def find(cell: Cell, width: int, new: NewVariables, stack_names: UniqueNames) -> CellVariables:
     """Builds the cell for inputs [B, ``width``] and finds its variables.
 
@@ -93,11 +106,13 @@ def find(cell: Cell, width: int, new: NewVariables, stack_names: UniqueNames) ->
     Raises:
         ArgumentError: the cell cannot be called, makes variables in each call, or is to be exported
           and uses variables that were made outside of it.
+        UnsupportedError: it computes in half precision.
     """
     new.keep_values()
     with new.collecting(), _named_capture(cell):
         units = cell_protocol.build(cell, width)
     walk = Walk(cell, stack_names(name_of(cell)), stack_names)
+    _require_single_precision(walk.layers)
     known = [*new.all, *(weight.variable for weight in walk.weights)]
     used: dict[int, tf.Variable] = {}
     written: set[int] = set()

@@ -66,7 +66,13 @@ CASES: dict[str, dict[str, Any]] = {
         "cell_type": "gru",
         "class_weights": [1.0, 2.0, 0.5],
         "focal_gamma": 2.0,
-        "optimizer": _clipped(keras.optimizers.AdamW, learning_rate=0.003, clipnorm=0.1),
+        "optimizer": _clipped(
+            keras.optimizers.AdamW,
+            learning_rate=rnn_core.OneCycle(0.003, STEPS),
+            clipnorm=0.1,
+            gradient_accumulation_steps=2,
+            use_ema=True,
+        ),
     },
 }
 

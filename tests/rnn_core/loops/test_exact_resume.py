@@ -8,19 +8,37 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 import tensorflow as tf
 
-from rnn_core import Hook, HookContext
+from rnn_core import Hook, HookContext, OneCycle
 from tests.rnn_core.samples import Data, make_estimator, same_bits, weights_of
 
+_COSINE = keras.optimizers.schedules.CosineDecay(0.0, 6, warmup_target=0.1, warmup_steps=2)
+_PIECES = keras.optimizers.schedules.PiecewiseConstantDecay([1, 2], [0.1, 0.05, 0.02])
 SETTINGS: dict[str, dict[str, Any]] = {
     "loss of training": {
         "label_smoothing": 0.1,
         "class_weights": [1.0, 2.0, 3.0],
         "focal_gamma": 2.0,
     },
+    "one cycle, decay of weights": {"optimizer": lambda: _adamw(OneCycle(0.05, 8))},
+    "warm-up and cosine, averages": {
+        "optimizer": lambda: keras.optimizers.Adam(_COSINE, use_ema=True, ema_momentum=0.7)
+    },
+    "steps of the rate, batches added up, averages": {
+        "optimizer": lambda: _adamw(
+            _PIECES, use_ema=True, gradient_accumulation_steps=2, global_clipnorm=0.1
+        )
+    },
 }
+
+
+def _adamw(rate: Any, **settings: Any) -> keras.optimizers.Optimizer:
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=0.1, **settings)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
 
 
 class Fail(Hook):

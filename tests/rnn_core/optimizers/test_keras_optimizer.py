@@ -30,6 +30,10 @@ OPTIMIZERS = {
     "SGD with averages": KINDS.SGD(SCHEDULE, use_ema=True, ema_overwrite_frequency=3),
     "SGD of two batches": KINDS.SGD(0.1, gradient_accumulation_steps=2),
     "Nadam clipped": KINDS.Nadam(0.1, clipnorm=1.0),
+    "clipped SGD of two batches": KINDS.SGD(0.1, clipnorm=1.0, gradient_accumulation_steps=2),
+    "clipped AdamW of three": KINDS.AdamW(
+        SCHEDULE, global_clipnorm=0.5, gradient_accumulation_steps=3
+    ),
 }
 
 
@@ -153,19 +157,32 @@ def test_a_learning_rate_that_a_checkpoint_changed_is_told(
     assert "learning_rate of the optimizer is 0.5" in caplog.text
 
 
-def excluding() -> Any:
-    optimizer = KINDS.AdamW(0.1)
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
+def excluding(**what: Any) -> Any:
+    optimizer = KINDS.AdamW(0.1, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(**what)
     return optimizer
+
+
+def test_variables_are_excluded_from_the_decay_of_weights_by_their_names() -> None:
+    variables = {name: tf.Variable([2.0]) for name in ("a/kernel", "a/bias")}
+    ours = optimizer_spec(excluding(var_names=["bias", "beta"])).make(variables)
+    ours.apply([tf.constant([0.0])] * 2, tf.constant(0, tf.int64))
+    found = [float(one[0]) for one in variables.values()]
+    assert found == pytest.approx([2 * (1 - 0.1 * 0.5), 2])
+
+
+def test_an_exclusion_that_finds_no_variable_is_named() -> None:
+    spec = optimizer_spec(excluding(var_names=["biases"]))
+    with pytest.raises(ArgumentError, match=r"got 'biases'; the variables: a/bias"):
+        spec.make({"a/bias": tf.Variable([2.0])})
 
 
 @pytest.mark.parametrize(
     ("optimizer", "message"),
     [
-        (KINDS.Adam(0.1, use_ema=True), "use_ema without ema_overwrite_frequency"),
         (KINDS.Adam(0.1, loss_scale_factor=8.0), "loss_scale_factor is not supported"),
         (KINDS.LossScaleOptimizer(KINDS.Adam(0.1)), "give the inner one alone"),
-        (excluding(), "exclude_from_weight_decay is not supported"),
+        (excluding(var_list=[tf.Variable(1.0)]), r"exclude_from_weight_decay\(var_list\) is not"),
     ],
 )
 def test_what_only_the_loop_of_keras_honours_is_refused(optimizer: Any, message: str) -> None:
