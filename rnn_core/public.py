@@ -6,7 +6,7 @@ They are apart from ``rnn_core/__init__.py`` because they load TensorFlow.
 from __future__ import annotations
 
 import rnn_core.export as export
-from rnn_core.config.network_config import NetworkConfig
+from rnn_core.config.network_config import ConvolutionLayer, NetworkConfig
 from rnn_core.config.run_config import RunConfig
 from rnn_core.distribution import multi_worker_strategy
 from rnn_core.errors import (
@@ -93,6 +93,7 @@ __all__ = [
     "BinaryClassHead",
     "CheckpointError",
     "CheckpointSaverHook",
+    "ConvolutionLayer",
     "EmptyInputError",
     "Estimator",
     "EstimatorSpec",

@@ -6,6 +6,7 @@ import dataclasses
 from numbers import Real
 from typing import Any, Final, get_args
 
+from rnn_core.checks import check_count
 from rnn_core.errors import ArgumentError, ArgumentTypeError
 from rnn_core.names import ContextPlace, PoolingName
 
@@ -16,6 +17,32 @@ _SHARES: Final = (
     "context_dropout",
     "recurrent_dropout",
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvolutionLayer:
+    """A convolution over the steps, with ReLU behind it.
+
+    Raises:
+        ArgumentError: a number is not a positive whole one, or the stride passes over steps.
+    """
+
+    filters: int
+    """How many numbers it has for each step."""
+    kernel_steps: int
+    """How many steps of its input each of its own steps reads."""
+    stride: int = 1
+    """How many steps of the input lie between its own: N steps become ceil(N / stride)."""
+
+    def __post_init__(self) -> None:
+        for field in ("filters", "kernel_steps", "stride"):
+            count = check_count(getattr(self, field), 1, f"ConvolutionLayer.{field}")
+            object.__setattr__(self, field, count)
+        if self.stride > self.kernel_steps:
+            raise ArgumentError(
+                f"ConvolutionLayer.stride: expected no more than kernel_steps={self.kernel_steps}, "
+                f"as steps between would be read by nothing, got {self.stride}."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,13 +81,30 @@ class NetworkConfig:
     same for all steps and rows of a batch (Merity et al. 2018). Not for cells of one's own."""
     layer_normalization: bool = False
     """Whether the outputs of each recurrent layer are normalized over its units, step by step (Ba
-    et al. 2016): behind both directions, in front of dropout and pooling."""
+    et al. 2016): behind both directions, in front of dropout and pooling. Those of a convolution
+    are normalized in front of its ReLU."""
+    front_end: tuple[ConvolutionLayer, ...] = ()
+    """Convolutions over the steps below the recurrent layers. Those with a stride make long
+    sequences short; a step of theirs is real if its first step is. What is padded counts as zero,
+    however far it is padded."""
+    hidden_units: tuple[int, ...] = ()
+    """The units of dense layers with ReLU between the representation, with the context of the head
+    beside it, and the logits."""
 
     def __post_init__(self) -> None:
         _check_word("context", self.context, ContextPlace)
         _check_word("pooling", self.pooling, PoolingName)
         for field in ("bidirectional", "layer_normalization"):
             _check_switch(field, getattr(self, field))
+        layers = _sequence("front_end", self.front_end)
+        if not all(isinstance(layer, ConvolutionLayer) for layer in layers):
+            raise ArgumentTypeError(
+                f"NetworkConfig.front_end: expected a ConvolutionLayer each, got {layers!r}."
+            )
+        object.__setattr__(self, "front_end", layers)
+        units = _sequence("hidden_units", self.hidden_units)
+        counts = tuple(check_count(one, 1, "NetworkConfig.hidden_units") for one in units)
+        object.__setattr__(self, "hidden_units", counts)
         for field in _SHARES:
             object.__setattr__(self, field, _share(field, getattr(self, field)))
 
@@ -89,6 +133,12 @@ def _check_word(field: str, value: object, words: Any) -> None:
 def _check_switch(field: str, value: object) -> None:
     if not isinstance(value, bool):
         raise ArgumentError(f"NetworkConfig.{field}: expected True or False, got {value!r}.")
+
+
+def _sequence(field: str, value: object) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise ArgumentTypeError(f"NetworkConfig.{field}: expected a tuple, got {value!r}.")
+    return tuple(value)
 
 
 def _share(field: str, value: object) -> float:

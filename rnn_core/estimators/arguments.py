@@ -43,6 +43,12 @@ def network_spec(
     context = sorted_columns(context_columns or (), CONTEXT)
     layers = _layers(units, cell_type, rnn_cell_fn)
     config = check_network(network)
+    strides = [layer.stride for layer in config.front_end if layer.stride > 1]
+    if return_sequences and strides:
+        raise ArgumentError(
+            "network: expected convolutions without a stride with return_sequences=True, where "
+            f"each step is an output, got the stride {strides[0]}."
+        )
     if return_sequences and config.pooling != "last":
         raise ArgumentError(
             f"network: expected no pooling with return_sequences=True, where each step is an "

@@ -45,6 +45,15 @@ def glorot_uniform(shape: Sequence[int], random: np.random.Generator) -> Array:
     return random.uniform(-limit, limit, shape).astype(np.float32)
 
 
+def he_normal(shape: Sequence[int], random: np.random.Generator) -> Array:
+    """Normal with the variance 2 / inputs, of what has ReLU behind it: He et al. 2015.
+
+    The last axis of ``shape`` are the outputs, all others the inputs of each.
+    """
+    deviation = np.sqrt(2.0 / np.prod(shape[:-1]))
+    return (random.standard_normal(shape) * deviation).astype(np.float32)
+
+
 def orthogonal(shape: Sequence[int], random: np.random.Generator) -> Array:
     """A matrix with orthonormal rows or columns, whichever are fewer: Saxe et al. 2014."""
     rows, columns = shape

@@ -22,6 +22,7 @@ from rnn_core.features.column_state import ColumnState
 from rnn_core.features.sequence_mask import fit_mask, given_mask, with_steps
 from rnn_core.graph import initializers
 from rnn_core.graph.variable_store import VariableStore
+from rnn_core.models.blocks.dense import DenseLayers
 from rnn_core.models.blocks.dropout import Dropout
 from rnn_core.models.encoder import Encoder
 from rnn_core.models.recurrent_layers import BuiltInCell, CellMaker
@@ -76,8 +77,11 @@ class Network:
         )
         self._context_dropout = Dropout("context", config.context_dropout, seed)
         width, in_head = self._encoder.width, context_width * self._in_head
-        shape = (width + in_head, spec.logits_dimension)
-        initializer = _zeros_behind(width) if in_head else initializers.glorot_uniform
+        self._hidden = DenseLayers(config.hidden_units, width + in_head, store)
+        shape = (self._hidden.width, spec.logits_dimension)
+        initializer = initializers.glorot_uniform
+        if in_head and not config.hidden_units:
+            initializer = _zeros_behind(width)
         self._kernel = store.create("rnn_model/logits/kernel", shape, initializer)
         self._bias = store.create("rnn_model/logits/bias", shape[1:], initializers.zeros)
         self.variables = store.variables
@@ -115,6 +119,7 @@ class Network:
             context = self._context_dropout(context, training_step)
             beside = _beside_steps if sequences else _beside
             hidden = beside(hidden, context)
+        hidden = self._hidden(hidden)
         lengths = tf.math.count_nonzero(mask, 1)
         if not sequences:
             logits = tf.nn.bias_add(tf.matmul(hidden, self._kernel), self._bias)

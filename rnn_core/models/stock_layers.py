@@ -41,20 +41,17 @@ def run_stock(
         float32 [B, T, H], the last layer's hidden states, at a padded step that of the last real
         one; or [B, H], the last ones. Before the first real step they are zero.
     """
-    steps = tf.transpose(_real_steps_first(values, mask), [1, 0, 2])
+    steps = tf.transpose(real_steps_first(values, mask), [1, 0, 2])
     for kind, weights in layers:
         steps = _run_layer(kind, weights, steps, is_exported)
-    real_steps = tf.cumsum(tf.cast(mask, tf.int32), axis=1)
     if sequences:
-        hidden = tf.transpose(steps, [1, 0, 2])
-        last_real = tf.gather(hidden, tf.maximum(real_steps - 1, 0), batch_dims=1)
-        return _unless_none(last_real, real_steps)
-    lengths = real_steps[:, -1]
+        return at_their_places(tf.transpose(steps, [1, 0, 2]), mask)
+    lengths = tf.reduce_sum(tf.cast(mask, tf.int32), 1)
     last = tf.stack([tf.maximum(lengths - 1, 0), tf.range(tf.size(lengths))], axis=1)
     return _unless_none(tf.gather_nd(steps, last), lengths)
 
 
-def _real_steps_first(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+def real_steps_first(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Each row's real steps in their order, and zeros behind them."""
     # Mostly they are in front already: then the gather, and its gradient, are spared. A stable sort
     # of the padded steps behind the real ones keeps the order of both.
@@ -64,6 +61,13 @@ def _real_steps_first(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         lambda: values,
         lambda: tf.gather(values, tf.argsort(tf.cast(~mask, tf.int32), stable=True), batch_dims=1),
     )
+
+
+def at_their_places(steps: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """The way back from ``real_steps_first``: [B, T, H], at a padded step the last real one's."""
+    real_steps = tf.cumsum(tf.cast(mask, tf.int32), axis=1)
+    last_real = tf.gather(steps, tf.maximum(real_steps - 1, 0), batch_dims=1)
+    return _unless_none(last_real, real_steps)
 
 
 def _unless_none(hidden: tf.Tensor, real_steps: tf.Tensor) -> tf.Tensor:

@@ -66,6 +66,7 @@ EXPORTERS = {
 }
 OWN = {
     "BestCheckpointExporter",
+    "ConvolutionLayer",
     "Hook",
     "HookContext",
     "NetworkConfig",

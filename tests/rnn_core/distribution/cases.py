@@ -61,6 +61,19 @@ CASES: dict[str, dict[str, Any]] = {
         # A larger rate makes of rounding a difference of its own: Adam divides by the gradient.
         "optimizer": _clipped(keras.optimizers.Adam, learning_rate=0.003),
     },
+    "extended_network": {
+        "sequence_feature_columns": [_numbers()],
+        "context_feature_columns": context_columns(),
+        "cell_type": "gru",
+        "network": rnn_core.NetworkConfig(
+            bidirectional=True,
+            pooling="attention",
+            context="head",
+            layer_normalization=True,
+            front_end=(rnn_core.ConvolutionLayer(4, 2, 2),),
+        ),
+        "optimizer": _clipped(keras.optimizers.SGD, learning_rate=0.01),
+    },
     "keras_optimizer": {
         "sequence_feature_columns": [_numbers()],
         "cell_type": "gru",

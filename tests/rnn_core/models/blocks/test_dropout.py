@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnn_core import Hook, HookContext, NetworkConfig
+from rnn_core import ConvolutionLayer, Hook, HookContext, NetworkConfig
 from rnn_core.models.blocks.dropout import Dropout
 from tests.rnn_core.models.blocks.samples import batch, network
 from tests.rnn_core.samples import Data, make_estimator, same_bits, weights_of
@@ -62,12 +62,15 @@ def test_native_and_stock_layers_drop_the_same_weights(
     np.testing.assert_allclose(made(batch(), STEP).logits, fast, atol=1e-5)
 
 
+RATES: dict[str, Any] = {f"{place}_dropout": 0.2 for place in PLACES}
 ALL = NetworkConfig(
     bidirectional=True,
     pooling="mean_max",
     context="both",
     layer_normalization=True,
-    **{f"{place}_dropout": 0.2 for place in PLACES},
+    front_end=(ConvolutionLayer(4, 3, 2),),
+    hidden_units=(5,),
+    **RATES,
 )
 
 

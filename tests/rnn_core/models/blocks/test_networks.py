@@ -10,7 +10,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnn_core import NetworkConfig
+from rnn_core import ConvolutionLayer, NetworkConfig
 from rnn_core.models import layer_choice
 from rnn_core.models.recurrent_model import RecurrentModel
 from tests.rnn_core.models.blocks.samples import ROW_LENGTHS, batch, model, network, randomize
@@ -24,7 +24,11 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "attention": {"pooling": "attention"},
     "both directions": {"bidirectional": True},
     "normalized": {"layer_normalization": True},
+    "convolutions": {"front_end": [ConvolutionLayer(5, 4, 2), ConvolutionLayer(3, 3)]},
+    "dense": {"hidden_units": [5, 4], "context": "head"},
     "all": {
+        "front_end": [ConvolutionLayer(5, 3, 2)],
+        "hidden_units": [5],
         "bidirectional": True,
         "layer_normalization": True,
         "pooling": "mean_max",
