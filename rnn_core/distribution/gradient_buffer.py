@@ -56,7 +56,8 @@ def pack(
     for gradient, variable in zip(gradients, variables, strict=True):
         if gradient is None:
             continue
-        numbers.append(tf.reshape(to_dense(gradient, variable), [-1]))
+        # Not -1: a gradient may not know its shape before it runs, and the buffer must.
+        numbers.append(tf.reshape(to_dense(gradient, variable), [variable.shape.num_elements()]))
         if isinstance(gradient, tf.IndexedSlices):
             # float32 [rows]: how often each row is in the gradient.
             ones = tf.ones(tf.shape(gradient.indices), tf.float32)

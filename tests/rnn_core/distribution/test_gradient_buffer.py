@@ -62,3 +62,13 @@ def test_parts_of_a_batch_give_the_mean_gradient_of_the_whole(
     sums = [[tf.constant(part.sum(0)), None, None] for part in parts]
     found = _there_and_back(sums, float(sum(sizes)))[0]
     np.testing.assert_allclose(found, np.mean(examples, 0), atol=1e-6)
+
+
+def test_a_buffer_knows_its_length_where_a_gradient_does_not_know_its_shape() -> None:
+    variable = tf.Variable(tf.zeros([2, 3]))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None])], autograph=False)
+    def packed(gradient: tf.Tensor) -> tf.Tensor:
+        return pack(tf.zeros([1]), [gradient], [variable])
+
+    assert packed.get_concrete_function().output_shapes == (7,)

@@ -22,6 +22,14 @@ def test_the_share_is_dropped_and_the_rest_scaled_up() -> None:
     dropped = Dropout("place", 0.25, 1)(tf.ones([100, 100]), STEP).numpy()
     assert set(np.unique(dropped)) == {np.float32(0), np.float32(1 / 0.75)}
     assert np.mean(dropped == 0) == pytest.approx(0.25, abs=0.02)
+    # Both halves of a draw are used, and are not alike.
+    assert np.mean(dropped.ravel()[::2] == dropped.ravel()[1::2]) == pytest.approx(0.625, abs=0.02)
+
+
+def test_an_odd_number_of_values_and_a_rate_near_one_are_no_exception() -> None:
+    dropped = Dropout("place", 0.9999999, 1)(tf.ones([7, 3]), STEP).numpy()
+    assert dropped.shape == (7, 3)
+    assert np.isfinite(dropped).all()
 
 
 def test_numbers_depend_on_seed_place_and_step_alone() -> None:
