@@ -79,9 +79,8 @@ class Network:
         width, in_head = self._encoder.width, context_width * self._in_head
         self._hidden = DenseLayers(config.hidden_units, width + in_head, store)
         shape = (self._hidden.width, spec.logits_dimension)
-        initializer = initializers.glorot_uniform
-        if in_head and not config.hidden_units:
-            initializer = _zeros_behind(width)
+        is_linear = in_head and not config.hidden_units
+        initializer = _zeros_behind(width) if is_linear else initializers.glorot_uniform
         self._kernel = store.create("rnn_model/logits/kernel", shape, initializer)
         self._bias = store.create("rnn_model/logits/bias", shape[1:], initializers.zeros)
         self.variables = store.variables

@@ -7,6 +7,8 @@ import pytest
 import tensorflow as tf
 
 from rnn_core import NetworkConfig
+from rnn_core.estimators.arguments import network_spec
+from rnn_core.models.network import Network
 from tests.rnn_core.models.blocks.samples import C, batch, network
 
 
@@ -38,3 +40,16 @@ def test_dense_layers_read_the_representation_and_the_context(sequences: bool) -
         values = tf.tensordot(values, kernel, 1) + bias
         values = values if scope == "logits" else tf.nn.relu(values)
     np.testing.assert_allclose(made(features).logits, values, atol=1e-5)
+
+
+def test_the_context_reaches_the_logits_through_dense_layers_from_the_start() -> None:
+    # Without dense layers the context begins with weights of zero; a dense layer's are drawn.
+    column = tf.feature_column.sequence_numeric_column("x", shape=(3,))
+    beside = tf.feature_column.numeric_column("c", shape=(C,))
+    for units, starts_at_zero in (((), True), ((5,), False)):
+        config = NetworkConfig(context="head", hidden_units=units)
+        spec = network_spec([column], [beside], [4], "gru", None, 3, "mask", False, config)
+        made, features = Network(spec, 7), batch()
+        moved = {**features, "c": features["c"] + 1.0}
+        is_same = np.array_equal(made(features).logits, made(moved).logits)
+        assert is_same == starts_at_zero
