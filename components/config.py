@@ -139,9 +139,9 @@ class DropoutConfig:
 
     input: _Share = 0.0
     """Of the features of a time step."""
-    layers: _Share = 0.0
+    between_layers: _Share = 0.0
     """Of the outputs between one recurrent layer and the next."""
-    output: _Share = 0.0
+    representation: _Share = 0.0
     """Of what represents the sequence."""
     context: _Share = 0.0
     """Of the context and the summaries that enter the head."""

@@ -75,17 +75,15 @@ WISHES: Mapping[str, str] = {
     "tracking_uri": "MLFLOW_TRACKING_URI in the environment names the server",
     "work_dir": "it is an option: --work-dir",
     "output": "it is an option: --work-dir",
+    "recurrent_dropout": "it is model.dropout.recurrent here",
+    "attention": "it is a way of model.pooling here",
     **dict.fromkeys(
-        ("bidirectional", "dropout", "recurrent_dropout", "attention", "pooling", "loss"),
-        "the model has no such setting; see model in the config reference",
+        ("warmup", "warmup_steps", "momentum"),
+        "the optimizer has no such setting; model.optimizer.schedule lets the rate fall",
     ),
     **dict.fromkeys(
-        ("weight_decay", "schedule", "warmup", "warmup_steps", "momentum"),
-        "the optimizer has no such setting; it has name, learning_rate and clip_norm",
-    ),
-    **dict.fromkeys(
-        ("class_weight", "class_weights", "sample_weight", "weights", "label_smoothing"),
-        "training weighs every row alike; gate.per_class bounds each class by itself",
+        ("class_weight", "sample_weight", "weights"),
+        "model.loss.class_weights weighs the rows of each class",
     ),
     **dict.fromkeys(
         ("threshold", "slices"),

@@ -6,28 +6,45 @@ from 0 or 1 on an id. What some rows lack or what no model can take is left out,
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from components.artifacts.values import Split
-from components.config import DataConfig, TrainingConfig
+from components.config import (
+    DataConfig,
+    DropoutConfig,
+    LossConfig,
+    ModelConfig,
+    OptimizerConfig,
+    TrainingConfig,
+)
 from components.data.feature_inference import doubts, infer_feature, why_left_out
 from components.data.row_parsing import InvalidRow
 from components.data.rows import find_rows
 from components.data.sources.formats import chunks_of
 from components.data.sources.source import Chunk, Record
 from components.data.statistics import Profile
-from components.data.trial import alike, lengths_of, notes_of_rows, try_rows
+from components.data.trial import alike, counted_lengths, lengths_of, notes_of_rows, try_rows
 from components.errors import DataError
 from components.features.config import AnyFeature, FeaturesConfig
 from components.features.observed import Observed, Part
+from components.features.summaries import SummariesConfig
 from components.gate_config import Bound, GateConfig
 
 _PARTS: tuple[Part, ...] = ("sequence", "context")
 _ROW = '{"id": "a-1", "label": "yes", "context": {"age": 41}, "sequence": {"pulse": [61, 63, 60]}}'
 
+_MODEL_REASONS = (
+    "Two directions, and the mean and maximum over all steps: what matters may be anywhere.",
+    "The summaries (see features) and the context stand beside them, in front of the classes.",
+)
+_FEW_ROWS = 500
+"""With fewer validation rows the accuracies of two checkpoints differ by points by chance."""
+_MOST_STEPS = 100_000_000
+"""Time steps of all epochs together, some minutes on two cores."""
 _UNEVEN = 0.95
 """From this share of one label on, accuracy says little about the others."""
 
@@ -39,11 +56,12 @@ class Proposal:
     ``rows`` counts the valid rows of each split, ``invalid`` those that do not fit the settings,
     ``labels`` the rows of each label; ``lengths`` are the least, median and greatest number of
     steps; ``rare_labels`` counts labels. ``notes_of`` has the notes on each section of the config,
-    each one line.
+    each one line, and ``reasons_of`` why its settings were chosen.
     """
 
     data: DataConfig
     features: FeaturesConfig
+    model: ModelConfig
     training: TrainingConfig
     gate: GateConfig
     rows: dict[Split, int]
@@ -52,6 +70,7 @@ class Proposal:
     lengths: tuple[int, int, int]
     rare_labels: int
     notes_of: Mapping[str, tuple[str, ...]]
+    reasons_of: Mapping[str, tuple[str, ...]]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -68,15 +87,21 @@ def propose(data: DataConfig) -> Proposal:
           there are fewer than two labels.
     """
     chunks = chunks_of(find_rows(data))
-    features, notes = _propose_features(chunks, data)
+    features, alphabets, notes = _propose_features(chunks, data)
     trial = try_rows(chunks, data, features)
     profile = trial.profile
+    steps = sum(length * rows for length, rows in counted_lengths(profile).items())
+    summaries = SummariesConfig.infer(features.numeric_columns, alphabets, steps)
+    features = dataclasses.replace(features, summaries=summaries)
     gate, gate_notes = propose_gate(profile)
     lengths = lengths_of(profile) or [0]
     return Proposal(
         data=data,
         features=features,
-        training=propose_training(profile.splits["train"].rows),
+        model=propose_model(),
+        training=propose_training(
+            profile.splits["train"].rows, profile.splits["validation"].rows, steps
+        ),
         gate=gate,
         rows={split: seen.rows for split, seen in profile.splits.items()},
         invalid=profile.invalid_count,
@@ -88,6 +113,10 @@ def propose(data: DataConfig) -> Proposal:
             "features": _lines(notes),
             "gate": _lines(gate_notes),
         },
+        reasons_of={
+            "model": _MODEL_REASONS,
+            "training": _training_reasons(profile.splits["validation"].rows),
+        },
     )
 
 
@@ -95,20 +124,57 @@ def _lines(notes: Iterable[str]) -> tuple[str, ...]:
     return tuple(" ".join(note.split()) for note in notes)
 
 
-def propose_training(rows: int) -> TrainingConfig:
-    """More passes over few rows, larger batches of many; 20 evaluations, and patience for 6."""
+def propose_model() -> ModelConfig:
+    """A network that reads both ways, and a linear model of the summaries beside it.
+
+    Chosen on training rows of public data sets, by cross-validation; see docs/quality.md.
+    """
+    return ModelConfig(
+        units=(64,),
+        bidirectional=True,
+        # What tells classes apart may be anywhere in a sequence.
+        pooling="mean_max",
+        # At each step thousands of summaries would drown the features.
+        context="head",
+        dropout=DropoutConfig(representation=0.3),
+        loss=LossConfig(label_smoothing=0.1),
+        optimizer=OptimizerConfig(learning_rate=0.001, schedule="cosine"),
+    )
+
+
+def propose_training(rows: int, validation_rows: int, steps: int) -> TrainingConfig:
+    """More passes over few rows, larger batches of many; 20 evaluations.
+
+    Args:
+        rows: of the training split.
+        validation_rows: of the validation split.
+        steps: time steps of all rows together.
+    """
     # Rules of thumb, written to the config for a person to change: 20 evaluations show where
-    # overfitting begins, and patience for 6 of them sits out the noise of a small validation split.
+    # overfitting begins.
     batch_size = 32 if rows < 10_000 else 64 if rows < 100_000 else 128
     epochs = 80 if rows < 1_000 else 30 if rows < 10_000 else 10
-    # epochs * rows / batch_size steps in all; fewer than 10 between evaluations show noise alone.
-    every = max(10, _rounded(epochs * rows / batch_size / 20))
+    epochs = max(3, min(epochs, _MOST_STEPS // max(steps, 1)))
+    # epochs * rows / batch_size steps in all; 600 at least, as a few batches are no training.
+    every = max(30, _rounded(epochs * rows / batch_size / 20))
+    is_few = validation_rows < _FEW_ROWS
     return TrainingConfig(
         batch_size=batch_size,
         max_steps=20 * every,
         evaluate_every_steps=every,
         log_every_steps=max(1, every // 5),
-        early_stopping_patience_steps=6 * every,
+        # Patience for 6 evaluations sits out their noise.
+        early_stopping_patience_steps=None if is_few else 6 * every,
+        checkpoint="last" if is_few else "best",
+    )
+
+
+def _training_reasons(validation_rows: int) -> tuple[str, ...]:
+    if validation_rows >= _FEW_ROWS:
+        return ("The validation split decides when to stop and which checkpoint is kept.",)
+    return (
+        f"On {validation_rows:,} validation rows the best checkpoint would be so by chance: "
+        "the last one is kept, where the learning rate has fallen to 0.",
     )
 
 
@@ -146,7 +212,9 @@ def _half_way(majority: float, digits: int) -> float:
 
 def _propose_features(
     chunks: Sequence[Chunk], data: DataConfig
-) -> tuple[FeaturesConfig, list[str]]:
+) -> tuple[FeaturesConfig, list[int], list[str]]:
+    """The features; of each sequence that is not of numbers its different values; and notes."""
+    alphabets: list[int] = []
     rows, observed = _observe(chunks)
     notes: list[str] = []
     features: dict[Part, dict[str, AnyFeature]] = {"sequence": {}, "context": {}}
@@ -160,6 +228,8 @@ def _propose_features(
                 notes.append(f"{part}.{name} is left out: {why_not}")
                 continue
             features[part][name] = feature
+            if part == "sequence" and feature.raw.dtype != "float32":
+                alphabets.append(len(values.values))
             notes += [f"{part}.{name} {doubt}" for doubt in doubts(feature, values)]
         notes += [
             f"{part} has the features {' and '.join(map(repr, names))}, whose names differ in "
@@ -170,7 +240,7 @@ def _propose_features(
         found = "\n".join(["", *notes])
         raise DataError(f"{data.train} has no sequence that can be used; a row was expected to "
                         f"look like {_ROW}{found}")  # fmt: skip
-    return FeaturesConfig(features["sequence"], features["context"]), notes
+    return FeaturesConfig(features["sequence"], features["context"]), alphabets, notes
 
 
 def _observe(chunks: Sequence[Chunk]) -> tuple[int, dict[Part, dict[str, Observed]]]:

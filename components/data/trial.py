@@ -146,5 +146,10 @@ def alike(names: Iterable[str]) -> list[list[str]]:
 
 def lengths_of(profile: Profile) -> list[int]:
     """The number of steps of each row, sorted."""
-    counts = sum((split.lengths for split in profile.splits.values()), Counter[int]())
+    counts = counted_lengths(profile)
     return [length for length in sorted(counts) for _ in range(counts[length])]
+
+
+def counted_lengths(profile: Profile) -> Counter[int]:
+    """How many rows have each number of steps."""
+    return sum((split.lengths for split in profile.splits.values()), Counter[int]())

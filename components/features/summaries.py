@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Final
+import math
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
@@ -18,6 +19,17 @@ KERNELS: Final = 84
 """The kernels of MiniRocket: all of length 9 with three weights 2 and six weights -1."""
 STATISTICS: Final = 14
 """Numbers for each numeric column; see ``components.summaries.statistics``."""
+
+
+_CONVOLUTIONS: Final = {1_000_000: 48 * KERNELS, 4_000_000: 24 * KERNELS, 16_000_000: 6 * KERNELS}
+"""By the steps of all rows up to which so many are proposed."""
+_BUCKETS: Final = 4096
+_SHORTEST_NGRAM, _LONGEST_NGRAM = 2, 6
+
+
+def _longest(alphabet: int) -> int:
+    possible = math.log(4 * _BUCKETS) / math.log(max(alphabet, 2))
+    return min(max(round(possible), _SHORTEST_NGRAM), _LONGEST_NGRAM)
 
 
 def _whole_sets(value: int) -> int:
@@ -59,6 +71,26 @@ class SummariesConfig:
         statistics = STATISTICS * columns + 1 if self.statistics else 0
         width = statistics + self.convolutions + self.ngrams
         return {SUMMARIES: ValueType("float32", (width,))} if width else {}
+
+    @classmethod
+    def infer(cls, columns: int, alphabets: Sequence[int], steps: int) -> Self:
+        """Summaries that cost seconds to minutes, once.
+
+        Args:
+            columns: the numbers at each step of all numeric sequences together.
+            alphabets: how many different tokens or ids each other sequence has.
+            steps: of all rows together.
+        """
+        # A set of 84 convolutions takes half a microsecond a step on one core.
+        affordable = (count for most, count in _CONVOLUTIONS.items() if steps <= most)
+        # As long as the runs of tokens that are possible are not many more than the buckets.
+        longest = max((_longest(size) for size in alphabets), default=_SHORTEST_NGRAM)
+        return cls(
+            statistics=columns > 0,
+            convolutions=next(affordable, 0) if columns else 0,
+            ngrams=_BUCKETS if alphabets else 0,
+            longest_ngram=longest,
+        )
 
     def faults(self, columns: int, has_tokens: bool) -> Iterator[tuple[str, str]]:
         """The path of each setting that these sequences cannot have, and why."""

@@ -68,19 +68,21 @@ class Summarizer:
             Convolutions.learn(steps, config.convolutions) if config.convolutions else None,
         )
 
-    def numbers(self, raw: Mapping[str, Any]) -> tf.Tensor:
-        """Statistics and convolutions, float32 [B, …], of about one magnitude."""
+    def numbers(self, raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        """The statistics and the convolutions, by these names, float32 [B, …]; those wanted."""
+        if not self.config.learns:
+            return {}
         ragged = [raw[name] for name in self.numeric]
         together = tf.concat([one.values for one in ragged], axis=1)
         steps = Steps.of(ragged[0].with_values((together - self.center) / self.scale))
-        found = []
+        found = {}
         if self.config.statistics:
             # Of amounts that differ by orders of magnitude the logarithm, which this is of large
             # ones, tells more than the amount.
-            found.append(tf.math.asinh(statistics(steps) / self.statistics_scale))
+            found["statistics"] = tf.math.asinh(statistics(steps) / self.statistics_scale)
         if self.convolutions is not None:
-            found.append(self.convolutions(steps))
-        return tf.concat(found, axis=1)
+            found["convolutions"] = self.convolutions(steps)
+        return found
 
     def ngram_counts(self, raw: Mapping[str, Any]) -> tf.Tensor:
         """Counts of hashed runs of tokens, float32 [B, ngrams]."""

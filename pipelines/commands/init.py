@@ -15,7 +15,7 @@ import yaml
 from pydantic_core import to_jsonable_python
 
 from components.artifacts.storage import check_output, write_atomically
-from components.config import DataConfig, ModelConfig
+from components.config import DataConfig
 from components.data.proposal import Proposal, propose
 from components.data.sources.formats import source_of
 from components.errors import UserError
@@ -85,7 +85,7 @@ def render_config(found: Proposal, name: str, folder: Path) -> str:
     sections = {
         "data": _paths_from(found.data, folder) | _rule_of_labels(found),
         "features": {**features, **under_names_in_rows},
-        "model": _changed(ModelConfig()),
+        "model": _changed(found.model),
         "training": _changed(found.training),
         "gate": _changed(found.gate),
     }
@@ -97,8 +97,11 @@ def render_config(found: Proposal, name: str, folder: Path) -> str:
             "One entry per feature; remove features that the model must not use.",
             *found.notes_of["features"],
         ],
-        "model": [f"cell_type: {cell_types}; one entry of units per layer."],
-        "training": ["The validation split decides when to stop and which checkpoint is kept."],
+        "model": [
+            f"cell_type: {cell_types}; one entry of units per layer.",
+            *found.reasons_of["model"],
+        ],
+        "training": found.reasons_of["training"],
         "gate": [
             "What a model must reach on the test split to be promoted.",
             *_commonest(found),
@@ -135,11 +138,16 @@ def _rule_of_labels(found: Proposal) -> dict[str, Any]:
 
 
 def _changed(value: Any) -> Any:
-    """Nested values without those that are None: a config shows what it sets."""
-    plain = to_jsonable_python(value) if dataclasses.is_dataclass(value) else value
-    if isinstance(plain, dict):
-        return {key: _changed(child) for key, child in plain.items() if child is not None}
-    return plain
+    """Plain nested values, without those that are None where nothing else is the default."""
+    if dataclasses.is_dataclass(value):
+        return {
+            field.name: _changed(child)
+            for field in dataclasses.fields(value)
+            if (child := getattr(value, field.name)) is not None or field.default is not None
+        }
+    if isinstance(value, dict):
+        return {key: _changed(child) for key, child in value.items()}
+    return to_jsonable_python(value)
 
 
 def _yaml(values: dict[str, Any], indent: str = "") -> str:

@@ -28,7 +28,7 @@ def _run(project: Project, **parameters: Any) -> State[Any]:
 def test_the_flow_takes_only_what_a_json_document_can_hold() -> None:
     schema = training_flow.parameters.model_dump()
     assert list(schema["properties"]) == [
-        "config_path", "work_dir", "run_id", "until", "rerun", "workers",
+        "config_path", "work_dir", "run_id", "until", "rerun", "workers", "settings",
     ]  # fmt: skip
     assert schema["required"] == ["config_path"]
 

@@ -82,7 +82,6 @@ def test_whole_numbers_beyond_what_an_id_may_be_are_numbers() -> None:
 @pytest.mark.parametrize(
     ("name", "values", "reason"),
     [
-        ("a b", [[1]], "rename it"),
         ("label", [[1]], "every row has a field of this name"),
         ("x", [4, 5], "a list of numbers or strings was expected"),
         ("x", [[]], "a list of numbers or strings was expected"),

@@ -51,7 +51,7 @@ def test_every_kind_of_feature_is_found(write_rows: WriteRows) -> None:
 
 
 def test_more_rows_mean_fewer_passes_and_larger_batches() -> None:
-    few, many = propose_training(200), propose_training(200_000)
+    few, many = (propose_training(rows, 10_000, 10) for rows in (200, 200_000))
     assert few.batch_size < many.batch_size
     assert few.max_steps * few.batch_size / 200 > many.max_steps * many.batch_size / 200_000
     for training in (few, many):
@@ -61,7 +61,19 @@ def test_more_rows_mean_fewer_passes_and_larger_batches() -> None:
 
 @pytest.mark.parametrize("rows", [1, 10, 999, 10_000, 10**7])
 def test_any_number_of_rows_gets_settings(rows: int) -> None:
-    assert propose_training(rows).max_steps >= 200
+    assert propose_training(rows, rows // 5, 20 * rows).max_steps >= 600
+
+
+def test_few_validation_rows_choose_no_checkpoint() -> None:
+    few, many = propose_training(200, 40, 2_000), propose_training(4_000, 800, 40_000)
+    assert (few.checkpoint, few.early_stopping_patience_steps) == ("last", None)
+    assert many.checkpoint == "best"
+    assert many.early_stopping_patience_steps == 6 * many.evaluate_every_steps
+
+
+def test_long_rows_get_fewer_passes() -> None:
+    short, long = (propose_training(5_000, 800, 5_000 * steps) for steps in (10, 2_000))
+    assert long.max_steps < short.max_steps
 
 
 def profile_with_test_labels(**labels: int) -> Profile:

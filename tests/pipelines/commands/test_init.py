@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.config import DataConfig, TrainingConfig
-from components.data.proposal import Proposal, propose
+from components.data.proposal import Proposal, propose, propose_model
 from components.errors import DataError, NotFoundError, UserError
 from components.features.config import FeaturesConfig, why_no_name
 from components.features.ids import IdFeature
@@ -32,6 +32,7 @@ PROPOSAL = Proposal(
         },
         context={"shop": IdFeature(kind="id", size=9)},
     ),
+    model=propose_model(),
     training=TrainingConfig(batch_size=64, max_steps=2000, evaluate_every_steps=100),
     gate=GateConfig(bounds={"accuracy": Bound(min=0.83)}, min_examples=160),
     rows={"train": 1300, "validation": 300, "test": 400},
@@ -44,6 +45,7 @@ PROPOSAL = Proposal(
         "features": ("context.shop holds whole numbers up to 8 and is taken as ids.",),
         "gate": ("a bound on macro_f1 says more here.",),
     },
+    reasons_of={"model": ("It reads both ways.",), "training": ("Few rows decide little.",)},
 )
 
 

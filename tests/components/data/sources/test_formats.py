@@ -18,7 +18,6 @@ from components.data.sources.jsonl import JsonLines
 from components.data.sources.source import CHUNK_BYTES, Chunk, Record, Source
 from components.data.survey import survey_rows
 from components.errors import DataError
-from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
 from tests.components.conftest import WriteRows
 
@@ -69,7 +68,7 @@ def test_a_new_format_takes_one_class_and_one_entry(
     data = DataConfig(train=str(path), bad_rows_allowed_fraction=0.1)
 
     found = propose(data)
-    assert found.features == FeaturesConfig({"x": NumericFeature(kind="numeric")})
+    assert found.features.sequence == {"x": NumericFeature(kind="numeric")}
     assert "1 rows are invalid; the first is rows.array:41: 'sequence'" in found.notes[-1]
 
     survey = survey_rows(
