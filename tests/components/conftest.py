@@ -17,6 +17,7 @@ from components.data.row_parsing import RowFormat
 from components.features.config import FeaturesConfig
 from components.features.ids import IdFeature
 from components.features.numeric import NumericFeature
+from components.features.summaries import SummariesConfig
 from components.features.vocabulary import VocabularyFeature
 
 VOWELS = Path(__file__).parents[2] / "data" / "japanese_vowels"
@@ -37,6 +38,7 @@ MIXED = FeaturesConfig(
         "colour": VocabularyFeature(kind="categorical"),
         "Läden": IdFeature(kind="id", size=9),
     },
+    summaries=SummariesConfig(statistics=True, convolutions=84, ngrams=16),
 )
 MIXED_FORM = RowFormat.of(MIXED, 1000)
 BAD_LINES = ['{"id": "broken",', json.dumps({"id": "unlabelled", "sequence": {}, "context": {}})]

@@ -47,6 +47,8 @@ def test_features_have_the_form_that_parsing_documents(mixed: Prepared) -> None:
         "age": (dense, [8, 1], tf.float32),
         "colour": (dense, [8, 1], tf.int64),
         "Laden": (dense, [8, 1], tf.int64),
+        # 14 statistics of 4 columns, the length, 84 convolutions and 16 buckets.
+        "summaries": (dense, [8, 14 * 4 + 1 + 84 + 16], tf.float32),
     }
     assert (labels.shape.as_list(), labels.dtype) == ([8], tf.string)
     assert all(features[name].ragged_rank == 1 for name in MIXED.sequence)
