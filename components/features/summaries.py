@@ -81,7 +81,7 @@ class SummariesConfig:
             alphabets: how many different tokens or ids each other sequence has.
             steps: of all rows together.
         """
-        # A set of 84 convolutions takes half a microsecond a step on one core.
+        # A set of 84 convolutions takes about a microsecond a step on one core.
         affordable = (count for most, count in _CONVOLUTIONS.items() if steps <= most)
         # As long as the runs of tokens that are possible are not many more than the buckets.
         longest = max((_longest(size) for size in alphabets), default=_SHORTEST_NGRAM)
