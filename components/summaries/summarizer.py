@@ -19,6 +19,8 @@ from components.summaries.steps import Steps
 
 Sample: TypeAlias = Sequence[Mapping[str, Any]]
 """Of each row the numeric sequences by name, float32 [T, F]."""
+_LARGEST = 1e6
+"""Standard deviations of a column."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,9 @@ class Summarizer:
             return {}
         ragged = [raw[name] for name in self.numeric]
         together = tf.concat([one.values for one in ragged], axis=1)
-        steps = Steps.of(ragged[0].with_values((together - self.center) / self.scale))
+        # Beyond the limit, which no sensible number reaches, sums of squares would overflow.
+        scaled = tf.clip_by_value((together - self.center) / self.scale, -_LARGEST, _LARGEST)
+        steps = Steps.of(ragged[0].with_values(scaled))
         found = {}
         if self.config.statistics:
             # Of amounts that differ by orders of magnitude the logarithm, which this is of large
