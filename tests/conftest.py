@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
@@ -38,6 +39,14 @@ settings.register_profile(
 settings.load_profile("rnnflow")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def no_global_seed_is_left() -> Iterator[None]:
+    """With the global seed of one test, every shuffle of the next one would have a seed."""
+    yield
+    if (tensorflow := sys.modules.get("tensorflow")) is not None:
+        tensorflow.random.set_seed(None)
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,8 @@ def test_the_model_has_a_signature_an_example_and_its_origin(
 ) -> None:
     model = yaml.safe_load((package / "MLmodel").read_text())
     inputs = {one["name"] for one in yaml.safe_load(model["signature"]["inputs"])}
-    assert inputs == {*FEATURES.sequence, *FEATURES.context, "sequence", "context"}
+    features = {feature.in_rows(key) for key, feature in FEATURES.by_name.items()}
+    assert inputs == {*features, "sequence", "context"}
     assert (package / "input_example.json").is_file()
     (version,) = client.search_model_versions("name = 'packaged'")
     assert model["run_id"] == version.run_id

@@ -16,12 +16,6 @@ from tests.rnn_core.samples import Data
 Make = Callable[[], tf.data.Dataset]
 
 
-@pytest.fixture(autouse=True)
-def no_global_seed() -> None:
-    """Another test may have left one, with which every shuffle has a seed."""
-    tf.random.set_seed(None)
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Three files of four records each."""

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import tensorflow as tf
 
 from rnn_core.loops.input_seed import new_seed, seeded
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def no_global_seed() -> Iterator[None]:
-    tf.random.set_seed(None)
-    yield
-    tf.random.set_seed(None)
 
 
 def order(seed: int | None) -> tuple[list[int], int | None]:
