@@ -28,7 +28,8 @@ _ATTEMPTS: Final = 3
 _START_WAIT_SECONDS: Final = 12.0
 """What has not begun has nothing to lose: with the last try, it says within half a minute that the
 server is away."""
-_REQUEST_SECONDS: Final = 10.0
+_REQUEST_SECONDS: Final = 7.0
+"""Two tries of a server that accepts connections and never answers, and all in half a minute."""
 
 
 @contextlib.contextmanager
