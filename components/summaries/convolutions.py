@@ -132,11 +132,9 @@ def _convolve(
 
 def _row_z_scores(steps: Steps) -> Steps:
     """Minus the mean of the row, over its standard deviation; near 0 in a row that is constant."""
-    centered = steps.values - steps.of_rows(steps.mean(steps.values))
-    deviation = tf.sqrt(steps.mean(tf.square(centered)))
     # Below the limit rounding errors alone would be left.
-    scaled = centered / steps.of_rows(tf.maximum(deviation, _LEAST_DEVIATION))
-    return steps._replace(values=scaled)
+    scale = tf.maximum(steps.deviation(), _LEAST_DEVIATION)
+    return steps._replace(values=steps.centered() / steps.of_rows(scale))
 
 
 VIEWS: Final[dict[str, Callable[[Steps], Steps]]] = {

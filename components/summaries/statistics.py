@@ -16,14 +16,12 @@ def statistics(steps: Steps) -> tf.Tensor:
     0.1, 0.25, 0.5, 0.75 and 0.9, the mean magnitude, and of the differences between steps the mean
     magnitude and the root mean square. Then the logarithm of 1 + the number of steps.
     """
-    mean = steps.mean(steps.values)
-    deviation = tf.sqrt(steps.mean(tf.square(steps.values - steps.of_rows(mean))))
     ordered, starts = _ordered(steps), tf.cumsum(steps.lengths, exclusive=True)
     last = tf.cast(steps.lengths - 1, tf.float32)
     changes = steps.differences()
     found = [
-        mean,
-        deviation,
+        steps.mean(steps.values),
+        steps.deviation(),
         _at(ordered, starts, steps),
         _at(ordered, starts + steps.lengths - 1, steps),
         _at(steps.values, starts, steps),

@@ -41,6 +41,14 @@ class Steps(NamedTuple):
         """[B, …] -> [N, …]: at each step the value of its row."""
         return tf.gather(values, self.rows)
 
+    def centered(self) -> tf.Tensor:
+        """[N, C]: minus the mean of the row."""
+        return self.values - self.of_rows(self.mean(self.values))
+
+    def deviation(self) -> tf.Tensor:
+        """[B, C]: the standard deviation over the steps of each row."""
+        return tf.sqrt(self.mean(tf.square(self.centered())))
+
     def differences(self) -> tf.Tensor:
         """[N, C]: each step minus the one before it; 0 at the first of a row."""
         before = tf.concat([self.values[:1], self.values[:-1]], axis=0)
