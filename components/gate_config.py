@@ -78,6 +78,18 @@ class ChampionRule:
 
 
 @dataclass(frozen=True, config=STRICT)
+class BaselineRule:
+    """How the candidate must compare with a cheap model on the same examples."""
+
+    require: Literal["report_only", "not_significantly_worse", "significantly_better"] = (
+        "report_only"
+    )
+    """``report_only`` promotes whatever the comparison says; summary and report tell of it."""
+    alpha: InnerFraction = 0.05
+    """Significance level of McNemar's exact test."""
+
+
+@dataclass(frozen=True, config=STRICT)
 class GateConfig:
     """What a model must reach on the test split to be promoted."""
 
@@ -87,6 +99,7 @@ class GateConfig:
     min_examples: PositiveInt = 100
     """Fewest rows in the test split."""
     per_class: PerClassFloor = PerClassFloor()
+    baseline: BaselineRule = BaselineRule()
     champion: ChampionRule = ChampionRule()
 
     def __post_init__(self) -> None:

@@ -68,6 +68,7 @@ def _page(run_id: str, config: PipelineConfig, values: Mapping[str, Any]) -> str
         statistics=read_statistics(Path(examples.path)),
         config_yaml=dump_config(config),
         metrics=metrics,
+        baseline=values.get("baseline"),
         champion_metrics=values.get("champion_metrics"),
         decision=values["decision"],
         history=read_history(Path(model.path) / HISTORY),

@@ -14,6 +14,7 @@ from components.artifacts.history import HISTORY, read_history, steps_per_second
 from components.artifacts.schema import SCHEMA
 from components.artifacts.training_facts import find_training_facts
 from components.artifacts.values import (
+    BaselineMetrics,
     Champion,
     Comparison,
     Decision,
@@ -190,6 +191,26 @@ def record_metrics(value: Metrics, config: PipelineConfig) -> StageRecord:
         metrics=metric_values(value) | _class_values(value),
         compared=metric_values(value),
         artifacts=tuple(sorted(path for path in directory.iterdir() if path.suffix in suffixes)),
+    )
+
+
+def record_baseline(value: BaselineMetrics, config: PipelineConfig) -> StageRecord:
+    """What the cheap model and the commonest label alone reach."""
+    accuracy = value.metrics.overall["accuracy"]
+    summary = (
+        f"{value.label}: accuracy {interval_text(accuracy)}; always "
+        f"{value.majority_label!r}: {value.majority_accuracy:.3f}"
+    )
+    metrics = {f"baseline/{key}": interval.value for key, interval in value.metrics.overall.items()}
+    return StageRecord(
+        summary,
+        {"baseline.model": value.label, "baseline.train_rows": value.train_rows},
+        {
+            **metrics,
+            "baseline/majority_accuracy": value.majority_accuracy,
+            "baseline/only_candidate_correct": float(value.pairs.only_candidate_correct),
+            "baseline/only_baseline_correct": float(value.pairs.only_other_correct),
+        },
     )
 
 

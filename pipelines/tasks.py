@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.artifacts.values import (
+    BaselineMetrics,
     Champion,
     Comparison,
     Decision,
@@ -123,6 +124,21 @@ def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metri
     return measure.measure_model(model, examples, directory=directory)
 
 
+@stage(
+    "baseline",
+    stage_records.record_baseline,
+    code="components.baseline.baseline",
+    retries=1,
+    retry_delay_seconds=5,
+    timeout_seconds=_HOUR_SECONDS,
+)
+def measure_baseline(examples: Examples, metrics: Metrics, *, directory: Path) -> BaselineMetrics:
+    """Trains a cheap model on the same examples and scores it on the same test rows."""
+    from components.baseline import baseline
+
+    return baseline.measure_baseline(examples, metrics, directory=directory)
+
+
 # Never cached: the champion may have changed since the last run.
 @stage("champion", stage_records.record_champion, timeout_seconds=_HOUR_SECONDS)
 def find_champion(
@@ -172,11 +188,16 @@ def measure_champion(
     outcome="decision",
     timeout_seconds=60,
 )
-def decide(metrics: Metrics, champion_metrics: Comparison | None, gate: GateConfig) -> Decision:
+def decide(
+    metrics: Metrics,
+    champion_metrics: Comparison | None,
+    gate: GateConfig,
+    baseline: BaselineMetrics | None,
+) -> Decision:
     """Applies the gate's rules to the metrics."""
     from components.evaluation.gate import decide
 
-    return decide(metrics, champion_metrics, gate)
+    return decide(metrics, champion_metrics, gate, baseline)
 
 
 @stage(

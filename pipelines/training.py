@@ -68,6 +68,7 @@ def training_flow(
             on_progress=run.on_progress, launch=config.launch, chief=run.chief,
         )  # fmt: skip
         metrics = run.stage(tasks.measure_model, model, examples)
+        baseline = run.stage(tasks.measure_baseline, examples, metrics)
         # Behind the training, which may take days: what counts is who serves at its end.
         champion = run.stage(
             tasks.find_champion, config.name, work.tracking_uri,
@@ -76,7 +77,7 @@ def training_flow(
         champion_metrics = run.stage(
             tasks.measure_champion, champion, model, rows, examples, metrics
         )
-        decision = run.stage(tasks.decide, metrics, champion_metrics, config.gate)
+        decision = run.stage(tasks.decide, metrics, champion_metrics, config.gate, baseline)
         export = run.stage(tasks.export_model, model, examples, metrics, config.export)
         run.stage(
             tasks.register_model, export, decision, config.name, work.tracking_uri,

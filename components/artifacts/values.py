@@ -162,6 +162,33 @@ Comparison: TypeAlias = ChampionMetrics | IncomparableChampion
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Pairs:
+    """On how many of the same examples two models are right: the candidate, and another one."""
+
+    both_correct: int
+    only_candidate_correct: int
+    only_other_correct: int
+    both_wrong: int
+
+
+@dataclass(frozen=True, config=_STRICT)
+class BaselineMetrics:
+    """A cheap model on the candidate's examples, or on a part of them if there are very many."""
+
+    key: str
+    label: str
+    """What kind of model it is, within a sentence: "a random forest on ..."."""
+    metrics: Metrics
+    pairs: Pairs
+    train_rows: int
+    """The rows that it was trained on."""
+    majority_label: str
+    """The commonest label of the training rows."""
+    majority_accuracy: float
+    """What a model reaches that always answers that label."""
+
+
+@dataclass(frozen=True, config=_STRICT)
 class RuleResult:
     """One rule of the gate: its name, the value seen, the bound, and a sentence why."""
 

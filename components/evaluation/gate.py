@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import TypeAdapter
 
 from components.artifacts.values import (
+    BaselineMetrics,
     ChampionMetrics,
     ClassMetrics,
     Comparison,
@@ -21,14 +22,19 @@ from components.artifacts.values import (
     Metrics,
     RuleResult,
 )
-from components.gate_config import ChampionRule, GateConfig, PerClassFloor
+from components.gate_config import BaselineRule, ChampionRule, GateConfig, PerClassFloor
 from components.metrics import METRICS
 
 _NAMED_CLASSES = 3
 """The most classes that a reason names."""
 
 
-def decide(metrics: Metrics, champion_metrics: Comparison | None, gate: GateConfig) -> Decision:
+def decide(
+    metrics: Metrics,
+    champion_metrics: Comparison | None,
+    gate: GateConfig,
+    baseline: BaselineMetrics | None = None,
+) -> Decision:
     """Applies the gate's rules to the metrics.
 
     Args:
@@ -36,6 +42,7 @@ def decide(metrics: Metrics, champion_metrics: Comparison | None, gate: GateConf
         champion_metrics: the champion on the same examples, or why it cannot answer them; None as
             long as there is no champion.
         gate: the rules.
+        baseline: a cheap model on the same examples; None if there is none for them.
 
     Returns:
         A decision that promotes if, and only if, each of its rules passed.
@@ -46,6 +53,7 @@ def decide(metrics: Metrics, champion_metrics: Comparison | None, gate: GateConf
         _min_examples(metrics.examples, gate.min_examples),
         *_bounds(metrics, gate),
         *_per_class(metrics.per_class, gate.per_class),
+        *_baseline(baseline, gate.baseline),
         _champion(champion_metrics, gate.champion),
     )
     promoted = all(rule.passed for rule in rules)
@@ -57,7 +65,7 @@ def decide(metrics: Metrics, champion_metrics: Comparison | None, gate: GateConf
         rules=rules,
         champion_version=champion,
         unchanged=unchanged,
-        notes=tuple(_idle_bound(metrics, gate)),
+        notes=(*_idle_bound(metrics, gate), *_as_good_as_baseline(baseline, gate.baseline)),
     )
 
 
@@ -197,6 +205,38 @@ def _floor(rule: str, values: Sequence[tuple[float, str]], floor: float, words: 
     return RuleResult(f"per_class.{rule}", passed, _number(lowest), bound, reason)
 
 
+def _baseline(baseline: BaselineMetrics | None, rule: BaselineRule) -> Iterator[RuleResult]:
+    if baseline is None or rule.require == "report_only":
+        return
+    ours, theirs = baseline.pairs.only_candidate_correct, baseline.pairs.only_other_correct
+    passed, p, bound, text = _paired(ours, theirs, rule.require, rule.alpha, "the baseline")
+    reason = text.format(other=f"the baseline, {baseline.label}")
+    yield RuleResult("baseline", passed, p, bound, reason)
+
+
+def _as_good_as_baseline(baseline: BaselineMetrics | None, rule: BaselineRule) -> Iterator[str]:
+    """A note if the model is not better than a cheap one beyond doubt."""
+    if baseline is None:
+        return
+    pairs = baseline.pairs
+    if mcnemar_worse(pairs.only_other_correct, pairs.only_candidate_correct) <= rule.alpha:
+        return
+    p = mcnemar_worse(pairs.only_candidate_correct, pairs.only_other_correct)
+    seen = pairs.both_correct + pairs.both_wrong
+    seen += pairs.only_candidate_correct + pairs.only_other_correct
+    ours, theirs = _distinct(
+        (pairs.both_correct + pairs.only_candidate_correct) / seen,
+        (pairs.both_correct + pairs.only_other_correct) / seen,
+    )
+    words = "is significantly worse than" if p <= rule.alpha else "is not significantly better than"
+    yield (
+        f"The model {words} {baseline.label}, which trains in seconds: accuracy {ours} and "
+        f"{theirs} on the same {seen:,} test rows (exact McNemar test, p = {p:.2g} that it is "
+        "worse). See whether features.summaries, more steps or more rows help; if not, the cheap "
+        "model may be all that these rows need."
+    )
+
+
 def _champion(champion: Comparison | None, rule: ChampionRule) -> RuleResult:
     if champion is None:
         return RuleResult("champion", True, None, "no champion yet", "no champion yet")
@@ -226,30 +266,46 @@ def _not_comparable(champion: IncomparableChampion, rule: ChampionRule) -> RuleR
 
 
 def _compared(champion: ChampionMetrics, rule: ChampionRule) -> RuleResult:
-    # Only the examples on which exactly one of the two is right tell them apart.
     ours, theirs = champion.only_candidate_correct, champion.only_champion_correct
-    # Better: that the champion alone is right so seldom is hardly chance. Not worse: that the
+    require = "significantly_better" if rule.promote_if == "significantly_better" else "not_worse"
+    passed, p, bound, text = _paired(ours, theirs, require, rule.alpha, "the champion")
+    reason = text.format(other=f"champion version {champion.version}") + _unknown_labels(champion)
+    return RuleResult("champion", passed, p, bound, reason)
+
+
+def _paired(
+    ours: int, theirs: int, require: str, alpha: float, other: str
+) -> tuple[bool, float, str, str]:
+    """Holds two models against each other by the examples on which exactly one of them is right.
+
+    Args:
+        ours: how often it is the candidate.
+        theirs: how often it is the other one.
+        require: ``significantly_better``, or that it is not significantly worse.
+        alpha: the significance level.
+        other: a short name of the other one.
+
+    Returns:
+        Whether it passed, the p-value, the bound, and the reason with ``{other}`` for a long name.
+    """
+    # Better: that the other one alone is right so seldom is hardly chance. Not worse: that the
     # candidate alone is right so seldom may well be chance. So the burden of proof changes sides.
-    if rule.promote_if == "significantly_better":
+    if require == "significantly_better":
         p = mcnemar_worse(theirs, ours)
-        passed, bound = p <= rule.alpha, f"p at most {rule.alpha:.4g}"
+        passed, bound = p <= alpha, f"p at most {alpha:.4g}"
         verdict = "significantly better than" if passed else "not significantly better than"
     else:
         p = mcnemar_worse(ours, theirs)
-        passed, bound = p > rule.alpha, f"p above {rule.alpha:.4g}"
+        passed, bound = p > alpha, f"p above {alpha:.4g}"
         verdict = "not significantly worse than" if passed else "significantly worse than"
     pairs = (
-        f"where exactly one of them is right, it is the candidate {_times(ours)} and the champion "
+        f"where exactly one of them is right, it is the candidate {_times(ours)} and {other} "
         f"{_times(theirs)}"
         if ours or theirs
         else "both are right on the same examples"
     )
-    reason = (
-        f"{verdict} champion version {champion.version}: {pairs} "
-        f"(exact McNemar test, p = {_distinct(p, rule.alpha)[0]})"
-        f"{_unknown_labels(champion)}"
-    )
-    return RuleResult("champion", passed, p, bound, reason)
+    p_text = _distinct(p, alpha)[0]
+    return passed, p, bound, f"{verdict} {{other}}: {pairs} (exact McNemar test, p = {p_text})"
 
 
 def _unknown_labels(champion: ChampionMetrics) -> str:

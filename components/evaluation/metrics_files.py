@@ -26,7 +26,7 @@ from pydantic import TypeAdapter
 
 from components.artifacts.predictions import PredictionTable, read_predictions, write_predictions
 from components.artifacts.storage import building, digest_of_file, write_atomically
-from components.artifacts.values import ChampionMetrics, Metrics
+from components.artifacts.values import ChampionMetrics, Metrics, Pairs
 from components.errors import DataError
 from components.evaluation.figures import confusion_figure, png, reliability_figure
 from components.evaluation.scoring import calibration, score
@@ -88,15 +88,16 @@ def compare(
             "candidate and champion must be compared on the same examples, but "
             f"{what}. Score the champion again on the candidate's test split."
         )
+    pairs = _pairs(ours, theirs)
     with building(directory) as partial:
         metrics = _write(champion_table, candidate.labels, directory, partial)
         result = ChampionMetrics(
             version=champion_version,
             metrics=metrics,
-            both_correct=int(np.sum(ours.correct & theirs.correct)),
-            only_candidate_correct=int(np.sum(ours.correct & ~theirs.correct)),
-            only_champion_correct=int(np.sum(~ours.correct & theirs.correct)),
-            both_wrong=int(np.sum(~ours.correct & ~theirs.correct)),
+            both_correct=pairs.both_correct,
+            only_candidate_correct=pairs.only_candidate_correct,
+            only_champion_correct=pairs.only_other_correct,
+            both_wrong=pairs.both_wrong,
             same_model=same_model,
             unknown_to_champion=_unknown(ours, champion_table),
             unknown_to_candidate=_unknown(champion_table, ours),
@@ -104,6 +105,26 @@ def compare(
         stored = dataclasses.replace(result, metrics=_relative(metrics))
         write_atomically(partial / COMPARISON, _to_json(stored))
         return result
+
+
+def pair(candidate: Metrics, table: PredictionTable) -> Pairs:
+    """Counts on which examples of ``table``, some or all of the candidate's, which model is right.
+
+    Raises:
+        NotFoundError: the candidate's predictions are gone.
+    """
+    ours = read_predictions(Path(candidate.predictions_path))
+    place = {id_: i for i, id_ in enumerate(ours.ids)}
+    return _pairs(ours.take([place[id_] for id_ in table.ids]), table)
+
+
+def _pairs(ours: PredictionTable, theirs: PredictionTable) -> Pairs:
+    return Pairs(
+        both_correct=int(np.sum(ours.correct & theirs.correct)),
+        only_candidate_correct=int(np.sum(ours.correct & ~theirs.correct)),
+        only_other_correct=int(np.sum(~ours.correct & theirs.correct)),
+        both_wrong=int(np.sum(~ours.correct & ~theirs.correct)),
+    )
 
 
 def per_class_csv(metrics: Metrics) -> str:

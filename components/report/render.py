@@ -17,6 +17,7 @@ from markupsafe import Markup
 from components.artifacts.history import HistoryPoint
 from components.artifacts.predictions import PredictionTable
 from components.artifacts.values import (
+    BaselineMetrics,
     ChampionMetrics,
     Comparison,
     Decision,
@@ -54,6 +55,8 @@ class ReportInputs:
     metrics: Metrics
     champion_metrics: Comparison | None
     decision: Decision
+    baseline: BaselineMetrics | None = None
+    """The cheap model on the same examples."""
     history: tuple[HistoryPoint, ...] = ()
     model_step: int | None = None
     """The global step of the checkpoint that was measured."""
@@ -99,11 +102,15 @@ def _verdict(decision: Decision, metrics: Metrics) -> dict[str, object]:
 def _results(inputs: ReportInputs) -> dict[str, object]:
     metrics, champion, table = inputs.metrics, inputs.champion_metrics, inputs.predictions
     predicted = (sum(column) for column in zip(*metrics.confusion, strict=True))
+    baseline = inputs.baseline
     return {
         "compared": isinstance(champion, ChampionMetrics),
         "side_by_side": (
-            parts.side_by_side(metrics, champion) if isinstance(champion, ChampionMetrics) else []
+            parts.side_by_side(metrics, champion.metrics)
+            if isinstance(champion, ChampionMetrics)
+            else []
         ),
+        "beside_baseline": parts.side_by_side(metrics, baseline.metrics) if baseline else [],
         "confusions": parts.largest_confusions(metrics),
         "errors": parts.most_confident_errors(table) if table else [],
         "wrong": metrics.examples - sum(row[i] for i, row in enumerate(metrics.confusion)),

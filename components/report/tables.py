@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from components.artifacts.predictions import PredictionTable
-from components.artifacts.values import SPLITS, ChampionMetrics, ClassMetrics, Interval, Metrics
+from components.artifacts.values import SPLITS, ClassMetrics, Interval, Metrics
 from components.metrics import METRICS
 
 # As much as a reader takes in; the files of the metrics hold all.
@@ -41,11 +41,11 @@ class ConfidentError:
 
 @dataclasses.dataclass(frozen=True)
 class SideBySide:
-    """One metric of the candidate and of the champion; ``better`` is None if they are equal."""
+    """One metric of the candidate and of another model; ``better`` is None if they are equal."""
 
     name: str
     candidate: Interval
-    champion: Interval
+    other: Interval
     delta: float
     better: bool | None
 
@@ -102,11 +102,11 @@ def most_confident_errors(table: PredictionTable) -> list[ConfidentError]:
     return errors
 
 
-def side_by_side(candidate: Metrics, champion: ChampionMetrics) -> list[SideBySide]:
+def side_by_side(candidate: Metrics, other: Metrics) -> list[SideBySide]:
     """The metrics of both."""
     rows = []
     for key, ours in candidate.overall.items():
-        metric, theirs = METRICS[key], champion.metrics.overall[key]
+        metric, theirs = METRICS[key], other.overall[key]
         delta = ours.value - theirs.value
         better = None if delta == 0 else (delta > 0) == metric.higher_is_better
         rows.append(SideBySide(metric.label, ours, theirs, delta, better))

@@ -63,6 +63,7 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "examples": Examples(str(folder / "examples"), "e"),
         "model": Model(str(folder / "model"), "model.ckpt-20", 20, "m"),
         "metrics": measure(table, ("no", "yes"), folder / "metrics"),
+        "baseline": None,
         "champion_metrics": None,
         "decision": PROMOTED,
     }

@@ -71,7 +71,7 @@ def test_the_gate_bounds_it_by_its_name(metrics: Metrics) -> None:
 
 def test_the_report_the_console_and_mlflow_show_it(metrics: Metrics, tmp_path: Path) -> None:
     champion = ChampionMetrics(3, metrics, 8, 0, 0, 2, same_model=False)
-    assert "balanced accuracy" in [row.name for row in side_by_side(metrics, champion)]
+    assert "balanced accuracy" in [row.name for row in side_by_side(metrics, champion.metrics)]
     printed = io.StringIO()
     console = Console(file=printed, width=200)
     print_summary(console, outcome(metrics=metrics), tmp_path)

@@ -11,6 +11,7 @@ import pytest
 from components.artifacts.history import append_point
 from components.artifacts.training_facts import TrainingFacts, save_training_facts
 from components.artifacts.values import (
+    BaselineMetrics,
     Champion,
     ChampionMetrics,
     Decision,
@@ -19,6 +20,7 @@ from components.artifacts.values import (
     IncomparableChampion,
     Metrics,
     Model,
+    Pairs,
     Rows,
     SourceFile,
     Version,
@@ -28,6 +30,7 @@ from pipelines.stage_records import (
     VERSION_TAG,
     interval_text,
     metric_values,
+    record_baseline,
     record_champion,
     record_champion_metrics,
     record_decision,
@@ -170,6 +173,17 @@ def test_metrics_are_said_with_intervals_and_kept_with_their_pictures(tmp_path: 
     assert [path.name for path in record.artifacts] == [
         "confusion_matrix.png", "metrics.json", "predictions.parquet",
     ]  # fmt: skip
+
+
+def test_the_baseline_is_named_beside_the_commonest_label() -> None:
+    baseline = BaselineMetrics(
+        "forest", "a random forest", METRICS, Pairs(1190, 11, 7, 26), 500, "no", 0.75
+    )
+    record = record_baseline(baseline, config())
+    assert record.summary == "a random forest: accuracy 0.978 [0.958, 0.988]; always 'no': 0.750"
+    assert record.parameters == {"baseline.model": "a random forest", "baseline.train_rows": 500}
+    assert record.metrics["baseline/accuracy"] == 0.978
+    assert record.metrics["baseline/only_baseline_correct"] == 7.0
 
 
 def test_no_champion_is_said_in_both_of_its_stages() -> None:

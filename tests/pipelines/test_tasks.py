@@ -32,8 +32,8 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 ALL = (
     tasks.find_rows, tasks.write_examples, tasks.train_model, tasks.measure_model,
-    tasks.find_champion, tasks.measure_champion, tasks.decide, tasks.export_model,
-    tasks.register_model,
+    tasks.measure_baseline, tasks.find_champion, tasks.measure_champion, tasks.decide,
+    tasks.export_model, tasks.register_model,
 )  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def test_what_looks_at_the_world_is_never_taken_from_a_cache(directory: Path) ->
 def test_the_cached_stages_are_those_whose_code_counts() -> None:
     cached = {stage.name for stage in ALL if stage.task.persist_result}
     assert cached == {stage.name for stage in ALL if stage.code is not None}
-    assert cached == {"examples", "model", "metrics", "champion_metrics", "export"}
+    assert cached == {"examples", "model", "metrics", "baseline", "champion_metrics", "export"}
 
 
 def test_the_code_of_a_cached_stage_is_a_module() -> None:

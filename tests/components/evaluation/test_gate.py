@@ -14,15 +14,17 @@ from pydantic import TypeAdapter
 from scipy import stats
 
 from components.artifacts.values import (
+    BaselineMetrics,
     ChampionMetrics,
     ClassMetrics,
     Decision,
     IncomparableChampion,
     Interval,
     Metrics,
+    Pairs,
 )
 from components.evaluation.gate import decide, decision_to_json, mcnemar_worse
-from components.gate_config import Bound, ChampionRule, GateConfig, PerClassFloor
+from components.gate_config import BaselineRule, Bound, ChampionRule, GateConfig, PerClassFloor
 from components.metrics import METRICS as TABLE
 
 UNIT = st.floats(0, 1)
@@ -63,6 +65,11 @@ def against(
     only_candidate: int, only_champion: int, *, same_model: bool = False
 ) -> ChampionMetrics:
     return ChampionMetrics(3, METRICS, 80, only_candidate, only_champion, 4, same_model)
+
+
+def beside(only_candidate: int, only_baseline: int) -> BaselineMetrics:
+    pairs = Pairs(80, only_candidate, only_baseline, 120 - 80 - only_candidate - only_baseline)
+    return BaselineMetrics("forest", "a random forest", METRICS, pairs, 500, "a", 0.75)
 
 
 def rule_of(decision: Decision, name: str) -> tuple[bool, str]:
@@ -285,6 +292,51 @@ def test_the_champion_sentence_gives_counts_and_p() -> None:
         "not significantly worse than champion version 3: where exactly one of them is right, "
         "it is the candidate once and the champion 6 times (exact McNemar test, p = 0.0625)"
     )
+
+
+@pytest.mark.parametrize(
+    ("require", "ours", "theirs", "passed"),
+    [
+        ("not_significantly_worse", 0, 4, True),
+        ("not_significantly_worse", 0, 5, False),
+        ("significantly_better", 4, 0, False),
+        ("significantly_better", 5, 0, True),
+    ],
+)
+def test_the_rule_of_the_baseline_follows_the_same_test(
+    require: str, ours: int, theirs: int, passed: bool
+) -> None:
+    gate = GateConfig(baseline=BaselineRule(require=require))  # type: ignore[arg-type]
+    decision = decide(METRICS, None, gate, beside(ours, theirs))
+    assert (rule_of(decision, "baseline")[0], decision.promoted) == (passed, passed)
+    assert (
+        f"{'never' if not ours else f'{ours} times'} and the baseline"
+        in (rule_of(decision, "baseline")[1])
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "words"),
+    [
+        (12, 1, None),
+        (3, 1, "is not significantly better than a random forest, which trains in seconds"),
+        (1, 12, "is significantly worse than a random forest, which trains in seconds"),
+    ],
+)
+def test_a_model_that_a_cheap_one_equals_is_promoted_with_a_note(
+    ours: int, theirs: int, words: str | None
+) -> None:
+    decision = decide(METRICS, None, GateConfig(), beside(ours, theirs))
+    assert decision.promoted
+    assert "baseline" not in [rule.rule for rule in decision.rules]
+    notes = [note for note in decision.notes if "random forest" in note]
+    assert len(notes) == (words is not None)
+    assert not words or words in notes[0]
+
+
+def test_the_note_gives_both_accuracies_on_the_same_rows() -> None:
+    note = decide(METRICS, None, GateConfig(), beside(1, 12)).notes[-1]
+    assert "accuracy 0.675 and 0.7667 on the same 120 test rows" in note
 
 
 UNREADABLE = IncomparableChampion(3, "it cannot read 9 of the 24 test rows", same_model=False)

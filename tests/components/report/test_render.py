@@ -13,11 +13,13 @@ import pytest
 from components.artifacts.history import HistoryPoint
 from components.artifacts.predictions import PredictionTable
 from components.artifacts.values import (
+    BaselineMetrics,
     ChampionMetrics,
     Comparison,
     IncomparableChampion,
     Interval,
     Metrics,
+    Pairs,
     Rows,
     SourceFile,
 )
@@ -303,6 +305,17 @@ def test_confusions_come_largest_first_and_only_where_there_are_any() -> None:
     assert pairs == [("b", "a", 4), ("b", LABELS[2], 2), ("a", "b", 1)]
 
 
+def test_a_cheap_model_is_shown_beside_the_candidate() -> None:
+    baseline = BaselineMetrics(
+        "forest", "a random forest", METRICS, Pairs(40, 6, 5, 9), 1200, "a", 0.333
+    )
+    text = shown(render_report(dataclasses.replace(inputs(), baseline=baseline)))
+    assert "Against a cheap model" in text
+    assert "is a random forest, trained on 1,200 rows and scored on the same test rows" in text
+    assert "Always a, the commonest label, is right for 0.333 of them" in text
+    assert "Against a cheap model" not in shown(render_report(inputs()))
+
+
 def test_errors_come_most_confident_first() -> None:
     probabilities = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8], [0.6, 0.4]])
     table = PredictionTable(("1", "2", "3", "4"), ("a", "a", "z", "a"), ("a", "b"), probabilities)
@@ -312,6 +325,6 @@ def test_errors_come_most_confident_first() -> None:
 
 def test_a_smaller_loss_is_better_and_a_smaller_accuracy_worse() -> None:
     theirs = reaching(accuracy=Interval(0.999, 0.9, 1), average_loss=Interval(5.0, 4, 6))
-    rows = side_by_side(METRICS, dataclasses.replace(CHAMPION, metrics=theirs))
+    rows = side_by_side(METRICS, theirs)
     better = {row.name: row.better for row in rows}
     assert (better["accuracy"], better["macro-F1"], better["average loss"]) == (False, None, True)

@@ -1,0 +1,66 @@
+"""What a cheap model is given of a row: statistics that anyone can compute again, and tokens."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from components.baseline.inputs import Inputs, read_inputs
+from components.training.datasets import count, read_batches, read_ids, read_labels
+from tests.components.conftest import Prepared
+
+pytestmark = pytest.mark.slow
+
+_MIXED_NUMBERS = 1 + 14 * (3 + 1) + 2 + 1
+"""The steps; statistics of ``motion`` and ``pulse``; ``age`` and ``size`` of the context."""
+
+
+@pytest.fixture(scope="module")
+def inputs(mixed: Prepared) -> Inputs:
+    return read_inputs(mixed.examples, "train", most_rows=10_000)
+
+
+def test_every_row_has_its_id_label_numbers_and_tokens(mixed: Prepared, inputs: Inputs) -> None:
+    assert list(inputs.ids) == read_ids(mixed.examples, "train")
+    assert inputs.labels.tolist() == read_labels(mixed.examples, "train")
+    assert inputs.numbers.shape == (count(mixed.examples, "train"), _MIXED_NUMBERS)
+    assert len(inputs.tokens) == len(inputs)
+    assert inputs.has_tokens
+
+
+def test_the_numbers_are_the_steps_and_statistics_of_the_transformed_values(
+    mixed: Prepared, inputs: Inputs
+) -> None:
+    features, _ = next(iter(read_batches(mixed.examples, "train", 1)))
+    motion = features["motion"][0].numpy().astype(np.float64)
+    row = inputs.numbers[0]
+    assert row[0] == len(motion)
+    np.testing.assert_allclose(row[1:4], motion.mean(axis=0))
+    np.testing.assert_allclose(row[7:10], motion.min(axis=0))
+    np.testing.assert_allclose(row[16:19], motion[-1])
+    np.testing.assert_allclose(row[25:28], np.median(motion, axis=0))
+    np.testing.assert_allclose(row[-3], features["age"][0].numpy()[0])
+
+
+def test_tokens_name_their_feature_and_pairs_follow_them(mixed: Prepared, inputs: Inputs) -> None:
+    features, _ = next(iter(read_batches(mixed.examples, "train", 1)))
+    events = features["event"][0].numpy().tolist()
+    tokens = inputs.tokens[0]
+    assert [each for each in tokens if each.startswith("event=") and "," not in each] == [
+        f"event={event}" for event in events
+    ]
+    pairs = [each for each in tokens if each.startswith("event=") and "," in each]
+    assert pairs == [f"event={a},{b}" for a, b in itertools.pairwise(events)]
+    assert f"colour={features['colour'][0].numpy()[0]}" in tokens
+
+
+@pytest.mark.parametrize("most", [1, 7, 20])
+def test_of_a_large_split_every_nth_row_is_read(mixed: Prepared, inputs: Inputs, most: int) -> None:
+    part = read_inputs(mixed.examples, "train", most)
+    every = -(-len(inputs) // most)
+    assert part.ids == inputs.ids[::every]
+    assert part.labels.tolist() == inputs.labels[::every].tolist()
+    np.testing.assert_array_equal(part.numbers, inputs.numbers[::every])
+    assert len(part) <= most
