@@ -70,15 +70,40 @@ MAX_ROW_STEPS = 100_000
 
 
 @dataclass(frozen=True, config=STRICT)
+class ColumnsConfig:
+    """Which columns of a table (Parquet, Arrow, CSV) are what; of all others, lists are sequences
+    and single values are the context."""
+
+    id: str | None = "id"
+    """The id of a row; null numbers the rows."""
+    label: str = "label"
+    """The label of a row."""
+    time: str | None = None
+    """Of a CSV file with one line a step: orders the steps of a row, and is no feature itself."""
+    context: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    """Of a CSV file with one line a step: what is the same in all lines of a row."""
+
+    @property
+    def keys(self) -> frozenset[str | None]:
+        """The columns that are no features."""
+        return frozenset((self.id, self.label, self.time))
+
+
+DEFAULT_COLUMNS = ColumnsConfig()
+
+
+@dataclass(frozen=True, config=STRICT)
 class DataConfig:
     """Which files hold the rows, and how they are split."""
 
     train: FilePath
-    """JSONL file of the training rows, or of all rows if ``test`` is not given."""
+    """File of the training rows, or of all rows if ``test`` is not given: JSONL (also ``.gz`` and
+    ``.zst``), Parquet, Arrow, CSV or TSV by its suffix; or a directory or pattern of several."""
     validation: FilePath | None = None
-    """JSONL file of the validation rows; without it a fraction of ``train`` is taken."""
+    """The validation rows; without them a fraction of ``train`` is taken."""
     test: FilePath | None = None
-    """JSONL file of the test rows; without it a fraction of ``train`` is taken."""
+    """The test rows; without them a fraction of ``train`` is taken."""
+    columns: ColumnsConfig = DEFAULT_COLUMNS
     validation_fraction: InnerFraction = 0.15
     """Share of each label's rows that the stable hash of their id sends to validation."""
     test_fraction: InnerFraction = 0.2

@@ -84,10 +84,10 @@ def rnnflow() -> None:
 
 @rnnflow.command()
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--test", type=click.Path(path_type=Path), help="JSONL file of the test rows.")
-@click.option(
-    "--validation", type=click.Path(path_type=Path), help="JSONL file of validation rows."
-)
+@click.option("--test", type=click.Path(path_type=Path), help="The test rows.")
+@click.option("--validation", type=click.Path(path_type=Path), help="The validation rows.")
+@click.option("--id", "row_id", metavar="COLUMN", help="The column of a table that is the id.")
+@click.option("--label", metavar="COLUMN", help="The column of a table that is the label.")
 @click.option("--output", type=click.Path(path_type=Path), help="Default: DATA with .yaml.")
 @click.option("--name", help="Name of the experiment and of the registered model.")
 @click.option("--force", is_flag=True, help="Replace a config that exists.")
@@ -95,14 +95,19 @@ def init(
     data: Path,
     test: Path | None,
     validation: Path | None,
+    row_id: str | None,
+    label: str | None,
     output: Path | None,
     name: str | None,
     force: bool,
 ) -> None:
-    """Look at DATA (JSONL) and write a config to read and edit."""
+    """Look at DATA and write a config to read and edit.
+
+    DATA is JSONL (also .gz or .zst), Parquet, Arrow, CSV or TSV, or a directory of such files.
+    """
     from pipelines.commands.init import write_config
 
-    write_config(data, test, validation, output, name, force)
+    write_config(data, test, validation, output, name, force, row_id=row_id, label=label)
 
 
 @rnnflow.command()
@@ -256,8 +261,8 @@ def predict(
 ) -> None:
     """Score the rows of DATA with the champion of NAME.
 
-    DATA is JSONL, as it is or compressed (.gz), or - for standard input; ids and labels are not
-    needed. A row that cannot be used gets the reason.
+    DATA is a file or directory of any format that `init` reads, or - for JSONL from standard input;
+    ids and labels are not needed. A row that cannot be used gets the reason.
     """
     from pipelines.commands import models
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from components.artifacts.storage import write_atomically
-from components.config import MAX_ROW_STEPS
+from components.config import DEFAULT_COLUMNS, MAX_ROW_STEPS, ColumnsConfig
 from components.errors import NotFoundError
 from components.features.config import FeaturesConfig
 
@@ -32,6 +32,8 @@ class Schema:
     vocabulary_sizes: dict[str, int]
     max_row_steps: int = MAX_ROW_STEPS
     """The longest row that is answered. Models of releases without it take the default."""
+    columns: ColumnsConfig = DEFAULT_COLUMNS
+    """Which column of a table is what, where ``predict`` reads one."""
 
 
 _ADAPTER = TypeAdapter(Schema)

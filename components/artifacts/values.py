@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeAlias
 from pydantic import ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic.dataclasses import dataclass
 
+from components.config import DEFAULT_COLUMNS, ColumnsConfig
+
 Split: TypeAlias = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 RAW_TEST = "raw_test"
@@ -32,6 +34,8 @@ class Rows:
 
     files: tuple[SourceFile, ...]
     digest: str
+    columns: ColumnsConfig = DEFAULT_COLUMNS
+    """Which column is what, of files that have columns."""
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -108,7 +108,7 @@ def write_examples(
         }
         # Those of the training split are all: rows with any other are left out.
         labels = tuple(sorted(survey.profile.splits["train"].labels))
-        save_schema(Schema(features, labels, sizes, data.max_row_steps), partial)
+        save_schema(Schema(features, labels, sizes, data.max_row_steps, data.columns), partial)
         shown = {features.by_name[name].in_rows(name): size for name, size in sizes.items()}
         write_statistics(survey.profile, shown, partial, rare_labels(survey.rule, data))
         write_invalid_rows(survey.invalid_rows, partial / DEAD_LETTERS)

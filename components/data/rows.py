@@ -7,8 +7,8 @@ from pathlib import Path
 
 from components.artifacts.storage import combined_digest
 from components.artifacts.values import Rows, SourceFile, Split
-from components.config import DataConfig
-from components.data.sources.formats import source_of
+from components.config import DEFAULT_COLUMNS, DataConfig
+from components.data.sources.formats import files_of, source_of
 from components.data.sources.source import Source
 from components.errors import DataError, NotFoundError
 
@@ -22,14 +22,17 @@ def find_rows(data: DataConfig) -> Rows:
     """
     # None: the ids decide which rows of the training file go to the splits without a file.
     train_split: Split | None = "train" if data.validation and data.test else None
-    files = [_source_file("train", data.train, train_split)]
+    files = _source_files("train", data.train, train_split)
     if data.validation is not None:
-        files.append(_source_file("validation", data.validation, "validation"))
+        files += _source_files("validation", data.validation, "validation")
     if data.test is not None:
-        files.append(_source_file("test", data.test, "test"))
+        files += _source_files("test", data.test, "test")
     _check_distinct(files)
     # A file that moves to another split changes the digest; the name of a file does not.
-    return Rows(tuple(files), combined_digest((str(file.split), file.digest) for file in files))
+    parts = [(str(file.split), file.digest) for file in files]
+    if data.columns != DEFAULT_COLUMNS:
+        parts.append(("columns", repr(data.columns)))
+    return Rows(tuple(files), combined_digest(parts), data.columns)
 
 
 def check_files(data: DataConfig) -> None:
@@ -42,9 +45,17 @@ def check_files(data: DataConfig) -> None:
     for key in ("train", "validation", "test"):
         path: str | None = getattr(data, key)
         if path is not None:
-            # A file that opens and cannot be read is an unexpected error of the stage.
-            with contextlib.suppress(OSError):
-                _check_file(key, source_of(path))
+            for file in _files(key, path):
+                # A file that opens and cannot be read is an unexpected error of the stage.
+                with contextlib.suppress(OSError):
+                    _check_file(key, source_of(file))
+
+
+def _files(key: str, path: str) -> list[str]:
+    try:
+        return files_of(path)
+    except NotFoundError as error:
+        raise NotFoundError(f"data.{key}: {error}") from error
 
 
 def _check_file(key: str, source: Source) -> None:
@@ -59,10 +70,13 @@ def _check_file(key: str, source: Source) -> None:
         raise DataError(f"data.{key}: {source.path} is empty; expected {source.layout}.")
 
 
-def _source_file(key: str, path: str, split: Split | None) -> SourceFile:
-    source = source_of(path)
-    _check_file(key, source)
-    return SourceFile(path, split, source.digest(), Path(path).stat().st_size)
+def _source_files(key: str, path: str, split: Split | None) -> list[SourceFile]:
+    found = []
+    for file in _files(key, path):
+        source = source_of(file)
+        _check_file(key, source)
+        found.append(SourceFile(file, split, source.digest(), Path(file).stat().st_size))
+    return found
 
 
 def _check_distinct(files: list[SourceFile]) -> None:
@@ -70,7 +84,7 @@ def _check_distinct(files: list[SourceFile]) -> None:
     for file in files:
         if file.digest in seen:
             raise DataError(
-                f"{file.path} and {seen[file.digest]} have the same content: a row may be in one "
-                "split only. Leave one out, and the ids decide the split."
+                f"{file.path} and {seen[file.digest]} have the same content: a row may be there "
+                "once only, and in one split. Leave one out, and the ids decide the split."
             )
         seen[file.digest] = file.path

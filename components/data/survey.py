@@ -25,7 +25,7 @@ from components.data.beam import run_pipeline
 from components.data.checks import Duplicates, Occurrence, obstacles
 from components.data.labels import count_labels, merge_counts, split_rule
 from components.data.row_parsing import InvalidRow, Row, RowFormat, Value
-from components.data.sources.formats import source_of
+from components.data.sources.formats import files_of, source_of
 from components.data.sources.source import Chunk
 from components.data.splits import SplitRule, hash_of_id, read_split_rows
 from components.data.statistics import Profile, new_profile
@@ -230,7 +230,7 @@ def _check_budget(survey: Survey, data: DataConfig, dead_letters: Path) -> None:
     invalid = survey.profile.invalid_count
     total = invalid + survey.profile.valid_count
     if not total:
-        layout = source_of(data.train).layout
+        layout = source_of(files_of(data.train)[0]).layout
         raise DataError(f"{data.train} holds no rows; expected {layout}.")
     if invalid <= data.bad_rows_allowed_fraction * total:
         return

@@ -58,6 +58,8 @@ class Predictor:
         schema = load_schema(schema_directory(saved_model))
         self.form = RowFormat.of(schema.features, schema.max_row_steps, needs_key=False)
         """What a row must hold."""
+        self.columns = schema.columns
+        """Which column of a table is what."""
         self._saved_model = saved_model
         with model_errors(saved_model):
             self._scorer = RowScorer(saved_model)

@@ -15,9 +15,10 @@ import yaml
 from pydantic_core import to_jsonable_python
 
 from components.artifacts.storage import check_output, write_atomically
-from components.config import DataConfig
+from components.config import DEFAULT_COLUMNS, DataConfig
 from components.data.proposal import Proposal, propose
-from components.data.sources.formats import source_of
+from components.data.sources.column_guess import guess_columns
+from components.data.sources.formats import files_of, source_of
 from components.errors import UserError
 from pipelines.config import parse_config
 from pipelines.console import printable
@@ -31,6 +32,9 @@ def write_config(
     output: Path | None,
     name: str | None,
     force: bool,
+    *,
+    row_id: str | None = None,
+    label: str | None = None,
 ) -> None:
     """Writes the config beside the data, or where ``output`` says, and prints what was found.
 
@@ -39,8 +43,13 @@ def write_config(
         DataError: the rows cannot be used.
         NotFoundError: a file does not exist.
     """
-    source_of(str(data)).check_readable()
-    path = output or data.with_suffix(".yaml")
+    sources = [source_of(file) for file in files_of(str(data))]
+    for source in sources:
+        source.check_readable()
+    # A pattern is no name: the config then lies beside the folder of its files.
+    path = output or (data if len(sources) == 1 or data.is_dir() else data.parent).with_suffix(
+        ".yaml"
+    )
     check_output(path)
     if path.exists() and not force:
         raise UserError(f"{path} exists already: edit it, or replace it with --force.")
@@ -49,6 +58,7 @@ def write_config(
             train=str(data),
             test=str(test) if test else None,
             validation=str(validation) if validation else None,
+            columns=guess_columns(sources[0], row_id, label),
         )
     )
     # MLflow and Prefect accept fewer characters in a name than a file system does.
@@ -122,6 +132,12 @@ def _paths_from(data: DataConfig, folder: Path) -> dict[str, Any]:
         for key in ("train", "validation", "test")
         if (path := getattr(data, key)) is not None
     }
+    if data.columns != DEFAULT_COLUMNS:
+        values["columns"] = {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in dataclasses.asdict(data.columns).items()
+            if value != getattr(DEFAULT_COLUMNS, key)
+        }
     # A fraction that is beside a named file would be read and mean nothing.
     if data.validation is None:
         values["validation_fraction"] = data.validation_fraction

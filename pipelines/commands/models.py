@@ -7,6 +7,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
@@ -21,7 +22,7 @@ from components.artifacts.storage import (
     open_atomically,
     storage_errors,
 )
-from components.data.sources.formats import source_of
+from components.data.sources.formats import files_of, source_of
 from components.data.sources.jsonl import StandardInput
 from components.data.sources.source import Source
 from components.errors import DataError, NotFoundError, UserError
@@ -143,17 +144,22 @@ def predict(
         raise UserError("give --version or --run, not both.")
     if output is not None:
         check_output(output)
-    source: Source = StandardInput() if str(data) == "-" else source_of(str(data))
-    source.check_readable()  # before TensorFlow is loaded and the model is fetched
+    sources: list[Source] = (
+        [StandardInput()] if str(data) == "-" else [source_of(file) for file in files_of(str(data))]
+    )
+    for source in sources:
+        source.check_readable()  # before TensorFlow is loaded and the model is fetched
     number, saved_model = _chosen_model(name, WorkDirectory.at(work_dir), version, run_id)
     # Imported here, so that a missing file or champion is reported before the slow import.
     from components.export.batch_prediction import Predictor
 
     predictor = Predictor(saved_model, top_k)
+    # Which column is what was in the config that the model was trained by.
+    sources = [dataclasses.replace(source, columns=predictor.columns) for source in sources]
     scored = invalid = 0
     first_invalid: Prediction | None = None
     with _output(output) as file:
-        for part in source.parts():
+        for part in chain.from_iterable(source.parts() for source in sources):
             for answer in predictor.predict(part):
                 # As JSONL, in the order of the source: it can be pasted beside the input.
                 file.write(json.dumps(answer.as_json(), ensure_ascii=False).encode() + b"\n")
@@ -167,7 +173,7 @@ def predict(
         # Inside of the block: an output without one answer is not kept.
         if not scored:
             reads = f"{name} version {number} reads {_described(predictor.form)}."
-            _refuse_all(source, first_invalid, invalid, reads)
+            _refuse_all(sources[0], first_invalid, invalid, reads)
     where = f" to {output}" if output else ""
     click.echo(
         f"{name} version {number}: {scored:,} rows scored{where}, {invalid:,} invalid",

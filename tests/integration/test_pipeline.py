@@ -175,7 +175,12 @@ def test_an_unchanged_run_promotes_nothing_reuses_every_stage_and_uploads_no_art
     assert second["pipeline"].data.tags["rnnflow.status"] == "unchanged"
     for stage in ("pipeline", "examples", "model", "metrics"):
         assert second[stage].data.params == first[stage].data.params
-        assert second[stage].data.metrics == first[stage].data.metrics
+        # What MLflow samples of the machine is there only if the stage took long.
+        first_metrics, second_metrics = (
+            {key: each for key, each in runs[stage].data.metrics.items() if "system/" not in key}
+            for runs in (first, second)
+        )
+        assert second_metrics == first_metrics
     client = _client(vowels)
     histories = [
         client.get_metric_history(runs["model"].info.run_id, "train/loss")

@@ -7,17 +7,59 @@ from dataclasses import replace
 from pathlib import Path
 
 from components.artifacts.values import Rows
-from components.data.sources.jsonl import GzipJsonLines, JsonLines
+from components.config import DEFAULT_COLUMNS, ColumnsConfig
+from components.data.sources.columnar import ArrowFile, Parquet
+from components.data.sources.csv_tables import Csv, Tsv
+from components.data.sources.jsonl import GzipJsonLines, JsonLines, ZstdJsonLines
 from components.data.sources.source import CHUNK_BYTES, Chunk, Source
-from components.errors import DataError
+from components.errors import DataError, NotFoundError
 
-FORMATS: Mapping[str, type[Source]] = {".jsonl": JsonLines, ".gz": GzipJsonLines}
+FORMATS: Mapping[str, type[Source]] = {
+    ".jsonl": JsonLines,
+    ".gz": GzipJsonLines,
+    ".zst": ZstdJsonLines,
+    ".parquet": Parquet,
+    ".arrow": ArrowFile,
+    ".feather": ArrowFile,
+    ".csv": Csv,
+    ".tsv": Tsv,
+}
 """The format by suffix; a file with any other suffix is read as JSONL."""
 
 
-def source_of(path: str) -> Source:
+def source_of(path: str, columns: ColumnsConfig = DEFAULT_COLUMNS) -> Source:
     """The source with this path; it need not exist yet."""
-    return FORMATS.get(Path(path).suffix.lower(), JsonLines)(path)
+    return FORMATS.get(Path(path).suffix.lower(), JsonLines)(path, columns)
+
+
+def files_of(path: str) -> list[str]:
+    """The files that a path of the config names, in the order of their names.
+
+    A directory stands for all its files of a known format, a pattern with ``*``, ``?`` or ``[…]``
+    for those that match; any other path for itself, whether the file exists or not.
+
+    Raises:
+        NotFoundError: the directory or the pattern names no file.
+    """
+    given = Path(path)
+    if given.is_dir():
+        # Spark and others leave files such as _SUCCESS and .crc beside the data.
+        found = [
+            each
+            for each in given.iterdir()
+            if each.suffix.lower() in FORMATS and not each.name.startswith((".", "_"))
+        ]
+        if not found:
+            known = ", ".join(FORMATS)
+            raise NotFoundError(f"{path} is a directory without a file of rows ({known}).")
+    elif given.exists() or not any(char in path for char in "*?["):
+        return [path]
+    else:
+        pattern = str(given.relative_to(given.anchor))
+        found = [each for each in Path(given.anchor).glob(pattern) if each.is_file()]
+        if not found:
+            raise NotFoundError(f"{path} matches no file (working directory: {Path.cwd()}).")
+    return sorted(map(str, found))
 
 
 def chunks_of(rows: Rows, chunk_bytes: int = CHUNK_BYTES) -> list[Chunk]:
@@ -28,7 +70,7 @@ def chunks_of(rows: Rows, chunk_bytes: int = CHUNK_BYTES) -> list[Chunk]:
     """
     chunks: list[Chunk] = []
     for file in rows.files:
-        source = source_of(file.path)
+        source = source_of(file.path, rows.columns)
         # The examples are filed under this digest: other content must not be read under its name.
         if source.digest() != file.digest:
             raise DataError(f"{file.path} has changed since this run began: start again.")

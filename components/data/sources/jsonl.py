@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
 
 from components.data.row_parsing import InvalidRow
 from components.data.sources.source import CHUNK_BYTES, Chunk, Record, Source
@@ -80,6 +81,28 @@ class GzipJsonLines(JsonLines):
                 f"{self.path} ends in .gz, but is no whole gzip file ({error}): write it again, or "
                 "give it the name of what it is."
             ) from error
+
+
+class ZstdJsonLines(GzipJsonLines):
+    """A JSONL file that is compressed with Zstandard: one chunk."""
+
+    def parts(self) -> Iterator[Iterable[Record]]:
+        """The lines, a few MiB at a time."""
+        number, rest = 1, b""
+        try:
+            with pa.input_stream(self.path, compression="zstd") as stream:
+                while block := stream.read(CHUNK_BYTES):
+                    whole, end, rest = (rest + block).rpartition(b"\n")
+                    yield _records(whole + end, number)
+                    number += whole.count(b"\n") + len(end)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise DataError(
+                f"{self.path} ends in .zst, but is no whole Zstandard file ({error}): write it "
+                "again, or give it the name of what it is."
+            ) from error
+        yield _records(rest, number)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import orjson
+
 from components.artifacts.storage import digest_of_file
 from components.artifacts.values import Split
+from components.config import DEFAULT_COLUMNS, ColumnsConfig
 from components.data.row_parsing import InvalidRow, Row, RowFormat, parse_row
 from components.errors import NotFoundError
 
@@ -27,7 +30,8 @@ class Record:
     """One row of a source, decoded but not yet checked against the features.
 
     ``number`` counts from 1 as a person would in the source (lines of a text file), ``text`` is the
-    row as it is stored, ``values`` are the plain values that it decodes to, or why it does not.
+    row as it is stored, empty if that is no text, ``values`` are the plain values that it decodes
+    to, or why it does not.
     """
 
     number: int
@@ -44,7 +48,8 @@ class Record:
     def excerpt(self) -> str:
         """The start of the row's text, for a person to recognise it."""
         # A character has four bytes at most: a row of many megabytes is not decoded as a whole.
-        text = self.text[: 4 * _EXCERPT_CHARACTERS].decode(errors="replace").strip()
+        whole = self.text or orjson.dumps(self.values, default=str, option=orjson.OPT_NON_STR_KEYS)
+        text = whole[: 4 * _EXCERPT_CHARACTERS].decode(errors="replace").strip()
         if len(text) <= _EXCERPT_CHARACTERS:
             return text
         return text[: _EXCERPT_CHARACTERS - 1] + "…"
@@ -74,6 +79,8 @@ class Source(ABC):
     """One file of rows. It is small and can be pickled: Beam sends it to the workers."""
 
     path: str
+    columns: ColumnsConfig = DEFAULT_COLUMNS
+    """Which column is what, of the formats that have columns."""
     layout: ClassVar[str]
     """How rows are laid out in this format, for messages: "one JSON object per line"."""
 
@@ -93,6 +100,10 @@ class Source(ABC):
     def digest(self) -> str:
         """SHA-256 of the content, in hexadecimal."""
         return digest_of_file(Path(self.path))
+
+    def numbered(self, number: int) -> str:
+        """The id of a row that has none of its own: ``train-17``."""
+        return f"{Path(self.path).stem}-{number}"
 
     def location(self, number: int) -> str:
         """Where a row is, for messages: ``train.jsonl:17``."""

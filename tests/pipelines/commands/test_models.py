@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components.artifacts.storage import write_atomically
@@ -152,6 +154,28 @@ def test_the_version_of_a_run_can_score(
             models.predict(name, data, None, work_dir, run_id=run_id)
     with pytest.raises(NotFoundError, match="expected run 'none'"):
         models.predict(versions, data, None, work_dir, run_id="none")
+
+
+def test_rows_of_a_table_or_of_several_files_get_the_same_answers(
+    versions: str, work_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models.promote(versions, 1, "", work_dir)
+    rows = [json_row(steps) for steps in (2, 3)]
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for row in rows:
+        (folder / f"{row['id']}.jsonl").write_text(json.dumps(row) + "\n")
+    flat = [{"id": row["id"], **row["sequence"], **row["context"]} for row in rows]
+    pq.write_table(pa.Table.from_pylist(flat), tmp_path / "rows.parquet")
+    capsys.readouterr()
+    said = []
+    for data in (folder, tmp_path / "rows.parquet"):
+        models.predict(versions, data, None, work_dir)
+        answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        # Two files have a first line each.
+        said.append([{**answer, "line": None} for answer in answers])
+    assert said[0] == said[1]
+    assert [answer["id"] for answer in said[0]] == ["row-2", "row-3"]
 
 
 def test_compressed_rows_and_those_of_standard_input_get_the_same_answers(

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from components.config import DataConfig, PreprocessingConfig
+from components.config import ColumnsConfig, DataConfig, PreprocessingConfig
 from components.data.proposal import propose
 from components.data.row_parsing import RowFormat
 from components.data.rows import find_rows
 from components.data.sources import formats
-from components.data.sources.formats import chunks_of, source_of
+from components.data.sources.formats import chunks_of, files_of, source_of
 from components.data.sources.jsonl import JsonLines
 from components.data.sources.source import CHUNK_BYTES, Chunk, Record, Source
 from components.data.survey import survey_rows
-from components.errors import DataError
+from components.errors import DataError, NotFoundError
 from components.features.numeric import NumericFeature
 from tests.components.conftest import WriteRows
 
@@ -41,6 +41,51 @@ class JsonArray(Source):
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.JSONL", "rows", "rows.txt"])
 def test_a_file_is_read_as_jsonl_unless_its_suffix_says_otherwise(name: str) -> None:
     assert source_of(name) == JsonLines(name)
+
+
+def test_a_directory_stands_for_its_files_of_rows(tmp_path: Path) -> None:
+    for name in ("b.parquet", "a.jsonl", "_SUCCESS", ".part.csv", "notes.txt"):
+        (tmp_path / name).touch()
+    assert files_of(str(tmp_path)) == [str(tmp_path / "a.jsonl"), str(tmp_path / "b.parquet")]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        NotFoundError, match="empty is a directory without a file of rows"
+    ):
+        files_of(str(tmp_path / "empty"))
+
+
+def test_a_pattern_stands_for_the_files_that_match(tmp_path: Path) -> None:
+    for name in ("day-2.jsonl", "day-1.jsonl", "other.jsonl"):
+        (tmp_path / name).touch()
+    found = files_of(str(tmp_path / "day-*.jsonl"))
+    assert found == [str(tmp_path / "day-1.jsonl"), str(tmp_path / "day-2.jsonl")]
+    with pytest.raises(NotFoundError, match="matches no file"):
+        files_of(str(tmp_path / "week-*.jsonl"))
+    # A file that is there is meant, whatever its name.
+    (tmp_path / "day-[1].jsonl").touch()
+    assert files_of(str(tmp_path / "day-[1].jsonl")) == [str(tmp_path / "day-[1].jsonl")]
+
+
+def test_several_files_are_one_split(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"id": name}) + "\n")
+    found = find_rows(DataConfig(train=str(tmp_path)))
+    assert [(Path(file.path).name, file.split) for file in found.files] == [
+        ("a.jsonl", None), ("b.jsonl", None),
+    ]  # fmt: skip
+    assert [record.values["id"] for each in chunks_of(found) for record in each.records()] == [
+        "a", "b",
+    ]  # fmt: skip
+
+
+def test_columns_with_other_meanings_make_other_rows(write_rows: WriteRows) -> None:
+    path = write_rows(["{}"])
+    usual, other = (
+        find_rows(DataConfig(train=path, columns=columns))
+        for columns in (ColumnsConfig(), ColumnsConfig(id=None))
+    )
+    assert usual.digest != other.digest
+    assert [chunk.source.columns.id for chunk in chunks_of(other)] == [None]
 
 
 def test_a_file_that_changed_since_it_was_found_is_refused(write_rows: WriteRows) -> None:

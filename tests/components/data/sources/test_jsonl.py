@@ -6,8 +6,10 @@ import gzip
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,13 @@ from hypothesis import strategies as st
 from components.data.row_parsing import InvalidRow
 from components.data.sources import jsonl
 from components.data.sources.formats import source_of
-from components.data.sources.jsonl import GzipJsonLines, JsonLines, StandardInput, decode_line
+from components.data.sources.jsonl import (
+    GzipJsonLines,
+    JsonLines,
+    StandardInput,
+    ZstdJsonLines,
+    decode_line,
+)
 from components.data.sources.source import Source
 from components.errors import DataError
 
@@ -91,30 +99,57 @@ CONTENT = b"\xef\xbb\xbf{}\n\n[1]\r\n" + b"[2]\n" * 20 + b"[3]"
 EXPECTED = [(1, b"{}"), (3, b"[1]\r"), *((n, b"[2]") for n in range(4, 24)), (24, b"[3]")]
 
 
+def zstd(content: bytes) -> bytes:
+    compressed = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(compressed, "zstd") as stream:
+        stream.write(content)
+    return bytes(compressed.getvalue())
+
+
+COMPRESSED = pytest.mark.parametrize(
+    ("suffix", "kind", "compress"),
+    [("gz", GzipJsonLines, gzip.compress), ("zst", ZstdJsonLines, zstd)],
+    ids=["gzip", "zstd"],
+)
+
+
+@COMPRESSED
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 1000])
 def test_a_compressed_file_holds_the_same_lines(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_bytes: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    chunk_bytes: int,
+    suffix: str,
+    kind: type[JsonLines],
+    compress: Callable[[bytes], bytes],
 ) -> None:
     monkeypatch.setattr(jsonl, "CHUNK_BYTES", chunk_bytes)
-    path = tmp_path / "rows.jsonl.gz"
-    path.write_bytes(gzip.compress(CONTENT))
+    path = tmp_path / f"rows.jsonl.{suffix}"
+    path.write_bytes(compress(CONTENT))
     source = source_of(str(path))
-    assert isinstance(source, GzipJsonLines)
+    assert type(source) is kind
     assert [line for part in parts_of(source) for line in part] == EXPECTED
     (chunk,) = source.chunks()
     assert [(record.number, record.text) for record in chunk.records()] == EXPECTED
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"{}\n", gzip.compress(CONTENT)[:-9], gzip.compress(CONTENT)[:-30] + b"x" * 30],
-    ids=["plain", "cut", "damaged"],
-)
-def test_a_file_that_is_no_whole_gzip_file_is_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "rows.jsonl.gz"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=r"rows\.jsonl\.gz ends in \.gz, but is no whole gzip file"):
-        parts_of(GzipJsonLines(str(path)))
+@COMPRESSED
+@pytest.mark.parametrize("fault", ["plain", "cut", "damaged"])
+def test_a_file_that_is_not_wholly_compressed_is_refused(
+    tmp_path: Path,
+    fault: str,
+    suffix: str,
+    kind: type[JsonLines],
+    compress: Callable[[bytes], bytes],
+) -> None:
+    whole = compress(CONTENT)
+    path = tmp_path / f"rows.jsonl.{suffix}"
+    path.write_bytes(
+        {"plain": b"{}\n", "cut": whole[:-9], "damaged": whole[:-30] + b"x" * 30}[fault]
+    )
+    expected = rf"rows\.jsonl\.{suffix} ends in \.{suffix}, but is no whole (gzip|Zstandard) file"
+    with pytest.raises(DataError, match=expected):
+        parts_of(kind(str(path)))
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 1000])
