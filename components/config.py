@@ -150,7 +150,7 @@ class OptimizerConfig:
     learning_rate: PositiveFloat = 0.003
     """Size of a step; with a schedule that of the first."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """``cosine`` lets the learning rate fall to 0 at ``training.max_steps``, along half a cosine
+    """``cosine`` lets the learning rate fall to 0 at the end of training, along half a cosine
     (Loshchilov and Hutter, 2017)."""
     weight_decay: Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False), NUMBER] = 0.0
     """Each step takes this share, times the learning rate, from every weight (AdamW)."""
@@ -219,10 +219,15 @@ class TrainingConfig:
 
     batch_size: PositiveInt = 32
     """Rows per training step, of all workers together."""
-    max_steps: PositiveInt = 1000
-    """Training ends here at the latest."""
-    evaluate_every_steps: PositiveInt = 50
-    """Checkpoint and evaluation on the validation split."""
+    max_epochs: PositiveInt | None = None
+    """Training ends after so many passes over the training rows at the latest."""
+    max_steps: PositiveInt | None = None
+    """In place of ``max_epochs``, a number of steps; without either 1000."""
+    evaluate_every_epochs: PositiveInt | None = None
+    """Checkpoint and evaluation on the validation split, each so many passes."""
+    evaluate_every_steps: PositiveInt | None = None
+    """In place of ``evaluate_every_epochs``; without either once an epoch where ``max_epochs`` is
+    given, and every 50 steps elsewhere."""
     log_every_steps: PositiveInt = 10
     """Loss and steps per second in the log and in MLflow."""
     early_stopping_metric: Literal["average_loss", "accuracy"] = "average_loss"
@@ -232,10 +237,28 @@ class TrainingConfig:
     validation split of so few rows that the best one is so by chance."""
     early_stopping_patience_steps: PositiveInt | None = 300
     """Training stops after so many steps without a better evaluation."""
+    early_stopping_patience_epochs: PositiveInt | None = None
+    """If it is given, it counts in place of ``early_stopping_patience_steps``."""
+    refit: Switch = False
+    """Whether the model is then trained anew, from the first step on, on the training and the
+    validation rows together, for as many epochs as were chosen. What is said of the validation
+    split is that of the first fit."""
     keep_checkpoint_max: PositiveInt = 3
     """Newest checkpoints that are kept beside the best one."""
     workers: PositiveInt = 1
     """Processes that share each batch; on a cluster, its size is taken instead."""
+
+    def __post_init__(self) -> None:
+        faults = [
+            (name, f"give {name} or {other}, not both: {name}: null takes it out")
+            for name, other in (
+                ("max_steps", "max_epochs"),
+                ("evaluate_every_steps", "evaluate_every_epochs"),
+            )
+            if getattr(self, name) is not None and getattr(self, other) is not None
+        ]
+        if faults:
+            raise SettingsError(*faults)
 
 
 @dataclass(frozen=True, config=STRICT)

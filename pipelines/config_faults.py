@@ -19,7 +19,7 @@ from components.metrics import METRICS
 WISHES: Mapping[str, str] = {
     **dict.fromkeys(
         ("epochs", "num_epochs", "n_epochs"),
-        "training.max_steps counts steps: epochs x training rows / training.batch_size",
+        "it is training.max_epochs here",
     ),
     **dict.fromkeys(("lr", "step_size"), "it is model.optimizer.learning_rate here"),
     **dict.fromkeys(

@@ -248,10 +248,10 @@ class PipelineRun:
             raise _StageReached
         return value
 
-    def on_progress(self, history: Path, step: int, metrics: Mapping[str, float]) -> None:
-        """Shows and tracks a new line of the training history."""
+    def on_progress(self, history: Path, step: int, end: int, metrics: Mapping[str, float]) -> None:
+        """Shows and tracks a new line of the training history, whose metrics name its fit."""
         shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        text = f"step {step:,} of {self.config.training.max_steps:,}, {shown}"
+        text = f"step {step:,} of {end:,}, {shown}"
         self._line.update(text)
         if time.monotonic() >= self._next_progress:
             LOGGER.info("%s: %s", self._current.name, text)

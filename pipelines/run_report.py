@@ -12,6 +12,7 @@ from components.artifacts.values import Examples, Metrics, Model
 from components.data.statistics import read_statistics
 from pipelines.config import PipelineConfig, dump_config
 from pipelines.provenance import versions
+from pipelines.stage_records import chosen_step
 from pipelines.work_directory import REPORT
 
 DECISION = "decision.json"
@@ -36,7 +37,7 @@ def write_report(
 
         model: Model = values["model"]
         points = read_history(Path(model.path) / HISTORY)
-        files[CURVE] = png(learning_figure(points, model.step))
+        files[CURVE] = png(learning_figure(points, chosen_step(model)))
     if "decision" in values:
         from components.evaluation.gate import decision_to_json
 
@@ -72,7 +73,7 @@ def _page(run_id: str, config: PipelineConfig, values: Mapping[str, Any]) -> str
         champion_metrics=values.get("champion_metrics"),
         decision=values["decision"],
         history=read_history(Path(model.path) / HISTORY),
-        model_step=model.step,
+        model_step=chosen_step(model),
         predictions=read_predictions(Path(metrics.predictions_path)),
         versions=versions(),
         commands=commands,

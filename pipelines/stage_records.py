@@ -137,13 +137,11 @@ def record_model(value: Model, config: PipelineConfig) -> StageRecord:
     """The checkpoint and what it reaches, the learning curve, the cost, the workers' logs."""
     directory = Path(value.path)
     units = ", ".join(str(count) for count in config.model.units)
-    which = config.training.checkpoint
     parameters = flatten(config.model, "model") | flatten(config.training, "training")
-    checkpoints = directory / "checkpoints"
-    events = sorted(checkpoints.rglob("events.out.tfevents.*"))
+    events = sorted(directory.rglob("events.out.tfevents.*"))
     chosen = sorted(Path(value.checkpoint).parent.glob(f"{Path(value.checkpoint).name}.*"))
     return StageRecord(
-        f"{config.model.cell_type} [{units}], {which} checkpoint at step {value.step:,}",
+        f"{config.model.cell_type} [{units}], {_origin(value, config)}",
         {**parameters, "seed": config.seed},
         compared=_training_values(value, config),
         history=directory / HISTORY,
@@ -151,18 +149,35 @@ def record_model(value: Model, config: PipelineConfig) -> StageRecord:
     )
 
 
+def _origin(model: Model, config: PipelineConfig) -> str:
+    if not config.training.refit:
+        return f"{config.training.checkpoint} checkpoint at step {model.step:,}"
+    chosen = chosen_step(model)
+    return (
+        f"refit on training and validation rows for {model.step:,} steps, as many epochs as the "
+        f"{config.training.checkpoint} checkpoint of the first fit had at step {chosen:,}"
+    )
+
+
+def chosen_step(model: Model) -> int:
+    """The step that the fit with a validation split chose; without a refit it is the model's."""
+    facts = find_training_facts(Path(model.path))
+    return model.step if facts is None or facts.chosen_step is None else facts.chosen_step
+
+
 # MLflow sorts metrics by name and selects the first one when runs are compared: what was measured
 # on the validation split must be first, or settings get chosen on the test split.
 def _training_values(model: Model, config: PipelineConfig) -> dict[str, float]:
     points = read_history(Path(model.path) / HISTORY)
+    chosen = chosen_step(model)
     values = {
         f"best/{name.replace('/', '_')}": value
         for point in points
-        if point.step == model.step
+        if point.step == chosen
         for name, value in point.metrics.items()
         if name.startswith("validation/")
     }
-    values["training/best_step"] = float(model.step)
+    values["training/best_step"] = float(chosen)
     if (facts := find_training_facts(Path(model.path))) is not None:
         values["model/parameters"] = float(facts.parameters)
         values["training/seconds"] = facts.seconds

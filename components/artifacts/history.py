@@ -2,7 +2,9 @@
 
     {"step": 50, "timestamp_milliseconds": 1767225600000, "metrics": {"train/loss": 0.7}}
 
-The file is the one record of the curve: it is drawn, tracked and resumed from here.
+A model that several fits make has one history: the metrics of all but the first begin with the name
+of their fit, as ``refit/train/loss``, and their steps are those of that fit. The file is the one
+record of the curve: it is drawn, tracked and resumed from here.
 """
 
 from __future__ import annotations
@@ -35,6 +37,16 @@ class HistoryPoint:
 _POINT = TypeAdapter(HistoryPoint)
 
 
+def name_in_fit(fit: str, metric: str) -> str:
+    """The name of a metric such as ``train/loss`` in the history, where it is of this fit."""
+    return f"{fit}/{metric}" if fit else metric
+
+
+def _is_of(fit: str, point: HistoryPoint) -> bool:
+    # Within a fit the names have two parts.
+    return all(name == name_in_fit(fit, "/".join(name.split("/")[-2:])) for name in point.metrics)
+
+
 def append_point(path: Path, step: int, metrics: Mapping[str, float]) -> None:
     """Adds one line; it counts as written once its newline is.
 
@@ -60,9 +72,10 @@ def read_history(path: Path) -> tuple[HistoryPoint, ...]:
     return tuple(_POINT.validate_json(line) for line in lines if line.endswith(b"\n"))
 
 
-def truncate_after(path: Path, step: int) -> None:
-    """Drops the points behind ``step``, which training will make again."""
-    kept = [point for point in read_history(path) if point.step <= step]
+def truncate_after(path: Path, step: int, fit: str = "") -> None:
+    """Drops the points of a fit behind its ``step``, which training will make again."""
+    points = read_history(path)
+    kept = [point for point in points if point.step <= step or not _is_of(fit, point)]
     write_atomically(path, "".join(_line(point) for point in kept))
 
 

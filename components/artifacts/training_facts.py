@@ -24,6 +24,10 @@ class TrainingFacts:
     """Wall time, evaluations included; of a training that was continued, that of its last part."""
     parameters: int
     """Numbers that the model learned."""
+    chosen_step: int | None = None
+    """The step that the fit with a validation split chose; None: it is the model's own."""
+    training_accuracy: float | None = None
+    """Of that fit at that step, on some of the rows that it was trained on."""
 
 
 _FACTS = TypeAdapter(TrainingFacts)

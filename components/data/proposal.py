@@ -43,6 +43,7 @@ _MODEL_REASONS = (
 )
 _FEW_ROWS = 500
 """With fewer validation rows the accuracies of two checkpoints differ by points by chance."""
+_LEAST_TRAINING_STEPS = 600
 _MOST_STEPS = 100_000_000
 """Time steps of all epochs together, some minutes on two cores."""
 _UNEVEN = 0.95
@@ -94,14 +95,14 @@ def propose(data: DataConfig) -> Proposal:
     summaries = SummariesConfig.infer(features.numeric_columns, alphabets, steps)
     features = dataclasses.replace(features, summaries=summaries)
     gate, gate_notes = propose_gate(profile)
+    validation_rows = profile.splits["validation"].rows
+    training = propose_training(profile.splits["train"].rows, validation_rows, steps)
     lengths = lengths_of(profile) or [0]
     return Proposal(
         data=data,
         features=features,
         model=propose_model(),
-        training=propose_training(
-            profile.splits["train"].rows, profile.splits["validation"].rows, steps
-        ),
+        training=training,
         gate=gate,
         rows={split: seen.rows for split, seen in profile.splits.items()},
         invalid=profile.invalid_count,
@@ -115,7 +116,7 @@ def propose(data: DataConfig) -> Proposal:
         },
         reasons_of={
             "model": _MODEL_REASONS,
-            "training": _training_reasons(profile.splits["validation"].rows),
+            "training": _training_reasons(training, validation_rows),
         },
     )
 
@@ -153,29 +154,50 @@ def propose_training(rows: int, validation_rows: int, steps: int) -> TrainingCon
     # Rules of thumb, written to the config for a person to change: 20 evaluations show where
     # overfitting begins.
     batch_size = 32 if rows < 10_000 else 64 if rows < 100_000 else 128
-    epochs = 80 if rows < 1_000 else 30 if rows < 10_000 else 10
-    epochs = max(3, min(epochs, _MOST_STEPS // max(steps, 1)))
-    # epochs * rows / batch_size steps in all; 600 at least, as a few batches are no training.
-    every = max(30, _rounded(epochs * rows / batch_size / 20))
+    wanted = 80 if rows < 1_000 else 30 if rows < 10_000 else 10
+    # 600 training steps at least, as a few batches are no training.
+    least = -(-_LEAST_TRAINING_STEPS * batch_size // max(rows, 1))
+    epochs = max(3, least, min(wanted, _MOST_STEPS // max(steps, 1)))
+    every = max(1, round(epochs / 20))
+    epochs = -(-epochs // every) * every
+    training_steps = max(1, epochs * rows // batch_size)
     is_few = validation_rows < _FEW_ROWS
-    return TrainingConfig(
+    training = TrainingConfig(
         batch_size=batch_size,
-        max_steps=20 * every,
-        evaluate_every_steps=every,
-        log_every_steps=max(1, every // 5),
+        max_epochs=epochs,
+        evaluate_every_epochs=every,
+        log_every_steps=max(1, training_steps // 100),
         # Patience for 6 evaluations sits out their noise.
-        early_stopping_patience_steps=None if is_few else 6 * every,
+        early_stopping_patience_steps=None,
+        early_stopping_patience_epochs=None if is_few else 6 * every,
         checkpoint="last" if is_few else "best",
+        # Twice the time, which is not much where rows are few.
+        refit=is_few and 2 * epochs * steps <= _MOST_STEPS,
+    )
+    if epochs >= 20:
+        return training
+    part = _rounded(training_steps / 20)
+    return dataclasses.replace(
+        training,
+        evaluate_every_epochs=None,
+        evaluate_every_steps=part,
+        early_stopping_patience_steps=None if is_few else 6 * part,
+        early_stopping_patience_epochs=None,
     )
 
 
-def _training_reasons(validation_rows: int) -> tuple[str, ...]:
-    if validation_rows >= _FEW_ROWS:
+def _training_reasons(training: TrainingConfig, validation_rows: int) -> tuple[str, ...]:
+    if training.checkpoint == "best":
         return ("The validation split decides when to stop and which checkpoint is kept.",)
-    return (
+    reasons = [
         f"On {validation_rows:,} validation rows the best checkpoint would be so by chance: "
-        "the last one is kept, where the learning rate has fallen to 0.",
-    )
+        "the last one is kept, where the learning rate has fallen to 0."
+    ]
+    if training.refit:
+        reasons.append(
+            "refit: the model is then trained anew on the validation rows too, as many epochs."
+        )
+    return tuple(reasons)
 
 
 def propose_gate(profile: Profile) -> tuple[GateConfig, list[str]]:

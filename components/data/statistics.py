@@ -25,6 +25,7 @@ from components.config import DataConfig
 from components.data.row_parsing import InvalidRow, Row
 from components.data.sources.formats import source_of
 from components.data.splits import SplitRule
+from components.errors import NotFoundError
 from components.features.config import FeaturesConfig
 
 STATISTICS = "statistics.json"
@@ -230,8 +231,15 @@ def write_statistics(
 
 
 def read_statistics(directory: Path) -> dict[str, Any]:
-    """The statistics in a directory of examples, as ``summary`` made them."""
-    content: dict[str, Any] = json.loads((directory / STATISTICS).read_bytes())
+    """The statistics in a directory of examples, as ``summary`` made them.
+
+    Raises:
+        NotFoundError: there are none.
+    """
+    try:
+        content: dict[str, Any] = json.loads((directory / STATISTICS).read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFoundError(f"{directory} holds no examples: {STATISTICS} is missing.") from error
     return content
 
 

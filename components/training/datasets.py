@@ -8,6 +8,7 @@ checkpoint of an iterator is small and continues exactly.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -19,6 +20,7 @@ from components.artifacts.values import RAW_TEST, Examples, Split
 from components.data.statistics import read_statistics
 from components.errors import NotFoundError
 from components.training.example_parsing import parse_examples, parse_key
+from components.training.selection import Selection, assign_folds
 
 _as_written = tf.autograph.experimental.do_not_convert
 """Of a function without Python's own loops and branches over tensors: it is traced at once."""
@@ -30,19 +32,20 @@ _KEY: Final = 498247692
 
 def read_batches(
     examples: Examples,
-    split: Split,
+    rows: Split | Selection,
     batch_size: int,
     *,
     shuffle_seed: int | None = None,
     repeat: bool = False,
     worker: int = 0,
     workers: int = 1,
+    at_most: int = -1,
 ) -> tf.data.Dataset:
     """Batches of (features, labels): features as ``example_parsing`` says, labels string [B].
 
     Args:
         examples: the directory of the examples; it is read when the dataset is made.
-        split: the split to read.
+        rows: the split to read, or which rows of several.
         batch_size: B, of all workers together; only the last batch of a dataset that does not
             repeat may be smaller.
         shuffle_seed: a new order in each epoch, reproducible; None keeps the order of the files.
@@ -50,12 +53,16 @@ def read_batches(
         worker: index of the worker that reads.
         workers: how many share each batch. Worker k takes its rows k, k + workers, and so on, or a
           batch of no rows where there are too few: together they read the very batches of one.
+        at_most: reads no more rows of each split, the first; -1: all.
 
     Raises:
         NotFoundError: the directory holds no such examples.
     """
-    rows = _parsed(examples, split)
-    count = tf.size(rows[1], out_type=tf.int64)
+    selection = _selection(rows)
+    parsed = _parsed(examples, selection.splits, at_most)
+    chosen = _rows_of_fold(examples, selection)
+    of_fold = None if chosen is None else tf.constant(chosen, tf.int64)
+    count = tf.size(parsed[1] if of_fold is None else of_fold, out_type=tf.int64)
 
     @_as_written
     def take(first: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
@@ -65,7 +72,9 @@ def read_batches(
         positions = tf.range(first, end)
         indices = _shuffled_indices(positions // count, positions % count, count, shuffle_seed)
         own = indices[worker::workers]
-        return tf.nest.map_structure(lambda tensor: tf.gather(tensor, own), rows)
+        if of_fold is not None:
+            own = tf.gather(of_fold, own)
+        return tf.nest.map_structure(lambda tensor: tf.gather(tensor, own), parsed)
 
     batch_starts = tf.data.Dataset.range(0, _ENDLESS - batch_size if repeat else count, batch_size)
     # To gather a batch takes a small part of a step: more threads would disturb the training's.
@@ -91,9 +100,38 @@ def read_labels(examples: Examples, split: Split) -> list[str]:
     return _read_keys(examples, split, "label")
 
 
-def count(examples: Examples, split: Split) -> int:
-    """The number of examples in a split."""
-    return int(read_statistics(Path(examples.path))["rows"][split])
+def count(examples: Examples, rows: Split | Selection) -> int:
+    """The number of examples in a split, or of the selected rows."""
+    return sum(label_rows(examples, rows).values())
+
+
+def label_rows(examples: Examples, rows: Split | Selection) -> dict[str, int]:
+    """How many rows have each label."""
+    selection = _selection(rows)
+    chosen = _rows_of_fold(examples, selection)
+    counts: Counter[str] = Counter()
+    if chosen is None:
+        by_split = read_statistics(Path(examples.path))["labels"]
+        for split in selection.splits:
+            counts.update(by_split[split])
+    else:
+        labels = [label for split in selection.splits for label in read_labels(examples, split)]
+        counts.update(labels[row] for row in chosen)
+    return dict(counts)
+
+
+def _selection(rows: Split | Selection) -> Selection:
+    return Selection((rows,)) if isinstance(rows, str) else rows
+
+
+def _rows_of_fold(examples: Examples, selection: Selection) -> list[int] | None:
+    """The indices of the selected rows among all of the splits; None for all of them."""
+    if not selection.folds:
+        return None
+    ids = [each for split in selection.splits for each in read_ids(examples, split)]
+    labels = [each for split in selection.splits for each in read_labels(examples, split)]
+    folds = assign_folds(ids, labels, selection.folds)
+    return [row for row, fold in enumerate(folds) if (fold == selection.fold) == selection.held_out]
 
 
 def _shuffled_indices(
@@ -109,16 +147,24 @@ def _shuffled_indices(
     return tf.raw_ops.RandomIndexShuffle(index=positions, seed=seeds, max_index=count - 1, rounds=4)
 
 
-def _parsed(examples: Examples, split: Split) -> tuple[dict[str, Any], tf.Tensor]:
-    """(features, labels) of all N examples of a split, as in a batch."""
+def _parsed(
+    examples: Examples, splits: tuple[Split, ...], at_most: int
+) -> tuple[dict[str, Any], tf.Tensor]:
+    """(features, labels) of the N examples of some splits, one split behind the other."""
     schema = load_schema(examples.path)
 
     @_as_written
     def parse(records: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
         return parse_examples(records, schema)
 
-    records = _records(examples, split).batch(_PARSED_AT_ONCE)
-    parts = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    parts = [
+        part
+        for split in splits
+        for part in _records(examples, split)
+        .take(at_most)
+        .batch(_PARSED_AT_ONCE)
+        .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    ]
     return tf.nest.map_structure(lambda *tensors: tf.concat(tensors, 0), *parts)
 
 
@@ -135,9 +181,3 @@ def _read_keys(examples: Examples, split: Split, key: Literal["id", "label"]) ->
     # In parts: an example may be a thousand times as large as its id.
     parts = _records(examples, split).batch(_PARSED_AT_ONCE)
     return [text.decode() for records in parts for text in parse_key(records, key).numpy()]
-
-
-def label_rows(examples: Examples) -> dict[str, int]:
-    """How many rows of the training split have each label."""
-    counts: dict[str, int] = read_statistics(Path(examples.path))["labels"]["train"]
-    return counts

@@ -30,10 +30,10 @@ _SETTINGS = "model.json"
 class Training(NamedTuple):
     """What training has to know besides the network."""
 
-    max_steps: int
-    """Where a schedule of the learning rate ends."""
+    schedule_end: int
+    """The step where a schedule of the learning rate ends."""
     label_rows: Mapping[str, int]
-    """The rows of each label in the training split."""
+    """How many rows of each label it is trained on."""
 
 
 def build_estimator(
@@ -56,7 +56,7 @@ def build_estimator(
         n_classes=len(schema.labels),
         label_vocabulary=list(schema.labels),
         # A function: an optimizer holds variables, and each model needs one of its own.
-        optimizer=lambda: _optimizer(model.optimizer, training.max_steps),
+        optimizer=lambda: _optimizer(model.optimizer, training.schedule_end),
         config=run_config,
         network=rnn_core.NetworkConfig(
             context=model.context,
@@ -84,10 +84,10 @@ def balanced_weights(label_rows: Mapping[str, int]) -> dict[str, float] | None:
     return {label: rows / (len(label_rows) * n) for label, n in label_rows.items()} or None
 
 
-def _optimizer(config: OptimizerConfig, max_steps: int) -> keras.optimizers.Optimizer:
+def _optimizer(config: OptimizerConfig, schedule_end: int) -> keras.optimizers.Optimizer:
     rate: Any = config.learning_rate
     if config.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, max_steps)
+        rate = keras.optimizers.schedules.CosineDecay(rate, schedule_end)
     return OPTIMIZERS[config.name].keras_class(
         learning_rate=rate,
         clipnorm=config.clip_norm,

@@ -1,6 +1,6 @@
 """Fits an estimator to examples: evaluations, best checkpoint, early stopping, resumption.
 
-Everything here sees the training and validation splits only.
+Everything here sees the rows of its job only.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def fit(job: TrainingJob, directory: Path, on_point: OnPoint) -> None:
 
     Args:
         job: what to train on what.
-        directory: of the checkpoints and the history.
+        directory: of the model: of the history, and of the folder of the job's checkpoints.
         on_point: called for every new line of the history.
 
     Raises:
         TrainingError: training cannot go on; the last good checkpoint is kept.
         StorageError: the disk is full or the directory cannot be written.
     """
-    recorder = Recorder(directory / HISTORY, job.training.log_every_steps, on_point)
+    recorder = Recorder(directory / HISTORY, job.training.log_every_steps, on_point, job.name)
     with _training_errors():
         _fit(job, directory, recorder, _run_config(job))
 
@@ -47,7 +47,7 @@ def fit_as_worker(job: TrainingJob, directory: Path) -> None:
 
     Args:
         job: what to train on what; the same for all workers.
-        directory: of the checkpoints and the history; all workers see it.
+        directory: of the model, as for ``fit``; all workers see it.
 
     Raises:
         RnnCoreError: the workers could not begin together, or one was lost (``WorkerLostError``).
@@ -59,7 +59,7 @@ def fit_as_worker(job: TrainingJob, directory: Path) -> None:
     with _training_errors():
         config = _run_config(job, strategy)
         history = directory / HISTORY if config.is_chief else None
-        recorder = Recorder(history, job.training.log_every_steps)
+        recorder = Recorder(history, job.training.log_every_steps, fit=job.name)
         _fit(job, directory, recorder, config)
 
 
@@ -77,17 +77,35 @@ def _training_errors() -> Iterator[None]:
 
 
 def _fit(job: TrainingJob, directory: Path, recorder: Recorder, config: rnn_core.RunConfig) -> None:
-    training = job.training
+    training, steps = job.training, job.steps
     estimator = build_estimator(
         load_schema(job.examples.path),
         job.model,
-        directory,
+        directory / job.name,
         config,
-        Training(training.max_steps, label_rows(job.examples)),
+        Training(steps.schedule_end, label_rows(job.examples, job.rows)),
     )
+
+    def train_batches(input_context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return read_batches(
+            job.examples, job.rows, training.batch_size, shuffle_seed=job.seed, repeat=True,
+            worker=input_context.input_pipeline_id, workers=input_context.num_input_pipelines,
+        )  # fmt: skip
+
+    held_out = job.held_out
+    if held_out is None:
+        estimator.train(train_batches, hooks=[recorder], max_steps=steps.end)
+        return
+
+    def held_out_batches(input_context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return read_batches(
+            job.examples, held_out, training.batch_size,
+            worker=input_context.input_pipeline_id, workers=input_context.num_input_pipelines,
+        )  # fmt: skip
+
     higher_is_better = training.early_stopping_metric == "accuracy"
     hooks: list[rnn_core.Hook] = [recorder]
-    if training.early_stopping_patience_steps is not None:
+    if steps.patience is not None:
         stop = (
             rnn_core.stop_if_no_increase_hook
             if higher_is_better
@@ -97,35 +115,22 @@ def _fit(job: TrainingJob, directory: Path, recorder: Recorder, config: rnn_core
             stop(
                 estimator,
                 training.early_stopping_metric,
-                training.early_stopping_patience_steps,
+                steps.patience,
                 # By steps: a clock would end the same training at another step on a faster machine.
                 run_every_secs=None,
-                run_every_steps=training.evaluate_every_steps,
+                run_every_steps=steps.evaluate_every,
             )
         )
     best = rnn_core.BestCheckpointExporter(
         name=BEST, metric=training.early_stopping_metric, higher_is_better=higher_is_better
     )
-
-    def train_batches(input_context: tf.distribute.InputContext) -> tf.data.Dataset:
-        return read_batches(
-            job.examples, "train", training.batch_size, shuffle_seed=job.seed, repeat=True,
-            worker=input_context.input_pipeline_id, workers=input_context.num_input_pipelines,
-        )  # fmt: skip
-
-    def validation_batches(input_context: tf.distribute.InputContext) -> tf.data.Dataset:
-        return read_batches(
-            job.examples, "validation", training.batch_size,
-            worker=input_context.input_pipeline_id, workers=input_context.num_input_pipelines,
-        )  # fmt: skip
-
     rnn_core.train_and_evaluate(
         estimator,
-        rnn_core.TrainSpec(train_batches, max_steps=training.max_steps, hooks=hooks),
-        # All of the validation split at every checkpoint: the defaults are 100 batches, and
-        # waits of minutes, which would make the choice of the best checkpoint a matter of time.
+        rnn_core.TrainSpec(train_batches, max_steps=steps.end, hooks=hooks),
+        # All of the held-out rows at every checkpoint: the defaults are 100 batches, and waits of
+        # minutes, which would make the choice of the best checkpoint a matter of time.
         rnn_core.EvalSpec(
-            validation_batches,
+            held_out_batches,
             steps=None,
             start_delay_secs=0,
             throttle_secs=0,
@@ -137,7 +142,7 @@ def _fit(job: TrainingJob, directory: Path, recorder: Recorder, config: rnn_core
 def _run_config(job: TrainingJob, strategy: Any = None) -> rnn_core.RunConfig:
     return rnn_core.RunConfig(
         tf_random_seed=job.seed,
-        save_checkpoints_steps=job.training.evaluate_every_steps,
+        save_checkpoints_steps=job.steps.evaluate_every,
         save_summary_steps=job.training.log_every_steps,
         log_step_count_steps=job.training.log_every_steps,
         keep_checkpoint_max=job.training.keep_checkpoint_max,

@@ -14,8 +14,9 @@ from components.artifacts.storage import write_atomically
 from components.artifacts.values import Examples
 from components.config import LaunchConfig, ModelConfig, TrainingConfig
 from components.errors import RnnflowError, StorageError, TrainingError, UserError
+from components.training.selection import Selection
+from components.training.steps import Steps
 
-JOB = "job.json"
 LOGS = "logs"
 """Folder of a model directory with a log per worker."""
 
@@ -30,12 +31,21 @@ FINAL_ERRORS: Mapping[int, type[RnnflowError]] = {
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class TrainingJob:
-    """The inputs of a training, equal for all of its workers."""
+    """The inputs of one fit, equal for all of its workers."""
 
     examples: Examples
     model: ModelConfig
     training: TrainingConfig
     seed: int
+    steps: Steps
+    """How long it is."""
+    rows: Selection = Selection(("train",))
+    """What it is trained on."""
+    held_out: Selection | None = Selection(("validation",))
+    """What each checkpoint is evaluated on; None: it is not."""
+    name: str = ""
+    """Tells it from the other fits of a model: of its folder, below the model's, and of its lines
+    in the history. That of the first is empty."""
     launch: LaunchConfig = LaunchConfig()
 
 
@@ -43,8 +53,8 @@ _JOBS = TypeAdapter(TrainingJob)
 
 
 def save_job(job: TrainingJob, directory: Path) -> Path:
-    """Writes the job into the directory in which the workers train."""
-    path = directory / JOB
+    """Writes the job into the directory of the model, beside those of its other fits."""
+    path = directory / (f"job-{job.name}.json" if job.name else "job.json")
     write_atomically(path, _JOBS.dump_json(job, indent=2))
     return path
 

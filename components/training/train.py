@@ -12,12 +12,13 @@ import tensorflow as tf
 
 from components.artifacts.history import HISTORY, HistoryReader
 from components.artifacts.schema import load_schema
-from components.artifacts.storage import building
+from components.artifacts.storage import SUCCESS, building, is_complete, write_atomically
 from components.artifacts.training_facts import TrainingFacts, save_training_facts
 from components.artifacts.values import Examples, Model
 from components.config import LaunchConfig, ModelConfig, TrainingConfig
 from components.training.estimator import CHECKPOINTS, save_settings
 from components.training.fit import BEST, fit
+from components.training.fits import first_job, refit_job
 from components.training.history_hook import OnPoint
 from components.training.job import FINAL_ERRORS, TrainingJob, logs_of, save_job, training_command
 from components.workers.local_cluster import local_workers, own_worker
@@ -26,8 +27,8 @@ from components.workers.supervisor import supervise
 from components.workers.worker_process import WorkerCommand
 from rnn_core.storage.checkpoints import AVERAGE, step_from_name
 
-OnProgress: TypeAlias = Callable[[Path, int, Mapping[str, float]], None]
-"""Called with the history file, the global step and the newest metrics."""
+OnProgress: TypeAlias = Callable[[Path, int, int, Mapping[str, float]], None]
+"""Called with the history file, the step of a fit and its last one, and the newest metrics."""
 
 _LAUNCH = LaunchConfig()
 
@@ -39,11 +40,11 @@ def train_model(
     seed: int,
     *,
     directory: Path,
-    on_progress: OnProgress = lambda history, step, metrics: None,
+    on_progress: OnProgress = lambda history, step, end, metrics: None,
     launch: LaunchConfig = _LAUNCH,
     chief: Chief | None = None,
 ) -> Model:
-    """Trains until ``max_steps`` or until the validation metric stops improving.
+    """Trains as long as the config says, or until the validation metric stops improving.
 
     A call that was killed continues from its last checkpoint when it is made again with the same
     ``directory``, and ends with the same weights, bit for bit. With one worker it trains in this
@@ -65,34 +66,47 @@ def train_model(
     """
     with building(directory, resume=True) as partial:
         save_settings(partial, load_schema(Path(examples.path)), model)
-        job = TrainingJob(examples, model, training, seed, launch)
-
-        def on_point(step: int, metrics: Mapping[str, float]) -> None:
-            on_progress(partial / HISTORY, step, metrics)
-
         began = time.monotonic()
-        if training.workers == 1:
-            fit(job, partial, on_point)
-        else:
-            _fit_with_workers(job, partial, on_point, chief)
+        first = first_job(examples, model, training, seed, launch)
+        _run(first, partial, on_progress, chief)
+        chosen_step = step_from_name(_checkpoint(partial, first))
+        last = refit_job(first, chosen_step) if training.refit else first
+        if training.refit:
+            _run(last, partial, on_progress, chief)
         seconds = time.monotonic() - began
         # In the block: without a checkpoint it raises, and the directory is not complete.
-        chosen = _checkpoint(partial, training)
-        step = step_from_name(chosen)
-        save_training_facts(partial, TrainingFacts(seconds, _parameters(chosen)))
+        chosen = _checkpoint(partial, last)
+        facts = TrainingFacts(seconds, _parameters(chosen), chosen_step)
+        save_training_facts(partial, facts)
     return Model(
         path=str(directory),
-        checkpoint=_checkpoint(directory, training),
-        step=step,
+        checkpoint=_checkpoint(directory, last),
+        step=step_from_name(chosen),
         # The name is the fingerprint of all that decides the weights.
         digest=directory.name,
     )
 
 
-def _checkpoint(directory: Path, training: TrainingConfig) -> str:
-    """The path of that of the model, which is another one once the directory has its final name."""
-    checkpoints = directory / CHECKPOINTS
-    where = checkpoints if training.checkpoint == "last" else checkpoints / "export" / BEST
+def _run(job: TrainingJob, directory: Path, on_progress: OnProgress, chief: Chief | None) -> None:
+    """Runs one fit, unless an earlier call has run it to its end."""
+    checkpoints = directory / job.name / CHECKPOINTS
+    if is_complete(checkpoints):
+        return
+
+    def on_point(step: int, metrics: Mapping[str, float]) -> None:
+        on_progress(directory / HISTORY, step, job.steps.end, metrics)
+
+    if job.training.workers == 1:
+        fit(job, directory, on_point)
+    else:
+        _fit_with_workers(job, directory, on_point, chief)
+    write_atomically(checkpoints / SUCCESS, b"")
+
+
+def _checkpoint(directory: Path, job: TrainingJob) -> str:
+    """The path of what a fit chose, which is another one once the directory has its final name."""
+    checkpoints = directory / job.name / CHECKPOINTS
+    where = checkpoints if job.training.checkpoint == "last" else checkpoints / "export" / BEST
     return str(tf.train.latest_checkpoint(str(where)))
 
 

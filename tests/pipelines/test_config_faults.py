@@ -177,7 +177,7 @@ def test_a_value_of_several_kinds_has_one_fault() -> None:
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("training.epochs", "max_steps counts steps"),
+        ("training.epochs", "it is training.max_epochs here"),
         ("data.stratify", "the rows of each label are split"),
         ("data.group_by", "the id of a row decides its split"),
         ("data.format", "JSON lines"),

@@ -220,7 +220,7 @@ def test_the_log_has_a_line_a_stage_and_the_progress_of_a_training_once_in_a_whi
     def train(on_progress: Callable[..., None]) -> Rows:
         for step in (10, 20, 30):
             append_point(history, step, {"train/loss": 1 / step})
-            on_progress(history, step, {"train/loss": 1 / step})
+            on_progress(history, step, 1000, {"train/loss": 1 / step})
         return Rows((), "digest")
 
     @flow(name="training", persist_result=False)

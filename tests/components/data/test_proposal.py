@@ -14,6 +14,7 @@ from components.features.config import FeaturesConfig
 from components.features.ids import IdFeature
 from components.features.numeric import NumericFeature
 from components.features.vocabulary import VocabularyFeature
+from components.training.steps import steps_of
 from tests.components.conftest import VOWELS, WriteRows, mixed_lines, mixed_row
 
 
@@ -51,29 +52,39 @@ def test_every_kind_of_feature_is_found(write_rows: WriteRows) -> None:
 
 
 def test_more_rows_mean_fewer_passes_and_larger_batches() -> None:
-    few, many = (propose_training(rows, 10_000, 10) for rows in (200, 200_000))
+    few, many = (propose_training(rows, 10_000, 10) for rows in (2_000, 200_000))
     assert few.batch_size < many.batch_size
-    assert few.max_steps * few.batch_size / 200 > many.max_steps * many.batch_size / 200_000
-    for training in (few, many):
-        assert training.max_steps == 20 * training.evaluate_every_steps
-        assert training.evaluate_every_steps % training.log_every_steps == 0
+    assert few.max_epochs is not None
+    assert many.max_epochs is not None
+    assert few.max_epochs > many.max_epochs
 
 
-@pytest.mark.parametrize("rows", [1, 10, 999, 10_000, 10**7])
-def test_any_number_of_rows_gets_settings(rows: int) -> None:
-    assert propose_training(rows, rows // 5, 20 * rows).max_steps >= 600
+@pytest.mark.parametrize("rows", [1, 10, 50, 270, 999, 1_000, 10_000, 123_456, 10**7])
+@pytest.mark.parametrize("row_steps", [2, 20, 2_000])
+def test_any_number_of_rows_gets_enough_training_and_about_twenty_evaluations(
+    rows: int, row_steps: int
+) -> None:
+    steps = steps_of(propose_training(rows, rows // 5, row_steps * rows), rows)
+    assert steps.end >= 600
+    assert 13 <= steps.end / steps.evaluate_every <= 27
+    assert steps.patience is None or steps.patience >= 6 * steps.evaluate_every - 6
 
 
-def test_few_validation_rows_choose_no_checkpoint() -> None:
+def test_few_validation_rows_choose_no_checkpoint_and_are_trained_on_in_the_end() -> None:
     few, many = propose_training(200, 40, 2_000), propose_training(4_000, 800, 40_000)
-    assert (few.checkpoint, few.early_stopping_patience_steps) == ("last", None)
-    assert many.checkpoint == "best"
-    assert many.early_stopping_patience_steps == 6 * many.evaluate_every_steps
+    assert (few.checkpoint, few.refit) == ("last", True)
+    assert steps_of(few, 200).patience is None
+    assert (many.checkpoint, many.refit) == ("best", False)
+    assert many.evaluate_every_epochs is not None
+    assert many.early_stopping_patience_epochs == 6 * many.evaluate_every_epochs
 
 
-def test_long_rows_get_fewer_passes() -> None:
+def test_long_rows_get_fewer_passes_and_no_second_fit_that_takes_very_long() -> None:
     short, long = (propose_training(5_000, 800, 5_000 * steps) for steps in (10, 2_000))
-    assert long.max_steps < short.max_steps
+    assert short.max_epochs is not None
+    assert long.max_epochs is not None
+    assert long.max_epochs < short.max_epochs
+    assert not propose_training(500, 80, 500 * 100_000).refit
 
 
 def profile_with_test_labels(**labels: int) -> Profile:

@@ -8,11 +8,11 @@ import pytest
 
 from components.artifacts.history import HISTORY
 from components.artifacts.values import Examples
-from components.config import ModelConfig, OptimizerConfig, TrainingConfig
+from components.config import LaunchConfig, ModelConfig, OptimizerConfig, TrainingConfig
 from components.errors import NotFoundError, TrainingError
 from components.training.estimator import CHECKPOINTS
 from components.training.fit import BEST, fit
-from components.training.job import TrainingJob
+from components.training.fits import first_job
 from tests.components.conftest import Prepared
 
 TRAINING = TrainingConfig(batch_size=16, max_steps=4, evaluate_every_steps=2, log_every_steps=2)
@@ -23,7 +23,7 @@ def _fit(
 ) -> list[tuple[int, list[str]]]:
     told: list[tuple[int, list[str]]] = []
     fit(
-        TrainingJob(examples, model, training, 7),
+        first_job(examples, model, training, 7, LaunchConfig()),
         directory,
         lambda step, metrics: told.append((step, sorted(metrics))),
     )

@@ -26,6 +26,7 @@ from components.training.job import (
     status_of,
     training_command,
 )
+from components.training.steps import Steps
 from components.workers.worker_process import LOST_PEER
 
 JOB = TrainingJob(
@@ -33,6 +34,7 @@ JOB = TrainingJob(
     ModelConfig(units=(8, 4), optimizer=OptimizerConfig(clip_norm=None)),
     TrainingConfig(workers=3, early_stopping_patience_steps=None),
     7,
+    Steps(10, 10, 5, None),
 )
 
 

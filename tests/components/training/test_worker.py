@@ -21,6 +21,7 @@ from components.artifacts.values import Examples
 from components.config import LaunchConfig, ModelConfig, OptimizerConfig, TrainingConfig
 from components.runtime.subprocesses import child_environment
 from components.training.estimator import CHECKPOINTS
+from components.training.fits import first_job
 from components.training.job import TrainingJob, save_job, training_command
 from components.workers.cluster import TF_CONFIG, WorkerCluster
 from components.workers.local_cluster import free_ports
@@ -34,7 +35,7 @@ IMPATIENT = LaunchConfig(worker_wait_seconds=1.0)
 
 
 def _job(examples: Examples) -> TrainingJob:
-    return TrainingJob(examples, ModelConfig(units=(4,)), TRAINING, 7, IMPATIENT)
+    return first_job(examples, ModelConfig(units=(4,)), TRAINING, 7, IMPATIENT)
 
 
 def _run(
