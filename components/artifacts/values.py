@@ -174,6 +174,22 @@ class Pairs:
     only_other_correct: int
     both_wrong: int
 
+    @property
+    def examples(self) -> int:
+        """All of them."""
+        one = self.only_candidate_correct + self.only_other_correct
+        return self.both_correct + one + self.both_wrong
+
+    @property
+    def candidate_accuracy(self) -> float:
+        """Of the candidate on these examples."""
+        return (self.both_correct + self.only_candidate_correct) / self.examples
+
+    @property
+    def other_accuracy(self) -> float:
+        """Of the other model on them."""
+        return (self.both_correct + self.only_other_correct) / self.examples
+
 
 @dataclass(frozen=True, config=_STRICT)
 class BaselineMetrics:

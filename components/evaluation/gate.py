@@ -219,21 +219,19 @@ def _as_good_as_baseline(baseline: BaselineMetrics | None, rule: BaselineRule) -
     if baseline is None:
         return
     pairs = baseline.pairs
-    if mcnemar_worse(pairs.only_other_correct, pairs.only_candidate_correct) <= rule.alpha:
+    better = mcnemar_worse(pairs.only_other_correct, pairs.only_candidate_correct)
+    worse = mcnemar_worse(pairs.only_candidate_correct, pairs.only_other_correct)
+    if better <= rule.alpha:
         return
-    p = mcnemar_worse(pairs.only_candidate_correct, pairs.only_other_correct)
-    seen = pairs.both_correct + pairs.both_wrong
-    seen += pairs.only_candidate_correct + pairs.only_other_correct
-    ours, theirs = _distinct(
-        (pairs.both_correct + pairs.only_candidate_correct) / seen,
-        (pairs.both_correct + pairs.only_other_correct) / seen,
-    )
-    words = "is significantly worse than" if p <= rule.alpha else "is not significantly better than"
+    words, p = "is not significantly better than", better
+    if worse <= rule.alpha:
+        words, p = "is significantly worse than", worse
+    ours, theirs = _distinct(pairs.candidate_accuracy, pairs.other_accuracy)
     yield (
         f"The model {words} {baseline.label}, which trains in seconds: accuracy {ours} and "
-        f"{theirs} on the same {seen:,} test rows (exact McNemar test, p = {p:.2g} that it is "
-        "worse). See whether features.summaries, more steps or more rows help; if not, the cheap "
-        "model may be all that these rows need."
+        f"{theirs} on the same {pairs.examples:,} test rows (exact McNemar test, p = {p:.2g}). See "
+        "whether features.summaries, more steps or more rows help; if not, the cheap model may be "
+        "all that these rows need."
     )
 
 

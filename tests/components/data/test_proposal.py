@@ -117,10 +117,16 @@ def test_a_test_split_of_one_label_is_doubted() -> None:
 
 
 def test_a_file_of_something_else_is_named_with_an_example_of_a_row(tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text("id,label,x\na,b,1\n")
+    (tmp_path / "rows.txt").write_text("id,label,x\na,b,1\n")
     with pytest.raises(
-        DataError, match=r"rows\.csv:1 is not a row \(invalid JSON: .*\): id,label,x\nExp"
+        DataError, match=r"rows\.txt:1 is not a row \(invalid JSON: .*\): id,label,x\nExp"
     ):
+        propose(DataConfig(train=str(tmp_path / "rows.txt")))
+
+
+def test_a_table_without_a_sequence_is_told(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("id,label,x\na,b,1\nc,d,2\n")
+    with pytest.raises(DataError, match=r"rows\.csv has no sequence that can be used"):
         propose(DataConfig(train=str(tmp_path / "rows.csv")))
 
 

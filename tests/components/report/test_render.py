@@ -312,7 +312,7 @@ def test_a_cheap_model_is_shown_beside_the_candidate() -> None:
     text = shown(render_report(dataclasses.replace(inputs(), baseline=baseline)))
     assert "Against a cheap model" in text
     assert "is a random forest, trained on 1,200 rows and scored on the same test rows" in text
-    assert "Always a, the commonest label, is right for 0.333 of them" in text
+    assert "Always answering a, the commonest label, is right for 0.333 of them" in text
     assert "Against a cheap model" not in shown(render_report(inputs()))
 
 

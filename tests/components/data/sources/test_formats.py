@@ -48,9 +48,7 @@ def test_a_directory_stands_for_its_files_of_rows(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert files_of(str(tmp_path)) == [str(tmp_path / "a.jsonl"), str(tmp_path / "b.parquet")]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(
-        NotFoundError, match="empty is a directory without a file of rows"
-    ):
+    with pytest.raises(NotFoundError, match="empty is a directory without a file of rows"):
         files_of(str(tmp_path / "empty"))
 
 
