@@ -103,7 +103,7 @@ def init(
 ) -> None:
     """Look at DATA and write a config to read and edit.
 
-    DATA is JSONL (also .gz or .zst), Parquet, Arrow, CSV or TSV, or a directory of such files.
+    DATA is JSONL (also .gz or .zst), Parquet, Arrow, CSV, TSV or .ts, or a directory of such files.
     """
     from pipelines.commands.init import write_config
 

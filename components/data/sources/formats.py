@@ -12,6 +12,7 @@ from components.data.sources.columnar import ArrowFile, Parquet
 from components.data.sources.csv_tables import Csv, Tsv
 from components.data.sources.jsonl import GzipJsonLines, JsonLines, ZstdJsonLines
 from components.data.sources.source import CHUNK_BYTES, Chunk, Source
+from components.data.sources.ts import TimeSeriesFile
 from components.errors import DataError, NotFoundError
 
 FORMATS: Mapping[str, type[Source]] = {
@@ -23,6 +24,7 @@ FORMATS: Mapping[str, type[Source]] = {
     ".feather": ArrowFile,
     ".csv": Csv,
     ".tsv": Tsv,
+    ".ts": TimeSeriesFile,
 }
 """The format by suffix; a file with any other suffix is read as JSONL."""
 
