@@ -81,7 +81,8 @@ class ColumnsConfig:
     time: str | None = None
     """Of a CSV file with one line a step: orders the steps of a row, and is no feature itself."""
     context: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
-    """Of a CSV file with one line a step: what is the same in all lines of a row."""
+    """Columns of lists that have one value a row, such as a position of two numbers; of a CSV file
+    with one line a step, columns that are the same in all lines of a row."""
 
     @property
     def keys(self) -> frozenset[str | None]:

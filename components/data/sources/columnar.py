@@ -1,7 +1,7 @@
 """Rows in tables: Parquet and Arrow files, whose columns are the fields of a row.
 
-A list column is a sequence, a column of single values belongs to the context; a table may also
-have the columns ``sequence`` and ``context`` of a JSON row.
+A list column is a sequence, a column of single values belongs to the context, and so does what the
+config names; a table may also have the columns ``sequence`` and ``context`` of a JSON row.
 """
 
 from __future__ import annotations
@@ -71,7 +71,11 @@ class Table(Source):
             context = values.get("context")
             return {**found, "context": context or {}, "sequence": values["sequence"]}
         rest = {key: each for key, each in values.items() if key not in columns.keys}
-        lists = {key: each for key, each in rest.items() if isinstance(each, list)}
+        lists = {
+            key: each
+            for key, each in rest.items()
+            if isinstance(each, list) and key not in columns.context
+        }
         singles = {key: each for key, each in rest.items() if key not in lists}
         return {**found, "context": singles, "sequence": lists}
 

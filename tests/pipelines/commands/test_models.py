@@ -165,8 +165,7 @@ def test_rows_of_a_table_or_of_several_files_get_the_same_answers(
     folder.mkdir()
     for row in rows:
         (folder / f"{row['id']}.jsonl").write_text(json.dumps(row) + "\n")
-    flat = [{"id": row["id"], **row["sequence"], **row["context"]} for row in rows]
-    pq.write_table(pa.Table.from_pylist(flat), tmp_path / "rows.parquet")
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
     capsys.readouterr()
     said = []
     for data in (folder, tmp_path / "rows.parquet"):

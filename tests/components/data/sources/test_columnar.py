@@ -90,6 +90,15 @@ def test_the_config_says_which_column_is_the_id_and_the_label(write: Write, tmp_
 
 
 @FORMATS
+def test_the_config_says_which_lists_are_no_sequences(write: Write, tmp_path: Path) -> None:
+    rows = [{"id": "a", "label": "u", "x": [1.0], "position": [52.5, 13.4]}]
+    columns = ColumnsConfig(context=("position",))
+    (found,) = records(source_of(write(pa.Table.from_pylist(rows), tmp_path), columns))
+    assert found.values["context"] == {"position": [52.5, 13.4]}
+    assert found.values["sequence"] == {"x": [1.0]}
+
+
+@FORMATS
 def test_rows_without_ids_are_numbered(write: Write, tmp_path: Path) -> None:
     rows = [{"label": "a", "x": [1.0]}, {"label": "b", "x": [2.0]}]
     source = source_of(write(pa.Table.from_pylist(rows), tmp_path), ColumnsConfig(id=None))
