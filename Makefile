@@ -16,8 +16,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 run: $(VENV)/.kernel
 	@$(BIN)/rnnflow run $(CONFIG)
 
-# What trains, and what workers add up, is tested with and without the native operations; the rest
-# with them, if they are built. The branches of the packages that the first run covers have a floor,
+# What trains, and what workers add up, is tested with and without the native operations, without
+# them in the cases that differ (tests/parity/cases.py, tests/rnn_core/distribution/test_equality.py);
+# the rest with them, if they are built. The branches of the packages that the first run covers have a floor,
 # which pyproject.toml names.
 test: $(VENV)/.dev $(VENV)/.kernel lint types
 	@rm -rf build/coverage && mkdir -p build/coverage

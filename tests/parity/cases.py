@@ -10,7 +10,7 @@ with.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -115,6 +115,21 @@ def _read_table() -> list[Case]:
 CASES: Final = _read_table()
 EVENTS_CASE: Final = CASES[-1]
 """The case whose event files are compared."""
+
+
+def layers_of(case: Case) -> tuple[str, bool, str]:
+    """What decides how recurrent layers are run: cell, whether they are several, their output."""
+    return case.cell, "," in case.units, case.output
+
+
+def one_of_each_kind_of_layers(cases: Iterable[Case] = CASES) -> list[Case]:
+    """The first case of each.
+
+    Without the native operations these are enough. ``rnn_core.models.layer_choice`` alone asks for
+    them; columns, labels, weights, reductions and optimizers run the same code with and without.
+    """
+    return list({layers_of(case): case for case in reversed(list(cases))}.values())
+
 
 OPTIMIZERS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "adagrad-start": ("Adagrad", {"initial_accumulator_value": 0.3, "epsilon": 1e-3}),

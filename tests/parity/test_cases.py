@@ -6,7 +6,14 @@ import dataclasses
 import itertools
 from collections.abc import Iterator
 
-from tests.parity.cases import CASES, IMPOSSIBLE, OPTIMIZERS, Case
+from tests.parity.cases import (
+    CASES,
+    IMPOSSIBLE,
+    OPTIMIZERS,
+    Case,
+    layers_of,
+    one_of_each_kind_of_layers,
+)
 from tests.parity.golden_files import FOLDER
 
 STRINGS = {"Adagrad", "Adam", "Ftrl", "RMSProp", "SGD"}
@@ -49,3 +56,13 @@ def test_every_case_has_goldens_and_every_golden_a_case() -> None:
     names = [case.name for case in CASES]
     assert len(set(names)) == len(names)
     assert {path.name for path in FOLDER.iterdir() if path.is_dir()} == set(names)
+
+
+def test_without_native_operations_each_kind_of_layers_has_one_case() -> None:
+    chosen = one_of_each_kind_of_layers()
+    assert set(chosen) <= set(CASES)
+    found = [layers_of(case) for case in chosen]
+    assert len(set(found)) == len(found)
+    assert set(found) == set(
+        itertools.product(["simple_rnn", "lstm", "gru"], [False, True], ["last", "every"])
+    )

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
+from rnn_core.kernels import library
 from tests.parity import cases, ours
-from tests.parity.cases import CASES, EVENTS_CASE, Case
+from tests.parity.cases import CASES, EVENTS_CASE, Case, one_of_each_kind_of_layers
 from tests.parity.golden_files import (
     AFTER_MORE_STEPS,
     AT_START,
@@ -37,6 +39,8 @@ from tests.parity.measurement import (
     variables,
 )
 
+RUN_CASES = one_of_each_kind_of_layers() if os.environ.get(library.SWITCH) == "off" else CASES
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -49,7 +53,7 @@ class Run:
     after_more_steps: Measurement
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
+@pytest.fixture(scope="module", params=RUN_CASES, ids=lambda case: case.name)
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     case: Case = request.param
     model_dir = tmp_path_factory.mktemp("parity") / MODEL_DIR

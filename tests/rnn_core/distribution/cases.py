@@ -89,6 +89,10 @@ CASES: dict[str, dict[str, Any]] = {
     },
 }
 
+EXCHANGES = ("gru_weights_sum", "embedding_clipped_momentum", "keras_optimizer")
+"""Cases with all that workers send each other: dense gradients and those of the rows of an
+embedding, clipped, and added up over batches. The others differ in what a worker does by itself."""
+
 
 def estimator(case: str, model_dir: Path, **config: Any) -> rnn_core.RNNClassifier:
     """The estimator of a case."""

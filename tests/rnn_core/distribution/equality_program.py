@@ -1,4 +1,4 @@
-"""One worker, of one or more devices, that trains and evaluates every case."""
+"""One worker, of one or more devices, that trains and evaluates cases."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import tensorflow as tf
 
 import rnn_core
-from tests.rnn_core.distribution.cases import CASES, STEPS, estimator, metrics, train_input
+from tests.rnn_core.distribution.cases import STEPS, estimator, metrics, train_input
 
 
-def main(directory: Path, devices: int) -> None:
+def main(directory: Path, devices: int, cases: list[str]) -> None:
     strategy = rnn_core.multi_worker_strategy(60) if devices == 1 else _mirrored(devices)
-    for case in CASES:
+    for case in cases:
         trained = estimator(case, directory / case, train_distribute=strategy)
         trained.train(train_input, steps=STEPS)
         measured = metrics(trained)
@@ -31,4 +31,4 @@ def _mirrored(devices: int) -> Any:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

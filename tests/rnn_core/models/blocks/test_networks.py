@@ -51,12 +51,21 @@ def sums_of(made: RecurrentModel, data: Data, rows: slice) -> Any:
     return run(features, labels, tf.constant(3, tf.int64)).numpy()
 
 
+# Each kind of cell by itself is compared in test_native_layers. Here every network has one, in
+# turn, and that with everything has all three.
+CELL_TYPES = ("gru", "simple_rnn", "lstm")
+OF_EACH_NETWORK = [
+    *((name, CELL_TYPES[number % 3]) for number, name in enumerate(CONFIGS) if name != "all"),
+    *(("all", cell_type) for cell_type in CELL_TYPES),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("cell_type", ["simple_rnn", "lstm", "gru"])
+@pytest.mark.parametrize(("name", "cell_type"), OF_EACH_NETWORK)
 def test_native_and_stock_layers_give_the_same_loss_and_gradients(
-    native: Any, config: NetworkConfig, cell_type: str, data: Data, monkeypatch: pytest.MonkeyPatch
+    native: Any, name: str, cell_type: str, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = model(config, cell_type=cell_type, units=[4, 3])
+    made = model(NetworkConfig(**CONFIGS[name]), cell_type=cell_type, units=[4, 3])
     randomize(made.variables)
     fast = sums_of(made, data, slice(None))
     monkeypatch.setenv("RNN_CORE_KERNELS", "off")
