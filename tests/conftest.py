@@ -92,10 +92,25 @@ def first_run(vowels: Project) -> Outcome:
 _HEAVY = {"first_run", "mixed", "prefect_server", "server", "small_model", "store", "toy", "vowels"}
 _CLUSTERS = ("tests/rnn_core/distribution/", "tests/components/workers/")
 _WHOLE = ("tests/integration/", "tests/parity/", "tests/benchmarks/", "tests/examples/")
+# Files that take a minute or more for a few tests. They come first, so that at the end no process
+# is alone with one of them: `make test` has two, which take whole files in this order.
+_LONG = (
+    "tests/docs/test_snippets.py",
+    "tests/integration/",
+    "tests/benchmarks/quality/test_run.py",
+    "tests/examples/",
+    "tests/infra/test_local.py",
+    "tests/parity/",
+    "tests/rnn_core/distribution/",
+    "tests/rnn_core/models/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks each test as ``unit``, ``integration`` or ``cluster``; ``slow`` is written by hand."""
+    """Marks each test as ``unit``, ``integration`` or ``cluster``, and has the long files first.
+
+    ``slow`` is written by hand.
+    """
     for item in items:
         place = item.path.relative_to(ROOT).as_posix()
         fixtures = set(getattr(item, "fixturenames", ()))
@@ -105,6 +120,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.integration)
         elif item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.unit)
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
 
 
 # Coverage makes Python code about 1.5 times as slow. What these run, others run too: measured with
