@@ -29,6 +29,13 @@ def step() -> None:
     benchmark.run()
 
 
+def networks() -> None:
+    load_tensorflow()
+    from benchmarks import networks as benchmark
+
+    benchmark.run()
+
+
 def scaling_pipeline() -> None:
     load_tensorflow()
     from benchmarks.scaling import pipeline
@@ -40,6 +47,7 @@ BENCHMARKS = {
     "startup": startup.run,
     "accuracy": accuracy,
     "step": step,
+    "networks": networks,
     "training": training.run,
     "inference": inference.run,
     "records": records.run,

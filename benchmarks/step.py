@@ -34,7 +34,7 @@ def run() -> None:
     print(f"{'':2} {'native':>11} {'stock':>12} {'stock / native':>17} {'loss':>9}")
     for name, work in WORKS.items():
         with tempfile.TemporaryDirectory() as directory:
-            native, stock = (_trainer(work, directory, switch) for switch in ("on", "off"))
+            native, stock = (trainer(work, directory, switch) for switch in ("on", "off"))
             losses = [one(5)[1] for one in (native, stock)]
             np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
             pairs = _measure(native, stock)
@@ -51,10 +51,16 @@ def _measure(native: Run, stock: Run) -> list[tuple[float, float]]:
     ]
 
 
-def _trainer(work: Work, directory: str, switch: str) -> Run:
+def trainer(
+    work: Work,
+    directory: str,
+    switch: str,
+    network: rnn_core.NetworkConfig | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Run:
     """A traced training from initial values, all steps of a run in one graph."""
     os.environ[library.SWITCH] = switch
-    model = _estimator(work, directory).new_model(rnn_core.ModeKeys.TRAIN)
+    model = _estimator(work, directory, network).new_model(rnn_core.ModeKeys.TRAIN)
     global_step = tf.Variable(0, dtype=tf.int64)
     iterator = iter(dataset(work))
 
@@ -68,15 +74,17 @@ def _trainer(work: Work, directory: str, switch: str) -> Run:
         return tf.while_loop(lambda done, _: done < count, step, start, parallel_iterations=1)[1]
 
     def timed(count: int) -> tuple[float, float]:
-        start = time.perf_counter()
+        start = clock()
         loss = float(steps(tf.constant(count)))
-        return time.perf_counter() - start, loss
+        return clock() - start, loss
 
     steps.get_concrete_function(tf.constant(0))
     return timed
 
 
-def _estimator(work: Work, directory: str) -> rnn_core.RNNClassifier:
+def _estimator(
+    work: Work, directory: str, network: rnn_core.NetworkConfig | None
+) -> rnn_core.RNNClassifier:
     return rnn_core.RNNClassifier(
         [column(work)],
         units=list(work.units),
@@ -84,4 +92,5 @@ def _estimator(work: Work, directory: str) -> rnn_core.RNNClassifier:
         n_classes=CLASSES,
         model_dir=directory,
         config=rnn_core.RunConfig(tf_random_seed=1),
+        network=network,
     )

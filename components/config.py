@@ -157,6 +157,10 @@ class OptimizerConfig:
     """Each step takes this share, times the learning rate, from every weight (AdamW)."""
     clip_norm: PositiveFloat | None = 5.0
     """Each gradient is scaled down to this L2 norm."""
+    average_momentum: InnerFraction | None = None
+    """With it, averages of the weights are evaluated and exported: each step moves them by 1 -
+    ``average_momentum`` of the way to the weights, so that about the last 1 / (1 -
+    ``average_momentum``) steps count (Polyak and Juditsky, 1992)."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -173,6 +177,26 @@ class DropoutConfig:
     """Of the context and the summaries that enter the head."""
     recurrent: _Share = 0.0
     """Of the weights between the states of one time step and the next."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class ConvolutionConfig:
+    """A convolution over the time steps, with ReLU behind it."""
+
+    filters: _Units
+    """How many numbers it has for each step."""
+    # A kernel of a thousand steps is a second recurrent layer's worth of time and of memory.
+    kernel_steps: Annotated[int, Field(gt=0, le=1000), NUMBER]
+    """How many steps each of its own steps reads."""
+    stride: Annotated[int, Field(gt=0, le=1000), NUMBER] = 1
+    """It has a step for every so many that it reads."""
+
+    def __post_init__(self) -> None:
+        if self.stride > self.kernel_steps:
+            raise ValueError("stride is above kernel_steps: steps between would be read by nothing")
+
+
+_Convolutions: TypeAlias = Annotated[tuple[ConvolutionConfig, ...], Field(max_length=32)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -207,6 +231,16 @@ class ModelConfig:
     beside what represents the sequence (``head``), or ``both``."""
     layer_normalization: Switch = False
     """Whether the outputs of each layer are normalized (Ba et al., 2016)."""
+    front_end: _Convolutions = ()
+    """Convolutions below the recurrent layers; a stride makes long sequences short."""
+    convolution_branch: _Convolutions = ()
+    """Convolutions beside the recurrent layers, whose mean over the steps stands beside what
+    represents the sequence; filters and steps of 128 and 8, 256 and 5, 128 and 3 are those of
+    LSTM-FCN (Karim et al., 2018)."""
+    hidden_units: Annotated[
+        tuple[_Units, ...], BeforeValidator(_as_list), Field(max_length=32)
+    ] = ()
+    """Units of dense layers between what represents the sequence and the classes."""
     dropout: DropoutConfig = DropoutConfig()
     """What training leaves out at random."""
     loss: LossConfig = LossConfig()

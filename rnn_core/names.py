@@ -21,5 +21,8 @@ InputCheckpoint: TypeAlias = Literal["auto", "iterator", "count", "none"]
 OptimizerName: TypeAlias = Literal["adagrad", "adam", "ftrl", "rmsprop", "sgd"]
 """The optimizers that have a name, as ``optimizer``."""
 
+LayerOutput: TypeAlias = Literal["steps", "last", "mean", "max", "mean_max"]
+"""What recurrent layers give of a sequence: all steps, the last one, or what they come to."""
+
 PoolingName: TypeAlias = Literal["last", "mean", "max", "mean_max", "attention"]
 """How the outputs of the steps become one vector, as ``NetworkConfig.pooling``."""

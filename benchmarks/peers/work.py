@@ -29,7 +29,7 @@ _GATES: Final = {"lstm": 4, "gru": 3}
 class Work(NamedTuple):
     """B rows of T = ``shortest`` to ``longest`` steps with F ``features``; H ``units`` a layer."""
 
-    cell: Literal["lstm", "gru"]
+    cell: Literal["simple_rnn", "lstm", "gru"]
     rows: int
     shortest: int
     longest: int

@@ -16,7 +16,7 @@ import rnn_core
 from components.artifacts.schema import Schema, load_schema, save_schema
 from components.artifacts.storage import write_atomically
 from components.artifacts.values import Model
-from components.config import ModelConfig, OptimizerConfig
+from components.config import ConvolutionConfig, ModelConfig, OptimizerConfig
 from components.errors import NotFoundError
 from components.runtime.libraries import quiet_libraries
 from rnn_core.optimizers.optimizers import KINDS as OPTIMIZERS
@@ -63,6 +63,9 @@ def build_estimator(
             pooling=model.pooling,
             bidirectional=model.bidirectional,
             layer_normalization=model.layer_normalization,
+            front_end=_convolutions(model.front_end),
+            convolution_branch=_convolutions(model.convolution_branch),
+            hidden_units=model.hidden_units,
             input_dropout=model.dropout.input,
             layer_dropout=model.dropout.between_layers,
             output_dropout=model.dropout.representation,
@@ -72,6 +75,14 @@ def build_estimator(
         label_smoothing=model.loss.label_smoothing,
         class_weights=balanced_weights(training.label_rows) if balanced else None,
         focal_gamma=model.loss.focal_gamma,
+    )
+
+
+def _convolutions(
+    layers: tuple[ConvolutionConfig, ...],
+) -> tuple[rnn_core.ConvolutionLayer, ...]:
+    return tuple(
+        rnn_core.ConvolutionLayer(one.filters, one.kernel_steps, one.stride) for one in layers
     )
 
 
@@ -92,6 +103,9 @@ def _optimizer(config: OptimizerConfig, schedule_end: int) -> keras.optimizers.O
         learning_rate=rate,
         clipnorm=config.clip_norm,
         weight_decay=config.weight_decay or None,
+        use_ema=config.average_momentum is not None,
+        # What Keras has as its default, where there are no averages.
+        ema_momentum=config.average_momentum or 0.99,
     )
 
 

@@ -24,6 +24,9 @@ lists every key there is. [Your own data](own_data.md) explains a config step by
 - Units are part of a key's name. A *fraction* lies between 0 and 1.
 """
 _UNITS = {
+    "kernel_steps": "time steps",
+    "_row_steps": "time steps",
+    "_request_steps": "time steps",
     "_steps": "training steps",
     "_seconds": "seconds",
     "_bytes": "bytes",
@@ -89,9 +92,11 @@ def _section(models: Schema, path: str, model: Schema) -> Iterator[str]:
 
 
 def _child_path(path: str, value: Schema, model: Schema) -> str:
-    """``gate.bounds.METRIC``; where a mapping takes several models, their kinds tell them apart."""
+    """``gate.bounds.*``; where a mapping takes several models, their kinds tell them apart."""
     if "$ref" in value:
         return path
+    if value.get("type") == "array":
+        return f"{path}[]"
     kind = model["properties"].get("kind")
     if kind is None:
         return f"{path}.*"
@@ -99,9 +104,9 @@ def _child_path(path: str, value: Schema, model: Schema) -> str:
 
 
 def _references(value: Schema) -> list[str]:
-    """The models that a key holds: itself, or as the values of a mapping, once each."""
-    held = value.get("additionalProperties")
-    parts: list[Schema] = [value, *([held] if isinstance(held, dict) else [])]
+    """The models that a key holds: itself, or the values of a mapping or a list, once each."""
+    held = [value.get(key) for key in ("additionalProperties", "items")]
+    parts: list[Schema] = [value, *(one for one in held if isinstance(one, dict))]
     options = [option for part in parts for option in (part, *_options(part))]
     found = [each["$ref"].rpartition("/")[2] for each in options if "$ref" in each]
     return list(dict.fromkeys(found))

@@ -87,6 +87,12 @@ class NetworkConfig:
     """Convolutions over the steps below the recurrent layers. Those with a stride make long
     sequences short; a step of theirs is real if its first step is. What is padded counts as zero,
     however far it is padded."""
+    convolution_branch: tuple[ConvolutionLayer, ...] = ()
+    """Convolutions beside the recurrent layers, which read the same steps; the mean of the last
+    one's over the real steps stands beside the representation, in front of ``output_dropout``. With
+    (128, 8), (256, 5) and (128, 3) filters and steps it is LSTM-FCN (Karim et al. 2018), but each
+    step is normalized over its filters, and not over the batch. So a row is the same in every
+    batch, on any number of workers and when the model serves, and there is no state to keep."""
     hidden_units: tuple[int, ...] = ()
     """The units of dense layers with ReLU between the representation, with the context of the head
     beside it, and the logits."""
@@ -96,12 +102,13 @@ class NetworkConfig:
         _check_word("pooling", self.pooling, PoolingName)
         for field in ("bidirectional", "layer_normalization"):
             _check_switch(field, getattr(self, field))
-        layers = _sequence("front_end", self.front_end)
-        if not all(isinstance(layer, ConvolutionLayer) for layer in layers):
-            raise ArgumentTypeError(
-                f"NetworkConfig.front_end: expected a ConvolutionLayer each, got {layers!r}."
-            )
-        object.__setattr__(self, "front_end", layers)
+        for field in ("front_end", "convolution_branch"):
+            layers = _sequence(field, getattr(self, field))
+            if not all(isinstance(layer, ConvolutionLayer) for layer in layers):
+                raise ArgumentTypeError(
+                    f"NetworkConfig.{field}: expected a ConvolutionLayer each, got {layers!r}."
+                )
+            object.__setattr__(self, field, layers)
         units = _sequence("hidden_units", self.hidden_units)
         counts = tuple(check_count(one, 1, "NetworkConfig.hidden_units") for one in units)
         object.__setattr__(self, "hidden_units", counts)

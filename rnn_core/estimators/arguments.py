@@ -54,6 +54,11 @@ def network_spec(
             f"network: expected no pooling with return_sequences=True, where each step is an "
             f"output, got pooling={config.pooling!r}."
         )
+    if return_sequences and config.convolution_branch:
+        raise ArgumentError(
+            "network: expected no convolution_branch with return_sequences=True, where each step "
+            f"is an output, got {len(config.convolution_branch)} convolutions."
+        )
     # As in 2.15, a number of units with a named cell makes a whole layer, a list of them a stack of
     # cells; their variables have different names in a checkpoint.
     fused = not isinstance(units, Iterable) and units is not None and not inspect.isclass(cell_type)

@@ -18,11 +18,15 @@ namespace rnn_core {
 
 enum class Kind { kSimple, kLstm, kGru };
 
+// What the layer gives of a row's real steps: all, the last, their mean, their largest numbers, or
+// the last two side by side.
+enum class Output { kSteps, kLast, kMean, kMax, kMeanMax };
+
 struct Shape {
   Kind kind;
   int64_t batch, time, features, units;
-  bool sequences;  // The output is [B, T, H], else [B, H]: the last real step's.
-  int width;       // W
+  Output output;
+  int width;  // W
 
   int64_t gates() const { return kind == Kind::kSimple ? 1 : kind == Kind::kLstm ? 4 : 3; }
   int64_t biases() const { return kind == Kind::kGru ? 2 : 1; }
@@ -33,10 +37,21 @@ struct Shape {
   int64_t input_gate(int64_t block) const {
     return (block + gates() - recurrent_block()) % gates();
   }
+  bool sequences() const { return output == Output::kSteps; }
+  bool has_mean() const { return output == Output::kMean || output == Output::kMeanMax; }
+  bool has_max() const { return output == Output::kMax || output == Output::kMeanMax; }
+  bool is_pooled() const { return has_mean() || has_max(); }
+  // Of a row: the output is [B, output_width()], or [B, T, H].
+  int64_t output_width() const {
+    return units * (sequences() ? time : output == Output::kMeanMax ? 2 : 1);
+  }
   bool has_memory() const { return kind == Kind::kLstm; }
   int64_t padded(int64_t columns) const { return (columns + width - 1) / width * width; }
   int64_t padded_units() const { return padded(units); }
-  int64_t saved_width() const { return features + padded_units() * (blocks() + 1 + has_memory()); }
+  int64_t saved_size(int64_t packed) const {
+    return packed * (features + padded_units() * (blocks() + 1 + has_memory())) +
+           batch * padded_units() * has_max();
+  }
 };
 
 constexpr int64_t kShardRows = 8;  // At most.
@@ -105,18 +120,20 @@ struct Gradients {
   float* bias;       // [biases, G]
 };
 
-// What the forward pass keeps for the backward pass, in one buffer [N * saved_width()].
+// What the forward pass keeps for the backward pass, in one buffer [saved_size()].
 struct Saved {
   float* inputs;  // [N, F]
   float* gates;   // [N, blocks, P]: the projected input, and then the gates.
   float* hidden;  // [N, P]: before the step.
   float* memory;  // [N, P]: after the step.
+  float* places;  // [B, P], if there is a maximum: its real step, an integer by its bits.
 
   Saved(const Shape& s, int64_t packed, float* buffer)
       : inputs(buffer + packed * s.padded_units() * (s.blocks() + 1 + s.has_memory())),
         gates(buffer),
         hidden(gates + packed * s.blocks() * s.padded_units()),
-        memory(hidden + packed * s.padded_units()) {}
+        memory(hidden + packed * s.padded_units()),
+        places(inputs + packed * s.features) {}
 };
 
 }  // namespace rnn_core

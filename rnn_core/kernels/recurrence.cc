@@ -34,7 +34,7 @@ using tf::shape_inference::ShapeHandle;
 
 REGISTER_OP("RnnCoreLayer")
     .Attr("cell: {'simple_rnn_cell', 'lstm_cell', 'gru_cell'}")
-    .Attr("sequences: bool")
+    .Attr("wanted: {'steps', 'last', 'mean', 'max', 'mean_max'}")
     .Input("inputs: float")
     .Input("mask: bool")
     .Input("kernel: float")
@@ -50,17 +50,20 @@ REGISTER_OP("RnnCoreLayer")
       DimensionHandle batch, time;
       TF_RETURN_IF_ERROR(c->Merge(c->Dim(inputs, 0), c->Dim(mask, 0), &batch));
       TF_RETURN_IF_ERROR(c->Merge(c->Dim(inputs, 1), c->Dim(mask, 1), &time));
-      bool sequences;
-      TF_RETURN_IF_ERROR(c->GetAttr("sequences", &sequences));
+      std::string output;
+      TF_RETURN_IF_ERROR(c->GetAttr("wanted", &output));
       const DimensionHandle units = c->Dim(recurrent, 0);
-      c->set_output(0, sequences ? c->MakeShape({batch, time, units}) : c->Matrix(batch, units));
+      DimensionHandle width = units;
+      if (output == "mean_max") TF_RETURN_IF_ERROR(c->Multiply(units, 2, &width));
+      c->set_output(0, output == "steps" ? c->MakeShape({batch, time, units})
+                                         : c->Matrix(batch, width));
       c->set_output(1, c->UnknownShapeOfRank(1));
       return absl::OkStatus();
     });
 
 REGISTER_OP("RnnCoreLayerGradient")
     .Attr("cell: {'simple_rnn_cell', 'lstm_cell', 'gru_cell'}")
-    .Attr("sequences: bool")
+    .Attr("wanted: {'steps', 'last', 'mean', 'max', 'mean_max'}")
     .Attr("of_inputs: bool")
     .Input("mask: bool")
     .Input("kernel: float")
@@ -95,7 +98,13 @@ class LayerKernel : public tf::OpKernel {
   explicit LayerKernel(tf::OpKernelConstruction* context) : OpKernel(context) {
     std::string cell;
     OP_REQUIRES_OK(context, context->GetAttr("cell", &cell));
-    OP_REQUIRES_OK(context, context->GetAttr("sequences", &sequences_));
+    std::string output;
+    OP_REQUIRES_OK(context, context->GetAttr("wanted", &output));
+    output_ = output == "steps"  ? Output::kSteps
+              : output == "last" ? Output::kLast
+              : output == "mean" ? Output::kMean
+              : output == "max"  ? Output::kMax
+                                 : Output::kMeanMax;
     kind_ = cell == "lstm_cell"  ? Kind::kLstm
             : cell == "gru_cell" ? Kind::kGru
                                  : Kind::kSimple;
@@ -115,7 +124,7 @@ class LayerKernel : public tf::OpKernel {
   Shape shape_of(const tf::Tensor& mask, const tf::Tensor& kernel,
                  const tf::Tensor& recurrent) const {
     return {kind_,           mask.dim_size(0),      mask.dim_size(1), kernel.dim_size(0),
-            recurrent.dim_size(0), sequences_, instructions().width};
+            recurrent.dim_size(0), output_, instructions().width};
   }
 
   static absl::Status check_ranks(const tf::Tensor& mask, const tf::Tensor& kernel,
@@ -145,8 +154,8 @@ class LayerKernel : public tf::OpKernel {
   }
 
   static tf::TensorShape output_shape(const Shape& s) {
-    return s.sequences ? tf::TensorShape({s.batch, s.time, s.units})
-                       : tf::TensorShape({s.batch, s.units});
+    return s.sequences() ? tf::TensorShape({s.batch, s.time, s.units})
+                         : tf::TensorShape({s.batch, s.output_width()});
   }
 
   // The threads of the device, and memory in `temporary`; that throws std::bad_alloc.
@@ -168,7 +177,7 @@ class LayerKernel : public tf::OpKernel {
 
  private:
   Kind kind_;
-  bool sequences_;
+  Output output_;
 };
 
 class LayerOp : public LayerKernel {
@@ -190,7 +199,7 @@ class LayerOp : public LayerKernel {
     tf::Tensor *output, *saved;
     OP_REQUIRES_OK(context, context->allocate_output(0, output_shape(s), &output));
     OP_REQUIRES_OK(context,
-                   context->allocate_output(1, {plan.packed() * s.saved_width()}, &saved));
+                   context->allocate_output(1, {s.saved_size(plan.packed())}, &saved));
     std::vector<tf::Tensor> temporary;
     run_forward(machine(context, &temporary), s, plan, data(inputs),
                 {data(kernel), data(recurrent), data(bias)}, data(output), data(saved));
@@ -214,7 +223,7 @@ class LayerGradientOp : public LayerKernel {
     OP_REQUIRES_OK(context, check("recurrent_kernel", recurrent, {s.units, total}));
     OP_REQUIRES_OK(context, check("d_output", d_output, output_shape(s)));
     const Plan plan = make_plan(mask.flat<bool>().data(), s.batch, s.time);
-    OP_REQUIRES_OK(context, check("saved", saved, {plan.packed() * s.saved_width()}));
+    OP_REQUIRES_OK(context, check("saved", saved, {s.saved_size(plan.packed())}));
     tf::Tensor *d_inputs, *d_kernel, *d_recurrent, *d_bias;
     tf::TensorShape inputs_shape({0, 0, 0});
     if (of_inputs_) inputs_shape = tf::TensorShape({s.batch, s.time, s.features});

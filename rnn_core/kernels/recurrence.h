@@ -24,12 +24,12 @@ struct Forward {
   const float* kernel;           // [F, G], packed: by blocks of the input.
   const float* recurrent;        // [H, G], packed.
   const float* bias;             // [blocks, P]: of the input and the product together, if they add.
-  float* output;                 // [B, T, H] or [B, H]
+  float* output;                 // [B, output_width()]
   Saved saved;
   float* scratch;  // [shards, scratch_size()]
 
   static int64_t scratch_size(const Shape& s) {
-    return s.padded_units() * (kShardRows * s.gates() + 2);
+    return s.padded_units() * (kShardRows * (s.gates() + 2 * s.is_pooled()) + 2);
   }
 };
 
@@ -112,10 +112,10 @@ static void gather(const Forward& f, const Shard& shard) {
                   f.saved.inputs + packed * s.features);
     }
     const int64_t before = step > 0 ? f.plan.time[shard.offsets[0] + i] : s.time;
-    if (s.sequences)
-      std::fill_n(f.output + row * s.time * s.units, before * s.units, 0.0f);
+    if (s.sequences())
+      std::fill_n(f.output + row * s.output_width(), before * s.units, 0.0f);
     else if (step == 0)
-      std::fill_n(f.output + row * s.units, s.units, 0.0f);
+      std::fill_n(f.output + row * s.output_width(), s.output_width(), 0.0f);
   }
 }
 
@@ -123,12 +123,43 @@ static void gather(const Forward& f, const Shard& shard) {
 static void put_output(const Forward& f, int64_t row, int64_t packed, bool last,
                        const float* hidden) {
   const Shape& s = f.shape;
-  if (!s.sequences) {
+  if (!s.sequences()) {
     if (last) std::copy_n(hidden, s.units, f.output + row * s.units);
     return;
   }
   for (int64_t t = f.plan.time[packed]; t < f.plan.until[packed]; ++t)
     std::copy_n(hidden, s.units, f.output + (row * s.time + t) * s.units);
+}
+
+// Takes the hidden state after a row's real step `step` into its sum and its maximum, [P] each, while
+// it is in the cache; behind the `last` step both go to the output. Of steps that are equally large
+// the first one is the maximum's.
+template <int W>
+RNN_CORE_INLINE void pool(const Forward& f, int64_t row, int64_t step, bool last,
+                          const float* hidden, float* sum, float* largest) {
+  const Shape& s = f.shape;
+  const int64_t units = s.padded_units();
+  float* output = f.output + row * s.output_width();
+  if (s.has_mean()) {
+    for (int64_t u = 0; u < units; u += W) {
+      const Float<W> before = step == 0 ? Float<W>{} : load<W>(sum + u);
+      store<W>(sum + u, before + load<W>(hidden + u));
+    }
+    const float share = 1.0f / (step + 1);
+    if (last)
+      for (int64_t u = 0; u < s.units; ++u) output[u] = sum[u] * share;
+  }
+  if (!s.has_max()) return;
+  float* places = f.saved.places + row * units;
+  const Int<W> now = static_cast<int32_t>(step) - Int<W>{};
+  for (int64_t u = 0; u < units; u += W) {
+    const Float<W> value = load<W>(hidden + u), before = load<W>(largest + u);
+    // What is not a number is not below the one before it, and stays to be seen.
+    const Int<W> stays = step == 0 ? Int<W>{} : value <= before;
+    store<W>(largest + u, stays ? before : value);
+    store<W>(places + u, (Float<W>)(stays ? (Int<W>)load<W>(places + u) : now));
+  }
+  if (last) std::copy_n(largest, s.units, output + s.has_mean() * s.units);
 }
 
 template <int W, void (*Multiply)(const Product&)>
@@ -139,6 +170,7 @@ RNN_CORE_INLINE void forward(const Forward& f, int64_t index) {
   float* product = f.scratch + index * Forward::scratch_size(s);
   float* zeros = product + kShardRows * s.gates() * units;
   float* last_hidden = zeros + units;
+  float* pooled = last_hidden + units;
   std::fill_n(zeros, units, 0.0f);
   gather(f, shard);
   std::fill_n(f.saved.hidden + shard.offsets[0] * units, shard.running(0) * units, 0.0f);
@@ -172,7 +204,11 @@ RNN_CORE_INLINE void forward(const Forward& f, int64_t index) {
       if (s.kind == Kind::kSimple) simple_step<W>(f, row);
       if (s.kind == Kind::kLstm) lstm_step<W>(f, row);
       if (s.kind == Kind::kGru) gru_step<W>(f, row);
-      put_output(f, shard.rows[i], packed, last, row.hidden);
+      if (s.is_pooled())
+        pool<W>(f, shard.rows[i], step, last, row.hidden, pooled + 2 * i * units,
+                pooled + (2 * i + 1) * units);
+      else
+        put_output(f, shard.rows[i], packed, last, row.hidden);
     }
   }
 }
@@ -183,14 +219,15 @@ struct Backward {
   const Shape& shape;
   const Plan& plan;
   Saved saved;
-  const float* upstream;   // [B, T, H] or [B, H]
+  const float* upstream;   // [B, output_width()]
   const float* kernel;     // The transposed kernel [G, F], packed; null: no gradient of the inputs.
   const float* recurrent;  // The transposed recurrent kernel [G, H], packed.
   float* d_inputs;         // [B, T, F]
   float* scratch;          // [shards, scratch_size()]
 
   static int64_t scratch_size(const Shape& s) {
-    return s.padded_units() * (kShardRows * 2 + 1) + kChunk * s.padded(s.features);
+    return s.padded_units() * (kShardRows * (2 + 2 * s.is_pooled()) + 1) +
+           kChunk * s.padded(s.features);
   }
 };
 
@@ -254,10 +291,38 @@ RNN_CORE_INLINE void gru_back(int64_t units, const BackRow& row) {
 static void add_upstream(const Backward& b, int64_t row, int64_t packed, bool last,
                          float* d_hidden) {
   const Shape& s = b.shape;
-  const int64_t from = s.sequences ? row * s.time + b.plan.time[packed] : row;
-  const int64_t count = s.sequences ? b.plan.until[packed] - b.plan.time[packed] : last;
+  const int64_t from = s.sequences() ? row * s.time + b.plan.time[packed] : row;
+  const int64_t count = s.sequences() ? b.plan.until[packed] - b.plan.time[packed] : last;
   for (int64_t t = from; t < from + count; ++t)
     for (int64_t u = 0; u < s.units; ++u) d_hidden[u] += b.upstream[t * s.units + u];
+}
+
+// Adds what a row's mean and maximum, [P] each, got of a real step; the `last` one, which is the first
+// to come, fetches them.
+template <int W>
+RNN_CORE_INLINE void add_pooled(const Backward& b, int64_t row, int64_t step, bool last,
+                                float* d_mean, float* d_largest, float* d_hidden) {
+  const Shape& s = b.shape;
+  const int64_t units = s.padded_units();
+  if (last) {
+    const float* from = b.upstream + row * s.output_width();
+    std::fill_n(d_mean, units, 0.0f);
+    std::fill_n(d_largest, units, 0.0f);
+    const float share = 1.0f / (step + 1);
+    if (s.has_mean())
+      for (int64_t u = 0; u < s.units; ++u) d_mean[u] = from[u] * share;
+    if (s.has_max()) std::copy_n(from + s.has_mean() * s.units, s.units, d_largest);
+  }
+  if (s.has_mean())
+    for (int64_t u = 0; u < units; u += W)
+      store<W>(d_hidden + u, load<W>(d_hidden + u) + load<W>(d_mean + u));
+  if (!s.has_max()) return;
+  const float* places = b.saved.places + row * units;
+  const Int<W> now = static_cast<int32_t>(step) - Int<W>{};
+  for (int64_t u = 0; u < units; u += W) {
+    const Int<W> here = (Int<W>)load<W>(places + u) == now;
+    store<W>(d_hidden + u, load<W>(d_hidden + u) + (here ? load<W>(d_largest + u) : Float<W>{}));
+  }
 }
 
 // The gradient of the inputs of a shard; zero at what is padding.
@@ -291,6 +356,8 @@ RNN_CORE_INLINE void backward(const Backward& b, int64_t index) {
   float* d_hidden = b.scratch + index * Backward::scratch_size(s);
   float* d_memory = d_hidden + kShardRows * units;
   float* zeros = d_memory + kShardRows * units;
+  float* d_pooled = zeros + units;
+  float* scratch = d_pooled + kShardRows * 2 * s.is_pooled() * units;
   std::fill(d_hidden, zeros + units, 0.0f);
   for (int64_t step = shard.steps() - 1; step >= 0; --step) {
     const int64_t first = shard.offsets[step], rows = shard.running(step);
@@ -304,7 +371,12 @@ RNN_CORE_INLINE void backward(const Backward& b, int64_t index) {
           d_hidden + i * units,
           d_memory + i * units,
       };
-      add_upstream(b, shard.rows[i], packed, i >= shard.running(step + 1), row.d_hidden);
+      const bool last = i >= shard.running(step + 1);
+      if (s.is_pooled())
+        add_pooled<W>(b, shard.rows[i], step, last, d_pooled + 2 * i * units,
+                      d_pooled + (2 * i + 1) * units, row.d_hidden);
+      else
+        add_upstream(b, shard.rows[i], packed, last, row.d_hidden);
       if (s.kind == Kind::kSimple) simple_back<W>(units, row);
       if (s.kind == Kind::kLstm) lstm_back<W>(units, row);
       if (s.kind == Kind::kGru) gru_back<W>(units, row);
@@ -313,7 +385,7 @@ RNN_CORE_INLINE void backward(const Backward& b, int64_t index) {
       Multiply({b.saved.gates + first * width + s.recurrent_block() * units, width, 1, rows,
                 s.gates() * units, b.recurrent, units, d_hidden, units, true});
   }
-  if (b.kernel != nullptr) input_gradient<Multiply>(b, shard, zeros + units);
+  if (b.kernel != nullptr) input_gradient<Multiply>(b, shard, scratch);
 }
 
 // ---- Gradients of the weights ---------------------------------------------------------------------

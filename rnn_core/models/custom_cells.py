@@ -17,10 +17,12 @@ import keras
 import tensorflow as tf
 
 from rnn_core.models import cell_protocol
+from rnn_core.models.blocks.pooling import pooled
 from rnn_core.models.cell_protocol import Cell, CellStates, UniqueNames
 from rnn_core.models.own_cells import variables, wrappers
 from rnn_core.models.own_cells.names import key_of
 from rnn_core.models.own_cells.variables import NewVariables
+from rnn_core.names import LayerOutput
 
 _DRAWS_PER_STEP: Final = 1024
 """Added to the counters of random numbers per training step; more than a step draws."""
@@ -81,9 +83,9 @@ class CustomCellLayers:
         values: tf.Tensor,
         mask: tf.Tensor,
         training_step: tf.Tensor | None,
-        sequences: bool,
+        output: LayerOutput,
     ) -> tf.Tensor:
-        """Outputs of all steps or of the last; see ``recurrent_layers.RecurrentLayers``."""
+        """Outputs of the last cell; see ``recurrent_layers.RecurrentLayers``."""
         # A graph that is exported runs nothing that its outputs do not need, and so writes nothing.
         restores = training_step is None and tf.inside_function()
         before = [one.read_value() for one in self._written] if restores else []
@@ -100,7 +102,10 @@ class CustomCellLayers:
             with tf.control_dependencies([outputs]):
                 for variable, value in zip(self._written, before, strict=True):
                     variable.assign(value)
-        return tf.transpose(outputs, [1, 0, 2]) if sequences else outputs[-1]
+        if output == "last":
+            return outputs[-1]
+        outputs = tf.transpose(outputs, [1, 0, 2])
+        return outputs if output == "steps" else pooled(outputs, mask, output)
 
     def _step(
         self, t: tf.Tensor, x: tf.Tensor, states: CellStates, training_step: tf.Tensor | None

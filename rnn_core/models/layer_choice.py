@@ -16,6 +16,7 @@ import tensorflow as tf
 from rnn_core.kernels.library import operations
 from rnn_core.models import native_layers, stock_layers
 from rnn_core.models.cells import Layer
+from rnn_core.names import LayerOutput
 
 _EXPORTING: Final = ContextVar("exporting", default=False)
 
@@ -31,11 +32,11 @@ def stock_operations() -> Iterator[None]:
 
 
 def run_layers(
-    layers: Sequence[Layer], values: tf.Tensor, mask: tf.Tensor, sequences: bool
+    layers: Sequence[Layer], values: tf.Tensor, mask: tf.Tensor, output: LayerOutput
 ) -> tf.Tensor:
     """As ``rnn_core.models.stock_layers.run_stock``, the fastest way that may be taken."""
     exporting = _EXPORTING.get()
     on_gpu = bool(tf.config.get_visible_devices("GPU"))
     if not exporting and not on_gpu and operations("layers") is not None:
-        return native_layers.run_native(layers, values, mask, sequences)
-    return stock_layers.run_stock(layers, values, mask, sequences, is_exported=exporting)
+        return native_layers.run_native(layers, values, mask, output)
+    return stock_layers.run_stock(layers, values, mask, output, is_exported=exporting)

@@ -8,10 +8,11 @@ import tensorflow as tf
 
 from rnn_core.kernels.library import operations
 from rnn_core.models.cells import Layer
+from rnn_core.names import LayerOutput
 
 
 def run_native(
-    layers: Sequence[Layer], values: tf.Tensor, mask: tf.Tensor, sequences: bool
+    layers: Sequence[Layer], values: tf.Tensor, mask: tf.Tensor, output: LayerOutput
 ) -> tf.Tensor:
     """As ``rnn_core.models.stock_layers.run_stock``."""
     native = operations("layers")
@@ -24,7 +25,7 @@ def run_native(
             recurrent_kernel=tf.convert_to_tensor(weights.recurrent_kernel),
             bias=tf.convert_to_tensor(weights.bias),
             cell=kind.name,
-            sequences=sequences or index + 1 < len(layers),
+            wanted=output if index + 1 == len(layers) else "steps",
         )
     return values
 
@@ -43,7 +44,8 @@ def _gradient(op: tf.Operation, d_output: tf.Tensor, _: tf.Tensor) -> list[tf.Te
         saved=op.outputs[1],
         d_output=d_output,
         cell=op.get_attr("cell"),
-        sequences=op.get_attr("sequences"),
+        # Bytes, of an operation in a graph.
+        wanted=tf.compat.as_str(op.get_attr("wanted")),
         of_inputs=of_inputs,
     )
     return [d_inputs if of_inputs else None, None, *d_weights]

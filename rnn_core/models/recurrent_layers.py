@@ -24,6 +24,7 @@ from rnn_core.models.custom_cells import CustomCellLayers, seeded
 from rnn_core.models.layer_choice import run_layers
 from rnn_core.models.own_cells.variables import NewVariables
 from rnn_core.models.own_cells.wrappers import unwrapped
+from rnn_core.names import LayerOutput
 
 KERAS_CELLS: Final = {kind.keras_class: kind for kind in KINDS.values()}
 """The classes that are built-in kinds if they have their defaults."""
@@ -57,15 +58,15 @@ class RecurrentLayers(Protocol):
         values: tf.Tensor,
         mask: tf.Tensor,
         training_step: tf.Tensor | None,
-        sequences: bool,
+        output: LayerOutput,
     ) -> tf.Tensor:
-        """Outputs of all steps, float32 [B, T, H], or of the last one, [B, H].
+        """Outputs of all steps, float32 [B, T, H], of the last one, [B, H], or over all of them.
 
         Args:
             values: float32 [B, T, F].
             mask: bool [B, T], true for a real step.
             training_step: the global step before this one in training, else None.
-            sequences: whether all steps are wanted.
+            output: what is wanted; ``blocks.pooling.pooled`` says what comes of all steps.
         """
 
 
@@ -101,14 +102,14 @@ class BuiltInLayers:
         values: tf.Tensor,
         mask: tf.Tensor,
         training_step: tf.Tensor | None,
-        sequences: bool,
+        output: LayerOutput,
     ) -> tf.Tensor:
         """Hidden states of the last layer."""
         layers = []
         for (kind, weights), dropout in zip(self._layers, self._dropouts, strict=True):
             kept = dropout(weights.recurrent_kernel, training_step)
             layers.append((kind, dataclasses.replace(weights, recurrent_kernel=kept)))
-        return run_layers(layers, values, mask, sequences)
+        return run_layers(layers, values, mask, output)
 
 
 class LayerMaker:

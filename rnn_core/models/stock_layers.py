@@ -11,8 +11,10 @@ from typing import Any, Final
 
 import tensorflow as tf
 
+from rnn_core.models.blocks.pooling import pooled
 from rnn_core.models.cells import CellKind, CellWeights, Layer
 from rnn_core.models.time_loop import run_time_loop
+from rnn_core.names import LayerOutput
 
 _MOST_BLOCK_UNITS: Final = 64
 """Largest H at which TensorFlow's LSTM, one operation on one core, is faster than the loop.
@@ -25,7 +27,7 @@ def run_stock(
     layers: Sequence[Layer],
     values: tf.Tensor,
     mask: tf.Tensor,
-    sequences: bool,
+    output: LayerOutput,
     is_exported: bool = False,
 ) -> tf.Tensor:
     """Layers on top of each other.
@@ -34,19 +36,23 @@ def run_stock(
         layers: the lowest first.
         values: float32 [B, T, F], T >= 1.
         mask: bool [B, T], true for a real step.
-        sequences: whether all steps are wanted, or only the last one.
+        output: what is wanted of the last layer's steps.
         is_exported: whether this becomes part of an export.
 
     Returns:
         float32 [B, T, H], the last layer's hidden states, at a padded step that of the last real
-        one; or [B, H], the last ones. Before the first real step they are zero.
+        one; or [B, H], the last ones, or what ``pooled`` makes of the real ones. Before the first
+        real step they are zero.
     """
     steps = tf.transpose(real_steps_first(values, mask), [1, 0, 2])
     for kind, weights in layers:
         steps = _run_layer(kind, weights, steps, is_exported)
-    if sequences:
-        return at_their_places(tf.transpose(steps, [1, 0, 2]), mask)
     lengths = tf.reduce_sum(tf.cast(mask, tf.int32), 1)
+    if output != "last":
+        steps = tf.transpose(steps, [1, 0, 2])
+        if output == "steps":
+            return at_their_places(steps, mask)
+        return pooled(steps, tf.sequence_mask(lengths, tf.shape(mask)[1]), output)
     last = tf.stack([tf.maximum(lengths - 1, 0), tf.range(tf.size(lengths))], axis=1)
     return _unless_none(tf.gather_nd(steps, last), lengths)
 

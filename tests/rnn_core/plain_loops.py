@@ -50,6 +50,19 @@ def layer(name: str, values: Any, mask: Any, weights: Sequence[Any]) -> Any:
     return outputs
 
 
+def reduced(outputs: Any, mask: Any, output: str) -> Any:
+    """What ``rnn_core.names.LayerOutput`` says of outputs [B, T, H], from the real steps alone."""
+    if output in ("steps", "last"):
+        return outputs if output == "steps" else outputs[:, -1]
+    nothing = np.zeros((1, outputs.shape[2]))
+    rows = [row[real] if real.any() else nothing for row, real in zip(outputs, mask, strict=True)]
+    means = [row.mean(0) for row in rows]
+    # The largest of complex numbers is that with the largest real part.
+    maxima = [np.take_along_axis(row, row.real.argmax(0)[None], 0)[0] for row in rows]
+    parts = {"mean": [means], "max": [maxima], "mean_max": [means, maxima]}[output]
+    return np.concatenate([np.reshape(part, (-1, outputs.shape[2])) for part in parts], axis=1)
+
+
 def slope(f: Callable[..., Any], arguments: Sequence[Any], which: int, direction: Any) -> float:
     """The slope of ``f`` at ``arguments``, as one of them moves along ``direction``."""
     moved = list(arguments)

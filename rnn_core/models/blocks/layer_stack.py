@@ -11,6 +11,7 @@ from rnn_core.config.network_config import NetworkConfig
 from rnn_core.graph.variable_store import VariableStore
 from rnn_core.models.blocks.dropout import Dropout
 from rnn_core.models.blocks.layer_norm import LayerNorm
+from rnn_core.models.blocks.pooling import pooled
 from rnn_core.models.cell_protocol import UniqueNames
 from rnn_core.models.recurrent_layers import (
     BuiltInCell,
@@ -19,6 +20,7 @@ from rnn_core.models.recurrent_layers import (
     RecurrentLayers,
     making,
 )
+from rnn_core.names import LayerOutput
 
 _NORM: Final = "layer_normalization"
 
@@ -81,24 +83,41 @@ class LayerStack:
         values: tf.Tensor,
         mask: tf.Tensor,
         training_step: tf.Tensor | None,
-        sequences: bool,
+        output: LayerOutput,
     ) -> tf.Tensor:
-        """Outputs of all steps, or those that each direction has last; zeros without steps."""
+        """Outputs of all steps, or those that each direction has last, or what is pooled of each
+        direction's; zeros without steps."""
         for layer in self._layers:
             values = layer.dropout(values, training_step)
-            every_step = sequences or layer is not self._layers[-1]
+            wanted: LayerOutput = output if layer is self._layers[-1] else "steps"
+            # What is normalized is pooled behind it.
+            made: LayerOutput = "steps" if layer.norm is not None and wanted != "last" else wanted
             given = values
-            values = layer.forward(given, mask, training_step, every_step)
+            values = layer.forward(given, mask, training_step, made)
             if layer.backward is not None:
                 # Padding is passed over wherever it stands, so that turning all steps round turns
                 # the real ones round.
-                turned = layer.backward(_turned(given), _turned(mask), training_step, every_step)
-                values = tf.concat([values, _turned(turned) if every_step else turned], -1)
+                turned = layer.backward(_turned(given), _turned(mask), training_step, made)
+                values = _side_by_side(values, turned, made)
             if layer.norm is not None:
                 values = layer.norm(values)
-        if sequences:
-            return values
-        return tf.where(tf.reduce_any(mask, 1, keepdims=True), values, 0.0)
+            if made != wanted:
+                values = pooled(values, mask, wanted)
+        if output == "last":
+            values = tf.where(tf.reduce_any(mask, 1, keepdims=True), values, 0.0)
+        return values
+
+
+def _side_by_side(forward: tf.Tensor, backward: tf.Tensor, output: LayerOutput) -> tf.Tensor:
+    """The outputs of two directions, of which the second has read the steps turned round."""
+    if output == "steps":
+        backward = _turned(backward)
+    if output != "mean_max":
+        return tf.concat([forward, backward], -1)
+    (mean, largest), (other_mean, other_largest) = (
+        tf.split(one, 2, -1) for one in (forward, backward)
+    )
+    return tf.concat([mean, other_mean, largest, other_largest], -1)
 
 
 def _turned(steps: tf.Tensor) -> tf.Tensor:

@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 import tensorflow as tf
 
 from rnn_core.graph import initializers
 from rnn_core.graph.variable_store import VariableStore
-from rnn_core.names import PoolingName
+from rnn_core.names import LayerOutput
 
-_SCOPE = "rnn_model/attention"
+_SCOPE: Final = "rnn_model/attention"
 
 
-class Pooling:
-    """Outputs [B, T, H] to representations [B, ``width``], over the real steps.
+def pooled(outputs: tf.Tensor, mask: tf.Tensor, output: LayerOutput) -> tf.Tensor:
+    """The ``mean``, the ``max`` or both over the real steps; zeros of a row without steps.
 
-    ``attention`` is the mean of the outputs h_t with the weights softmax(q . tanh(W h_t + b)),
-    additive attention with a learned query q: Bahdanau et al. 2015, "Neural Machine Translation by
+    The native operations give the same without the outputs of all steps in between. Where several
+    steps have the largest number, the gradient of the maximum goes to the first one.
+
+    Returns:
+        float32 [B, H], or [B, 2 H] of ``mean_max``, for outputs [B, T, H] and a mask [B, T].
+    """
+    if output == "mean":
+        return _mean(outputs, mask)
+    if output == "max":
+        return _maximum(outputs, mask)
+    return tf.concat([_mean(outputs, mask), _maximum(outputs, mask)], 1)
+
+
+class Attention:
+    """The mean of the real steps' outputs h_t with the weights softmax(q . tanh(W h_t + b)).
+
+    Additive attention with a learned query q: Bahdanau et al. 2015, "Neural Machine Translation by
     Jointly Learning to Align and Translate"; with a query that is a parameter, Yang et al. 2016,
     "Hierarchical Attention Networks for Document Classification". Its variables are
     ``rnn_model/attention/kernel`` (W, [H, H]), ``bias`` and ``query`` ([H]).
 
     Args:
-        name: the kind; not ``last``, which the recurrent layers give by themselves.
         units: H.
         store: keeps the variables.
     """
 
-    def __init__(self, name: PoolingName, units: int, store: VariableStore) -> None:
-        self._name = name
-        self.width = 2 * units if name == "mean_max" else units
-        if name == "attention":
-            glorot, zeros = initializers.glorot_uniform, initializers.zeros
-            self._kernel = store.create(f"{_SCOPE}/kernel", (units, units), glorot)
-            self._bias = store.create(f"{_SCOPE}/bias", (units,), zeros)
-            self._query = store.create(f"{_SCOPE}/query", (units, 1), glorot)
+    def __init__(self, units: int, store: VariableStore) -> None:
+        glorot, zeros = initializers.glorot_uniform, initializers.zeros
+        self._kernel = store.create(f"{_SCOPE}/kernel", (units, units), glorot)
+        self._bias = store.create(f"{_SCOPE}/bias", (units,), zeros)
+        self._query = store.create(f"{_SCOPE}/query", (units, 1), glorot)
 
     def __call__(self, outputs: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        """float32 [B, ``width``] for outputs [B, T, H] and a mask [B, T]; zeros without steps."""
-        if self._name == "mean":
-            return _mean(outputs, mask)
-        if self._name == "max":
-            return _maximum(outputs, mask)
-        if self._name == "mean_max":
-            return tf.concat([_mean(outputs, mask), _maximum(outputs, mask)], 1)
-        return self._attention(outputs, mask)
-
-    def _attention(self, outputs: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        """float32 [B, H] for outputs [B, T, H] and a mask [B, T]; zeros without steps."""
         hidden = tf.tanh(tf.tensordot(outputs, self._kernel, 1) + self._bias)
         scores = tf.tensordot(hidden, self._query, 1)[:, :, 0]
         weights = tf.nn.softmax(tf.where(mask, scores, scores.dtype.min), axis=1)
@@ -64,7 +69,19 @@ def _weighted(outputs: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return tf.matmul(weights[:, tf.newaxis], outputs)[:, 0]
 
 
-def _maximum(outputs: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    lowest = outputs.dtype.min
-    found = tf.reduce_max(tf.where(mask[:, :, tf.newaxis], outputs, lowest), 1)
-    return tf.where(tf.reduce_any(mask, 1, keepdims=True), found, 0.0)
+@tf.custom_gradient
+def _maximum(
+    outputs: tf.Tensor, mask: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
+    real = mask[:, :, tf.newaxis]
+    found = tf.reduce_max(tf.where(real, outputs, outputs.dtype.min), 1)
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+        # TensorFlow's own would give each of the steps that are equally large its share.
+        time = tf.shape(outputs)[1]
+        steps = tf.range(time)[:, tf.newaxis]
+        is_largest = real & (outputs == found[:, tf.newaxis])
+        first = tf.reduce_min(tf.where(is_largest, steps, time), 1)
+        return tf.where(steps == first[:, tf.newaxis], upstream[:, tf.newaxis], 0.0), None
+
+    return tf.where(tf.reduce_any(mask, 1, keepdims=True), found, 0.0), gradient

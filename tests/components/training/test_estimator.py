@@ -15,7 +15,7 @@ import tensorflow as tf
 import rnn_core
 from components.artifacts.schema import Schema, load_schema
 from components.artifacts.values import Model
-from components.config import ModelConfig, OptimizerConfig
+from components.config import ConvolutionConfig, ModelConfig, OptimizerConfig
 from components.errors import NotFoundError
 from components.training.datasets import read_batches
 from components.training.estimator import (
@@ -61,6 +61,38 @@ def test_the_network_is_as_the_config_says(schema: Schema, mixed: Prepared, tmp_
     }
     assert (5 + 3, 4 * 3) in shapes or (5, 4 * 3) in shapes
     assert any(shape[-1:] == (len(schema.labels),) for shape in shapes)
+
+
+def test_convolutions_dense_layers_and_averages_are_as_the_config_says(
+    schema: Schema, mixed: Prepared, tmp_path: Path
+) -> None:
+    model = ModelConfig(
+        units=(3,),
+        front_end=(ConvolutionConfig(5, 4, stride=2),),
+        convolution_branch=(ConvolutionConfig(6, 3), ConvolutionConfig(7, 2)),
+        hidden_units=(4,),
+        optimizer=OptimizerConfig(average_momentum=0.9),
+    )
+    estimator = build_estimator(schema, model, tmp_path, rnn_core.RunConfig())
+    estimator.train(lambda: _batches(mixed), steps=2)
+    average = "/ExponentialMovingAverage"
+    shapes = {
+        name.removeprefix("rnn_model/"): tuple(estimator.get_variable_value(name).shape)
+        for name in estimator.get_variable_names()
+    }
+    for suffix in ("", average):
+        assert shapes[f"front_end/conv1d/kernel{suffix}"][::2] == (4, 5)
+        assert shapes[f"convolution_branch/conv1d_1/kernel{suffix}"] == (2, 6, 7)
+        assert shapes[f"hidden/dense/kernel{suffix}"] == (3 + 7, 4)
+    weights, averages = (
+        estimator.get_variable_value(f"rnn_model/logits/bias{suffix}") for suffix in ("", average)
+    )
+    assert not np.array_equal(weights, averages)
+
+
+def test_a_stride_that_passes_over_steps_is_refused() -> None:
+    with pytest.raises(ValueError, match="stride is above kernel_steps"):
+        ConvolutionConfig(5, 2, stride=3)
 
 
 def test_a_model_is_loaded_again_with_its_weights_and_answers(

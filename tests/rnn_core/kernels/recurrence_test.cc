@@ -32,7 +32,7 @@ std::vector<const Instructions*> all_instructions() {
 struct Case {
   Kind kind;
   int64_t batch, time, features, units;
-  bool sequences;
+  Output output;
 };
 
 using Numbers = std::vector<float>;
@@ -47,9 +47,9 @@ Numbers random_numbers(int64_t count, std::mt19937* random) {
 // The output and all gradients, one after the other.
 Numbers run(const Case& c, const Instructions& instructions, int threads) {
   std::mt19937 random(7);
-  const Shape s = {c.kind, c.batch, c.time, c.features, c.units, c.sequences, instructions.width};
+  const Shape s = {c.kind, c.batch, c.time, c.features, c.units, c.output, instructions.width};
   const int64_t total = s.gates() * c.units;
-  const int64_t outputs = c.batch * (c.sequences ? c.time : 1) * c.units;
+  const int64_t outputs = c.batch * s.output_width();
   const Numbers inputs = random_numbers(c.batch * c.time * c.features, &random);
   const Numbers kernel = random_numbers(c.features * total, &random);
   const Numbers recurrent = random_numbers(c.units * total, &random);
@@ -76,7 +76,7 @@ Numbers run(const Case& c, const Instructions& instructions, int threads) {
   const Machine machine = {instructions, parallel, allocate};
   const Plan plan = make_plan(mask.get(), c.batch, c.time);
   const LayerWeights weights = {kernel.data(), recurrent.data(), bias.data()};
-  float* saved = allocate(plan.packed() * s.saved_width());
+  float* saved = allocate(s.saved_size(plan.packed()));
   Numbers output(outputs), d_inputs(inputs.size()), d_kernel(kernel.size());
   Numbers d_recurrent(recurrent.size()), d_bias(bias.size());
   run_forward(machine, s, plan, inputs.data(), weights, output.data(), saved);
@@ -104,9 +104,9 @@ int failures(const Case& c) {
         one.empty() || std::memcmp(one.data(), many.data(), one.size() * sizeof(float)) == 0;
     if (same && close(one, expected)) continue;
     ++failed;
-    std::printf("kind %d, B %ld, T %ld, F %ld, H %ld, sequences %d, width %d: %s\n",
+    std::printf("kind %d, B %ld, T %ld, F %ld, H %ld, output %d, width %d: %s\n",
                 static_cast<int>(c.kind), static_cast<long>(c.batch), static_cast<long>(c.time),
-                static_cast<long>(c.features), static_cast<long>(c.units), c.sequences,
+                static_cast<long>(c.features), static_cast<long>(c.units), static_cast<int>(c.output),
                 instructions->width, same ? "other numbers" : "other bits on many threads");
   }
   return failed;
@@ -117,14 +117,15 @@ int failures(const Case& c) {
 
 int main() {
   using rnn_core::Kind;
+  using rnn_core::Output;
   int cases = 0, failed = 0;
   for (Kind kind : {Kind::kSimple, Kind::kLstm, Kind::kGru})
-    for (bool sequences : {false, true})
+    for (Output output : {Output::kSteps, Output::kLast, Output::kMean, Output::kMax, Output::kMeanMax})
       for (const auto& [batch, time, features, units] : std::vector<std::array<int64_t, 4>>{
                {0, 3, 2, 2}, {3, 0, 2, 2}, {1, 1, 1, 1}, {2, 7, 3, 5}, {9, 4, 1, 16},
                {40, 12, 17, 33}, {5, 150, 4, 8}, {1, 90, 20, 24}}) {
         ++cases;
-        failed += rnn_core::failures({kind, batch, time, features, units, sequences});
+        failed += rnn_core::failures({kind, batch, time, features, units, output});
       }
   std::printf("%d cases, %d failures\n", cases, failed);
   return failed == 0 ? 0 : 1;

@@ -29,7 +29,7 @@ def layers(make: Any, seed: int | None = 3) -> tuple[Any, VariableStore]:
 
 def run(made: Any, step: int | None = None) -> Any:
     training_step = None if step is None else tf.constant(step, tf.int64)
-    traced = tf.function(lambda x: made(x, MASK, training_step, True), autograph=False)
+    traced = tf.function(lambda x: made(x, MASK, training_step, "steps"), autograph=False)
     return traced(tf.constant(VALUES)).numpy()
 
 
@@ -48,7 +48,7 @@ def test_the_generic_loop_gives_the_numbers_and_gradients_of_the_fast_one(cell_t
             variable.assign(fast_store.variables[name])
         weights = [kept.variables[name] for name in sorted(kept.variables)]
         with tf.GradientTape() as tape:
-            outputs = made(tf.constant(VALUES), MASK, None, True)
+            outputs = made(tf.constant(VALUES), MASK, None, "steps")
             loss = tf.reduce_sum(outputs**2)
         found.append([outputs, *tape.gradient(loss, weights)])
     for one, other in zip(*found, strict=True):

@@ -22,7 +22,7 @@ def operation_types() -> set[str]:
     def gradients() -> Any:
         values, mask = tf.zeros([4, 5, 2]), tf.ones([4, 5], tf.bool)
         with tf.GradientTape() as tape:
-            output = layer_choice.run_layers([(KINDS["lstm"], weights)], values, mask, False)
+            output = layer_choice.run_layers([(KINDS["lstm"], weights)], values, mask, "last")
         return tape.gradient(output, [weights.kernel])
 
     graph = gradients.get_concrete_function().graph.as_graph_def()

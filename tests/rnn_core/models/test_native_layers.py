@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pytest
@@ -16,10 +16,13 @@ from hypothesis import strategies as st
 
 from rnn_core.models import native_layers, stock_layers
 from rnn_core.models.cells import KINDS, CellWeights
+from rnn_core.names import LayerOutput
 from tests.examples_of_properties import examples
 from tests.rnn_core import plain_loops
 
 NAMES = sorted(KINDS)
+OUTPUTS: list[LayerOutput] = ["steps", "last", "mean_max"]
+"""Each way through the operations."""
 
 
 class Case(NamedTuple):
@@ -30,7 +33,7 @@ class Case(NamedTuple):
     mask: Any
     weights: list[Any]
     """Kernel, recurrent kernel and bias of each layer."""
-    sequences: bool
+    output: LayerOutput
     upstream: Any
 
 
@@ -39,7 +42,7 @@ def make_case(
     mask: Any,
     features: int = 3,
     units: tuple[int, ...] = (5,),
-    sequences: bool = True,
+    output: LayerOutput = "steps",
     seed: int = 1,
 ) -> Case:
     random = np.random.default_rng(seed)
@@ -52,8 +55,10 @@ def make_case(
         weights += [random.normal(size=shape) / np.sqrt(shape[0]) for shape in shapes]
         width = size
     values = random.normal(size=(batch, time, features))
-    shape = (batch, time, width) if sequences else (batch, width)
-    return Case(name, values, mask, weights, sequences, random.normal(size=shape))
+    shape = (batch, time, width) if output == "steps" else (batch, width)
+    if output == "mean_max":
+        shape = (batch, 2 * width)
+    return Case(name, values, mask, weights, output, random.normal(size=shape))
 
 
 def up_to(lengths: Any, time: int) -> Any:
@@ -71,7 +76,7 @@ def run(case: Case, run_layers: Any) -> list[Any]:
     def step() -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(values)
-            output = run_layers(layers, values, tf.constant(case.mask), case.sequences)
+            output = run_layers(layers, values, tf.constant(case.mask), case.output)
         upstream = tf.constant(case.upstream, tf.float32)
         return [output, *tape.gradient(output, [values, *weights], output_gradients=upstream)]
 
@@ -81,7 +86,7 @@ def run(case: Case, run_layers: Any) -> list[Any]:
 def plain_output(case: Case, values: Any, *weights: Any) -> Any:
     for i in range(0, len(weights), 3):
         values = plain_loops.layer(case.name, values, case.mask, weights[i : i + 3])
-    return values if case.sequences else values[:, -1]
+    return plain_loops.reduced(values, case.mask, case.output)
 
 
 def check(case: Case) -> None:
@@ -113,37 +118,42 @@ def assert_close(found: Any, expected: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("units", [(5,), (16,), (33, 8)], ids=str)
-@pytest.mark.parametrize("sequences", [True, False], ids=["sequences", "last"])
+@pytest.mark.parametrize("output", OUTPUTS)
 def test_layers_with_short_long_and_empty_rows(
-    native: Any, name: str, units: tuple[int, ...], sequences: bool
+    native: Any, name: str, units: tuple[int, ...], output: LayerOutput
 ) -> None:
-    check(make_case(name, up_to([3, 9, 0, 1, 9, 0, 4], 9), 3, units, sequences))
+    check(make_case(name, up_to([3, 9, 0, 1, 9, 0, 4], 9), 3, units, output))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_many_rows_and_steps(native: Any, name: str) -> None:
+@pytest.mark.parametrize("output", ["last", "mean_max"])
+def test_many_rows_and_steps(native: Any, name: str, output: LayerOutput) -> None:
     lengths = np.random.default_rng(3).integers(0, 41, size=50)
-    check(make_case(name, up_to(lengths, 40), 17, (24,), sequences=False))
+    check(make_case(name, up_to(lengths, 40), 17, (24,), output))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("sequences", [True, False], ids=["sequences", "last"])
+@pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize(("batch", "time"), [(1, 1), (1, 6), (6, 1), (0, 4), (3, 0), (0, 0)])
-def test_smallest_batches(native: Any, name: str, sequences: bool, batch: int, time: int) -> None:
-    case = make_case(name, np.ones((batch, time), bool), 2, (3,), sequences)
+def test_smallest_batches(
+    native: Any, name: str, output: LayerOutput, batch: int, time: int
+) -> None:
+    case = make_case(name, np.ones((batch, time), bool), 2, (3,), output)
     if time > 0:
         check(case)
         return
-    output, *gradients = run(case, native_layers.run_native)
-    assert output.shape == case.upstream.shape
-    assert not any(value.any() for value in (output, *gradients))
+    found, *gradients = run(case, native_layers.run_native)
+    assert found.shape == case.upstream.shape
+    assert not any(value.any() for value in (found, *gradients))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_rows_without_any_step_give_zeros(native: Any, name: str) -> None:
-    for value in run(make_case(name, np.zeros((4, 3), bool)), native_layers.run_native):
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_rows_without_any_step_give_zeros(native: Any, name: str, output: LayerOutput) -> None:
+    case = make_case(name, np.zeros((4, 3), bool), output=output)
+    for value in run(case, native_layers.run_native):
         assert not value.any()
 
 
@@ -151,8 +161,8 @@ def test_rows_without_any_step_give_zeros(native: Any, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_padding_may_be_anywhere(native: Any, name: str) -> None:
     mask = np.random.default_rng(4).random((9, 12)) < 0.5
-    check(make_case(name, mask))
-    check(make_case(name, mask, sequences=False))
+    for output in OUTPUTS:
+        check(make_case(name, mask, output=output))
 
 
 @pytest.mark.slow
@@ -163,7 +173,7 @@ def test_padding_may_be_anywhere(native: Any, name: str) -> None:
     time=st.integers(1, 9),
     features=st.integers(1, 20),
     units=st.integers(1, 40),
-    sequences=st.booleans(),
+    output=st.sampled_from(get_args(LayerOutput)),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_any_shape(
@@ -173,14 +183,14 @@ def test_any_shape(
     time: int,
     features: int,
     units: int,
-    sequences: bool,
+    output: LayerOutput,
     seed: int,
 ) -> None:
     random = np.random.default_rng(seed)
     mask = up_to(random.integers(0, time + 1, size=batch), time)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNN_CORE_KERNELS", "on")
-        check(make_case(name, mask, features, (units,), sequences, seed))
+        check(make_case(name, mask, features, (units,), output, seed))
 
 
 @pytest.mark.slow
@@ -198,6 +208,27 @@ def test_large_numbers_stay_numbers_and_nan_stays_nan(native: Any, name: str) ->
     assert np.isfinite(output[0]).all()
     assert np.isfinite(output[1, 0]).all()
     assert np.isnan(output[1, 1:]).all()
+    pooled = make_case(name, case.mask, output="mean_max")._replace(values=case.values)
+    output = run(pooled, native_layers.run_native)[0]
+    assert np.isfinite(output[0]).all()
+    assert np.isnan(output[1]).all()
+
+
+@pytest.mark.parametrize("run_layers", [native_layers.run_native, stock_layers.run_stock])
+def test_of_equal_steps_the_first_has_the_gradient_of_the_maximum(
+    native: Any, run_layers: Any
+) -> None:
+    mask = np.array([[False, True, True, False, True]])
+    case = make_case("simple_rnn", mask, 1, (1,), "max")._replace(
+        # Without memory, so that a step is tanh of its value: steps 1 and 4 are equal.
+        values=np.array([[9.0, 0.5, 0.2, 9.0, 0.5]])[..., np.newaxis],
+        weights=[np.ones((1, 1)), np.zeros((1, 1)), np.zeros(1)],
+        upstream=np.ones((1, 1)),
+    )
+    output, d_values, *_ = run(case, run_layers)
+    slope = 1 - np.tanh(0.5) ** 2
+    np.testing.assert_allclose(output, [[np.tanh(0.5)]], rtol=1e-6)
+    np.testing.assert_allclose(d_values[0, :, 0], [0, slope, 0, 0, 0], rtol=1e-5)
 
 
 def test_a_row_has_the_same_numbers_in_every_batch(native: Any) -> None:
@@ -219,7 +250,7 @@ def test_only_gradients_that_somebody_asks_for_are_made(native: Any) -> None:
         with tf.GradientTape() as tape:
             values = tf.constant(case.values, tf.float32)
             output = native_layers.run_native(
-                [(KINDS["gru"], weights)], values, tf.constant(case.mask), True
+                [(KINDS["gru"], weights)], values, tf.constant(case.mask), "steps"
             )
         return tape.gradient(output, [weights.kernel, weights.bias])
 
@@ -236,7 +267,7 @@ def test_a_gradient_may_be_asked_for_twice(native: Any) -> None:
     weights = CellWeights(*(tf.Variable(value, dtype=tf.float32) for value in case.weights))
     with tf.GradientTape(persistent=True) as tape:
         layers, values = [(KINDS["lstm"], weights)], tf.constant(case.values, tf.float32)
-        output = native_layers.run_native(layers, values, tf.constant(case.mask), True)
+        output = native_layers.run_native(layers, values, tf.constant(case.mask), "steps")
     one, other = (tape.gradient(output, weights.kernel).numpy() for _ in range(2))
     np.testing.assert_array_equal(one, other)
 
@@ -261,10 +292,10 @@ def _digest() -> str:
     digest = hashlib.sha256()
     lengths = np.random.default_rng(5).integers(0, 31, size=70)
     for name in NAMES:
-        for value in run(
-            make_case(name, up_to(lengths, 30), 9, (40, 12)), native_layers.run_native
-        ):
-            digest.update(value.tobytes())
+        for output in ("steps", "mean_max"):
+            case = make_case(name, up_to(lengths, 30), 9, (40, 12), output)
+            for value in run(case, native_layers.run_native):
+                digest.update(value.tobytes())
     return digest.hexdigest()
 
 
@@ -297,7 +328,7 @@ GOOD = {
 def forward(native: Any, **shapes: Any) -> Any:
     made = {name: tf.zeros(shape) for name, shape in {**GOOD, **shapes}.items()}
     made["mask"] = tf.ones_like(made["mask"], tf.bool)
-    return native.rnn_core_layer(**made, cell="lstm_cell", sequences=True)
+    return native.rnn_core_layer(**made, cell="lstm_cell", wanted="steps")
 
 
 @pytest.mark.parametrize(
@@ -345,7 +376,7 @@ def test_gradients_of_other_shapes_are_an_error(
         "saved": forward(native)[1],
         "d_output": tf.zeros([2, 3, 5]),
     }
-    more = {"cell": "lstm_cell", "sequences": True, "of_inputs": True}
+    more = {"cell": "lstm_cell", "wanted": "steps", "of_inputs": True}
     assert native.rnn_core_layer_gradient(**given, **more)[0].shape == (2, 3, 4)
     given[name] = tf.cast(tf.zeros(shape), given[name].dtype)
     with pytest.raises(tf.errors.InvalidArgumentError, match="RnnCoreLayer: expected"):

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from rnn_core.models import stock_layers
 from rnn_core.models.cells import KINDS, CellWeights
+from rnn_core.names import LayerOutput
 from tests.rnn_core import plain_loops
 
 T, B, F = 5, 4, 3
@@ -50,7 +51,8 @@ def run(name: str, arguments: list[Any], mask: Any, upstream: Any) -> tuple[Any,
     with tf.GradientTape() as tape:
         tape.watch(given)
         layer = (KINDS[name], CellWeights(*given[1:]))
-        hidden = stock_layers.run_stock([layer], given[0], tf.constant(mask), upstream.ndim == 3)
+        output: LayerOutput = "steps" if upstream.ndim == 3 else "last"
+        hidden = stock_layers.run_stock([layer], given[0], tf.constant(mask), output)
         loss = tf.reduce_sum(hidden * tf.constant(upstream, tf.float32))
     return hidden.numpy(), [gradient.numpy() for gradient in tape.gradient(loss, given)]
 
@@ -104,7 +106,7 @@ def test_what_is_exported_has_the_outputs_of_what_was_trained(
     values, *weights = (tf.constant(value, tf.float32) for value in arguments(name, units))
     layers = [(KINDS[name], CellWeights(*weights))]
     trained, exported = (
-        stock_layers.run_stock(layers, values, tf.constant(mask), True, is_exported=is_exported)
+        stock_layers.run_stock(layers, values, tf.constant(mask), "steps", is_exported=is_exported)
         for is_exported in (False, True)
     )
     np.testing.assert_allclose(exported, trained, rtol=1e-5, atol=1e-6)

@@ -77,6 +77,7 @@ ALL = NetworkConfig(
     context="both",
     layer_normalization=True,
     front_end=(ConvolutionLayer(4, 3, 2),),
+    convolution_branch=(ConvolutionLayer(3, 3),),
     hidden_units=(5,),
     **RATES,
 )

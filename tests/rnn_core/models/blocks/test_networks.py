@@ -25,9 +25,11 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "both directions": {"bidirectional": True},
     "normalized": {"layer_normalization": True},
     "convolutions": {"front_end": [ConvolutionLayer(5, 4, 2), ConvolutionLayer(3, 3)]},
+    "branch": {"convolution_branch": [ConvolutionLayer(5, 4), ConvolutionLayer(4, 3, 2)]},
     "dense": {"hidden_units": [5, 4], "context": "head"},
     "all": {
         "front_end": [ConvolutionLayer(5, 3, 2)],
+        "convolution_branch": [ConvolutionLayer(4, 3)],
         "hidden_units": [5],
         "bidirectional": True,
         "layer_normalization": True,

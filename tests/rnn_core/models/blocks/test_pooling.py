@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from rnn_core import ArgumentError, NetworkConfig
 from rnn_core.graph.variable_store import VariableStore
-from rnn_core.models.blocks.pooling import Pooling
+from rnn_core.models.blocks import pooling
+from rnn_core.models.blocks.pooling import Attention
 from tests.rnn_core.models.blocks.samples import batch, network, randomize
 
 LENGTHS = np.array([5, 1, 3, 0])
@@ -20,7 +21,10 @@ OUTPUTS = np.random.default_rng(1).normal(size=(4, 6, 3)).astype(np.float32)
 
 
 def pooled(name: Any, mask: Any = MASK, outputs: Any = OUTPUTS) -> Any:
-    return Pooling(name, 3, VariableStore(1))(tf.constant(outputs), tf.constant(mask)).numpy()
+    given = tf.constant(outputs), tf.constant(mask)
+    if name == "attention":
+        return Attention(3, VariableStore(1))(*given).numpy()
+    return pooling.pooled(*given, name).numpy()
 
 
 def test_a_mean_is_that_of_keras() -> None:
@@ -43,9 +47,9 @@ def test_mean_and_maximum_are_side_by_side() -> None:
 
 def test_attention_weighs_each_step_by_its_likeness_to_the_query() -> None:
     store = VariableStore(1)
-    pooling = Pooling("attention", 3, store)
+    attention = Attention(3, store)
     randomize(store.variables)
-    found = pooling(tf.constant(OUTPUTS), tf.constant(MASK)).numpy()
+    found = attention(tf.constant(OUTPUTS), tf.constant(MASK)).numpy()
     w, b, q = (
         store.variables[f"rnn_model/attention/{name}"].numpy().astype(float)
         for name in ("kernel", "bias", "query")

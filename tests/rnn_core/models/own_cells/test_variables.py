@@ -79,7 +79,7 @@ def test_each_variable_has_one_name_the_same_in_every_model(case: str) -> None:
         assert set(layers.written) == counters
         weights = list(store.trainable.values())
         with tf.GradientTape() as tape:
-            outputs = layers(VALUES, MASK, tf.constant(0, tf.int64), True)
+            outputs = layers(VALUES, MASK, tf.constant(0, tf.int64), "steps")
             loss = tf.reduce_sum(outputs**2)
         assert all(gradient is not None for gradient in tape.gradient(loss, weights))
 
@@ -89,8 +89,8 @@ def test_what_a_cell_counts_is_counted_once_a_step_of_a_training_alone(make: Any
     layers, store = made(make)
     (counter,) = (store.variables[name] for name in layers.written)
     start = tf.constant(0, tf.int64)
-    train = tf.function(lambda: layers(VALUES, MASK, start, True), autograph=False)
-    measure = tf.function(lambda: layers(VALUES, MASK, None, True), autograph=False)
+    train = tf.function(lambda: layers(VALUES, MASK, start, "steps"), autograph=False)
+    measure = tf.function(lambda: layers(VALUES, MASK, None, "steps"), autograph=False)
     assert counter.numpy() == 0
     train()
     measure()

@@ -36,8 +36,8 @@ def made(make: Make, values: Any = None, seed: int = 3) -> tuple[Callable[..., A
     layers = create_layers(make, False, H, store)
     given = VALUES if values is None else values
 
-    train = tf.function(lambda step: layers(given, MASK, step, True), autograph=False)
-    measure = tf.function(lambda: layers(given, MASK, None, True), autograph=False)
+    train = tf.function(lambda step: layers(given, MASK, step, "steps"), autograph=False)
+    measure = tf.function(lambda: layers(given, MASK, None, "steps"), autograph=False)
 
     def run(step: int | None) -> Any:
         return (measure() if step is None else train(tf.constant(step, tf.int64))).numpy()
