@@ -16,8 +16,8 @@ from benchmarks.peers.work import Work
 from benchmarks.step import Run, trainer
 from rnn_core import NetworkConfig
 
-_SECONDS_A_RUN: Final = 0.02
-_ROUNDS: Final = 40
+_SECONDS_A_RUN: Final = 0.005
+_ROUNDS: Final = 200
 
 WORKS: Final = {
     "LSTM [64], T = 50": Work("lstm", 32, 50, 50, 12, (64,), 0),
