@@ -38,7 +38,7 @@ def _accuracy(config: PipelineConfig, examples: Examples, seed: int, root: Path)
     accuracy = metrics.overall["accuracy"]
     print(
         f"seed {seed}: test accuracy {accuracy.value:.4f} "
-        f"[{accuracy.low:.4f}, {accuracy.high:.4f}], best checkpoint at step {model.step}",
+        f"[{accuracy.low:.4f}, {accuracy.high:.4f}], {model.step} steps",
         flush=True,
     )
     return accuracy.value

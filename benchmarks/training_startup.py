@@ -80,7 +80,7 @@ def _small_config(root: Path) -> Path:
     settings = yaml.safe_load(_CONFIG.read_text())
     for split in ("train", "test"):
         settings["data"][split] = str((_CONFIG.parent / settings["data"][split]).resolve())
-    settings["training"] |= {"max_steps": 20, "evaluate_every_steps": 20, "log_every_steps": 1}
+    settings["training"] = {"max_steps": 20, "evaluate_every_steps": 20, "log_every_steps": 1}
     config = root / "config.yaml"
     config.write_text(yaml.safe_dump(settings))
     return config

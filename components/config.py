@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from rnn_core.names import CellType, ContextPlace, OptimizerName, PoolingName
@@ -248,6 +248,12 @@ class ModelConfig:
     optimizer: OptimizerConfig = OptimizerConfig()
 
 
+def _folds(value: int) -> int:
+    if value == 1:
+        raise ValueError("expected 0 or 2 and more: one fold leaves nothing to train on")
+    return value
+
+
 @dataclass(frozen=True, config=STRICT)
 class TrainingConfig:
     """Training length, batch size, and when to log, evaluate and save."""
@@ -278,6 +284,10 @@ class TrainingConfig:
     """Whether the model is then trained anew, from the first step on, on the training and the
     validation rows together, for as many epochs as were chosen. What is said of the validation
     split is that of the first fit."""
+    folds: Annotated[int, Field(ge=0, le=20), AfterValidator(_folds), NUMBER] = 0
+    """With 2 or more, the training and the validation rows are dealt out to so many folds, and in
+    place of the first fit there is one for each fold, which is held against it: what is said of the
+    validation split is of all of these rows. The refit follows in any case. 0: no folds."""
     keep_checkpoint_max: PositiveInt = 3
     """Newest checkpoints that are kept beside the best one."""
     workers: PositiveInt = 1
@@ -294,6 +304,11 @@ class TrainingConfig:
         ]
         if faults:
             raise SettingsError(*faults)
+
+    @property
+    def is_refit(self) -> bool:
+        """Whether the model is trained anew on training and validation rows."""
+        return self.refit or self.folds > 0
 
 
 @dataclass(frozen=True, config=STRICT)

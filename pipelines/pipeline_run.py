@@ -26,7 +26,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled
 
 from components.artifacts.storage import partial_of, write_atomically
-from components.artifacts.values import Decision
+from components.artifacts.values import Decision, Model
 from components.errors import BusyError, ClusterError, RnnflowError, ServerAwayError
 from components.runtime.fingerprints import fingerprint
 from components.tracking.owner import Owner
@@ -37,7 +37,7 @@ from pipelines.console import StageLine, make_console
 from pipelines.run_report import write_report
 from pipelines.run_tracking import RunTracking, name_flow_run, prefect_address
 from pipelines.servers.patience import PATIENCE
-from pipelines.stage_records import worker_logs
+from pipelines.stage_records import training_notes, worker_logs
 from pipelines.stages import OutcomeField, Stage
 from pipelines.upkeep.heartbeat import heartbeat
 from pipelines.upkeep.killed_runs import (
@@ -299,6 +299,7 @@ class PipelineRun:
             # The run has its outcome, or its first error, whatever becomes of the page about it.
             LOGGER.warning("The report of run %s could not be written: %s", self.run_id, error)
         self._tracking.log_files(report)
+        model: Model | None = self.values.get("model")
         unsent = self._tracking.end(status, reason, self._contributions.get("version"))
         self._outcome = Outcome(
             run_id=self.run_id,
@@ -306,6 +307,7 @@ class PipelineRun:
             status=status,
             reason=reason,
             stages=tuple(self._stages),
+            training_notes=training_notes(model, self.config) if model else (),
             exit_code=EXIT_CODES[status] if exit_code is None else exit_code,
             **self._contributions,
             mlflow_run_id=self.mlflow_run_id,

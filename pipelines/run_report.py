@@ -12,7 +12,7 @@ from components.artifacts.values import Examples, Metrics, Model
 from components.data.statistics import read_statistics
 from pipelines.config import PipelineConfig, dump_config
 from pipelines.provenance import versions
-from pipelines.stage_records import chosen_step
+from pipelines.stage_records import chosen_step, training_notes
 from pipelines.work_directory import REPORT
 
 DECISION = "decision.json"
@@ -74,6 +74,8 @@ def _page(run_id: str, config: PipelineConfig, values: Mapping[str, Any]) -> str
         decision=values["decision"],
         history=read_history(Path(model.path) / HISTORY),
         model_step=chosen_step(model),
+        is_refit=config.training.is_refit,
+        training_notes=training_notes(model, config),
         predictions=read_predictions(Path(metrics.predictions_path)),
         versions=versions(),
         commands=commands,

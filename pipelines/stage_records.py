@@ -29,6 +29,7 @@ from components.artifacts.values import (
 )
 from components.data.statistics import DEAD_LETTERS, STATISTICS, read_statistics
 from components.metrics import METRICS
+from components.report.advice import training_advice
 from pipelines.config import PipelineConfig, flatten
 
 DATA_DIGEST_TAG = "rnnflow.data_digest"
@@ -150,13 +151,23 @@ def record_model(value: Model, config: PipelineConfig) -> StageRecord:
 
 
 def _origin(model: Model, config: PipelineConfig) -> str:
-    if not config.training.refit:
+    if not config.training.is_refit:
         return f"{config.training.checkpoint} checkpoint at step {model.step:,}"
     chosen = chosen_step(model)
-    return (
-        f"refit on training and validation rows for {model.step:,} steps, as many epochs as the "
-        f"{config.training.checkpoint} checkpoint of the first fit had at step {chosen:,}"
+    fits = (
+        f"the fits of {config.training.folds} folds" if config.training.folds else "the first fit"
     )
+    return (
+        f"refit on training and validation rows, {model.step:,} steps: as many epochs as at the "
+        f"{config.training.checkpoint} checkpoint of {fits}, step {chosen:,}"
+    )
+
+
+def training_notes(model: Model, config: PipelineConfig) -> tuple[str, ...]:
+    """What a person should know of the training, and could change; each is one sentence."""
+    facts = find_training_facts(Path(model.path))
+    history = read_history(Path(model.path) / HISTORY)
+    return () if facts is None else training_advice(history, config.training, facts)
 
 
 def chosen_step(model: Model) -> int:

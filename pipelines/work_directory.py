@@ -71,6 +71,8 @@ class Outcome:
     exit_code: int
     metrics: Metrics | None = None
     decision: Decision | None = None
+    training_notes: tuple[str, ...] = ()
+    """What a person should know of the training, and could change."""
     version: Version | None = None
     mlflow_run_id: str | None = None
     tracking_uri: str = ""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -56,6 +56,11 @@ def append_point(path: Path, step: int, metrics: Mapping[str, float]) -> None:
     line = _line(HistoryPoint(step, time.time_ns() // 1_000_000, dict(metrics)))
     with storage_errors(path), path.open("a", encoding="utf-8") as file:
         file.write(line)
+
+
+def add_points(path: Path, points: Iterable[HistoryPoint]) -> None:
+    """Adds points with the times that they have: all of them, or after a kill none."""
+    write_atomically(path, "".join(_line(point) for point in [*read_history(path), *points]))
 
 
 def read_history(path: Path) -> tuple[HistoryPoint, ...]:

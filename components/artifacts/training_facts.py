@@ -28,6 +28,8 @@ class TrainingFacts:
     """The step that the fit with a validation split chose; None: it is the model's own."""
     training_accuracy: float | None = None
     """Of that fit at that step, on some of the rows that it was trained on."""
+    held_out_rows: int | None = None
+    """How many rows it was held against, or those of all folds."""
 
 
 _FACTS = TypeAdapter(TrainingFacts)

@@ -59,7 +59,11 @@ class ReportInputs:
     """The cheap model on the same examples."""
     history: tuple[HistoryPoint, ...] = ()
     model_step: int | None = None
-    """The global step of the checkpoint that was measured."""
+    """The global step that was chosen on the validation split."""
+    is_refit: bool = False
+    """Whether the model was then trained anew, on the validation rows too."""
+    training_notes: tuple[str, ...] = ()
+    """What could be changed in the training, one sentence each."""
     predictions: PredictionTable | None = None
     """For the reliability diagram and the most confident errors."""
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -1,15 +1,19 @@
-"""The fits that make a model: one with a validation split, and perhaps another on all rows.
+"""The fits that make a model: those that are held against rows, and perhaps one on all rows.
 
-The first fit chooses how long to train. The second, the refit, is the first one with the rows and
-the lengths replaced: it has no rows to be held against, and ends where the first one was best.
+The first fit, or the fits of the folds together, choose how long to train. The refit is the same
+with the rows and the lengths replaced: it has no rows to be held against, and ends where the others
+were best.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from components.artifacts.history import HistoryPoint, name_in_fit, series
 from components.artifacts.values import Examples
 from components.config import LaunchConfig, ModelConfig, TrainingConfig
+from components.metrics import METRICS
 from components.training.datasets import count
 from components.training.job import TrainingJob
 from components.training.selection import Selection
@@ -28,6 +32,52 @@ def first_job(
     """A fit to the training split, held against the validation split."""
     steps = steps_of(training, count(examples, "train"))
     return TrainingJob(examples, model, training, seed, steps, launch=launch)
+
+
+def fold_jobs(first: TrainingJob) -> list[TrainingJob]:
+    """A fit for each fold of the training and the validation rows, to all rows of the others."""
+    folds, rows = first.training.folds, count(first.examples, _ALL)
+    # The same steps for all, as their curves are put together: those of the fit to the fewest rows,
+    # which is that of the first fold.
+    steps = steps_of(first.training, rows - -(-rows // folds))
+    return [
+        replace(
+            first,
+            # One that ended early would be missing in what follows of the curve.
+            steps=replace(steps, patience=None),
+            rows=Selection(_ALL.splits, folds, fold),
+            held_out=Selection(_ALL.splits, folds, fold, held_out=True),
+            name=f"fold-{fold + 1}",
+        )
+        for fold in range(folds)
+    ]
+
+
+def pooled(points: tuple[HistoryPoint, ...], jobs: Sequence[TrainingJob]) -> list[HistoryPoint]:
+    """The curve of all folds: at each step the mean, each fold weighing as its held-out rows do.
+
+    Of metrics that are means over the rows it is the metric of all rows together.
+    """
+    weights = [count(job.examples, job.held_out) for job in jobs if job.held_out is not None]
+    total = sum(weights)
+    result: list[HistoryPoint] = []
+    names = {"/".join(name.split("/")[-2:]) for point in points for name in point.metrics}
+    for name in sorted(names):
+        curves = [
+            dict(zip(*series(points, name_in_fit(job.name, name)), strict=True)) for job in jobs
+        ]
+        for step in sorted(set.intersection(*(set(curve) for curve in curves))):
+            value = sum(w * curve[step] for w, curve in zip(weights, curves, strict=True)) / total
+            now = max(point.timestamp_milliseconds for point in points if point.step == step)
+            result.append(HistoryPoint(step, now, {name: value}))
+    return sorted(result, key=lambda point: point.step)
+
+
+def best_step(points: Sequence[HistoryPoint], training: TrainingConfig) -> int:
+    """The step with the best evaluation, the earliest of equal ones."""
+    steps, values = series(tuple(points), f"validation/{training.early_stopping_metric}")
+    sign = 1.0 if METRICS[training.early_stopping_metric].higher_is_better else -1.0
+    return max(zip(steps, values, strict=True), key=lambda item: (sign * item[1], -item[0]))[0]
 
 
 def refit_job(first: TrainingJob, chosen_step: int) -> TrainingJob:

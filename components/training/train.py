@@ -10,15 +10,22 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-from components.artifacts.history import HISTORY, HistoryReader
+from components.artifacts.history import (
+    HISTORY,
+    HistoryReader,
+    add_points,
+    read_history,
+    series,
+)
 from components.artifacts.schema import load_schema
 from components.artifacts.storage import SUCCESS, building, is_complete, write_atomically
 from components.artifacts.training_facts import TrainingFacts, save_training_facts
 from components.artifacts.values import Examples, Model
 from components.config import LaunchConfig, ModelConfig, TrainingConfig
+from components.training.datasets import count
 from components.training.estimator import CHECKPOINTS, save_settings
-from components.training.fit import BEST, fit
-from components.training.fits import first_job, refit_job
+from components.training.fit import BEST, fit, training_accuracy
+from components.training.fits import best_step, first_job, fold_jobs, pooled, refit_job
 from components.training.history_hook import OnPoint
 from components.training.job import FINAL_ERRORS, TrainingJob, logs_of, save_job, training_command
 from components.workers.local_cluster import local_workers, own_worker
@@ -68,15 +75,24 @@ def train_model(
         save_settings(partial, load_schema(Path(examples.path)), model)
         began = time.monotonic()
         first = first_job(examples, model, training, seed, launch)
-        _run(first, partial, on_progress, chief)
-        chosen_step = step_from_name(_checkpoint(partial, first))
-        last = refit_job(first, chosen_step) if training.refit else first
-        if training.refit:
+        jobs = fold_jobs(first) if training.folds else [first]
+        for job in jobs:
+            _run(job, partial, on_progress, chief)
+        if training.folds:
+            chosen_step = _choose_by_folds(jobs, partial, on_progress)
+        else:
+            chosen_step = step_from_name(_checkpoint(partial, first))
+        last = refit_job(jobs[0], chosen_step) if training.is_refit else first
+        if training.is_refit:
             _run(last, partial, on_progress, chief)
         seconds = time.monotonic() - began
         # In the block: without a checkpoint it raises, and the directory is not complete.
         chosen = _checkpoint(partial, last)
-        facts = TrainingFacts(seconds, _parameters(chosen), chosen_step)
+        accuracy = None
+        if not training.folds:
+            accuracy = training_accuracy(first, partial, _checkpoint(partial, first))
+        held_out = sum(count(examples, job.held_out) for job in jobs if job.held_out is not None)
+        facts = TrainingFacts(seconds, _parameters(chosen), chosen_step, accuracy, held_out)
         save_training_facts(partial, facts)
     return Model(
         path=str(directory),
@@ -101,6 +117,19 @@ def _run(job: TrainingJob, directory: Path, on_progress: OnProgress, chief: Chie
     else:
         _fit_with_workers(job, directory, on_point, chief)
     write_atomically(checkpoints / SUCCESS, b"")
+
+
+def _choose_by_folds(jobs: Sequence[TrainingJob], directory: Path, on_progress: OnProgress) -> int:
+    """Adds the curve of all folds to the history, as that of a first fit; gives the step chosen."""
+    history = directory / HISTORY
+    points = read_history(history)
+    curve = pooled(points, jobs)
+    if not series(points, "validation/accuracy")[0]:
+        add_points(history, curve)
+        for point in curve:
+            on_progress(history, point.step, jobs[0].steps.end, point.metrics)
+    training = jobs[0].training
+    return jobs[0].steps.end if training.checkpoint == "last" else best_step(curve, training)
 
 
 def _checkpoint(directory: Path, job: TrainingJob) -> str:

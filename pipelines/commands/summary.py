@@ -38,7 +38,8 @@ def _lines(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:
             if interval := outcome.metrics.overall.get(key):
                 rows = f"on {outcome.metrics.examples:,} test rows"
                 yield metric.short_label, f"{interval_text(interval)}  {rows}"
-    for note in outcome.decision.notes if outcome.decision else ():
+    notes = outcome.decision.notes if outcome.decision else ()
+    for note in (*notes, *outcome.training_notes):
         yield "note", note
     reused = [stage.name for stage in outcome.stages if stage.reused]
     yield "reused", ", ".join(reused) or "nothing"

@@ -167,6 +167,18 @@ def test_one_layer_needs_no_list() -> None:
     assert parse_config(f"{base}model: {{units: 32}}").model.units == (32,)
 
 
+def test_a_length_that_is_given_twice_is_told_with_how_to_take_one_out() -> None:
+    values = _changed(("training",), {"max_steps": 9, "max_epochs": 3, "evaluate_every_steps": 2})
+    (line,) = _faults(values)
+    assert line.startswith("training.max_steps: give max_steps or max_epochs, not both")
+    assert "null takes it out" in line
+
+
+def test_one_fold_leaves_nothing_to_train_on() -> None:
+    (line,) = _faults(_changed(("training",), {"folds": 1}))
+    assert line.startswith("training.folds: expected 0 or 2 and more")
+
+
 def test_a_value_of_several_kinds_has_one_fault() -> None:
     (line,) = _faults(_changed(("features", "sequence", "x", "subtract"), "last"))
     assert line == (

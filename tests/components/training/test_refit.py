@@ -21,7 +21,8 @@ from components.artifacts.values import Model
 from components.config import LaunchConfig, ModelConfig, OptimizerConfig, TrainingConfig
 from components.training.datasets import count
 from components.training.estimator import CHECKPOINTS
-from components.training.fits import first_job, refit_job
+from components.training.fit import fit
+from components.training.fits import first_job, fold_jobs, refit_job
 from components.training.train import train_model
 from tests.components.conftest import Prepared
 
@@ -30,9 +31,10 @@ pytestmark = pytest.mark.slow
 SEED = 7
 MODEL = ModelConfig(units=(4,), optimizer=OptimizerConfig(learning_rate=0.05, schedule="cosine"))
 TRAINING = TrainingConfig(
-    batch_size=16, max_epochs=40, evaluate_every_epochs=5, log_every_steps=5,
+    batch_size=16, max_epochs=20, evaluate_every_epochs=5, log_every_steps=5,
     early_stopping_patience_steps=None, checkpoint="last", refit=True,
 )  # fmt: skip
+FOLDS = dataclasses.replace(TRAINING, refit=False, folds=3, max_epochs=12, checkpoint="best")
 # Of the arguments: examples, directory, and the training as JSON.
 PROGRAM = """
 import sys
@@ -71,7 +73,7 @@ def test_the_model_is_trained_on_both_splits_for_as_many_epochs(
     whole: Model, mixed: Prepared
 ) -> None:
     train, validation = (count(mixed.examples, split) for split in ("train", "validation"))
-    first = -(-40 * train // 16)
+    first = -(-20 * train // 16)
     assert whole.step == -(-first * (train + validation) // train) > first
     facts = find_training_facts(Path(whole.path))
     assert facts is not None
@@ -103,8 +105,6 @@ def test_the_refit_is_a_first_fit_on_all_rows(
     facts = find_training_facts(Path(whole.path))
     assert facts is not None
     assert facts.chosen_step is not None
-    from components.training.fit import fit
-
     fit(refit_job(job, facts.chosen_step), tmp_path, lambda step, metrics: None)
     _assert_equal(
         whole.checkpoint, str(tmp_path / "refit" / CHECKPOINTS / Path(whole.checkpoint).name)
@@ -165,7 +165,7 @@ def _kill_in(fit: str, mixed: Prepared, directory: Path, training: TrainingConfi
     """Starts a training in a process of its own, and kills it behind a checkpoint of the fit."""
     import json
 
-    metric = "refit/train/loss" if fit == "refit" else "train/loss"
+    metric = "train/loss" if fit == "first fit" else f"{fit}/train/loss"
     arguments = [mixed.examples.path, str(directory), json.dumps(dataclasses.asdict(training))]
     history = directory.with_name(f"{directory.name}.partial") / HISTORY
     with subprocess.Popen(
@@ -173,9 +173,42 @@ def _kill_in(fit: str, mixed: Prepared, directory: Path, training: TrainingConfi
         cwd=Path(__file__).parents[3], env={**os.environ, "PYTHONPATH": "."},
     ) as process:  # fmt: skip
         try:
-            while not any(step > 50 for step in series(read_history(history), metric)[0]):
+            while not any(step >= 35 for step in series(read_history(history), metric)[0]):
                 assert process.poll() is None, "the training ended before it could be killed"
                 time.sleep(0.01)
         finally:
             process.send_signal(signal.SIGKILL)
     assert not directory.exists()
+
+
+def test_each_row_is_held_out_by_one_fold_and_the_model_is_trained_on_all(
+    mixed: Prepared, tmp_path: Path
+) -> None:
+    directory = tmp_path / "model"
+    _kill_in("fold-2", mixed, directory, FOLDS)
+    model = train_model(mixed.examples, MODEL, FOLDS, SEED, directory=directory)
+    points = _history(model)
+    rows = sum(count(mixed.examples, split) for split in ("train", "validation"))
+    facts = find_training_facts(directory)
+    assert facts is not None
+    assert facts.held_out_rows == rows
+    # The curve of the validation split is that of all rows, each held out once.
+    steps, pooled = series(points, "validation/accuracy")
+    jobs = fold_jobs(first_job(mixed.examples, MODEL, FOLDS, SEED, LaunchConfig()))
+    held_out = [count(mixed.examples, job.held_out) for job in jobs if job.held_out]
+    assert sum(held_out) == rows
+    curves = [series(points, f"{job.name}/validation/accuracy") for job in jobs]
+    assert all(curve[0] == steps for curve in curves)
+    for i, value in enumerate(pooled):
+        correct = [n * curve[1][i] for n, curve in zip(held_out, curves, strict=True)]
+        np.testing.assert_allclose(correct, np.round(correct), atol=1e-4)
+        np.testing.assert_allclose(value, sum(correct) / rows)
+    losses = series(points, "validation/average_loss")[1]
+    assert facts.chosen_step == steps[int(np.argmin(losses))]
+    assert model.step == refit_job(jobs[0], facts.chosen_step).steps.end
+    _assert_equal(
+        model.checkpoint,
+        train_model(
+            mixed.examples, MODEL, FOLDS, SEED, directory=tmp_path / "whole" / "model"
+        ).checkpoint,
+    )
