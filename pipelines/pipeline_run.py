@@ -26,7 +26,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled
 
 from components.artifacts.storage import partial_of, write_atomically
-from components.artifacts.values import Decision, Model
+from components.artifacts.values import Decision
 from components.errors import BusyError, ClusterError, RnnflowError, ServerAwayError
 from components.runtime.fingerprints import fingerprint
 from components.tracking.owner import Owner
@@ -293,13 +293,15 @@ class PipelineRun:
 
     def _end(self, status: Status, reason: str, exit_code: int | None = None) -> None:
         report: tuple[Path, ...] = ()
+        notes: tuple[str, ...] = ()
         try:
+            if (model := self.values.get("model")) is not None:
+                notes = training_notes(model, self.config)
             report = write_report(self.run_id, self.directory, self.config, self.values)
         except Exception as error:
             # The run has its outcome, or its first error, whatever becomes of the page about it.
             LOGGER.warning("The report of run %s could not be written: %s", self.run_id, error)
         self._tracking.log_files(report)
-        model: Model | None = self.values.get("model")
         unsent = self._tracking.end(status, reason, self._contributions.get("version"))
         self._outcome = Outcome(
             run_id=self.run_id,
@@ -307,7 +309,7 @@ class PipelineRun:
             status=status,
             reason=reason,
             stages=tuple(self._stages),
-            training_notes=training_notes(model, self.config) if model else (),
+            training_notes=notes,
             exit_code=EXIT_CODES[status] if exit_code is None else exit_code,
             **self._contributions,
             mlflow_run_id=self.mlflow_run_id,

@@ -155,6 +155,25 @@ def test_a_run_carries_what_settings_are_chosen_by_before_what_the_gate_decides_
     assert names.index("best/validation_accuracy") < names.index("test/accuracy")
 
 
+def test_a_refit_is_said_with_what_the_first_fit_chose_and_measured(tmp_path: Path) -> None:
+    for step, accuracy in ((10, 0.5), (20, 0.9), (24, 0.1)):
+        append_point(tmp_path / "history.jsonl", step, {"validation/accuracy": accuracy})
+    append_point(tmp_path / "history.jsonl", 24, {"refit/train/loss": 0.1})
+    save_training_facts(tmp_path, TrainingFacts(12.5, 345, chosen_step=20))
+    settings = config()
+    settings = dataclasses.replace(
+        settings, training=dataclasses.replace(settings.training, refit=True)
+    )
+    path = tmp_path / "refit" / "checkpoints" / "model.ckpt-24"
+    record = record_model(Model(str(tmp_path), str(path), 24, "d"), settings)
+    assert record.summary == (
+        "gru [64], refit on training and validation rows, 24 steps: as many epochs as at the best "
+        "checkpoint of the first fit, step 20"
+    )
+    assert record.compared["best/validation_accuracy"] == 0.9
+    assert record.compared["training/best_step"] == 20.0
+
+
 def test_a_model_that_workers_trained_comes_with_a_log_a_worker(tmp_path: Path) -> None:
     logs = [_touch(tmp_path / "logs" / f"worker-{index}.log") for index in range(2)]
     record = record_model(Model(str(tmp_path), str(tmp_path / "best"), 7, "d"), config())

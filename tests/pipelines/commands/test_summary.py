@@ -43,6 +43,11 @@ def test_a_note_of_the_gate_is_shown() -> None:
     assert "\nnote gate.bounds.accuracy.min = 0.5 stops no model.\n" in text
 
 
+def test_what_could_be_better_in_the_training_is_shown() -> None:
+    noted = dataclasses.replace(outcome(), training_notes=("Train longer.",))
+    assert "\nnote Train longer.\n" in shown(noted)
+
+
 def test_a_run_that_measured_nothing_shows_no_metric() -> None:
     assert "test rows" not in shown(outcome(status="done", metrics=None, version=None))
 
