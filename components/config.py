@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from components.label_tasks import TaskName
 from rnn_core.names import CellType, ContextPlace, OptimizerName, PoolingName
 
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
@@ -104,6 +105,9 @@ class DataConfig:
     """The validation rows; without them a fraction of ``train`` is taken."""
     test: FilePath | None = None
     """The test rows; without them a fraction of ``train`` is taken."""
+    label: TaskName = "per_row"
+    """What has a label: each row; or each time step (``per_step``), where the ``label`` of a row is
+    a list with one for each step."""
     columns: ColumnsConfig = DEFAULT_COLUMNS
     validation_fraction: InnerFraction = 0.15
     """Share of each label's rows that the stable hash of their id sends to validation."""

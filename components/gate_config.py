@@ -71,7 +71,8 @@ class ChampionRule:
     )
     """``always`` does not compare."""
     alpha: InnerFraction = 0.05
-    """Significance level of McNemar's exact test."""
+    """Significance level of the paired test: McNemar's exact test, or, where each step has a label,
+    the sign-flip permutation test of the rows."""
     if_not_comparable: Literal["refuse", "bounds_alone"] = "refuse"
     """What is done where the champion cannot read the test rows, because it needs a feature that
     they lack, another width or another kind: ``bounds_alone`` decides by all other rules."""
@@ -86,7 +87,7 @@ class BaselineRule:
     )
     """``report_only`` promotes whatever the comparison says; summary and report tell of it."""
     alpha: InnerFraction = 0.05
-    """Significance level of McNemar's exact test."""
+    """Significance level of the paired test, as of that of ``champion``."""
 
 
 @dataclass(frozen=True, config=STRICT)

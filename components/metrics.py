@@ -4,6 +4,8 @@ The config, the scoring, the gate, the report, the console, MLflow and ``rnnflow
 table, so a new metric is a new entry. numpy is imported for the types only: the gate and the
 config, which must load fast, read the table as well.
 
+An answer is what a label is given to: a row, or a step of a row (``components.label_tasks``).
+
 Shapes: R resamples, K classes, B bins of the calibration error.
 """
 
@@ -13,6 +15,8 @@ import dataclasses
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from components.label_tasks import TASKS, TaskName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +29,10 @@ GENERAL_ADVICE = (
     "(training.max_steps) or a larger model (model.units) may help. Relax gate.bounds only "
     "if a weaker model is good enough."
 )
+_STEPS_ADVICE = (
+    "The steps may be right where the segments are not, if answers jump to and fro: two directions "
+    "(model.bidirectional), more hidden units (model.units) and more training rows help."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,17 +42,24 @@ class Sums:
     A metric is a function of these alone, so that a resample costs one row of a matrix product.
     """
 
-    examples: int
+    rows: Array
+    """[R]"""
+    rows_right: Array
+    """[R]: rows of which all answers are right."""
+    edit_scores: Array
+    """[R]: over the rows; see the metric ``edit_score``."""
+    answers: Array
+    """[R]"""
     loss: Array
-    """[R]: cross entropy in nats."""
+    """[R]: cross entropy in nats, over the answers."""
     calibration_gaps: Array
     """[R, B]: 1 if correct, else 0, minus the top probability; by bin of that probability."""
     true_positives: Array
     """[R, K]"""
     support: Array
-    """[R, K]: examples of each class."""
+    """[R, K]: answers whose label is each class."""
     predicted: Array
-    """[R, K]: examples predicted as each class."""
+    """[R, K]: answers predicted as each class."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +77,12 @@ class Metric:
     value: Callable[[Sums], Array]
     """From sums of R resamples to [R] values."""
     interval: Literal["wilson", "percentile", "basic"]
-    """How the 95 % interval is made: Wilson's for a proportion of the examples, else a bootstrap
-    (``components.evaluation.intervals``)."""
+    """How the 95 % interval is made: Wilson's for a proportion of answers that are independent,
+    else a bootstrap over the rows (``components.evaluation.intervals``)."""
+    tasks: tuple[TaskName, ...] = tuple(TASKS)
+    """The kinds of labels that it measures answers to."""
+    is_of_rows: bool = False
+    """Whether it counts rows, where a row has many answers."""
     limits: tuple[float, float] = (0.0, 1.0)
     """The least and the greatest possible value."""
     may_be_bounded: bool = True
@@ -95,9 +114,9 @@ METRICS = {
             key="accuracy",
             label="accuracy",
             short_label="accuracy",
-            unit="fraction of the examples",
+            unit="fraction of the examples, or steps",
             higher_is_better=True,
-            value=lambda sums: sums.true_positives.sum(axis=1) / sums.examples,
+            value=lambda sums: sums.true_positives.sum(axis=1) / sums.answers,
             interval="wilson",
             in_stage_line=True,
         ),
@@ -115,12 +134,40 @@ METRICS = {
             in_stage_line=True,
         ),
         Metric(
+            key="row_accuracy",
+            label="share of rows with all steps right",
+            short_label="rows right",
+            unit="fraction of the examples of which every step is right",
+            higher_is_better=True,
+            value=lambda sums: sums.rows_right / sums.rows,
+            interval="wilson",
+            is_of_rows=True,
+            tasks=("per_step",),
+            advice=_STEPS_ADVICE,
+        ),
+        # Lea, Reiter, Vidal and Hager, Segmental Spatiotemporal CNNs for Fine-Grained Action
+        # Segmentation, ECCV 2016: 1 - Levenshtein(S, S') / max(|S|, |S'|) of the labels of the
+        # segments of a row, each run of one label being a segment. A late or an early border costs
+        # nothing; a segment that is cut into pieces does.
+        Metric(
+            key="edit_score",
+            label="segment edit score",
+            short_label="edit score",
+            unit="mean over the examples of 1 - normalized edit distance of the segments' labels",
+            higher_is_better=True,
+            value=lambda sums: sums.edit_scores / sums.rows,
+            interval="percentile",
+            tasks=("per_step",),
+            in_stage_line=True,
+            advice=_STEPS_ADVICE,
+        ),
+        Metric(
             key="average_loss",
             label="average loss",
             short_label="loss",
             unit="mean cross entropy in nats",
             higher_is_better=False,
-            value=lambda sums: sums.loss / sums.examples,
+            value=lambda sums: sums.loss / sums.answers,
             interval="percentile",
             limits=(-math.inf, math.inf),
         ),
@@ -133,7 +180,7 @@ METRICS = {
             short_label="ECE",
             unit="mean distance of confidence and accuracy",
             higher_is_better=False,
-            value=lambda sums: abs(sums.calibration_gaps).sum(axis=1) / sums.examples,
+            value=lambda sums: abs(sums.calibration_gaps).sum(axis=1) / sums.answers,
             interval="basic",
             advice=(
                 "The model's probabilities do not match how often it is right; the reliability "
@@ -145,3 +192,8 @@ METRICS = {
     )
 }
 """By key, in the order in which they are shown."""
+
+
+def metrics_of(task: TaskName) -> dict[str, Metric]:
+    """Those that measure answers to labels of this kind, by key."""
+    return {key: metric for key, metric in METRICS.items() if task in metric.tasks}

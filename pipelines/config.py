@@ -27,11 +27,15 @@ from components.config import (
     ModelConfig,
     PreprocessingConfig,
     RetentionConfig,
+    SettingsError,
     TrainingConfig,
 )
 from components.errors import ConfigError, NotFoundError
 from components.features.config import FeaturesConfig
 from components.gate_config import GateConfig
+from components.label_tasks import TASKS
+from components.labels.table import KINDS
+from components.metrics import metrics_of
 from pipelines.config_faults import fault_lines
 
 # MLflow's databases take 250 characters of a tag's name and 8000 of its text, and its servers 100
@@ -75,6 +79,21 @@ class PipelineConfig:
     tags: Annotated[dict[TagName, TagText], Field(max_length=50)] = Field(default_factory=dict)
     """Tags of each run in MLflow, such as ``team: speech``; they change nothing else. At most 50:
     names of up to 250 letters, digits and ``_ . / -``, texts of up to 5000 characters."""
+
+    def __post_init__(self) -> None:
+        known = metrics_of(self.data.label)
+        faults = [
+            (
+                f"gate.bounds.{key}",
+                f"it is not measured where the rows have {TASKS[self.data.label].says}; "
+                f"bound {', '.join(known)}",
+            )
+            for key in self.gate.bounds
+            if key not in known
+        ]
+        faults += KINDS[self.data.label].model_faults(self.model)
+        if faults:
+            raise SettingsError(*faults)
 
 
 def load_config(path: Path, settings: Sequence[str] = ()) -> PipelineConfig:

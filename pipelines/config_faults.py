@@ -38,8 +38,12 @@ WISHES: Mapping[str, str] = {
         ("test_split", "test_size"), "data.test_fraction is a share of the rows, data.test a file"
     ),
     **dict.fromkeys(
-        ("label", "target", "label_column", "target_column"),
+        ("target", "label_column", "target_column"),
         "each row has its label under the key 'label'; see docs/own_data.md",
+    ),
+    **dict.fromkeys(
+        ("task", "labels", "return_sequences", "label_type"),
+        "data.label says what has a label: per_row or per_step",
     ),
     **dict.fromkeys(
         ("format", "delimiter", "separator", "encoding"),

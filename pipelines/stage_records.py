@@ -28,6 +28,7 @@ from components.artifacts.values import (
     Version,
 )
 from components.data.statistics import DEAD_LETTERS, STATISTICS, read_statistics
+from components.label_tasks import TASKS
 from components.metrics import METRICS
 from components.report.advice import training_advice
 from pipelines.config import PipelineConfig, flatten
@@ -212,12 +213,19 @@ def record_metrics(value: Metrics, config: PipelineConfig) -> StageRecord:
     )
     suffixes = {".json", ".csv", ".png", ".parquet"}
     return StageRecord(
-        f"{named} on {value.examples:,} test rows",
+        f"{named} on {value.examples:,} test rows{_steps_of(value)}",
         {"test.examples": value.examples},
         metrics=metric_values(value) | _class_values(value),
         compared=metric_values(value),
         artifacts=tuple(sorted(path for path in directory.iterdir() if path.suffix in suffixes)),
     )
+
+
+def _steps_of(metrics: Metrics) -> str:
+    """How many answers were measured, where a row has many."""
+    task = TASKS[metrics.task]
+    count = sum(one.support for one in metrics.per_class)
+    return f" of {count:,} {task.answers}" if task.in_clusters else ""
 
 
 def record_baseline(value: BaselineMetrics, config: PipelineConfig) -> StageRecord:
@@ -260,9 +268,10 @@ def record_champion_metrics(value: Comparison | None, config: PipelineConfig) ->
             tags={COMPARED_TAG: f"{compared}: cannot be compared"},
         )
     accuracy = value.metrics.overall["accuracy"]
+    answers = TASKS[value.metrics.task].answers
     summary = (
         f"{compared}: accuracy {interval_text(accuracy)}; "
-        f"{value.only_candidate_correct} rows only the candidate gets right, "
+        f"{value.only_candidate_correct} {answers} only the candidate gets right, "
         f"{value.only_champion_correct} only the champion"
     )
     if value.unknown_to_champion:
@@ -273,6 +282,12 @@ def record_champion_metrics(value: Comparison | None, config: PipelineConfig) ->
         "champion/only_candidate_correct": float(value.only_candidate_correct),
         "champion/only_champion_correct": float(value.only_champion_correct),
     }
+    if (rows := value.paired_rows) is not None:
+        metrics |= {
+            "champion/mean_difference_of_rows": rows.mean_difference,
+            "champion/rows_candidate_ahead": float(rows.candidate_ahead),
+            "champion/rows_champion_ahead": float(rows.other_ahead),
+        }
     parameters = {"champion.version": value.version}
     return StageRecord(summary, parameters, metrics, tags={COMPARED_TAG: compared})
 

@@ -15,6 +15,7 @@ from components.artifacts.storage import write_atomically
 from components.config import DEFAULT_COLUMNS, MAX_ROW_STEPS, ColumnsConfig
 from components.errors import NotFoundError
 from components.features.config import FeaturesConfig
+from components.label_tasks import TaskName
 
 SCHEMA = "schema.json"
 
@@ -34,6 +35,8 @@ class Schema:
     """The longest row that is answered. Models of releases without it take the default."""
     columns: ColumnsConfig = DEFAULT_COLUMNS
     """Which column of a table is what, where ``predict`` reads one."""
+    label: TaskName = "per_row"
+    """What has a label. Models of releases without it take the default."""
 
 
 _ADAPTER = TypeAdapter(Schema)

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, SerializerFunctionWrapHandler, model_serializer
 from pydantic.dataclasses import dataclass
 
 from components.config import DEFAULT_COLUMNS, ColumnsConfig
+from components.label_tasks import TaskName
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -75,14 +76,14 @@ class ClassMetrics:
     precision: Interval
     recall: Interval
     support: int
-    """The number of examples with this label."""
+    """The number of examples, or steps, with this label."""
 
 
 @dataclass(frozen=True, config=_STRICT)
 class Metrics:
     """What a model reaches on one set of examples.
 
-    ``confusion[i][j]`` counts the examples of label i that were predicted as label j.
+    ``confusion[i][j]`` counts the examples (or steps) of label i that were predicted as label j.
     """
 
     overall: dict[str, Interval]
@@ -94,6 +95,8 @@ class Metrics:
     predictions_path: str
     """Parquet file with a row per example: id, label, predicted, correct, probabilities."""
     digest: str
+    task: TaskName = "per_row"
+    """What has a label. ``confusion`` and the classes' support count that: rows, or steps."""
 
     @model_serializer(mode="wrap")
     # ``metrics.json`` has one flat object, so that a reader needs no knowledge of ``overall``; the
@@ -130,7 +133,10 @@ class Champion:
 
 @dataclass(frozen=True, config=_STRICT)
 class ChampionMetrics:
-    """The champion on the candidate's examples, and how the two agree there."""
+    """The champion on the candidate's examples, and how the two agree there.
+
+    The four counts are of answers: of examples, or of steps where each has a label.
+    """
 
     version: int
     metrics: Metrics
@@ -146,6 +152,8 @@ class ChampionMetrics:
     """Labels that only the candidate knows, with their examples: the champion is wrong on these."""
     unknown_to_candidate: dict[str, int] = field(default_factory=dict)
     """Labels that only the champion knows, with their examples: the candidate is wrong on these."""
+    paired_rows: PairedRows | None = None
+    """Where a row has many answers: what is tested instead of the four counts."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -166,6 +174,26 @@ Comparison: TypeAlias = ChampionMetrics | IncomparableChampion
 
 
 @dataclass(frozen=True, config=_STRICT)
+class PairedRows:
+    """Two models on the same rows, by the share of a row's answers that each has right.
+
+    For rows with many answers, which depend on each other; see
+    ``components.evaluation.permutation``.
+    """
+
+    mean_difference: float
+    """The mean over the rows of the candidate's share minus the other's."""
+    candidate_ahead: int
+    """Rows of which the candidate has more right."""
+    other_ahead: int
+    """Rows of which the other model has more right."""
+    p_worse: float
+    """One-sided p-value of the test that the candidate is worse."""
+    p_better: float
+    """One-sided p-value of the test that it is better."""
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Pairs:
     """On how many of the same examples two models are right: the candidate, and another one."""
 
@@ -173,6 +201,8 @@ class Pairs:
     only_candidate_correct: int
     only_other_correct: int
     both_wrong: int
+    rows: PairedRows | None = None
+    """Where a row has many answers: what is tested instead of the counts, which are of answers."""
 
     @property
     def examples(self) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from components.artifacts.predictions import PredictionTable
+from components.artifacts.predictions import TABLES
 from components.artifacts.values import BaselineMetrics, Examples, Metrics
 from components.baseline.inputs import Inputs, read_inputs
 from components.baseline.models import BASELINES, Baseline, Classifier
@@ -40,17 +40,17 @@ def measure_baseline(
         read_inputs(examples, split, most_rows) for split in ("train", "validation", "test")
     )
     baseline, model = _chosen(train, validation)
-    table = PredictionTable(
-        test.ids, tuple(test.labels.tolist()), model.classes, model.probabilities(test)
+    table = TABLES[metrics.task].of(
+        test.ids, test.labels_of_rows, model.classes, model.probabilities(test)
     )
     names, counts = np.unique(train.labels, return_counts=True)
     majority = names[counts.argmax()]
     return BaselineMetrics(
         key=baseline.key,
-        label=baseline.label,
+        label=baseline.label_of_steps if table.task.in_clusters else baseline.label,
         metrics=metrics_files.measure(table, metrics.labels, directory),
         pairs=metrics_files.pair(metrics, table),
-        train_rows=len(train),
+        train_rows=len(train.ids),
         majority_label=str(majority),
         majority_accuracy=float(np.mean(test.labels == majority)),
     )

@@ -1,13 +1,16 @@
 """Examples as what any classifier can take: statistics of the numbers, and the tokens.
 
-Shapes: N rows, T steps of a row, F numbers a step.
+Where each step has a label, each is an example: a cheap model sees its values and its neighbours'.
+
+Shapes: N rows, A answers (the rows, or all their steps), T steps of a row, F numbers a step.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -16,12 +19,14 @@ from numpy.typing import NDArray
 
 from components.artifacts.schema import Schema, load_schema
 from components.artifacts.values import Examples, Split
-from components.training.datasets import count, read_batches, read_ids
+from components.label_tasks import TASKS
+from components.training.datasets import label_counts, read_batches, read_ids
 
 Array: TypeAlias = NDArray[np.float64]
 
 _ROWS_AT_ONCE: Final = 256
 _LARGEST: Final = 1e30
+_NEIGHBOURS: Final = np.arange(-2, 3)
 _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -30,15 +35,22 @@ class Inputs:
     """Rows of one split."""
 
     ids: tuple[str, ...]
-    labels: NDArray[np.str_]
+    labels_of_rows: Sequence[tuple[str, ...]]
     """[N]"""
     numbers: Array
-    """[N, D]: the statistics of each sequence of numbers, the context, the number of steps."""
+    """[A, D]: the statistics of each sequence of numbers, the context, the number of steps; or the
+    numbers of a step and its neighbours, and the context."""
     tokens: tuple[list[str], ...]
-    """[N]: the tokens and their pairs of neighbours, of every row; empty lists without tokens."""
+    """[A]: the tokens and their pairs of neighbours, of every row; or those of the step and of its
+    neighbours. Empty lists without tokens."""
+
+    @functools.cached_property
+    def labels(self) -> NDArray[np.str_]:
+        """[A]"""
+        return np.array(list(itertools.chain.from_iterable(self.labels_of_rows)))
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.numbers)
 
     @property
     def has_tokens(self) -> bool:
@@ -49,18 +61,25 @@ class Inputs:
 def read_inputs(examples: Examples, split: Split, most_rows: int) -> Inputs:
     """Reads a split, or every n-th row of one that is larger than ``most_rows``."""
     schema = load_schema(examples.path)
-    every = max(1, math.ceil(count(examples, split) / most_rows))
-    labels: list[str] = []
+    # Of rows, or of steps where each has a label: what a cheap model takes for an example.
+    answers = sum(label_counts(examples, split).values())
+    every = max(1, math.ceil(answers / most_rows))
+    labels: list[tuple[str, ...]] = []
     numbers: list[Array] = []
     tokens: list[list[str]] = []
     # Of each batch a worker takes every n-th row, and n divides the batch: so it does of the split.
     for features, names in read_batches(examples, split, _ROWS_AT_ONCE * every, workers=every):
-        labels += [name.decode() for name in names.numpy()]
-        for row in _rows(features, len(names)):
-            numbers.append(_numbers(row, schema))
-            tokens.append(list(_tokens(row, schema)))
+        found = names.to_list() if hasattr(names, "to_list") else names.numpy()[:, None].tolist()
+        labels += [tuple(name.decode() for name in of_row) for of_row in found]
+        for row in _rows(features, len(found)):
+            if TASKS[schema.label].in_clusters:
+                numbers += list(_numbers_of_steps(row, schema))
+                tokens += _tokens_of_steps(row, schema)
+            else:
+                numbers.append(_numbers(row, schema))
+                tokens.append(list(_tokens(row, schema)))
     ids = tuple(read_ids(examples, split)[::every])
-    return Inputs(ids, np.array(labels), np.stack(numbers), tuple(tokens))
+    return Inputs(ids, labels, np.stack(numbers), tuple(tokens))
 
 
 def _rows(features: dict[str, Any], rows: int) -> Iterator[dict[str, NDArray[Any]]]:
@@ -91,6 +110,50 @@ def _numbers(row: dict[str, NDArray[Any]], schema: Schema) -> Array:
     ]
     # A forest compares float32; a number that overflowed is one that is very large.
     return np.nan_to_num(np.concatenate(parts)).clip(-_LARGEST, _LARGEST)
+
+
+def _numbers_of_steps(row: dict[str, NDArray[Any]], schema: Schema) -> Array:
+    """[T, D]: of each step its numbers and those of its neighbours, and the context."""
+    features = schema.features
+    steps = _steps(row, schema)
+    around = np.add.outer(np.arange(steps), _NEIGHBOURS).clip(0, steps - 1)
+    parts = [np.zeros((steps, 1))]
+    parts += [
+        row[name].astype(np.float64)[around].reshape(steps, -1)
+        for name in features.numeric_sequences
+    ]
+    parts += [
+        np.tile(row[name].astype(np.float64), (steps, 1))
+        for name, feature in sorted(features.context.items())
+        if feature.transformed.dtype == "float32"
+    ]
+    return np.nan_to_num(np.concatenate(parts, axis=1)).clip(-_LARGEST, _LARGEST)
+
+
+def _tokens_of_steps(row: dict[str, NDArray[Any]], schema: Schema) -> list[list[str]]:
+    """[T]: ``name+1=id`` of each step and its neighbours, and of the context."""
+    features = schema.features
+    steps = _steps(row, schema)
+    of_context = [
+        f"{name}={row[name][0]}"
+        for name, feature in sorted(features.context.items())
+        if feature.transformed.dtype != "float32"
+    ]
+    names = sorted(set(features.sequence) - set(features.numeric_sequences))
+    return [
+        of_context
+        + [
+            f"{name}{place:+d}={row[name][step + place]}"
+            for name in names
+            for place in _NEIGHBOURS.tolist()
+            if 0 <= step + place < steps
+        ]
+        for step in range(steps)
+    ]
+
+
+def _steps(row: dict[str, NDArray[Any]], schema: Schema) -> int:
+    return max(len(row[name]) for name in schema.features.sequence)
 
 
 def _statistics(steps: Array) -> Array:

@@ -49,6 +49,8 @@ class Baseline:
     key: str
     label: str
     """Its name within a sentence."""
+    label_of_steps: str
+    """The same where each step has a label."""
     fit: Callable[[Inputs], Classifier]
 
 
@@ -87,8 +89,18 @@ class _Regression:
 
 
 BASELINES: Final = (
-    Baseline("forest", "a random forest on summary statistics of the sequences", _Forest),
-    Baseline("regression", "a logistic regression on summary statistics and tokens", _Regression),
+    Baseline(
+        "forest",
+        "a random forest on summary statistics of the sequences",
+        "a random forest on each step and its neighbours",
+        _Forest,
+    ),
+    Baseline(
+        "regression",
+        "a logistic regression on summary statistics and tokens",
+        "a logistic regression on each step and its neighbours",
+        _Regression,
+    ),
 )
 
 

@@ -1,7 +1,7 @@
 """Rows as Arrow record batches, the form in which TFT takes and gives them.
 
 A column holds the values of a row one after the other: T x F numbers, T ids, T strings; T is 1 in
-the context. The id, the label and the split go beside them as text, unseen by TFT.
+the context. The id, the labels and the split go beside them as text, unseen by TFT.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def to_record_batch(rows: Sequence[tuple[Split, Row]], features: FeaturesConfig)
     ]
     texts = (
         [[row.id] for _, row in rows],
-        [[row.label] for _, row in rows],
+        [list(row.labels or ()) for _, row in rows],
         [[split] for split, _ in rows],
     )
     columns += [pa.array(text, _TEXT) for text in texts]
@@ -67,12 +67,14 @@ def transformed_rows(
         width = transformed.values_per_step
         shape = (-1, *transformed.step_shape)
         columns[name] = steps.reshape(shape), column.offsets.to_numpy() // width
-    texts = [batch.column(_hidden(name)).flatten().to_pylist() for name in (SPLIT, ID, LABEL)]
-    for index, (split, row_id, label) in enumerate(zip(*texts, strict=True)):
+    texts = [batch.column(_hidden(name)).flatten().to_pylist() for name in (SPLIT, ID)]
+    texts.append(batch.column(_hidden(LABEL)).to_pylist())
+    for index, (split, row_id, labels) in enumerate(zip(*texts, strict=True)):
         values: dict[str, Value] = {
             name: steps[begin[index] : begin[index + 1]] for name, (steps, begin) in columns.items()
         }
-        yield split, Row(row_id, label, len(values[next(iter(features.sequence))]), values)
+        steps = len(values[next(iter(features.sequence))])
+        yield split, Row(row_id, tuple(labels), steps, values)
 
 
 def _hidden(name: str) -> str:

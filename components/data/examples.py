@@ -91,7 +91,7 @@ def write_examples(
         StorageError: the disk is full or the directory cannot be written.
     """
     check_runner(preprocessing)
-    form = RowFormat.of(features, data.max_row_steps)
+    form = RowFormat.of(features, data.max_row_steps, data.label)
     # Outside of the directory, which is removed when the survey fails.
     dead_letters = directory.with_name(f"{directory.name}.{DEAD_LETTERS}")
     with building(directory) as partial, quiet_libraries():
@@ -108,7 +108,8 @@ def write_examples(
         }
         # Those of the training split are all: rows with any other are left out.
         labels = tuple(sorted(survey.profile.splits["train"].labels))
-        save_schema(Schema(features, labels, sizes, data.max_row_steps, data.columns), partial)
+        schema = Schema(features, labels, sizes, data.max_row_steps, data.columns, data.label)
+        save_schema(schema, partial)
         shown = {features.by_name[name].in_rows(name): size for name, size in sizes.items()}
         write_statistics(survey.profile, shown, partial, rare_labels(survey.rule, data))
         write_invalid_rows(survey.invalid_rows, partial / DEAD_LETTERS)

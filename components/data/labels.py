@@ -16,6 +16,7 @@ from components.data.splits import (
     position,
     split_fractions,
 )
+from components.labels.table import KINDS
 
 OTHER = "other"
 """The class of all rare labels, where the config asks for one."""
@@ -27,9 +28,10 @@ _MOST_POSITIONS = 1_000
 
 @dataclass
 class LabelRows:
-    """The rows of one label: those of the training file, those of the other files, and positions.
+    """The rows with one label: those of the training file, those of the other files, and positions.
 
-    ``positions`` are those of the rows that the hash of the id sends to a split.
+    ``positions`` are those of the rows that the hash of the id sends to a split, and whose stratum
+    the label is: of a row with several labels it is one of them.
     """
 
     train: int = 0
@@ -49,18 +51,22 @@ LabelCounts = dict[str, LabelRows]
 def count_labels(chunks: Iterable[Chunk], form: RowFormat) -> LabelCounts:
     """The valid rows of each label."""
     counts: LabelCounts = {}
+    kind = KINDS[form.label]
     for chunk in chunks:
         for record in chunk.records():
             row = record.parse(form)
             if isinstance(row, InvalidRow):
                 continue
-            seen = counts.setdefault(str(row.label), LabelRows())
-            if chunk.split in (None, "train"):
-                seen.train += 1
-            else:
-                seen.others += 1
-            if chunk.split is None and len(seen.positions) <= _MOST_POSITIONS:
-                seen.positions.append(position(row.id))
+            labels = row.labels or ()
+            for label in dict.fromkeys(labels):
+                seen = counts.setdefault(label, LabelRows())
+                if chunk.split in (None, "train"):
+                    seen.train += 1
+                else:
+                    seen.others += 1
+            positions = counts[kind.stratum(labels)].positions
+            if chunk.split is None and len(positions) <= _MOST_POSITIONS:
+                positions.append(position(row.id))
     return counts
 
 

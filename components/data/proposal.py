@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,14 +34,12 @@ from components.features.config import AnyFeature, FeaturesConfig
 from components.features.observed import Observed, Part
 from components.features.summaries import SummariesConfig
 from components.gate_config import Bound, GateConfig
+from components.label_tasks import PER_ROW, LabelTask, TaskName
+from components.labels.table import KINDS
 
 _PARTS: tuple[Part, ...] = ("sequence", "context")
 _ROW = '{"id": "a-1", "label": "yes", "context": {"age": 41}, "sequence": {"pulse": [61, 63, 60]}}'
 
-_MODEL_REASONS = (
-    "Two directions, and the mean and maximum over all steps: what matters may be anywhere.",
-    "The summaries (see features) and the context stand beside them, in front of the classes.",
-)
 _FEW_ROWS = 500
 """With fewer validation rows the accuracies of two checkpoints differ by points by chance."""
 _LEAST_TRAINING_STEPS = 600
@@ -55,9 +54,9 @@ class Proposal:
     """Settings that fit the data, what the data hold, and what a person should check.
 
     ``rows`` counts the valid rows of each split, ``invalid`` those that do not fit the settings,
-    ``labels`` the rows of each label; ``lengths`` are the least, median and greatest number of
-    steps; ``rare_labels`` counts labels. ``notes_of`` has the notes on each section of the config,
-    each one line, and ``reasons_of`` why its settings were chosen.
+    ``labels`` the rows (or steps) of each label; ``lengths`` are the least, median and greatest
+    number of steps; ``rare_labels`` counts labels. ``notes_of`` has the notes on each section of
+    the config, each one line, and ``reasons_of`` why its settings were chosen.
     """
 
     data: DataConfig
@@ -88,25 +87,27 @@ def propose(data: DataConfig) -> Proposal:
           there are fewer than two labels.
     """
     chunks = chunks_of(find_rows(data))
-    features, alphabets, notes = _propose_features(chunks, data)
+    features, alphabets, notes, task = _propose_features(chunks, data)
+    data, kind = dataclasses.replace(data, label=task), KINDS[task]
     trial = try_rows(chunks, data, features)
     profile = trial.profile
     steps = sum(length * rows for length, rows in counted_lengths(profile).items())
-    summaries = SummariesConfig.infer(features.numeric_columns, alphabets, steps)
-    features = dataclasses.replace(features, summaries=summaries)
-    gate, gate_notes = propose_gate(profile)
+    if kind.reads_summaries:
+        summaries = SummariesConfig.infer(features.numeric_columns, alphabets, steps)
+        features = dataclasses.replace(features, summaries=summaries)
+    gate, gate_notes = propose_gate(profile, kind.task)
     validation_rows = profile.splits["validation"].rows
     training = propose_training(profile.splits["train"].rows, validation_rows, steps)
     lengths = lengths_of(profile) or [0]
     return Proposal(
         data=data,
         features=features,
-        model=propose_model(),
+        model=kind.proposed(propose_model()),
         training=training,
         gate=gate,
         rows={split: seen.rows for split, seen in profile.splits.items()},
         invalid=profile.invalid_count,
-        labels=dict(sorted(trial.labels.items())),
+        labels=dict(sorted(trial.answers.items())),
         lengths=(lengths[0], lengths[len(lengths) // 2], lengths[-1]),
         rare_labels=len(trial.rule.rare),
         notes_of={
@@ -115,7 +116,7 @@ def propose(data: DataConfig) -> Proposal:
             "gate": _lines(gate_notes),
         },
         reasons_of={
-            "model": _MODEL_REASONS,
+            **kind.reasons,
             "training": _training_reasons(training, validation_rows),
         },
     )
@@ -200,7 +201,7 @@ def _training_reasons(training: TrainingConfig, validation_rows: int) -> tuple[s
     return tuple(reasons)
 
 
-def propose_gate(profile: Profile) -> tuple[GateConfig, list[str]]:
+def propose_gate(profile: Profile, task: LabelTask = PER_ROW) -> tuple[GateConfig, list[str]]:
     """Half way from always naming the commonest label to always being right; and a note if need be.
 
     Of the test split, on which the bound is tried.
@@ -224,7 +225,7 @@ def propose_gate(profile: Profile) -> tuple[GateConfig, list[str]]:
         if majority == 1.0
         else "a bound on macro_f1 says more here than one on accuracy"
     )
-    where = f"{100 * majority:.3g} % of the test rows have the label {label!r}"
+    where = f"{100 * majority:.3g} % of the test {task.answers} have the label {label!r}"
     return gate, [f"{where}, of {len(known):,} labels in training: {cure}."] if test.rows else []
 
 
@@ -234,10 +235,12 @@ def _half_way(majority: float, digits: int) -> float:
 
 def _propose_features(
     chunks: Sequence[Chunk], data: DataConfig
-) -> tuple[FeaturesConfig, list[int], list[str]]:
-    """The features; of each sequence that is not of numbers its different values; and notes."""
+) -> tuple[FeaturesConfig, list[int], list[str], TaskName]:
+    """The features; of each sequence that is not of numbers its different values; notes; and what
+    has a label.
+    """
     alphabets: list[int] = []
-    rows, observed = _observe(chunks)
+    rows, observed, task = _observe(chunks)
     notes: list[str] = []
     features: dict[Part, dict[str, AnyFeature]] = {"sequence": {}, "context": {}}
     for part in _PARTS:
@@ -262,12 +265,13 @@ def _propose_features(
         found = "\n".join(["", *notes])
         raise DataError(f"{data.train} has no sequence that can be used; a row was expected to "
                         f"look like {_ROW}{found}")  # fmt: skip
-    return FeaturesConfig(features["sequence"], features["context"]), alphabets, notes
+    return FeaturesConfig(features["sequence"], features["context"]), alphabets, notes, task
 
 
-def _observe(chunks: Sequence[Chunk]) -> tuple[int, dict[Part, dict[str, Observed]]]:
-    """Counts the rows that are objects, and observes the values of each feature."""
+def _observe(chunks: Sequence[Chunk]) -> tuple[int, dict[Part, dict[str, Observed]], TaskName]:
+    """Counts the rows that are objects, and observes the values of each feature and the labels."""
     rows = labelled = 0
+    tasks: Counter[TaskName] = Counter()
     first_other: tuple[Chunk, Record] | None = None
     observed: dict[Part, dict[str, Observed]] = {"sequence": {}, "context": {}}
     for chunk in chunks:
@@ -276,7 +280,10 @@ def _observe(chunks: Sequence[Chunk]) -> tuple[int, dict[Part, dict[str, Observe
                 first_other = first_other or (chunk, record)
                 continue
             rows += 1
-            labelled += record.values.get("label") not in (None, "")
+            label = record.values.get("label")
+            if label not in (None, ""):
+                labelled += 1
+                tasks.update(_tasks_of(label, record.values))
             for part in _PARTS:
                 for name, value in _named_values(record.values, part):
                     observed[part].setdefault(name, Observed(part)).add(value)
@@ -292,7 +299,16 @@ def _observe(chunks: Sequence[Chunk]) -> tuple[int, dict[Part, dict[str, Observe
             f"{source.location(record.number)} is not a row{why}: {record.excerpt}\n"
             f"Expected {source.layout}, such as {_ROW}"
         )
-    return rows, observed
+    # That of the most rows; of none, such as lists of other lengths, the check of the rows tells.
+    return rows, observed, tasks.most_common(1)[0][0] if tasks else PER_ROW.name
+
+
+def _tasks_of(label: Any, row: dict[str, Any]) -> Iterator[TaskName]:
+    """What may have a label where this is that of a row."""
+    lengths = [len(value) for _, value in _named_values(row, "sequence") if isinstance(value, list)]
+    for name, kind in KINDS.items():
+        if lengths and kind.is_label(label, lengths[0]):
+            yield name
 
 
 def _named_values(row: dict[str, Any], part: Part) -> list[tuple[str, Any]]:

@@ -1,7 +1,8 @@
 """The plain values of a row become a typed row, or a reason why it is invalid.
 
 A row is ``{"id", "label", "context": {name: value}, "sequence": {name: values}}``; what the
-format does not name is ignored. T is the number of steps, F a feature's width.
+format does not name is ignored. T is the number of steps, F a feature's width. Where each step has
+a label, ``label`` is a list of T.
 
 Training rows, ``predict`` and served requests pass through this one check. A served model runs a
 copy of this file that lies beside it, so it imports nothing of this project when it runs.
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from components.features.config import AnyFeature, FeaturesConfig
+    from components.label_tasks import TaskName
 
 Numbers: TypeAlias = NDArray[np.float32] | NDArray[np.int64]
 Value: TypeAlias = Numbers | list[bytes]
@@ -79,15 +81,25 @@ class RowFormat:
     """The limit ``data.max_row_steps``."""
     needs_key: bool = True
     """Whether the id and the label must be there, as for training; else they may be absent."""
+    label: TaskName = "per_row"
+    """What has a label, as ``data.label`` says."""
 
     @classmethod
-    def of(cls, features: FeaturesConfig, max_steps: int, *, needs_key: bool = True) -> Self:
+    def of(
+        cls,
+        features: FeaturesConfig,
+        max_steps: int,
+        label: TaskName = "per_row",
+        *,
+        needs_key: bool = True,
+    ) -> Self:
         """The format of rows with the features of a config."""
         return cls(
             {one.in_rows(key): Expected.of(one, key) for key, one in features.sequence.items()},
             {one.in_rows(key): Expected.of(one, key) for key, one in features.context.items()},
             max_steps,
             needs_key,
+            label,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -118,7 +130,8 @@ class Row:
 
     id: str
     """Empty if the row has none."""
-    label: str | None
+    labels: tuple[str, ...] | None
+    """The label, or those of the steps; None if the row has none."""
     steps: int
     values: dict[str, Value]
     filled: Mapping[str, int] = field(default_factory=dict)
@@ -168,8 +181,8 @@ def parse_row(row: Any, form: RowFormat) -> Row | InvalidRow:
             found = ", ".join(f"{name} has {length} steps" for name, length in lengths.items())
             _refuse("the sequences have different lengths", found)
         steps_of_row = next(iter(lengths.values()))
-        row_id, label = _row_id(row, form.needs_key), _label(row, form.needs_key)
-        return Row(row_id, label, steps_of_row, values, filled, merged)
+        row_id, labels = _row_id(row, form.needs_key), _labels(row, form, steps_of_row)
+        return Row(row_id, labels, steps_of_row, values, filled, merged)
     except _InvalidRowError as error:
         return error.row
 
@@ -216,16 +229,52 @@ def _row_id(row: dict[str, Any], needed: bool) -> str:
     return str(value)
 
 
-def _label(row: dict[str, Any], needed: bool) -> str | None:
+def _labels(row: dict[str, Any], form: RowFormat, steps: int) -> tuple[str, ...] | None:
     value = row.get("label")
     if value is None or value == "":
-        if needed:
+        if form.needs_key:
             _refuse("'label' is missing", missing="label")
         return None
+    return _READ_LABELS[form.label](value, steps)
+
+
+def _label_of_row(value: Any, steps: int) -> tuple[str, ...]:
+    del steps
     if type(value) not in _LABEL_TYPES:
         _refuse("'label' is neither a string nor a whole number", f"it is {json_type(value)}")
+    return (_text(value),)
+
+
+def _labels_of_steps(value: Any, steps: int) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        _refuse("'label' is not a list", f"it is {json_type(value)}, and each step has a label")
+    if len(value) != steps:
+        _refuse(
+            "'label' has another length than the sequences",
+            f"{len(value):,} labels and {steps:,} steps",
+        )
+    step = _first(value, lambda label: label is None or label == "")
+    if step is not None:
+        _refuse("'label' is missing at a step", f"at step {step}", missing="label")
+    step = _first(value, lambda label: type(label) not in _LABEL_TYPES)
+    if step is not None:
+        _refuse(
+            "'label' holds something that is neither a string nor a whole number",
+            f"{json_type(value[step])} at step {step}",
+        )
+    return tuple(map(_text, value))
+
+
+_READ_LABELS: Mapping[str, Callable[[Any, int], tuple[str, ...]]] = {
+    "per_row": _label_of_row,
+    "per_step": _labels_of_steps,
+}
+"""By ``data.label``: the labels as texts, of a row with so many steps."""
+
+
+def _text(label: Any) -> str:
     # As JSON writes them: true and false.
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(label).lower() if isinstance(label, bool) else str(label)
 
 
 def _part(row: dict[str, Any], key: str, needed: bool) -> dict[str, Any]:

@@ -22,10 +22,10 @@ _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 
 
 def encode_row(row: Row, features: FeaturesConfig) -> bytes:
-    """Serializes a row, raw or transformed: its id, its label if it has one, and the features."""
+    """Serializes a row, raw or transformed: its id, its labels if it has any, and the features."""
     context: dict[str, Value] = {"id": [row.id.encode()]}
-    if row.label is not None:
-        context["label"] = [row.label.encode()]
+    if row.labels is not None:
+        context["label"] = [label.encode() for label in row.labels]
     # The summaries are in transformed rows only.
     names = [name for name in features.transformed_context if name in row.values]
     context |= {name: row.values[name] for name in names}

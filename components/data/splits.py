@@ -18,6 +18,7 @@ from components.artifacts.values import Split
 from components.config import DataConfig
 from components.data.row_parsing import InvalidRow, Row, RowFormat
 from components.data.sources.source import Chunk, Record
+from components.labels.table import KINDS
 
 _MANTISSA_BITS = 53
 """Of a float64: no position depends on rounding."""
@@ -108,13 +109,17 @@ class SplitRule:
     rare: Mapping[str, int] = field(default_factory=dict)
 
     def split_of(self, row_id: str, label: str) -> Split:
-        """The split of a row of this class."""
+        """The split of a row among those of this class."""
         if label not in self.cuts:
             return split_of(row_id, self.fractions)
         where, cuts = position(row_id), self.cuts[label]
         if where < cuts.test:
             return "test"
         return "validation" if where < cuts.validation else "train"
+
+    def trains_alone(self, label: str) -> bool:
+        """Whether rows with this rare label are in the training split, whatever else they have."""
+        return label in self.rare and self.cuts.get(label) == ALL_TRAIN
 
 
 def split_of(row_id: str, fractions: SplitFractions) -> Split:
@@ -128,23 +133,25 @@ def split_of(row_id: str, fractions: SplitFractions) -> Split:
 def read_split_rows(
     chunk: Chunk, form: RowFormat, rule: SplitRule
 ) -> Iterator[tuple[Record, Split | None, Row | InvalidRow]]:
-    """The rows of a chunk: each with its split and typed values, the label being its class.
+    """The rows of a chunk: each with its split and typed values, the labels being its classes.
 
     Instead of a split, None for a row that is invalid or that is left out.
     """
+    kind = KINDS[form.label]
     for record in chunk.records():
         row = record.parse(form)
         if isinstance(row, InvalidRow):
             yield record, None, row
             continue
-        label = str(row.label)
-        if label in rule.classes:
-            known = rule.classes[label]
-            if known is None:
-                yield record, None, row
-                continue
-            label, row = known, replace(row, label=known)
-        yield record, chunk.split or rule.split_of(row.id, label), row
+        known = kind.known_labels(row.labels or (), rule.classes)
+        if known is None:
+            yield record, None, row
+            continue
+        if known != row.labels:
+            row = replace(row, labels=known)
+        alone = (label for label in known if rule.trains_alone(label))
+        stratum = next(alone, None) or kind.stratum(known)
+        yield record, chunk.split or rule.split_of(row.id, stratum), row
 
 
 def shard_of(row_id: str, shards: int) -> int:

@@ -1,10 +1,10 @@
 """Counts and moments of the rows, in parts that can be merged, and the file that shows them.
 
 ``statistics.json`` holds, by split: the rows, the least, median and greatest number of steps, the
-rows of each label, and of each numeric feature the count, mean, standard deviation, minimum and
-maximum of each of its F numbers over all steps; and over all splits the missing values, the numbers
-that float32 cannot tell from those of the step before, the invalid rows with their causes, the rare
-labels with what became of their rows, and the vocabulary sizes.
+rows (or steps) of each label, and of each numeric feature the count, mean, standard deviation,
+minimum and maximum of each of its F numbers over all steps; and over all splits the missing values,
+the numbers that float32 cannot tell from those of the step before, the invalid rows with their
+causes, the rare labels with what became of their rows, and the vocabulary sizes.
 """
 
 from __future__ import annotations
@@ -88,14 +88,14 @@ class SplitProfile:
     rows: int = 0
     lengths: Counter[int] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
+    """The rows, or the steps, of each label."""
     moments: dict[str, Moments] = field(default_factory=dict)
 
     def add(self, row: Row, numeric: Mapping[str, str]) -> None:
         """Adds a row; of the features in ``numeric``, its numbers too."""
         self.rows += 1
         self.lengths[row.steps] += 1
-        if row.label is not None:
-            self.labels[row.label] += 1
+        self.labels.update(row.labels or ())
         for name, key in sorted(numeric.items()):
             self._add_moments(name, Moments.of(np.asarray(row.values[key], np.float32)))
 

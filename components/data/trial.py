@@ -31,7 +31,9 @@ class Trial:
     profile: Profile
     rule: SplitRule
     labels: Counter[str] = field(default_factory=Counter)
-    """The rows of each label, rare or not."""
+    """The rows with each label, rare or not."""
+    answers: Counter[str] = field(default_factory=Counter)
+    """The rows of each label, or the steps where each has one."""
     has_booleans: bool = False
     """Whether a label is true or false, and not the text."""
     occurrences: dict[str, list[Occurrence]] = field(default_factory=dict)
@@ -51,7 +53,7 @@ def try_rows(chunks: Sequence[Chunk], data: DataConfig, features: FeaturesConfig
     Raises:
         DataError: there are fewer than two labels.
     """
-    form = RowFormat.of(features, data.max_row_steps)
+    form = RowFormat.of(features, data.max_row_steps, data.label)
     counts = count_labels(chunks, form)
     trial = Trial(new_profile(features), split_rule(counts, data))
     trial.labels.update({label: rows.train + rows.others for label, rows in counts.items()})
@@ -64,7 +66,10 @@ def try_rows(chunks: Sequence[Chunk], data: DataConfig, features: FeaturesConfig
                 trial.profile.add_invalid(row, path, record.number)
                 continue
             trial.occurrences.setdefault(row.id, []).append((path, record.number, split))
-            trial.has_booleans |= isinstance(record.values["label"], bool)
+            label = record.values["label"]
+            values = label if isinstance(label, list) else [label]
+            trial.answers.update(row.labels or ())
+            trial.has_booleans |= any(isinstance(value, bool) for value in values)
             if split is None:
                 trial.profile.add_left_out()
             else:

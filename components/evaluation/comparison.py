@@ -9,10 +9,10 @@ than the candidate's, the comparison would not be paired.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from components.artifacts.predictions import PredictionTable
+from components.artifacts.predictions import TABLES, PredictionTable
 from components.artifacts.schema import SCHEMA, Schema, load_schema, schema_directory
 from components.artifacts.values import (
     Champion,
@@ -30,6 +30,7 @@ from components.data.sources.source import Record, Source
 from components.errors import BrokenModelError, NotFoundError
 from components.evaluation import metrics_files
 from components.export.saved_model import score_saved_model
+from components.label_tasks import TASKS
 from components.training.datasets import read_ids, read_labels, read_raw_records
 
 _BATCH_SIZE = 256
@@ -86,43 +87,51 @@ def _predictions(champion: Champion, rows: Rows, examples: Examples) -> Predicti
             f"its SavedModel at {saved_model} does not say what a row holds, as {SCHEMA} in it is "
             "missing or is not one that this release reads"
         ) from error
-    test = _TestRows(rows, examples, load_schema(examples.path), theirs)
+    ours = load_schema(examples.path)
+    if theirs.label != ours.label:
+        raise _NotComparableError(
+            f"it gives {TASKS[theirs.label].says}, and the test rows have {TASKS[ours.label].says}"
+        )
+    test = _TestRows(rows, examples, ours, theirs)
     classes, probabilities = score_saved_model(saved_model, test.records(), _BATCH_SIZE)
     if test.refused:
         raise _NotComparableError(
             f"it cannot read {test.refused:,} of the {len(test.labels):,} test rows, such as "
             f"{test.first_refused}"
         )
-    return PredictionTable(tuple(test.labels), tuple(test.labels.values()), classes, probabilities)
+    table = TABLES[ours.label]
+    return table.of(list(test.labels), list(test.labels.values()), classes, probabilities)
 
 
 class _TestRows:
     """The test rows as the champion reads them, one after the other.
 
-    After ``records`` has ended, ``labels`` holds the label of each row by its id, in their order.
+    After ``records`` has ended, ``labels`` holds the labels of each row by its id, in their order.
     """
 
     def __init__(self, rows: Rows, examples: Examples, ours: Schema, theirs: Schema) -> None:
         self._rows, self._examples, self._theirs = rows, examples, theirs
-        self._our_form = RowFormat.of(ours.features, ours.max_row_steps)
+        self._our_form = RowFormat.of(ours.features, ours.max_row_steps, ours.label)
         # The limit of this run: that of the champion protects a server and says nothing about rows.
-        self._their_form = RowFormat.of(theirs.features, ours.max_row_steps)
-        self.labels: dict[str, str] = {}
+        self._their_form = RowFormat.of(theirs.features, ours.max_row_steps, ours.label)
+        self.labels: dict[str, tuple[str, ...]] = {}
         self.refused = 0
         self.first_refused = ""
 
     def records(self) -> Iterator[bytes]:
         """Raw examples for the champion, as long as no row was refused."""
         ids, labels = read_ids(self._examples, "test"), read_labels(self._examples, "test")
+        known = dict(zip(ids, labels, strict=True))
         if self._are_read_alike:
-            self.labels = dict(zip(ids, labels, strict=True))
+            self.labels = known
             yield from read_raw_records(self._examples)
             return
-        for source, record in self._found(set(ids)):
+        for source, record in self._found(known.keys()):
             row = record.parse(self._our_form)
-            if isinstance(row, InvalidRow) or row.label is None:
+            if isinstance(row, InvalidRow) or row.labels is None:
                 continue  # of the same id as a test row, and left out by the survey
-            self.labels[row.id] = row.label
+            # Not those of the row: rare ones may be another class in the examples.
+            self.labels[row.id] = known[row.id]
             answerable = record.parse(self._their_form)
             if isinstance(answerable, Row) and not self.refused:
                 yield encode_row(answerable, self._theirs.features)
@@ -146,7 +155,7 @@ class _TestRows:
             for name, expected in theirs.items()
         )
 
-    def _found(self, ids: set[str]) -> Iterator[tuple[Source, Record]]:
+    def _found(self, ids: Collection[str]) -> Iterator[tuple[Source, Record]]:
         """What the files hold under these ids."""
         for chunk in chunks_of(self._rows):
             if chunk.split not in (None, "test"):

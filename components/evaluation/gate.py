@@ -20,9 +20,11 @@ from components.artifacts.values import (
     IncomparableChampion,
     Interval,
     Metrics,
+    PairedRows,
     RuleResult,
 )
 from components.gate_config import BaselineRule, ChampionRule, GateConfig, PerClassFloor
+from components.label_tasks import TASKS
 from components.metrics import METRICS
 
 _NAMED_CLASSES = 3
@@ -155,10 +157,12 @@ def _idle_bound(metrics: Metrics, gate: GateConfig) -> Iterator[str]:
     stops_it = any(least[key] > constant[key] for key in constant if key in least)
     if "accuracy" in least and not stops_it:
         label = metrics.labels[support.index(max(support))]
+        answers = TASKS[metrics.task].answers
         yield (
             f"gate.bounds.accuracy.min = {least['accuracy']:g} stops no model that answers nothing "
-            f"but the commonest label: always {label!r} is right for {share:.4g} of the test rows. "
-            f"Raise it above that, or bound macro_f1, of which such answers reach {macro_f1:.3g}."
+            f"but the commonest label: always {label!r} is right for {share:.4g} of the test "
+            f"{answers}. Raise it above that, or bound macro_f1, of which such answers reach "
+            f"{macro_f1:.3g}."
         )
 
 
@@ -209,7 +213,9 @@ def _baseline(baseline: BaselineMetrics | None, rule: BaselineRule) -> Iterator[
     if baseline is None or rule.require == "report_only":
         return
     ours, theirs = baseline.pairs.only_candidate_correct, baseline.pairs.only_other_correct
-    passed, p, bound, text = _paired(ours, theirs, rule.require, rule.alpha, "the baseline")
+    passed, p, bound, text = _paired(
+        ours, theirs, rule.require, rule.alpha, "the baseline", baseline.pairs.rows
+    )
     reason = text.format(other=f"the baseline, {baseline.label}")
     yield RuleResult("baseline", passed, p, bound, reason)
 
@@ -219,17 +225,22 @@ def _as_good_as_baseline(baseline: BaselineMetrics | None, rule: BaselineRule) -
     if baseline is None:
         return
     pairs = baseline.pairs
-    better = mcnemar_worse(pairs.only_other_correct, pairs.only_candidate_correct)
-    worse = mcnemar_worse(pairs.only_candidate_correct, pairs.only_other_correct)
+    test = "exact McNemar test"
+    if rows := pairs.rows:
+        better, worse, test = rows.p_better, rows.p_worse, "sign-flip permutation test of the rows"
+    else:
+        better = mcnemar_worse(pairs.only_other_correct, pairs.only_candidate_correct)
+        worse = mcnemar_worse(pairs.only_candidate_correct, pairs.only_other_correct)
     if better <= rule.alpha:
         return
     words, p = "is not significantly better than", better
     if worse <= rule.alpha:
         words, p = "is significantly worse than", worse
     ours, theirs = _distinct(pairs.candidate_accuracy, pairs.other_accuracy)
+    answers = TASKS[baseline.metrics.task].answers
     yield (
         f"The model {words} {baseline.label}, which trains in seconds: accuracy {ours} and "
-        f"{theirs} on the same {pairs.examples:,} test rows (exact McNemar test, p = {p:.2g}). See "
+        f"{theirs} on the same {pairs.examples:,} test {answers} ({test}, p = {p:.2g}). See "
         "whether features.summaries, more steps or more rows help; if not, the cheap model may be "
         "all that these rows need."
     )
@@ -266,13 +277,15 @@ def _not_comparable(champion: IncomparableChampion, rule: ChampionRule) -> RuleR
 def _compared(champion: ChampionMetrics, rule: ChampionRule) -> RuleResult:
     ours, theirs = champion.only_candidate_correct, champion.only_champion_correct
     require = "significantly_better" if rule.promote_if == "significantly_better" else "not_worse"
-    passed, p, bound, text = _paired(ours, theirs, require, rule.alpha, "the champion")
+    passed, p, bound, text = _paired(
+        ours, theirs, require, rule.alpha, "the champion", champion.paired_rows
+    )
     reason = text.format(other=f"champion version {champion.version}") + _unknown_labels(champion)
     return RuleResult("champion", passed, p, bound, reason)
 
 
 def _paired(
-    ours: int, theirs: int, require: str, alpha: float, other: str
+    ours: int, theirs: int, require: str, alpha: float, other: str, rows: PairedRows | None
 ) -> tuple[bool, float, str, str]:
     """Holds two models against each other by the examples on which exactly one of them is right.
 
@@ -282,6 +295,7 @@ def _paired(
         require: ``significantly_better``, or that it is not significantly worse.
         alpha: the significance level.
         other: a short name of the other one.
+        rows: where a row has many answers, what is tested instead of the two counts.
 
     Returns:
         Whether it passed, the p-value, the bound, and the reason with ``{other}`` for a long name.
@@ -289,27 +303,41 @@ def _paired(
     # Better: that the other one alone is right so seldom is hardly chance. Not worse: that the
     # candidate alone is right so seldom may well be chance. So the burden of proof changes sides.
     if require == "significantly_better":
-        p = mcnemar_worse(theirs, ours)
+        p = rows.p_better if rows else mcnemar_worse(theirs, ours)
         passed, bound = p <= alpha, f"p at most {alpha:.4g}"
         verdict = "significantly better than" if passed else "not significantly better than"
     else:
-        p = mcnemar_worse(ours, theirs)
+        p = rows.p_worse if rows else mcnemar_worse(ours, theirs)
         passed, bound = p > alpha, f"p above {alpha:.4g}"
         verdict = "not significantly worse than" if passed else "significantly worse than"
-    pairs = (
-        f"where exactly one of them is right, it is the candidate {_times(ours)} and {other} "
-        f"{_times(theirs)}"
-        if ours or theirs
-        else "both are right on the same examples"
-    )
+    if rows:
+        test, pairs = "sign-flip permutation test of the rows", _rows_apart(rows, other)
+    else:
+        test = "exact McNemar test"
+        pairs = (
+            f"where exactly one of them is right, it is the candidate {_times(ours)} and {other} "
+            f"{_times(theirs)}"
+            if ours or theirs
+            else "both are right on the same examples"
+        )
     p_text = _distinct(p, alpha)[0]
-    return passed, p, bound, f"{verdict} {{other}}: {pairs} (exact McNemar test, p = {p_text})"
+    return passed, p, bound, f"{verdict} {{other}}: {pairs} ({test}, p = {p_text})"
+
+
+def _rows_apart(rows: PairedRows, other: str) -> str:
+    points = 100 * rows.mean_difference
+    return (
+        f"the share of a row's steps that are right differs by {points:+.3g} points on average; "
+        f"the candidate is ahead on {_rows(rows.candidate_ahead)}, {other} on "
+        f"{_rows(rows.other_ahead)}"
+    )
 
 
 def _unknown_labels(champion: ChampionMetrics) -> str:
     """What a reader must know of a comparison of models with other labels."""
+    what = "example" if champion.metrics.task == "per_row" else TASKS[champion.metrics.task].answer
     parts = [
-        f"; {who} does not know {_named(labels)}, {_examples(sum(labels.values()))}"
+        f"; {who} does not know {_named(labels)}, {_wrong_on(sum(labels.values()), what)}"
         for who, labels in (
             ("the champion", champion.unknown_to_champion),
             ("the candidate", champion.unknown_to_candidate),
@@ -325,10 +353,10 @@ def _named(labels: Mapping[str, int]) -> str:
     return f"label{'s' if len(labels) > 1 else ''} {shown}{f' and {more} more' if more > 0 else ''}"
 
 
-def _examples(count: int) -> str:
+def _wrong_on(count: int, what: str) -> str:
     if not count:
-        return "which no test example has"
-    return f"and so is wrong on {count:,} test example{'s' if count > 1 else ''}"
+        return f"which no test {what} has"
+    return f"and so is wrong on {count:,} test {what}{'s' if count > 1 else ''}"
 
 
 def _summary(rules: Sequence[RuleResult]) -> str:
@@ -343,6 +371,10 @@ def _unchanged(champion: int | None, rules: int) -> str:
         f"Unchanged: this very model is version {champion}, the champion already; "
         f"all {rules} rules still hold."
     )
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def _times(count: int) -> str:

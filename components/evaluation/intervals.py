@@ -1,5 +1,10 @@
 """95 % intervals: Wilson's for proportions, the bootstrap for everything else.
 
+Where a row has an answer at each step, its answers depend on each other: then the rows are the
+examples, with all their steps, and a resample draws whole rows (the cluster bootstrap: Field and
+Welsh, Bootstrapping Clustered Data, JRSS B 69, 2007). Wilson's interval over the steps would be far
+too narrow.
+
 Shapes: N examples, S sums over the examples, R resamples.
 """
 
@@ -63,6 +68,7 @@ class Bootstrap:
         *,
         kind: Literal["percentile", "basic"] = "percentile",
         limits: tuple[float, float] = (-np.inf, np.inf),
+        trials: int | None = None,
     ) -> Interval:
         """The statistic of the data and its interval.
 
@@ -72,6 +78,7 @@ class Bootstrap:
               Methods and their Application, 1997, 5.2.1); it is for a statistic that noise alone
               drives to one side, as it does the calibration error.
             limits: the least and the greatest possible value.
+            trials: how many examples the statistic is about; all of them by default.
 
         Returns:
             The interval, wide enough to hold the value. All three are NaN if the value is.
@@ -86,7 +93,8 @@ class Bootstrap:
         # NaN: a resample in which a metric is not defined says nothing about it.
         low, high = np.nanquantile(statistic(self._resampled), [tail, 1 - tail]).tolist()
         if low == high == value and limits == (0.0, 1.0) and value in limits:
-            return wilson(round(value) * self._examples, self._examples)
+            trials = trials or self._examples
+            return wilson(round(value) * trials, trials)
         if kind == "basic":
             # [2 v - q(97.5 %), 2 v - q(2.5 %)] for the value v and the quantiles q.
             low, high = 2 * value - high, 2 * value - low

@@ -2,7 +2,8 @@
 
 A metrics directory holds:
 
-    predictions.parquet     a row per example: id, label, predicted, correct, probabilities
+    predictions.parquet     a row per example: id, label, predicted, correct, probabilities, or a
+                            list of each where each step has a label
     metrics.json            the Metrics, with ``predictions_path`` relative to the directory
     per_class.csv           label, support, precision and recall with their intervals, for
                             spreadsheets: a label that they would take for a formula begins with '
@@ -29,6 +30,7 @@ from components.artifacts.storage import building, digest_of_file, write_atomica
 from components.artifacts.values import ChampionMetrics, Metrics, Pairs
 from components.errors import DataError
 from components.evaluation.figures import confusion_figure, png, reliability_figure
+from components.evaluation.permutation import paired_rows
 from components.evaluation.scoring import calibration, score
 
 PREDICTIONS = "predictions.parquet"
@@ -101,6 +103,7 @@ def compare(
             same_model=same_model,
             unknown_to_champion=_unknown(ours, champion_table),
             unknown_to_candidate=_unknown(champion_table, ours),
+            paired_rows=pairs.rows,
         )
         stored = dataclasses.replace(result, metrics=_relative(metrics))
         write_atomically(partial / COMPARISON, _to_json(stored))
@@ -124,6 +127,7 @@ def _pairs(ours: PredictionTable, theirs: PredictionTable) -> Pairs:
         only_candidate_correct=int(np.sum(ours.correct & ~theirs.correct)),
         only_other_correct=int(np.sum(~ours.correct & theirs.correct)),
         both_wrong=int(np.sum(~ours.correct & ~theirs.correct)),
+        rows=paired_rows(ours, theirs) if ours.task.in_clusters else None,
     )
 
 

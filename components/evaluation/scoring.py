@@ -1,21 +1,21 @@
 """Predictions -> Metrics: numpy only, deterministic, independent of the order of the examples.
 
-Shapes: N examples, K classes.
+Shapes: N examples, A answers (the examples, or their steps where each has a label), K classes.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.artifacts.predictions import PredictionTable
+from components.artifacts.predictions import PredictionTable, StepPredictions
 from components.artifacts.values import ClassMetrics, Interval, Metrics
 from components.errors import DataError
 from components.evaluation.intervals import Array, Bootstrap, wilson
-from components.metrics import METRICS, Metric, Sums
+from components.metrics import Metric, Sums, metrics_of
 
 CALIBRATION_BINS = 15
 """As in Guo et al. (see ``ece`` in ``components.metrics``), so that values can be compared."""
@@ -39,7 +39,7 @@ class Bin:
 def score(
     table: PredictionTable, labels: Sequence[str], *, predictions_path: str, digest: str
 ) -> Metrics:
-    """Computes every metric of ``components.metrics.METRICS``, each with its 95 % interval.
+    """Computes every metric of the labels' task, each with its 95 % interval.
 
     Recall of a class without examples and precision of a class that is never predicted are 0 with
     the interval [0, 1].
@@ -59,14 +59,21 @@ def score(
     true, predicted = _label_indices(table, names)
     confusion = np.zeros((len(names), len(names)), dtype=np.int64)
     np.add.at(confusion, (true[predicted >= 0], predicted[predicted >= 0]), 1)
+    contributions = _Contributions(table, names)
+    bootstrap = Bootstrap(contributions.values)
     return Metrics(
-        overall=_overall(table, names),
-        per_class=_per_class(names, confusion, np.bincount(true, minlength=len(names))),
+        overall=_overall(table, contributions, bootstrap),
+        per_class=(
+            _per_class_in_clusters(names, contributions, bootstrap)
+            if table.task.in_clusters
+            else _per_class(names, confusion, np.bincount(true, minlength=len(names)))
+        ),
         labels=names,
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         examples=len(table),
         predictions_path=predictions_path,
         digest=digest,
+        task=table.task.name,
     )
 
 
@@ -98,7 +105,8 @@ def differences(before: PredictionTable, after: PredictionTable) -> dict[str, In
         DataError: the two are not of the same examples.
     """
     before, after = (table.take(np.argsort(np.array(table.ids))) for table in (before, after))
-    if (before.ids, before.labels) != (after.ids, after.labels):
+    before_rows = before.task, before.ids, before.labels
+    if before_rows != (after.task, after.ids, after.labels):
         raise DataError("expected predictions on the same examples, with the same labels.")
     names = tuple(dict.fromkeys([*before.classes, *after.classes, *sorted(set(after.labels))]))
     first, second = _Contributions(before, names), _Contributions(after, names)
@@ -113,11 +121,11 @@ def differences(before: PredictionTable, after: PredictionTable) -> dict[str, In
             )
         )
 
-    return {key: change(metric) for key, metric in METRICS.items()}
+    return {key: change(metric) for key, metric in metrics_of(before.task.name).items()}
 
 
 class _Contributions:
-    """What each example adds to each sum: ``values`` is [N, S].
+    """What each example adds to each sum, all its answers together: ``values`` is [N, S].
 
     Summed over all examples, or over a resample of them, it gives back the parts of ``Sums``.
     """
@@ -128,46 +136,74 @@ class _Contributions:
         confidence, bin_index = _confidence(table, CALIBRATION_BINS)
         is_in_bin = bin_index[:, None] == np.arange(CALIBRATION_BINS)
         gaps = np.where(is_in_bin, (table.correct - confidence)[:, None], 0)
-        parts = (_loss(table)[:, None], gaps, support * predicted, support, predicted)
-        self._ends = np.cumsum([part.shape[1] for part in parts])[:-1]
-        self.values: Array = np.concatenate(parts, axis=1)
+        counts = np.stack([np.ones(len(gaps)), table.correct, _loss(table)], axis=1)
+        parts = (counts, gaps, support * predicted, support, predicted)
+        answers, right, loss, *of_answers = np.split(
+            np.concatenate([table.row_sums(part) for part in parts], axis=1), [1, 2, 3], axis=1
+        )
+        of_rows = (np.ones(len(table)), right == answers, edit_scores(table))
+        self._ends = np.cumsum([1, 1, 1, 1, 1, *(part.shape[1] for part in parts[1:])])[:-1]
+        self.values: Array = np.column_stack((*of_rows, answers, loss, *of_answers))
 
     def named(self, sums: Array) -> Sums:
         """[R, S] by their names."""
-        loss, *others = np.split(sums, self._ends, axis=1)
-        return Sums(len(self.values), loss[:, 0], *others)
+        rows, rows_right, edits, answers, loss, *others = np.split(sums, self._ends, axis=1)
+        numbers = (rows[:, 0], rows_right[:, 0], edits[:, 0], answers[:, 0], loss[:, 0])
+        return Sums(*numbers, *others)
 
 
-def _overall(table: PredictionTable, names: Sequence[str]) -> dict[str, Interval]:
+def _overall(
+    table: PredictionTable, contributions: _Contributions, bootstrap: Bootstrap
+) -> dict[str, Interval]:
     """The metrics by their keys."""
-    contributions = _Contributions(table, names)
     totals = contributions.named(contributions.values.sum(axis=0, keepdims=True))
-    bootstrap = Bootstrap(contributions.values)
 
     def measured(metric: Metric) -> Interval:
-        if metric.interval == "wilson":
+        is_independent = metric.is_of_rows or not table.task.in_clusters
+        if metric.interval == "wilson" and is_independent:
             # Back from the fraction to the count, which it was made of.
             successes = round(float(metric.value(totals)[0]) * len(table))
             return wilson(successes, len(table))
         return bootstrap.interval(
             lambda sums: metric.value(contributions.named(sums)),
-            kind=metric.interval,
+            kind="basic" if metric.interval == "basic" else "percentile",
             limits=metric.limits,
         )
 
-    return {key: measured(metric) for key, metric in METRICS.items()}
+    return {key: measured(metric) for key, metric in metrics_of(table.task.name).items()}
+
+
+def edit_scores(table: PredictionTable) -> Array:
+    """[N]: the segment edit score of each row (see the metric); 0 or 1 of a row with one answer."""
+    if not isinstance(table, StepPredictions):
+        return table.correct.astype(np.float64)
+    return np.array([edit_score(true, found) for true, found in table.segments()])
+
+
+def edit_score(first: Sequence[int], second: Sequence[int]) -> float:
+    """1 - Levenshtein distance / length of the longer one, of two sequences that are not empty."""
+    ours, theirs = np.asarray(first), np.asarray(second)
+    places = np.arange(len(theirs) + 1)
+    distances = places
+    for count, label in enumerate(ours.tolist(), 1):
+        # Deletions and substitutions at once; then insertions, each of which depends on the one
+        # before: the least of d[i] + (j - i) over all i <= j is a running minimum of d - place.
+        changed = np.minimum(distances[1:] + 1, distances[:-1] + (theirs != label))
+        distances = np.concatenate([[count], changed])
+        distances = np.minimum.accumulate(distances - places) + places
+    return 1 - int(distances[-1]) / max(len(ours), len(theirs))
 
 
 def _loss(table: PredictionTable) -> Array:
-    """[N]: cross entropy in nats; NaN where the probabilities are not finite."""
-    rows = np.arange(len(table))
+    """[A]: cross entropy in nats; NaN where the probabilities are not finite."""
+    rows = np.arange(len(table.labels))
     probability = np.where(table.label_index >= 0, table.probabilities[rows, table.label_index], 0)
     loss = -np.log(np.clip(probability, LOSS_FLOOR, 1))
     return np.where(table.predicted_index >= 0, loss, np.nan)
 
 
 def _confidence(table: PredictionTable, bins: int) -> tuple[Array, NDArray[np.int64]]:
-    """The top probability [N] and its bin [N]; NaN is in bin 0, so that it spoils the sum."""
+    """The top probability [A] and its bin [A]; NaN is in bin 0, so that it spoils the sum."""
     # Bins are (low, high], as in Guo et al.: a probability of exactly 1 falls into the last one.
     top = np.where(table.predicted_index >= 0, table.probabilities.max(axis=1), np.nan)
     bin_index = np.ceil(np.nan_to_num(top) * bins).astype(np.int64) - 1
@@ -189,10 +225,41 @@ def _per_class(
     )
 
 
+def _per_class_in_clusters(
+    names: Sequence[str], contributions: _Contributions, bootstrap: Bootstrap
+) -> tuple[ClassMetrics, ...]:
+    """As ``_per_class``, with intervals over resampled rows: their steps are not independent."""
+    every = contributions.named(contributions.values)
+
+    def share(index: int, of: Callable[[Sums], Array]) -> Interval:
+        rows = int(np.count_nonzero(of(every)[:, index]))
+        if not rows:
+            return wilson(0, 0)
+
+        def statistic(sums: Array) -> Array:
+            named = contributions.named(sums)
+            total = of(named)[:, index]
+            # NaN where a resample has none: it says nothing.
+            return np.where(total > 0, named.true_positives[:, index], np.nan) / total.clip(min=1)
+
+        return bootstrap.interval(statistic, limits=(0.0, 1.0), trials=rows)
+
+    support = every.support.sum(axis=0)
+    return tuple(
+        ClassMetrics(
+            label=name,
+            precision=share(i, lambda sums: sums.predicted),
+            recall=share(i, lambda sums: sums.support),
+            support=int(support[i]),
+        )
+        for i, name in enumerate(names)
+    )
+
+
 def _label_indices(
     table: PredictionTable, names: Sequence[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """True and predicted labels as indices into ``names``, [N] each; -1 for no prediction."""
+    """True and predicted labels as indices into ``names``, [A] each; -1 for no prediction."""
     index = {name: i for i, name in enumerate(names)}
     true = np.array([index[label] for label in table.labels], dtype=np.int64)
     of_class = np.array([index[name] for name in table.classes], dtype=np.int64)
@@ -201,6 +268,6 @@ def _label_indices(
 
 
 def _one_hot(indices: NDArray[np.int64], classes: int) -> Array:
-    """[N, K] float64; a row of zeros for -1."""
+    """[A, K] float64; a row of zeros for -1."""
     found: NDArray[np.bool_] = indices[:, None] == np.arange(classes)
     return found.astype(np.float64)

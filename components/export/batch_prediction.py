@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from components.artifacts.schema import load_schema, schema_directory
 from components.data.row_parsing import InvalidRow, RowFormat
 from components.data.sources.source import Record
-from components.export.row_scoring import RowScorer
+from components.export.row_scoring import RowScorer, answer_row
 from components.export.saved_model import model_errors
 
 
@@ -21,16 +21,17 @@ from components.export.saved_model import model_errors
 class Prediction:
     """The answer to one row: the most probable label and its probability, or an error.
 
+    Where each step has a label, ``label``, ``confidence`` and ``probabilities`` are lists of T.
     ``line`` is the number of the row in its source; ``probabilities`` are those of all labels, or,
     the largest first, of as many as were asked for; ``id`` is empty if the row has none.
     """
 
     line: int
     id: str = ""
-    label: str | None = None
-    confidence: float | None = None
+    label: Any = None
+    confidence: Any = None
     """The probability of ``label``."""
-    probabilities: dict[str, float] | None = None
+    probabilities: Any = None
     error: str | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -56,7 +57,9 @@ class Predictor:
     def __init__(self, saved_model: Path, top_k: int | None = None) -> None:
         # From the SavedModel: the features that it was trained on, whatever the config says by now.
         schema = load_schema(schema_directory(saved_model))
-        self.form = RowFormat.of(schema.features, schema.max_row_steps, needs_key=False)
+        self.form = RowFormat.of(
+            schema.features, schema.max_row_steps, schema.label, needs_key=False
+        )
         """What a row must hold."""
         self.columns = schema.columns
         """Which column of a table is what."""
@@ -81,11 +84,5 @@ class Predictor:
                 yield self._answer(number, row.id, next(scores))
 
     def _answer(self, number: int, row_id: str, scores: NDArray[np.float32]) -> Prediction:
-        labels, best = self._scorer.labels, int(scores.argmax())
-        numbers = scores.tolist()
-        order: Iterable[int] = range(len(labels))
-        if self._top_k is not None:
-            # Stable, so that labels of one probability keep their order.
-            order = np.argsort(-scores, kind="stable")[: self._top_k].tolist()
-        probabilities = {labels[index]: numbers[index] for index in order}
-        return Prediction(number, row_id, labels[best], numbers[best], probabilities)
+        answer = answer_row(scores, self._scorer.labels, self._top_k)
+        return Prediction(number, row_id, answer.label, answer.confidence, answer.probabilities)

@@ -38,7 +38,7 @@ CHECK_TIMEOUT_SECONDS = 900
 
 
 def export_model(
-    estimator: rnn_core.RNNClassifier,
+    estimator: rnn_core.RNNEstimator,
     examples: Examples,
     metrics: Metrics,
     config: ExportConfig,

@@ -3,7 +3,8 @@
     python -m components.export.fresh_process SAVED_MODEL RAW_EXAMPLES ROWS OUTPUT
 
 Scores the first ROWS rows of the TFRecord files ``RAW_EXAMPLES-*`` through both signatures and
-writes ids, labels and the two [N, K] arrays of probabilities to OUTPUT, as an ``.npz`` file.
+writes ids, labels and the two [A, K] arrays of probabilities, those of all
+steps where each has an answer, to OUTPUT, as an ``.npz`` file.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -39,11 +39,17 @@ class RowScorer:
             label.decode() for label in self._model.labels().numpy().tolist()
         )
 
-    def score(self, rows: Sequence[Row]) -> NDArray[np.float32]:
-        """The probabilities of the labels, float32 [N, K], in the order of the rows."""
-        scores = np.empty((len(rows), len(self.labels)), np.float32)
+    def score(self, rows: Sequence[Row]) -> list[NDArray[np.float32]]:
+        """The probabilities of the labels of each row, float32 [K], in the order of the rows.
+
+        Where each step has an answer, they are [T, K] for the T steps of the row.
+        """
+        scores: list[Any] = [None] * len(rows)
         for batch in _batches([row.steps for row in rows]):
-            scores[batch] = self._score_batch([rows[index] for index in batch])
+            found = self._score_batch([rows[index] for index in batch])
+            for index, one in zip(batch, found, strict=True):
+                # A copy: a view would keep the padding of the batch.
+                scores[index] = one if one.ndim == 1 else one[: rows[index].steps].copy()
         return scores
 
     def _score_batch(self, rows: list[Row]) -> Any:
@@ -63,6 +69,39 @@ class RowScorer:
             else:
                 tensors[name] = tf.reshape(flat, [len(rows), *spec.shape[1:]])
         return self._model.rows(tensors)["probabilities"].numpy()
+
+
+class Answer(NamedTuple):
+    """What is answered for a row; of a row whose steps have answers, a list of each."""
+
+    label: Any
+    """The most probable label."""
+    confidence: Any
+    """Its probability."""
+    probabilities: Any
+    """A dictionary from labels to probabilities."""
+
+
+def answer_row(
+    scores: NDArray[np.float32], labels: Sequence[str], top_k: int | None = None
+) -> Answer:
+    """The answer to a row, or to a row whose steps have answers.
+
+    Args:
+        scores: [K], or [T, K].
+        labels: [K].
+        top_k: how many labels ``probabilities`` lists, the most probable first; all by default, in
+            the order of ``labels``.
+    """
+    if scores.ndim == 2:
+        found = [answer_row(step, labels, top_k) for step in scores]
+        return Answer(*(list(values) for values in zip(*found, strict=True)))
+    best, numbers = int(scores.argmax()), scores.tolist()
+    order: Any = range(len(labels))
+    if top_k is not None:
+        # Stable, so that labels of one probability keep their order.
+        order = np.argsort(-scores, kind="stable")[:top_k].tolist()
+    return Answer(labels[best], numbers[best], {labels[index]: numbers[index] for index in order})
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -1,7 +1,8 @@
 """Raw rows through an exported model: for the champion, for prediction, and for the export's check.
 
 Needs the SavedModel, TensorFlow and numpy, and nothing else of this project but its errors.
-Shapes: N rows, K labels, T steps of the longest row of a batch.
+Shapes: N rows, K labels, T steps of the longest row of a batch. A answers are the N rows, or the
+steps of all rows, where the model answers each step.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from components.errors import BrokenModelError
 
 Scores = tuple[tuple[str, ...], NDArray[np.float64]]
-"""The labels, K, and the probabilities, float64 [N, K] in the order of the labels."""
+"""The labels, K, and the probabilities, float64 [A, K] in the order of the labels."""
 
 
 def score_saved_model(
@@ -96,7 +97,12 @@ def _labels(model: Any) -> tuple[str, ...]:
 
 
 def _probabilities(answer: dict[str, tf.Tensor]) -> NDArray[np.float64]:
-    return answer["probabilities"].numpy().astype(np.float64)
+    probabilities = answer["probabilities"].numpy().astype(np.float64)
+    if "lengths" not in answer:
+        return probabilities
+    # Of each row [T, K], the real steps alone.
+    is_real = np.arange(probabilities.shape[1]) < answer["lengths"].numpy()[:, None]
+    return probabilities[is_real]
 
 
 def _joined(found: list[NDArray[np.float64]], labels: tuple[str, ...]) -> NDArray[np.float64]:

@@ -22,7 +22,9 @@ Function ``rows``, for callers in Python: a dictionary from the names of the fea
 the form of ``example_parsing``, whose sequences are ragged.
 
 All answer with ``probabilities`` float32 [B, K], ``classes`` string [B] (the most probable label),
-``class_ids`` int64 [B] (its index), and ``logits`` float32 [B, K], or [B, 1] for two labels.
+``class_ids`` int64 [B] (its index), and ``logits`` float32 [B, K], or [B, 1] for two labels. Where
+each step has a label, all of them have a second axis of T steps, and ``lengths`` int64 [B] says how
+many are real: see ``components.labels``.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ import tensorflow as tf
 from components.artifacts.schema import Schema
 from components.export.saved_model import argument_name
 from components.features.config import FeaturesConfig
+from components.labels.table import KINDS
 from components.training.example_parsing import parse_raw_examples
 
 LENGTHS = "lengths"
@@ -47,9 +50,7 @@ class Served(tf.Module):
     Args:
         schema: the features and the labels.
         transform: raw features to transformed ones, both in the forms of ``example_parsing``.
-        predictor: transformed features to ``logits``, ``probabilities``, ``class_ids`` and
-            ``classes``.
-
+        predictor: transformed features to the predictions of the estimator.
     """
 
     def __init__(
@@ -97,14 +98,7 @@ class Served(tf.Module):
         return self._answer(raw)
 
     def _answer(self, raw: dict[str, Any]) -> dict[str, tf.Tensor]:
-        found = self._predictor(self._transform(raw))
-        return {
-            "probabilities": found["probabilities"],
-            "classes": tf.reshape(found["classes"], [-1]),
-            # int64 in the signature, whatever the head gives: clients depend on the type.
-            "class_ids": tf.reshape(tf.cast(found["class_ids"], tf.int64), [-1]),
-            "logits": found["logits"],
-        }
+        return KINDS[self._schema.label].served(self._predictor(self._transform(raw)))
 
 
 def row_specs(features: FeaturesConfig) -> dict[str, tf.TypeSpec]:

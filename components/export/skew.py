@@ -1,6 +1,6 @@
 """Whether the exported model answers as the evaluated one did.
 
-Shapes: N rows, K labels.
+Shapes: N rows, A answers (the rows, or all their steps), K labels.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def largest_difference(
     """The largest difference of a probability over all rows and both signatures.
 
     Args:
-        answers: ``ids`` [N], ``labels`` [K], and of each signature the probabilities [N, K].
+        answers: ``ids`` [N], ``labels`` [K], and of each signature the probabilities [A, K].
         expected: the evaluation's predictions, of these rows and perhaps more, in any order.
         tolerance: the largest difference that is allowed.
 
@@ -39,26 +39,27 @@ def largest_difference(
             f"{expected.classes}. Both were made from other examples; remove the artifacts of "
             "this run and start again."
         )
-    wanted = expected.probabilities[[row_of[row_id] for row_id in ids]]
-    return max(_difference(answers[name], wanted, ids, name, tolerance) for name in SIGNATURES)
+    wanted = expected.take([row_of[row_id] for row_id in ids])
+    return max(_difference(answers[name], wanted, name, tolerance) for name in SIGNATURES)
 
 
 def _difference(
     found: NDArray[np.float64],
-    wanted: NDArray[np.float64],
-    ids: list[str],
+    wanted: PredictionTable,
     signature: str,
     tolerance: float,
 ) -> float:
-    difference = np.abs(found - wanted).max(axis=1)
+    difference = np.abs(found - wanted.probabilities).max(axis=1)
     worst = int(np.argmax(np.where(np.isnan(difference), np.inf, difference)))
     # Not `>`: NaN is neither greater nor smaller, and must not pass.
     if not difference[worst] <= tolerance:
+        row_id = wanted.ids[wanted.row_of_answer[worst]]
+        differing = np.unique(wanted.row_of_answer[~(difference <= tolerance)]).size
         raise SkewError(
-            f"row {ids[worst]!r}, signature {signature}: the exported model answers "
+            f"row {row_id!r}, signature {signature}: the exported model answers "
             f"{np.round(found[worst], 6).tolist()}, the evaluation "
-            f"{np.round(wanted[worst], 6).tolist()}; they differ by {difference[worst]:.3g}, and "
-            f"export.tolerance allows {tolerance:g}. {int((~(difference <= tolerance)).sum())} of "
-            f"{len(ids)} rows differ. The model was not exported."
+            f"{np.round(wanted.probabilities[worst], 6).tolist()}; they differ by "
+            f"{difference[worst]:.3g}, and export.tolerance allows {tolerance:g}. {differing} of "
+            f"{len(wanted)} rows differ. The model was not exported."
         )
     return float(difference[worst])

@@ -107,7 +107,7 @@ def model_config(export: Path) -> dict[str, Any]:
     """What the served model is told of its rows, and its limits, which a server may change."""
     schema = load_schema(schema_directory(export / SAVED_MODEL))
     return {
-        "rows": RowFormat.of(schema.features, schema.max_row_steps).as_json(),
+        "rows": RowFormat.of(schema.features, schema.max_row_steps, schema.label).as_json(),
         "max_row_steps": schema.max_row_steps,
         **json.loads((export / LIMITS).read_bytes()),
     }
@@ -124,12 +124,13 @@ def _write_package(export: Path, logged: LoggedModel, run_id: str, package: Path
 
         from components.registry.signature import model_signature
 
+        schema = load_schema(schema_directory(export / SAVED_MODEL))
         mlflow.pyfunc.save_model(
             path=str(package),
             python_model=str(_SERVED_CODE),
             artifacts={SAVED_MODEL: str(export / SAVED_MODEL), **SERVED_MODULES},
             model_config=model_config(export),
-            signature=model_signature(load_schema(schema_directory(export / SAVED_MODEL)).features),
+            signature=model_signature(schema.features, schema.label),
             input_example=pd.DataFrame([json.loads((export / EXAMPLE).read_bytes())]),
             pip_requirements=[
                 f"{name}=={importlib.metadata.version(name)}" for name in _SERVED_PACKAGES

@@ -4,7 +4,8 @@ MLflow copies this file, and the two modules that it loads, beside the SavedMode
 there, so none of them imports anything of this project. A row has one column per feature, or the
 columns ``sequence`` and ``context`` of a row in the JSONL form. A sequence is a list, of numbers
 (or of lists of F numbers), of strings or of ids; a context feature is one value (or a list of F
-numbers). The answer has the columns ``label`` and ``probabilities`` (one number per label).
+numbers). The answer has the columns ``label`` and ``probabilities`` (one number per label);
+where each step has a label, both are lists with an entry for each step.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class SequenceClassifier(PythonModel):
             {**limits["rows"], "max_steps": limits["max_row_steps"], "needs_key": False}
         )
         self._scorer = scoring.RowScorer(context.artifacts["saved_model"])
+        self._answer = scoring.answer_row
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -69,12 +71,11 @@ class SequenceClassifier(PythonModel):
                     f"the rows up to row {number} have {steps:,} steps together, and "
                     f"max_request_steps = {self._max_steps:,} allows no more: send it in parts"
                 )
-        scores = self._scorer.score(rows)
-        labels = self._scorer.labels
+        found = [self._answer(one, self._scorer.labels) for one in self._scorer.score(rows)]
         return pd.DataFrame(
             {
-                "label": [labels[index] for index in scores.argmax(axis=1)],
-                "probabilities": [dict(zip(labels, one, strict=True)) for one in scores.tolist()],
+                "label": [answer.label for answer in found],
+                "probabilities": [answer.probabilities for answer in found],
             }
         )
 

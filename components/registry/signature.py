@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
-from mlflow.types.schema import AnyType, Map
+from mlflow.types.schema import AnyType, Array, Map
 
 from components.features.config import FeaturesConfig
+from components.label_tasks import TASKS, TaskName
 
 _PARTS = ("sequence", "context")
 """The columns of a row in the JSONL form."""
 
 
-def model_signature(features: FeaturesConfig) -> ModelSignature:
+def model_signature(features: FeaturesConfig, task: TaskName) -> ModelSignature:
     """Columns of a row, named as the rows name them; the answer's two columns."""
     # A feature may have the name of a part.
     of_features = (
@@ -28,8 +29,10 @@ def model_signature(features: FeaturesConfig) -> ModelSignature:
         ColSpec(AnyType(), name, required=False)  # type: ignore[no-untyped-call]
         for name in names
     ]
-    outputs: list[ColSpec | TensorSpec] = [
-        ColSpec(DataType.string, "label"),
-        ColSpec(Map(DataType.double), "probabilities"),
-    ]
+    label, probabilities = DataType.string, Map(DataType.double)
+    outputs: list[ColSpec | TensorSpec] = (
+        [ColSpec(Array(label), "label"), ColSpec(Array(probabilities), "probabilities")]
+        if TASKS[task].in_clusters
+        else [ColSpec(label, "label"), ColSpec(probabilities, "probabilities")]
+    )
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))

@@ -27,6 +27,7 @@ from components.artifacts.values import (
 )
 from components.evaluation.figures import confusion_figure, learning_figure, reliability_figure, svg
 from components.evaluation.scoring import calibration
+from components.label_tasks import TASKS
 from components.metrics import METRICS
 from components.report import tables as parts
 from components.report.advice import advice
@@ -105,6 +106,7 @@ def _verdict(decision: Decision, metrics: Metrics) -> dict[str, object]:
 
 def _results(inputs: ReportInputs) -> dict[str, object]:
     metrics, champion, table = inputs.metrics, inputs.champion_metrics, inputs.predictions
+    task, answers = TASKS[metrics.task], sum(each.support for each in metrics.per_class)
     predicted = (sum(column) for column in zip(*metrics.confusion, strict=True))
     baseline = inputs.baseline
     return {
@@ -117,7 +119,10 @@ def _results(inputs: ReportInputs) -> dict[str, object]:
         "beside_baseline": parts.side_by_side(metrics, baseline.metrics) if baseline else [],
         "confusions": parts.largest_confusions(metrics),
         "errors": parts.most_confident_errors(table) if table else [],
-        "wrong": metrics.examples - sum(row[i] for i, row in enumerate(metrics.confusion)),
+        "answers": answers,
+        # The template's word for what has a label.
+        "counted": task.answers if task.in_clusters else "examples",
+        "wrong": answers - sum(row[i] for i, row in enumerate(metrics.confusion)),
         "classes": parts.shown_classes(metrics),
         "predicted": dict(zip(metrics.labels, predicted, strict=True)),
         "classes_shown": parts.CLASSES_SHOWN,

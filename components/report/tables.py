@@ -20,7 +20,7 @@ _ERRORS_SHOWN = 10
 
 @dataclasses.dataclass(frozen=True)
 class Confusion:
-    """How many examples of one class were predicted as another."""
+    """How many examples (or steps) of one class were predicted as another."""
 
     label: str
     predicted: str
@@ -37,6 +37,8 @@ class ConfidentError:
     predicted: str
     confidence: float
     probability: float
+    step: int | None = None
+    """The step of the row, where each has a label; the first is 0."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,18 +87,21 @@ def most_confident_errors(table: PredictionTable) -> list[ConfidentError]:
     top = np.where(table.predicted_index >= 0, table.probabilities.max(axis=1), -1.0)
     wrong = np.flatnonzero(~table.correct & (table.predicted_index >= 0))
     # By id where probabilities are equal: the same inputs give the same page.
-    order = sorted(wrong.tolist(), key=lambda row: (-top[row], table.ids[row]))
+    rows = table.row_of_answer.tolist()
+    first = table.row_lengths.cumsum() - table.row_lengths
+    order = sorted(wrong.tolist(), key=lambda answer: (-top[answer], table.ids[rows[answer]]))
     errors = []
-    for row in order[:_ERRORS_SHOWN]:
-        known = table.label_index[row]
-        probability = float(table.probabilities[row, known]) if known >= 0 else 0.0
+    for answer in order[:_ERRORS_SHOWN]:
+        known = table.label_index[answer]
+        probability = float(table.probabilities[answer, known]) if known >= 0 else 0.0
         errors.append(
             ConfidentError(
-                id=table.ids[row],
-                label=table.labels[row],
-                predicted=table.predicted[row],
-                confidence=float(top[row]),
+                id=table.ids[rows[answer]],
+                label=table.labels[answer],
+                predicted=table.predicted[answer],
+                confidence=float(top[answer]),
                 probability=probability,
+                step=int(answer - first[rows[answer]]) if table.task.in_clusters else None,
             )
         )
     return errors

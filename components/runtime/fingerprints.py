@@ -36,7 +36,9 @@ _DECIDES_WEIGHTS: Final[Mapping[str, bool]] = {
     "rnn_core.hooks.logging_hooks": False,
     "rnn_core.storage.summaries": False,
 }
+# A kind of labels knows its head too; of that, examples have nothing.
 _DECIDES: Final[Mapping[str, Mapping[str, bool]]] = {
+    "components.data.examples": {"rnn_core": False},
     "components.training.train": _DECIDES_WEIGHTS,
     "components.evaluation.measure": _DECIDES_WEIGHTS,
     "components.evaluation.comparison": _DECIDES_WEIGHTS,

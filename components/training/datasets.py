@@ -19,6 +19,7 @@ from components.artifacts.schema import load_schema
 from components.artifacts.values import RAW_TEST, Examples, Split
 from components.data.statistics import read_statistics
 from components.errors import NotFoundError
+from components.labels.table import KINDS
 from components.training.example_parsing import parse_examples, parse_key
 from components.training.selection import Selection, assign_folds
 
@@ -41,7 +42,7 @@ def read_batches(
     workers: int = 1,
     at_most: int = -1,
 ) -> tf.data.Dataset:
-    """Batches of (features, labels): features as ``example_parsing`` says, labels string [B].
+    """Batches of (features, labels): features and labels as ``example_parsing`` says.
 
     Args:
         examples: the directory of the examples; it is read when the dataset is made.
@@ -62,7 +63,7 @@ def read_batches(
     parsed = _parsed(examples, selection.splits, at_most)
     chosen = _rows_of_fold(examples, selection)
     of_fold = None if chosen is None else tf.constant(chosen, tf.int64)
-    count = tf.size(parsed[1] if of_fold is None else of_fold, out_type=tf.int64)
+    count = _row_count(parsed[1] if of_fold is None else of_fold)
 
     @_as_written
     def take(first: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
@@ -92,21 +93,26 @@ def read_raw_records(examples: Examples) -> Iterator[bytes]:
 
 def read_ids(examples: Examples, split: Split) -> list[str]:
     """The ids of a split in the order of ``read_batches`` without a seed."""
-    return _read_keys(examples, split, "id")
+    return [row_id for (row_id,) in _read_keys(examples, split, "id")]
 
 
-def read_labels(examples: Examples, split: Split) -> list[str]:
-    """The labels of a split, in the same order."""
+def read_labels(examples: Examples, split: Split) -> list[tuple[str, ...]]:
+    """The labels of each row of a split, in the same order."""
     return _read_keys(examples, split, "label")
 
 
 def count(examples: Examples, rows: Split | Selection) -> int:
     """The number of examples in a split, or of the selected rows."""
-    return sum(label_rows(examples, rows).values())
+    selection = _selection(rows)
+    chosen = _rows_of_fold(examples, selection)
+    if chosen is not None:
+        return len(chosen)
+    by_split = read_statistics(Path(examples.path))["rows"]
+    return sum(int(by_split[split]) for split in selection.splits)
 
 
-def label_rows(examples: Examples, rows: Split | Selection) -> dict[str, int]:
-    """How many rows have each label."""
+def label_counts(examples: Examples, rows: Split | Selection) -> dict[str, int]:
+    """How many rows, or steps where each has one, have each label."""
     selection = _selection(rows)
     chosen = _rows_of_fold(examples, selection)
     counts: Counter[str] = Counter()
@@ -115,8 +121,9 @@ def label_rows(examples: Examples, rows: Split | Selection) -> dict[str, int]:
         for split in selection.splits:
             counts.update(by_split[split])
     else:
-        labels = [label for split in selection.splits for label in read_labels(examples, split)]
-        counts.update(labels[row] for row in chosen)
+        labels = [each for split in selection.splits for each in read_labels(examples, split)]
+        for row in chosen:
+            counts.update(labels[row])
     return dict(counts)
 
 
@@ -129,9 +136,20 @@ def _rows_of_fold(examples: Examples, selection: Selection) -> list[int] | None:
     if not selection.folds:
         return None
     ids = [each for split in selection.splits for each in read_ids(examples, split)]
-    labels = [each for split in selection.splits for each in read_labels(examples, split)]
-    folds = assign_folds(ids, labels, selection.folds)
+    kind = KINDS[load_schema(examples.path).label]
+    strata = [
+        kind.stratum(labels)
+        for split in selection.splits
+        for labels in read_labels(examples, split)
+    ]
+    folds = assign_folds(ids, strata, selection.folds)
     return [row for row, fold in enumerate(folds) if (fold == selection.fold) == selection.held_out]
+
+
+def _row_count(labels: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
+    """int64 scalar."""
+    is_ragged = isinstance(labels, tf.RaggedTensor)
+    return labels.nrows(tf.int64) if is_ragged else tf.size(labels, out_type=tf.int64)
 
 
 def _shuffled_indices(
@@ -177,7 +195,13 @@ def _records(examples: Examples, name: str) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(files)
 
 
-def _read_keys(examples: Examples, split: Split, key: Literal["id", "label"]) -> list[str]:
+def _read_keys(
+    examples: Examples, split: Split, key: Literal["id", "label"]
+) -> list[tuple[str, ...]]:
     # In parts: an example may be a thousand times as large as its id.
     parts = _records(examples, split).batch(_PARSED_AT_ONCE)
-    return [text.decode() for records in parts for text in parse_key(records, key).numpy()]
+    return [
+        tuple(text.decode() for text in texts)
+        for records in parts
+        for texts in parse_key(records, key).to_list()
+    ]

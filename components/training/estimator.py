@@ -18,6 +18,7 @@ from components.artifacts.storage import write_atomically
 from components.artifacts.values import Model
 from components.config import ConvolutionConfig, ModelConfig, OptimizerConfig
 from components.errors import NotFoundError
+from components.labels.table import KINDS
 from components.runtime.libraries import quiet_libraries
 from rnn_core.optimizers.optimizers import KINDS as OPTIMIZERS
 
@@ -32,8 +33,8 @@ class Training(NamedTuple):
 
     schedule_end: int
     """The step where a schedule of the learning rate ends."""
-    label_rows: Mapping[str, int]
-    """How many rows of each label it is trained on."""
+    label_counts: Mapping[str, int]
+    """How many rows, or steps, of each label it is trained on."""
 
 
 def build_estimator(
@@ -42,23 +43,21 @@ def build_estimator(
     directory: Path,
     run_config: rnn_core.RunConfig,
     training: Training | None = None,
-) -> rnn_core.RNNClassifier:
-    """A classifier whose checkpoints are below ``directory``; only with ``training`` it trains."""
+) -> rnn_core.RNNEstimator:
+    """A model whose checkpoints are below ``directory``; only with ``training`` it trains."""
     sequence, context = feature_columns(schema)
     training = training or Training(1, {})
     balanced = model.loss.class_weights == "balanced"
-    return rnn_core.RNNClassifier(
-        sequence_feature_columns=sequence,
-        context_feature_columns=context or None,
-        units=list(model.units),
-        cell_type=model.cell_type,
-        model_dir=str(directory / CHECKPOINTS),
-        n_classes=len(schema.labels),
-        label_vocabulary=list(schema.labels),
+    network = {
+        "sequence_feature_columns": sequence,
+        "context_feature_columns": context or None,
+        "units": list(model.units),
+        "cell_type": model.cell_type,
+        "model_dir": str(directory / CHECKPOINTS),
         # A function: an optimizer holds variables, and each model needs one of its own.
-        optimizer=lambda: _optimizer(model.optimizer, training.schedule_end),
-        config=run_config,
-        network=rnn_core.NetworkConfig(
+        "optimizer": lambda: _optimizer(model.optimizer, training.schedule_end),
+        "config": run_config,
+        "network": rnn_core.NetworkConfig(
             context=model.context,
             pooling=model.pooling,
             bidirectional=model.bidirectional,
@@ -72,10 +71,14 @@ def build_estimator(
             context_dropout=model.dropout.context,
             recurrent_dropout=model.dropout.recurrent,
         ),
-        label_smoothing=model.loss.label_smoothing,
-        class_weights=balanced_weights(training.label_rows) if balanced else None,
-        focal_gamma=model.loss.focal_gamma,
-    )
+    }
+    loss = {
+        "label_smoothing": model.loss.label_smoothing,
+        "class_weights": balanced_weights(training.label_counts) if balanced else None,
+        "focal_gamma": model.loss.focal_gamma,
+    }
+    made: rnn_core.RNNEstimator = KINDS[schema.label].estimator(schema.labels, loss, network)
+    return made
 
 
 def _convolutions(
@@ -86,13 +89,13 @@ def _convolutions(
     )
 
 
-def balanced_weights(label_rows: Mapping[str, int]) -> dict[str, float] | None:
-    """rows / (classes * rows of the class), by label: each class weighs as much as any other.
+def balanced_weights(label_counts: Mapping[str, int]) -> dict[str, float] | None:
+    """answers / (classes * answers of the class), by label: each class weighs as much as any other.
 
-    None if there are no rows.
+    None if there are none. An answer is a row or a step, whatever has a label.
     """
-    rows = sum(label_rows.values())
-    return {label: rows / (len(label_rows) * n) for label, n in label_rows.items()} or None
+    total = sum(label_counts.values())
+    return {label: total / (len(label_counts) * n) for label, n in label_counts.items()} or None
 
 
 def _optimizer(config: OptimizerConfig, schedule_end: int) -> keras.optimizers.Optimizer:
@@ -116,7 +119,7 @@ def save_settings(directory: Path, schema: Schema, model: ModelConfig) -> None:
     write_atomically(directory / _SETTINGS, json.dumps(to_jsonable_python(model), indent=2))
 
 
-def load_estimator(model: Model) -> rnn_core.RNNClassifier:
+def load_estimator(model: Model) -> rnn_core.RNNEstimator:
     """The estimator of a trained model, as it was built for training.
 
     Raises:

@@ -22,6 +22,7 @@ import tensorflow as tf
 from components.artifacts.schema import Schema
 from components.features.config import FeaturesConfig
 from components.features.kind import ValueType
+from components.labels.table import KINDS
 
 
 def raw_feature_spec(schema: Schema) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -38,18 +39,21 @@ def parse_raw_examples(serialized: tf.Tensor, schema: Schema) -> dict[str, Any]:
 
 
 def parse_examples(serialized: tf.Tensor, schema: Schema) -> tuple[dict[str, Any], tf.Tensor]:
-    """Parses transformed examples, string [B], into (features, labels string [B])."""
+    """Parses transformed examples, string [B], into (features, labels).
+
+    Labels are string [B], or of the form that ``components.labels`` says.
+    """
     of_context = schema.features.transformed_context
     types = {**of_context, **schema.features.transformed_sequence}
     context, sequence = _feature_spec(types, of_context)
-    context["label"] = tf.io.FixedLenFeature([], tf.string)
+    context["label"] = KINDS[schema.label].parsing()
     features = _parse(serialized, context, sequence, types)
     return features, features.pop("label")
 
 
-def parse_key(serialized: tf.Tensor, key: Literal["id", "label"]) -> tf.Tensor:
-    """The ids or the labels of examples alone, string [B]; raw or transformed."""
-    spec = {key: tf.io.FixedLenFeature([], tf.string)}
+def parse_key(serialized: tf.Tensor, key: Literal["id", "label"]) -> tf.RaggedTensor:
+    """The ids or the labels of examples alone, string [B, (n)]; raw or transformed."""
+    spec = {key: tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64)}
     return tf.io.parse_sequence_example(serialized, context_features=spec)[0][key]
 
 

@@ -16,7 +16,7 @@ import rnn_core
 from components.artifacts.history import HISTORY
 from components.artifacts.schema import load_schema
 from components.errors import StorageError, TrainingError
-from components.training.datasets import label_rows, read_batches
+from components.training.datasets import label_counts, read_batches
 from components.training.estimator import Training, build_estimator
 from components.training.history_hook import OnPoint, Recorder, ValidationRecorder
 from components.training.job import TrainingJob
@@ -85,7 +85,7 @@ def _fit(job: TrainingJob, directory: Path, recorder: Recorder, config: rnn_core
         job.model,
         directory / job.name,
         config,
-        Training(steps.schedule_end, label_rows(job.examples, job.rows)),
+        Training(steps.schedule_end, label_counts(job.examples, job.rows)),
     )
 
     def train_batches(input_context: tf.distribute.InputContext) -> tf.data.Dataset:

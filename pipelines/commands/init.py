@@ -20,6 +20,7 @@ from components.data.proposal import Proposal, propose
 from components.data.sources.column_guess import guess_columns
 from components.data.sources.formats import files_of, source_of
 from components.errors import UserError
+from components.label_tasks import PER_ROW, TASKS
 from pipelines.config import parse_config
 from pipelines.console import printable
 from rnn_core.names import CellType
@@ -102,7 +103,12 @@ def render_config(found: Proposal, name: str, folder: Path) -> str:
     *others, last = get_args(CellType)
     cell_types = f"{', '.join(others)} or {last}"
     comments = {
-        "data": [*_seen(found), "Paths are relative to this file.", *found.notes_of["data"]],
+        "data": [
+            *_seen(found),
+            *found.reasons_of.get("data", ()),
+            "Paths are relative to this file.",
+            *found.notes_of["data"],
+        ],
         "features": [
             "One entry per feature; remove features that the model must not use.",
             *found.notes_of["features"],
@@ -132,6 +138,8 @@ def _paths_from(data: DataConfig, folder: Path) -> dict[str, Any]:
         for key in ("train", "validation", "test")
         if (path := getattr(data, key)) is not None
     }
+    if data.label != PER_ROW.name:
+        values["label"] = data.label
     if data.columns != DEFAULT_COLUMNS:
         values["columns"] = {
             key: list(value) if isinstance(value, tuple) else value
@@ -189,7 +197,8 @@ def _commonest(found: Proposal) -> Iterator[str]:
     if found.labels:
         label, count = max(found.labels.items(), key=lambda item: item[1])
         share = 100 * count / sum(found.labels.values())
-        yield f"Always answering {label!r} is right for {share:.3g} % of all rows: bound more."
+        answers = TASKS[found.data.label].answers
+        yield f"Always answering {label!r} is right for {share:.3g} % of all {answers}: bound more."
 
 
 def _seen(found: Proposal) -> Iterator[str]:
@@ -198,7 +207,8 @@ def _seen(found: Proposal) -> Iterator[str]:
     commonest = sorted(found.labels.items(), key=lambda item: -item[1])
     shown = ", ".join(f"{label}: {count:,}" for label, count in commonest[:6])
     more = f" and {len(commonest) - 6} more" if len(commonest) > 6 else ""
-    yield f"{len(found.labels)} labels ({shown}{more})."
+    of_steps = "" if found.data.label == PER_ROW.name else f" of {TASKS[found.data.label].answers}"
+    yield f"{len(found.labels)} labels{of_steps} ({shown}{more})."
     # Long sequences cost the most time and memory, so their range stands where it is read first.
     least, median, greatest = found.lengths
     yield f"{least} to {greatest} steps, median {median}."

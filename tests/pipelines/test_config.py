@@ -183,3 +183,26 @@ def test_values_that_are_set_replace_those_of_the_file_and_are_kept() -> None:
     assert config.tags == {"team": "speech"}
     assert config.retention.keep_runs is None
     assert parse_config(dump_config(config)) == config
+
+
+STEPS = (
+    "name: demo\ndata: {train: rows.jsonl, label: per_step}\n"
+    "features: {sequence: {x: {kind: numeric}}}\n"
+)
+
+
+def test_what_labels_of_steps_cannot_have_is_refused_by_name() -> None:
+    assert parse_config(STEPS).data.label == "per_step"
+    assert parse_config(STEPS + "gate: {bounds: {edit_score: {min: 0.8}}}\n")
+    with pytest.raises(ConfigError, match=r"model\.pooling: mean sums up all steps"):
+        parse_config(STEPS + "model: {pooling: mean}\n")
+
+
+def test_a_bound_is_on_a_metric_that_is_measured() -> None:
+    text = STEPS.replace("per_step", "per_row") + "gate: {bounds: {edit_score: {min: 0.8}}}\n"
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text)
+    assert (
+        "gate.bounds.edit_score: it is not measured where the rows have one label for each row; "
+        "bound accuracy, macro_f1, average_loss, ece"
+    ) in str(caught.value)

@@ -130,8 +130,8 @@ def test_a_path_that_cannot_be_read_is_the_users_mistake(tmp_path: Path, name: s
         ("seed: yes", "seed: expected a number, and not yes, no, true or false; got True"),
         (
             "gate: {bounds: {accuracy: {min: 90}}}",
-            "gate.bounds.accuracy.min: expected 0 to 1 (fraction of the examples), got 90; "
-            "90 % is 0.9",
+            "gate.bounds.accuracy.min: expected 0 to 1 (fraction of the examples, or steps), got "
+            "90; 90 % is 0.9",
         ),
         (
             "gate: {bounds: {acuracy: {min: 0.9}}}",

@@ -20,6 +20,7 @@ from components.artifacts.values import (
     IncomparableChampion,
     Metrics,
     Model,
+    PairedRows,
     Pairs,
     Rows,
     SourceFile,
@@ -273,3 +274,15 @@ def test_a_version_says_what_it_is_and_whether_it_was_there_before() -> None:
     assert first.tags == {VERSION_TAG: "4"}
     again = record_version(Version("demo", 4, (), True), config())
     assert again.summary == "registered before as demo version 4 (no alias)"
+
+
+def test_of_labels_of_steps_the_steps_are_counted_and_the_rows_compared(tmp_path: Path) -> None:
+    metrics = dataclasses.replace(_with_files(tmp_path), task="per_step")
+    measured = record_metrics(metrics, config())
+    assert measured.summary.endswith("on 1,234 test rows of 1,234 steps")
+    rows = PairedRows(0.01, 40, 12, 0.9, 0.1)
+    champion = ChampionMetrics(3, metrics, 1, 50, 20, 2, same_model=False, paired_rows=rows)
+    record = record_champion_metrics(champion, config())
+    assert "50 steps only the candidate gets right, 20 only the champion" in record.summary
+    assert record.metrics["champion/mean_difference_of_rows"] == 0.01
+    assert record.metrics["champion/rows_candidate_ahead"] == 40

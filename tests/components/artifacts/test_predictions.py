@@ -9,7 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.artifacts.predictions import PredictionTable, read_predictions, write_predictions
+from components.artifacts.predictions import (
+    PredictionTable,
+    StepPredictions,
+    read_predictions,
+    write_predictions,
+)
 from components.errors import DataError, NotFoundError
 
 NAN = float("nan")
@@ -108,3 +113,54 @@ def test_parts_that_do_not_fit_are_refused(
 def test_a_class_that_comes_twice_is_refused() -> None:
     with pytest.raises(DataError, match="class 'x' more than once"):
         table([[0.5, 0.5]], ("x",), classes=("x", "x"))
+
+
+def steps(nan: float = 0.5) -> StepPredictions:
+    """Rows of two and one steps."""
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [nan, 0.5]])
+    return StepPredictions(("r", "s"), ("x", "z", "y"), ("x", "y"), probabilities, (2, 1))
+
+
+def test_steps_stand_row_by_row() -> None:
+    table = steps()
+    assert len(table) == 2
+    assert table.row_of_answer.tolist() == [0, 0, 1]
+    assert table.correct.tolist() == [True, False, False]
+    assert table.row_sums(np.array([[1.0], [2.0], [5.0]])).tolist() == [[3.0], [5.0]]
+    # Neither an unknown label nor a missing prediction is equal to anything.
+    assert list(steps(NAN).segments()) == [([0, -1], [0, 1]), ([1], [-2])]
+
+
+def test_rows_of_steps_are_taken_with_all_of_their_steps() -> None:
+    table = steps().take([1, 0])
+    assert (table.ids, table.labels, table.steps) == (("s", "r"), ("y", "x", "z"), (1, 2))
+    assert table.probabilities[:, 0].tolist() == [0.5, 0.9, 0.2]
+
+
+def test_a_file_of_steps_has_a_list_a_row_and_brings_back_the_same_table(tmp_path: Path) -> None:
+    table = steps(NAN)
+    write_predictions(table, tmp_path / "p.parquet")
+    first, _ = pq.read_table(tmp_path / "p.parquet").to_pylist()
+    assert first == {
+        "id": "r",
+        "label": ["x", "z"],
+        "predicted": ["x", "y"],
+        "correct": [True, False],
+        "probabilities": [[0.9, 0.1], [0.2, 0.8]],
+    }
+    again = read_predictions(tmp_path / "p.parquet")
+    assert isinstance(again, StepPredictions)
+    assert (again.ids, again.labels, again.steps) == (table.ids, table.labels, table.steps)
+    np.testing.assert_array_equal(again.probabilities, table.probabilities)
+
+
+def test_steps_that_do_not_fit_their_lengths_are_refused() -> None:
+    with pytest.raises(DataError, match="do not fit"):
+        StepPredictions(("r",), ("x", "y"), ("x", "y"), np.ones((2, 2)), (3,))
+
+
+def test_a_table_is_made_of_the_labels_of_each_row() -> None:
+    made = StepPredictions.of(["r", "s"], [("x", "z"), ("y",)], ("x", "y"), steps().probabilities)
+    assert (made.labels, made.steps) == (("x", "z", "y"), (2, 1))
+    plain = PredictionTable.of(["r"], [("x",)], ("x", "y"), np.ones((1, 2)))
+    assert plain.labels == ("x",)

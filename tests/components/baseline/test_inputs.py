@@ -7,7 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from components.baseline.inputs import Inputs, read_inputs
+from components.artifacts.schema import Schema
+from components.baseline.inputs import Inputs, _numbers_of_steps, _tokens_of_steps, read_inputs
+from components.features.config import FeaturesConfig
+from components.features.ids import IdFeature
+from components.features.numeric import NumericFeature
 from components.training.datasets import count, read_batches, read_ids, read_labels
 from tests.components.conftest import Prepared
 
@@ -24,7 +28,7 @@ def inputs(mixed: Prepared) -> Inputs:
 
 def test_every_row_has_its_id_label_numbers_and_tokens(mixed: Prepared, inputs: Inputs) -> None:
     assert list(inputs.ids) == read_ids(mixed.examples, "train")
-    assert inputs.labels.tolist() == read_labels(mixed.examples, "train")
+    assert inputs.labels_of_rows == read_labels(mixed.examples, "train")
     assert inputs.numbers.shape == (count(mixed.examples, "train"), _MIXED_NUMBERS)
     assert len(inputs.tokens) == len(inputs)
     assert inputs.has_tokens
@@ -64,3 +68,27 @@ def test_of_a_large_split_every_nth_row_is_read(mixed: Prepared, inputs: Inputs,
     assert part.labels.tolist() == inputs.labels[::every].tolist()
     np.testing.assert_array_equal(part.numbers, inputs.numbers[::every])
     assert len(part) <= most
+
+
+def test_a_step_is_seen_with_its_neighbours_and_the_context() -> None:
+    features = FeaturesConfig(
+        {"x": NumericFeature(kind="numeric"), "word": IdFeature(kind="id", size=9)},
+        {"age": NumericFeature(kind="numeric"), "city": IdFeature(kind="id", size=3)},
+    )
+    schema = Schema(features, ("a", "b"), {"word": 9, "city": 3}, label="per_step")
+    row = {
+        "x": np.array([[1.0], [2.0], [3.0]]),
+        "word": np.array([4, 5, 6]),
+        "age": np.array([41.0]),
+        "city": np.array([2]),
+    }
+    numbers = _numbers_of_steps(row, schema)
+    # Two steps on either side, the first and the last of the row standing for those outside.
+    assert numbers[:, 1:].tolist() == [
+        [1, 1, 1, 2, 3, 41],
+        [1, 1, 2, 3, 3, 41],
+        [1, 2, 3, 3, 3, 41],
+    ]
+    tokens = _tokens_of_steps(row, schema)
+    assert tokens[0] == ["city=2", "word+0=4", "word+1=5", "word+2=6"]
+    assert len(tokens) == 3

@@ -21,7 +21,7 @@ def rows(*, with_tokens: bool) -> Inputs:
         tokens = [["x=1", "x=2", f"x=1,{2 + yes}"] for yes in is_yes.tolist()]
     else:
         numbers[:, 2] += 4 * is_yes
-    labels = np.where(is_yes, "yes", "no")
+    labels = [("yes",) if yes else ("no",) for yes in is_yes.tolist()]
     return Inputs(tuple(f"r{i}" for i in range(_ROWS)), labels, numbers, tuple(tokens))
 
 

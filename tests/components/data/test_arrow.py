@@ -37,7 +37,7 @@ def test_a_batch_gives_back_the_rows_it_was_made_of(numbers: list[int]) -> None:
     assert len(found) == len(source)
     for row, (split, same) in zip(source, found, strict=True):
         assert split == "test"
-        assert (same.id, same.label, same.steps) == (row.id, row.label, row.steps)
+        assert (same.id, same.labels, same.steps) == (row.id, row.labels, row.steps)
         for name, value in row.values.items():
             np.testing.assert_array_equal(np.array(same.values[name]), np.array(value))
 

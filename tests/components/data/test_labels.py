@@ -104,3 +104,21 @@ def test_of_many_rows_no_positions_are_kept_and_the_hash_alone_decides() -> None
     merged = merge_counts([many, many])
     assert len(merged["a"].positions) < 2_000
     assert split_rule(merged, DATA).cuts == {}
+
+
+STEPS = RowFormat.of(FeaturesConfig({"x": NumericFeature(kind="numeric")}), 10, "per_step")
+
+
+def of_steps(row_id: str, labels: str) -> dict[str, Any]:
+    return {"id": row_id, "label": list(labels), "sequence": {"x": [1] * len(labels)}}
+
+
+def test_a_row_counts_once_for_each_label_of_its_steps_and_lies_with_its_commonest(
+    write_rows: WriteRows,
+) -> None:
+    path = write_rows([of_steps("1", "aab"), of_steps("2", "abb"), of_steps("3", "b")])
+    counts = count_labels(chunks_of(find_rows(DataConfig(train=path))), STEPS)
+    assert counts == {
+        "a": LabelRows(2, 0, [position("1")]),
+        "b": LabelRows(3, 0, [position("2"), position("3")]),
+    }

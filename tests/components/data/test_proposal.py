@@ -236,3 +236,43 @@ def test_nulls_among_numbers_lose_no_row(write_rows: WriteRows) -> None:
     assert found.features.sequence["x"] == NumericFeature(kind="numeric", missing="previous")
     assert found.invalid == 0
     assert "sequence.x has 30 nulls among 60 numbers" in found.notes[0]
+
+
+def _walks(count: int = 40) -> list[dict[str, object]]:
+    return [
+        {
+            "id": f"w{number}",
+            "label": ["rest"] * 2 + ["walk"] * (1 + number % 3),
+            "sequence": {"x": [0.5] * (3 + number % 3)},
+        }
+        for number in range(count)
+    ]
+
+
+def test_lists_as_long_as_their_rows_are_labels_of_the_steps(write_rows: WriteRows) -> None:
+    found = propose(DataConfig(train=write_rows(_walks())))
+    assert found.data.label == "per_step"
+    assert found.labels == {"rest": 80, "walk": 79}
+    assert any("label: per_step" in reason for reason in found.reasons_of["data"])
+    # Nothing sums the row up: its steps differ.
+    assert found.model.pooling == "last"
+    assert not found.features.summaries.learns
+    assert found.invalid == 0
+
+
+def test_a_row_whose_labels_are_too_few_is_an_invalid_one_among_labels_of_steps(
+    write_rows: WriteRows,
+) -> None:
+    rows = _walks()
+    rows[0]["label"] = ["rest"]
+    found = propose(DataConfig(train=write_rows(rows)))
+    assert (found.data.label, found.invalid) == ("per_step", 1)
+    assert any("'label' has another length than the sequences" in note for note in found.notes)
+
+
+def test_the_note_on_uneven_labels_counts_steps(write_rows: WriteRows) -> None:
+    rows = _walks()
+    for each in rows[3:]:
+        each["label"] = ["rest"] * len(each["label"])  # type: ignore[arg-type]
+    found = propose(DataConfig(train=write_rows(rows), min_label_rows=1))
+    assert any("of the test steps have the label 'rest'" in note for note in found.notes)

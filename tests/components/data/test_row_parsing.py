@@ -73,7 +73,7 @@ def test_every_kind_of_feature_keeps_its_values(number: int) -> None:
     source = mixed_row(number)
     row = good(json.dumps(source).encode(), MIXED)
     sequence, context = source["sequence"], source["context"]
-    assert (row.id, row.label) == (source["id"], source["label"])
+    assert (row.id, row.labels) == (source["id"], (source["label"],))
     assert row.steps == len(sequence["pulse"])
     np.testing.assert_array_equal(row.values["motion"], np.float32(sequence["motion"]))
     pulse = row.values["pulse"]
@@ -117,13 +117,13 @@ def test_no_value_whatsoever_raises_and_what_is_taken_is_finite(
 
 def test_whole_numbers_are_taken_for_the_id_and_the_label() -> None:
     row = good(line(id=17, label=-3))
-    assert (row.id, row.label) == ("17", "-3")
+    assert (row.id, row.labels) == ("17", ("-3",))
 
 
 def test_a_row_without_a_label_or_id_is_bad_for_training_and_good_for_prediction() -> None:
     for missing in (line(label=None), line(label=...), line(label="")):
         assert bad(missing) == InvalidRow("'label' is missing", missing="label")
-        assert good(missing, needs_key=False).label is None
+        assert good(missing, needs_key=False).labels is None
     for missing in (line(id=None), line(id=...), line(id="")):
         assert bad(missing) == InvalidRow("'id' is missing", missing="id")
         assert good(missing, needs_key=False).id == ""
@@ -242,11 +242,11 @@ def test_numbers_that_do_not_differ_before_are_not_merged() -> None:
 
 def test_ids_and_labels_of_more_than_64_bits_keep_their_digits() -> None:
     row = good(line(id=2**70 + 1, label=-(2**65) - 1))
-    assert (row.id, row.label) == (str(2**70 + 1), str(-(2**65) - 1))
+    assert (row.id, row.labels) == (str(2**70 + 1), (str(-(2**65) - 1),))
 
 
 def test_a_boolean_label_is_called_as_in_json() -> None:
-    assert [good(line(label=value)).label for value in (True, False)] == ["true", "false"]
+    assert [good(line(label=value)).labels for value in (True, False)] == [("true",), ("false",)]
 
 
 def test_the_format_is_the_same_after_json() -> None:
@@ -380,3 +380,52 @@ def test_a_missing_feature_is_named_for_the_count_of_missing_values() -> None:
     assert bad(steps(1, None)).missing == "x"
     assert bad(steps("a", None), TOKENS).missing == "x"
     assert bad(steps(1, "a")).missing is None
+
+
+def of_steps(label: Any, count: int = 3, *, needs_key: bool = True) -> Row | InvalidRow:
+    """A row of so many steps with this label, where each step has one."""
+    text = line(label=label, sequence={"x": list(range(count))})
+    return parse_row(text, PLAIN, label="per_step", needs_key=needs_key)
+
+
+def test_where_each_step_has_a_label_the_label_is_a_list_of_them() -> None:
+    row = of_steps(["a", 7, True])
+    assert isinstance(row, Row)
+    assert row.labels == ("a", "7", "true")
+
+
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        ("a", "'label' is not a list: it is a string, and each step has a label"),
+        (["a", "b"], "'label' has another length than the sequences: 2 labels and 3 steps"),
+        ([], "'label' has another length than the sequences: 0 labels and 3 steps"),
+        (["a", None, "b"], "'label' is missing at a step: at step 1"),
+        (["a", "b", ""], "'label' is missing at a step: at step 2"),
+        (
+            ["a", ["b"], "c"],
+            "'label' holds something that is neither a string nor a whole number: a list at step 1",
+        ),
+        (None, "'label' is missing"),
+    ],
+)
+def test_a_list_of_labels_that_does_not_fit_the_steps_is_refused(label: Any, reason: str) -> None:
+    row = of_steps(label)
+    assert isinstance(row, InvalidRow)
+    assert row.reason == reason
+    assert (row.missing == "label") == ("missing" in reason)
+
+
+def test_a_list_is_no_label_of_a_row_and_a_row_to_be_answered_needs_none() -> None:
+    assert bad(line(label=["a"])).cause == "'label' is neither a string nor a whole number"
+    row = of_steps(None, needs_key=False)
+    assert isinstance(row, Row)
+    assert row.labels is None
+
+
+def test_what_has_a_label_is_part_of_the_format_as_json() -> None:
+    form = RowFormat.of(PLAIN, 10, "per_step")
+    assert RowFormat.from_json(json.loads(json.dumps(form.as_json()))) == form
+    # Models of releases before it have one label a row.
+    older = {key: value for key, value in form.as_json().items() if key != "label"}
+    assert RowFormat.from_json(older).label == "per_row"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -169,12 +170,12 @@ def test_rows_of_left_out_labels_have_no_split_and_others_the_label_of_their_cla
     (chunk,) = source_of(write_rows([LINE])).chunks()
     fractions = SplitFractions(test=0.0, validation=0.0)
     found = [
-        (split, row.label)
+        (split, row.labels)
         for classes in ({"b": None}, {"b": "other"})
         for _, split, row in read_split_rows(chunk, FORM, SplitRule(fractions, classes=classes))
         if isinstance(row, Row)
     ]
-    assert found == [(None, "b"), ("train", "other")]
+    assert found == [(None, ("b",)), ("train", ("other",))]
 
 
 def test_rows_carry_the_split_of_their_file_or_of_their_id(write_rows: WriteRows) -> None:
@@ -197,3 +198,28 @@ def test_an_invalid_row_comes_with_its_cause_and_without_a_split(write_rows: Wri
 
 def test_the_hash_of_an_id_is_sha256_of_its_utf8() -> None:
     assert hash_of_id("ü").hex().startswith("607474ca475a9724")
+
+
+STEPS = RowFormat.of(FeaturesConfig({"x": NumericFeature(kind="numeric")}), 10, "per_step")
+
+
+def splits_of_steps(write_rows: WriteRows, rule: SplitRule) -> list[tuple[Split | None, Any]]:
+    labels = {"1": ["a", "rare", "a"], "2": ["a", "a"]}
+    lines = [
+        {"id": row_id, "label": each, "sequence": {"x": [1] * len(each)}}
+        for row_id, each in labels.items()
+    ]
+    (chunk,) = source_of(write_rows(lines)).chunks()
+    rows = read_split_rows(chunk, STEPS, rule)
+    return [(split, row.labels) for _, split, row in rows if isinstance(row, Row)]
+
+
+def test_a_rare_label_of_one_step_decides_over_the_row(write_rows: WriteRows) -> None:
+    every = SplitFractions(test=1.0, validation=0.0)
+    left_out = splits_of_steps(write_rows, SplitRule(every, classes={"rare": None}))
+    assert left_out == [(None, ("a", "rare", "a")), ("test", ("a", "a"))]
+    merged = splits_of_steps(write_rows, SplitRule(every, classes={"rare": "other"}))
+    assert merged == [("test", ("a", "other", "a")), ("test", ("a", "a"))]
+    alone = SplitRule(every, cuts={"rare": ALL_TRAIN}, rare={"rare": 1})
+    trained = splits_of_steps(write_rows, alone)
+    assert trained == [("train", ("a", "rare", "a")), ("test", ("a", "a"))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ STEPS = arrays.arrays(
 
 def row(values: np.ndarray, label: str = "a") -> Row:
     context = np.array([[len(values)]], np.float32)
-    return Row("any", label, len(values), {"x": values, "c": context})
+    return Row("any", (label,), len(values), {"x": values, "c": context})
 
 
 def profile_of(rows: list[np.ndarray]) -> Profile:
@@ -151,3 +152,11 @@ def test_the_file_of_the_vowels_says_what_the_data_set_is_known_for(vowels: Prep
     assert len(deviation) == 12
     assert min(deviation) > 0.01
     assert deviation[0] == pytest.approx(0.4, abs=0.4)
+
+
+def test_labels_of_steps_are_counted_by_step() -> None:
+    values = np.zeros((3, 1), np.float32)
+    profile = new_profile(FEATURES)
+    profile.add("train", replace(row(values), labels=("a", "b", "a")))
+    assert profile.splits["train"].labels == {"a": 2, "b": 1}
+    assert profile.splits["train"].rows == 1

@@ -55,7 +55,7 @@ def metrics(mixed: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Metric
     """Of a candidate that always says ``yes``."""
     ids, labels = read_ids(mixed.examples, "test"), read_labels(mixed.examples, "test")
     answers = np.tile([0.2, 0.5, 0.3], (len(ids), 1))
-    table = PredictionTable(tuple(ids), tuple(labels), LABELS, answers)
+    table = PredictionTable.of(ids, labels, LABELS, answers)
     return measure(table, LABELS, tmp_path_factory.mktemp("candidate") / "metrics")
 
 

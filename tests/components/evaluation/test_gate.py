@@ -6,6 +6,7 @@ import dataclasses
 import math
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ from components.artifacts.values import (
     IncomparableChampion,
     Interval,
     Metrics,
+    PairedRows,
     Pairs,
 )
 from components.evaluation.gate import decide, decision_to_json, mcnemar_worse
@@ -481,3 +483,39 @@ def test_a_model_that_a_person_rolled_back_is_refused_however_good_it_is() -> No
     assert "rolled back by a person" in decision.reason
     always = GateConfig(min_examples=1, champion=ChampionRule(promote_if="always"))
     assert not decide(METRICS, candidate, always).promoted
+
+
+def of_rows(p_worse: float, p_better: float) -> ChampionMetrics:
+    """Steps of rows: the counts would say the contrary."""
+    rows = PairedRows(-0.0125, 7, 1, p_worse, p_better)
+    metrics = dataclasses.replace(METRICS, task="per_step")
+    return dataclasses.replace(against(0, 400), metrics=metrics, paired_rows=rows)
+
+
+@pytest.mark.parametrize(
+    ("promote_if", "p_worse", "p_better", "passed", "p"),
+    [
+        ("not_significantly_worse", 0.3, 0.7, True, "0.3"),
+        ("not_significantly_worse", 0.04, 0.97, False, "0.04"),
+        ("significantly_better", 0.97, 0.04, True, "0.04"),
+        ("significantly_better", 0.7, 0.3, False, "0.3"),
+    ],
+)
+def test_where_each_step_has_a_label_the_rows_are_paired(
+    promote_if: Any, p_worse: float, p_better: float, passed: bool, p: str
+) -> None:
+    gate = GateConfig(min_examples=1, champion=ChampionRule(promote_if=promote_if))
+    decision = decide(METRICS, of_rows(p_worse, p_better), gate)
+    found, reason = rule_of(decision, "champion")
+    assert found == passed
+    assert reason.endswith(
+        "the share of a row's steps that are right differs by -1.25 points on average; the "
+        "candidate is ahead on 7 rows, the champion on 1 row (sign-flip permutation test of the "
+        f"rows, p = {p})"
+    )
+
+
+def test_labels_that_a_model_does_not_know_are_counted_in_steps() -> None:
+    unknown = dataclasses.replace(of_rows(0.5, 0.5), unknown_to_champion={"new": 12})
+    _, reason = rule_of(decide(METRICS, unknown, GateConfig(min_examples=1)), "champion")
+    assert reason.endswith('does not know label "new", and so is wrong on 12 test steps')

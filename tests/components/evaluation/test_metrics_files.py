@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from components.artifacts.predictions import PredictionTable, read_predictions
+from components.artifacts.predictions import PredictionTable, StepPredictions, read_predictions
 from components.artifacts.storage import is_complete
 from components.artifacts.values import ChampionMetrics, Metrics
 from components.errors import DataError
@@ -172,3 +172,23 @@ def test_other_examples_are_not_compared(
     with pytest.raises(DataError, match=message):
         compare(candidate, other, 1, False, tmp_path / "c")
     assert not (tmp_path / "c").exists()
+
+
+def steps(predicted: str) -> StepPredictions:
+    """Two rows of four steps each, all of them ``a``."""
+    flat = table("a" * 8, predicted)
+    return StepPredictions(("0", "1"), flat.labels, LABELS, flat.probabilities, (4, 4))
+
+
+def test_steps_are_compared_by_their_rows(tmp_path: Path) -> None:
+    candidate = measure(steps("aaaabbbb"), LABELS, tmp_path / "candidate")
+    found = compare(candidate, steps("aabbbbbb").take([1, 0]), 3, False, tmp_path / "champion")
+    assert (found.both_correct, found.only_candidate_correct, found.both_wrong) == (2, 2, 4)
+    assert found.paired_rows is not None
+    assert found.paired_rows.mean_difference == 0.25
+    assert (found.paired_rows.candidate_ahead, found.paired_rows.other_ahead) == (1, 0)
+    assert (candidate.examples, candidate.task) == (2, "per_step")
+    stored = TypeAdapter(ChampionMetrics).validate_python(
+        read(tmp_path / "champion" / "comparison.json")
+    )
+    assert stored.paired_rows == found.paired_rows

@@ -17,7 +17,7 @@ from components.artifacts.predictions import PredictionTable
 from components.artifacts.values import Interval, Metrics
 from components.errors import DataError
 from components.evaluation.scoring import LOSS_FLOOR, calibration, differences, score
-from components.metrics import METRICS
+from components.metrics import metrics_of
 
 
 def random_table(examples: int, classes: int, seed: int, signal: float = 2.0) -> PredictionTable:
@@ -96,7 +96,7 @@ def test_every_value_lies_in_its_interval(table: PredictionTable) -> None:
     seen = measured(table)
     for each in (*seen.overall.values(), *(part.recall for part in seen.per_class)):
         assert each.low <= each.value <= each.high
-    for key, metric in METRICS.items():
+    for key, metric in metrics_of("per_row").items():
         least, greatest = metric.limits
         assert least <= seen.overall[key].low
         assert seen.overall[key].high <= greatest

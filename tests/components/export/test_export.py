@@ -35,7 +35,7 @@ class Trained:
     metrics: Metrics
 
     @property
-    def estimator(self) -> rnn_core.RNNClassifier:
+    def estimator(self) -> rnn_core.RNNEstimator:
         return load_estimator(self.model)
 
 

@@ -11,7 +11,7 @@ import pytest
 from components.data import row_parsing
 from components.data.row_parsing import Row, parse_row
 from components.export import row_scoring
-from components.export.row_scoring import RowScorer
+from components.export.row_scoring import RowScorer, answer_row
 from tests.components.toy_export import FORM, LABELS, LENGTHS, ToyExport, json_row
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
@@ -38,7 +38,7 @@ def test_the_size_of_a_batch_changes_no_answer(
 
 
 def test_no_rows_have_no_scores(scorer: RowScorer) -> None:
-    assert scorer.score([]).shape == (0, len(LABELS))
+    assert scorer.score([]) == []
 
 
 def test_a_batch_ends_at_so_many_rows_or_padded_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,3 +55,15 @@ def test_a_module_that_is_served_imports_nothing_of_this_project(module: object)
     imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {getattr(node, "module", None) or node.names[0].name for node in imports}
     assert not {name for name in names if name.startswith(("components", "rnn_core", "pipelines"))}
+
+
+def test_an_answer_names_the_most_probable_label_and_lists_as_many_as_were_asked_for() -> None:
+    scores = np.array([0.25, 0.5, 0.25], np.float32)
+    every = answer_row(scores, ("a", "b", "c"))
+    assert every == ("b", 0.5, {"a": 0.25, "b": 0.5, "c": 0.25})
+    assert list(answer_row(scores, ("a", "b", "c"), top_k=2).probabilities) == ["b", "a"]
+
+
+def test_of_a_row_whose_steps_have_answers_each_is_a_list() -> None:
+    found = answer_row(np.array([[0.75, 0.25], [0.5, 0.5]], np.float32), ("a", "b"), top_k=1)
+    assert found == (["a", "a"], [0.75, 0.5], [{"a": 0.75}, {"a": 0.5}])

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.artifacts.predictions import PredictionTable
+from components.artifacts.predictions import PredictionTable, StepPredictions
 from components.errors import SkewError
 from components.export.skew import SIGNATURES, largest_difference
 
@@ -58,3 +58,14 @@ def test_an_answer_that_is_no_number_is_skew() -> None:
 def test_other_labels_or_rows_do_not_fit(changes: dict[str, Any]) -> None:
     with pytest.raises(SkewError, match="do not fit"):
         largest_difference(answers(**changes), EXPECTED, 1e-5)
+
+
+def test_steps_are_matched_by_the_ids_of_their_rows() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]])
+    expected = StepPredictions(("a", "b"), ("x", "y", "x"), ("x", "y"), probabilities, (2, 1))
+    found = {name: probabilities[[2, 0, 1]] for name in SIGNATURES}
+    given = {"ids": np.array(["b", "a"]), "labels": np.array(["x", "y"]), **found}
+    assert largest_difference(given, expected, 1e-5) == 0.0
+    found["raw"] = found["raw"] + np.array([[0, 0], [0, 0], [0.1, 0]])
+    with pytest.raises(SkewError, match=r"row 'a', signature raw.* 1 of 2 rows differ"):
+        largest_difference({**given, **found}, expected, 1e-5)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from components.artifacts.history import HistoryPoint
-from components.artifacts.predictions import PredictionTable
+from components.artifacts.predictions import PredictionTable, StepPredictions
 from components.artifacts.values import (
     BaselineMetrics,
     ChampionMetrics,
@@ -19,6 +19,7 @@ from components.artifacts.values import (
     IncomparableChampion,
     Interval,
     Metrics,
+    PairedRows,
     Pairs,
     Rows,
     SourceFile,
@@ -328,3 +329,27 @@ def test_a_smaller_loss_is_better_and_a_smaller_accuracy_worse() -> None:
     rows = side_by_side(METRICS, theirs)
     better = {row.name: row.better for row in rows}
     assert (better["accuracy"], better["macro-F1"], better["average loss"]) == (False, None, True)
+
+
+def test_a_report_on_steps_counts_steps_and_compares_rows() -> None:
+    flat = predictions()
+    table = StepPredictions(
+        tuple(f"row-{i}" for i in range(20)), flat.labels, LABELS, flat.probabilities, (3,) * 20
+    )
+    metrics = score(table, LABELS, predictions_path="p", digest="d")
+    champion = dataclasses.replace(
+        CHAMPION, metrics=metrics, paired_rows=PairedRows(0.0375, 4, 2, 0.8, 0.2)
+    )
+    page = render_report(
+        dataclasses.replace(
+            inputs(), metrics=metrics, champion_metrics=champion, predictions=table,
+            decision=decide(metrics, champion, GateConfig(min_examples=10)),
+        )
+    )  # fmt: skip
+    text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "On 20 test examples of 60 steps, which training never saw." in text
+    assert "right differs by +0.0375 on average, with the candidate ahead on 4 rows" in text
+    assert "Segment edit score" in text
+    assert "Class Steps Recall" in text
+    error = most_confident_errors(table)[0]
+    assert f"{error.id} , step {error.step}" in text

@@ -63,5 +63,5 @@ def test_parsing_works_inside_a_graph_of_any_batch_size() -> None:
 
 def test_ids_and_labels_are_read_alone() -> None:
     rows = [row(3), row(4)]
-    assert parse_key(encoded(rows), "id").numpy().tolist() == [b"row-3", b"row-4"]
-    assert parse_key(encoded(rows), "label").numpy().tolist() == [b"no", b"yes"]
+    assert parse_key(encoded(rows), "id").to_list() == [[b"row-3"], [b"row-4"]]
+    assert parse_key(encoded(rows), "label").to_list() == [[b"no"], [b"yes"]]
