@@ -101,8 +101,11 @@ def test_an_error_that_would_come_again_is_one_line_with_a_status_of_its_own(
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_examples_that_this_machine_does_not_see_are_the_users_mistake(tmp_path: Path) -> None:
-    done = _run(_job(Examples(str(tmp_path / "none"), "d")), tmp_path / "model")
+def test_examples_that_this_machine_does_not_see_are_the_users_mistake(
+    mixed: Prepared, tmp_path: Path
+) -> None:
+    elsewhere = Examples(str(tmp_path / "none"), "d")
+    done = _run(dataclasses.replace(_job(mixed.examples), examples=elsewhere), tmp_path / "model")
     assert done.returncode == os.EX_USAGE
     assert str(tmp_path / "none") in done.stdout.splitlines()[-1]
 
