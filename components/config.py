@@ -292,6 +292,10 @@ class TrainingConfig:
     """With 2 or more, the training and the validation rows are dealt out to so many folds, and in
     place of the first fit there is one for each fold, which is held against it: what is said of the
     validation split is of all of these rows. The refit follows in any case. 0: no folds."""
+    temperature_scaling: Switch = False
+    """Whether one number, chosen on the validation split, makes the probabilities sharper or
+    softer, so that they match how often the model is right (Guo and others, 2017). It is part of
+    the exported model and changes no answer; with ``folds`` there is none."""
     keep_checkpoint_max: PositiveInt = 3
     """Newest checkpoints that are kept beside the best one."""
     workers: PositiveInt = 1

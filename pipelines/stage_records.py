@@ -190,6 +190,8 @@ def _training_values(model: Model, config: PipelineConfig) -> dict[str, float]:
         if name.startswith("validation/")
     }
     values["training/best_step"] = float(chosen)
+    if model.temperature != 1.0:
+        values["model/temperature"] = model.temperature
     if (facts := find_training_facts(Path(model.path))) is not None:
         values["model/parameters"] = float(facts.parameters)
         values["training/seconds"] = facts.seconds

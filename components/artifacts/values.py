@@ -57,6 +57,8 @@ class Model:
     step: int
     """Its global step."""
     digest: str
+    temperature: float = 1.0
+    """Its probabilities are taken to the power of 1 / temperature, and divided by their sum."""
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -172,6 +172,8 @@ def propose_training(rows: int, validation_rows: int, steps: int) -> TrainingCon
         early_stopping_patience_steps=None,
         early_stopping_patience_epochs=None if is_few else 6 * every,
         checkpoint="last" if is_few else "best",
+        # Smoothed labels and dropout make a network more cautious than it need be.
+        temperature_scaling=True,
         # Twice the time, which is not much where rows are few.
         refit=is_few and 2 * epochs * steps <= _MOST_STEPS,
     )
@@ -188,11 +190,17 @@ def propose_training(rows: int, validation_rows: int, steps: int) -> TrainingCon
 
 
 def _training_reasons(training: TrainingConfig, validation_rows: int) -> tuple[str, ...]:
+    calibrated = (
+        "temperature_scaling: smoothed labels make a network cautious; its probabilities are made "
+        "to match how often it is right."
+    )
     if training.checkpoint == "best":
-        return ("The validation split decides when to stop and which checkpoint is kept.",)
+        chosen = "The validation split decides when to stop and which checkpoint is kept."
+        return (chosen, calibrated)
     reasons = [
         f"On {validation_rows:,} validation rows the best checkpoint would be so by chance: "
-        "the last one is kept, where the learning rate has fallen to 0."
+        "the last one is kept, where the learning rate has fallen to 0.",
+        calibrated,
     ]
     if training.refit:
         reasons.append(

@@ -13,6 +13,7 @@ from components.evaluation import metrics_files
 from components.labels.table import KINDS
 from components.training.datasets import read_batches, read_ids, read_labels
 from components.training.estimator import load_estimator
+from components.training.temperature import at_temperature
 
 _BATCH_SIZE = 256
 
@@ -33,7 +34,8 @@ def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metri
         checkpoint_path=model.checkpoint,
         yield_single_examples=False,
     )
-    probabilities = np.concatenate([kind.answers(batch) for batch in batches])
+    answers = np.concatenate([kind.answers(batch) for batch in batches])
+    probabilities = np.asarray(at_temperature(answers, model.temperature))
     table = TABLES[schema.label].of(
         ids=read_ids(examples, "test"),
         labels=read_labels(examples, "test"),

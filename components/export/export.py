@@ -64,7 +64,7 @@ def export_model(
     rows = min(config.check_rows, len(expected))
     with building(directory) as partial:
         predictor = rnn_core.load_predictor(estimator, model.checkpoint)
-        served = Served(schema, load_transform(examples.path), predictor)
+        served = Served(schema, load_transform(examples.path), predictor, model.temperature)
         with quiet_libraries():
             path = str(partial / SAVED_MODEL)
             tf.saved_model.save(served, path, signatures=served.signatures)

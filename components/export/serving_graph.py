@@ -40,6 +40,7 @@ from components.export.saved_model import argument_name
 from components.features.config import FeaturesConfig
 from components.labels.table import KINDS
 from components.training.example_parsing import parse_raw_examples
+from components.training.temperature import at_temperature
 
 LENGTHS = "lengths"
 
@@ -51,6 +52,7 @@ class Served(tf.Module):
         schema: the features and the labels.
         transform: raw features to transformed ones, both in the forms of ``example_parsing``.
         predictor: transformed features to the predictions of the estimator.
+        temperature: of its probabilities: see ``components.training.temperature``.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Served(tf.Module):
         schema: Schema,
         transform: Callable[[dict[str, Any]], dict[str, Any]],
         predictor: Callable[[dict[str, Any]], dict[str, tf.Tensor]],
+        temperature: float = 1.0,
     ) -> None:
         super().__init__(name="served")
         specs = raw_specs(schema.features)
@@ -65,6 +68,7 @@ class Served(tf.Module):
         # Attributes, so that their variables and vocabularies are saved.
         self._transform = transform
         self._predictor = predictor
+        self._temperature = temperature
         # There is no `if` or `for` on a tensor in here. AutoGraph would rewrite the source of every
         # function below in search of one, which takes three times as long as all the rest.
         as_written = partial(tf.function, autograph=False)
@@ -98,7 +102,13 @@ class Served(tf.Module):
         return self._answer(raw)
 
     def _answer(self, raw: dict[str, Any]) -> dict[str, tf.Tensor]:
-        return KINDS[self._schema.label].served(self._predictor(self._transform(raw)))
+        found = self._predictor(self._transform(raw))
+        calibrated = {
+            **found,
+            "probabilities": at_temperature(found["probabilities"], self._temperature),
+            "logits": found["logits"] / self._temperature,
+        }
+        return KINDS[self._schema.label].served(calibrated)
 
 
 def row_specs(features: FeaturesConfig) -> dict[str, tf.TypeSpec]:

@@ -10,19 +10,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 import rnn_core
 from components.artifacts.history import HISTORY
 from components.artifacts.schema import load_schema
 from components.errors import StorageError, TrainingError
-from components.training.datasets import label_counts, read_batches
+from components.labels.table import KINDS
+from components.training.datasets import label_counts, read_batches, read_labels
 from components.training.estimator import Training, build_estimator
 from components.training.history_hook import OnPoint, Recorder, ValidationRecorder
 from components.training.job import TrainingJob
+from components.training.temperature import best_temperature, log_of
 
 _TRAINING_ROWS = 4096
 """Rows on which the accuracy in training is measured: its error is less than 1 %."""
+_VALIDATION_ROWS = 10_000
+"""Rows by which the temperature is chosen, which is one number."""
 BEST = "best"
 """Folder of the exporter that keeps the best checkpoint, below the checkpoints."""
 
@@ -158,6 +163,31 @@ def training_accuracy(job: TrainingJob, directory: Path, checkpoint: str) -> flo
         name="training",
     )
     return float(metrics["accuracy"])
+
+
+def validation_temperature(job: TrainingJob, directory: Path, checkpoint: str) -> float:
+    """The temperature of a checkpoint by the validation rows, some thousand at most.
+
+    Args:
+        job: of the fit, which was not trained on them.
+        directory: as for ``fit``.
+        checkpoint: of that fit.
+    """
+    schema = load_schema(job.examples.path)
+    kind = KINDS[schema.label]
+    estimator = build_estimator(schema, job.model, directory / job.name, rnn_core.RunConfig())
+    rows = read_batches(job.examples, "validation", 256, at_most=_VALIDATION_ROWS)
+    batches = estimator.predict(
+        lambda: rows.map(lambda features, label: features),
+        predict_keys=list(kind.predict_keys),
+        checkpoint_path=checkpoint,
+        yield_single_examples=False,
+    )
+    answers = np.concatenate([kind.answers(batch) for batch in batches])
+    labels = read_labels(job.examples, "validation")[:_VALIDATION_ROWS]
+    place = {label: index for index, label in enumerate(schema.labels)}
+    true = np.array([place[label] for row in labels for label in row], np.int64)
+    return best_temperature(log_of(answers).numpy().astype(np.float64), true)
 
 
 def _run_config(job: TrainingJob, strategy: Any = None) -> rnn_core.RunConfig:

@@ -24,7 +24,7 @@ from components.artifacts.values import Examples, Model
 from components.config import LaunchConfig, ModelConfig, TrainingConfig
 from components.training.datasets import count
 from components.training.estimator import CHECKPOINTS, save_settings
-from components.training.fit import BEST, fit, training_accuracy
+from components.training.fit import BEST, fit, training_accuracy, validation_temperature
 from components.training.fits import best_step, first_job, fold_jobs, pooled, refit_job
 from components.training.history_hook import OnPoint
 from components.training.job import FINAL_ERRORS, TrainingJob, logs_of, save_job, training_command
@@ -88,9 +88,12 @@ def train_model(
         seconds = time.monotonic() - began
         # In the block: without a checkpoint it raises, and the directory is not complete.
         chosen = _checkpoint(partial, last)
-        accuracy = None
+        accuracy, temperature = None, 1.0
         if not training.folds:
             accuracy = training_accuracy(first, partial, _checkpoint(partial, first))
+            # Of a refit, too: its own rows of validation would make it look too sure of itself.
+            if training.temperature_scaling:
+                temperature = validation_temperature(first, partial, _checkpoint(partial, first))
         held_out = sum(count(examples, job.held_out) for job in jobs if job.held_out is not None)
         facts = TrainingFacts(seconds, _parameters(chosen), chosen_step, accuracy, held_out)
         save_training_facts(partial, facts)
@@ -100,6 +103,7 @@ def train_model(
         step=step_from_name(chosen),
         # The name is the fingerprint of all that decides the weights.
         digest=directory.name,
+        temperature=temperature,
     )
 
 

@@ -124,6 +124,8 @@ def test_a_model_comes_with_its_curve_its_events_and_only_its_best_checkpoint(
     assert record.summary == "gru [64], best checkpoint at step 1,200"
     assert record.history == tmp_path / "history.jsonl"
     assert record.compared == {"training/best_step": 1200.0}
+    scaled = record_model(Model(str(tmp_path), str(best), 1200, "d", temperature=0.5), config())
+    assert scaled.compared["model/temperature"] == 0.5
     assert record.parameters["seed"] == 7
     assert record.parameters["model.optimizer.name"] == "adam"
     assert record.parameters["training.batch_size"] == 32

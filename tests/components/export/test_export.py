@@ -42,10 +42,14 @@ class Trained:
 @pytest.fixture(scope="module")
 def trained(mixed: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
-    training = TrainingConfig(batch_size=16, max_steps=6, evaluate_every_steps=3)
+    # Scaled, so that all that is said of the export is said of the temperature too.
+    training = TrainingConfig(
+        batch_size=16, max_steps=6, evaluate_every_steps=3, temperature_scaling=True
+    )
     model = train_model(
         mixed.examples, ModelConfig(units=(8,)), training, 7, directory=folder / "model"
     )
+    assert model.temperature != 1.0
     metrics = measure_model(model, mixed.examples, directory=folder / "metrics")
     return Trained(mixed, model, metrics)
 

@@ -21,7 +21,7 @@ from components.artifacts.values import Model
 from components.config import LaunchConfig, ModelConfig, OptimizerConfig, TrainingConfig
 from components.training.datasets import count
 from components.training.estimator import CHECKPOINTS
-from components.training.fit import fit
+from components.training.fit import fit, validation_temperature
 from components.training.fits import first_job, fold_jobs, refit_job
 from components.training.train import train_model
 from tests.components.conftest import Prepared
@@ -33,6 +33,7 @@ MODEL = ModelConfig(units=(4,), optimizer=OptimizerConfig(learning_rate=0.05, sc
 TRAINING = TrainingConfig(
     batch_size=16, max_epochs=20, evaluate_every_epochs=5, log_every_steps=5,
     early_stopping_patience_steps=None, checkpoint="last", refit=True,
+    temperature_scaling=True,
 )  # fmt: skip
 FOLDS = dataclasses.replace(TRAINING, refit=False, folds=3, max_epochs=12, checkpoint="best")
 # Of the arguments: examples, directory, and the training as JSON.
@@ -67,6 +68,15 @@ def _assert_equal(a: str, b: str) -> None:
         np.testing.assert_array_equal(
             tf.train.load_variable(a, name), tf.train.load_variable(b, name)
         )
+
+
+def test_the_temperature_is_that_of_the_fit_which_has_not_seen_the_validation_rows(
+    whole: Model, mixed: Prepared
+) -> None:
+    job = first_job(mixed.examples, MODEL, TRAINING, SEED, LaunchConfig())
+    checkpoint = tf.train.latest_checkpoint(str(Path(whole.path) / CHECKPOINTS))
+    assert whole.temperature == validation_temperature(job, Path(whole.path), checkpoint)
+    assert whole.temperature != 1.0
 
 
 def test_the_model_is_trained_on_both_splits_for_as_many_epochs(
