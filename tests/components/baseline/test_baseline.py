@@ -74,7 +74,7 @@ def test_of_very_many_rows_a_part_is_paired(
     found = measure_baseline(mixed.examples, metrics, directory=tmp_path / "part", most_rows=10)
     assert found.train_rows <= 10
     assert found.metrics.examples <= 10
-    assert sum(dataclasses.astuple(found.pairs)) == found.metrics.examples
+    assert found.pairs.examples == found.metrics.examples
 
 
 def test_lost_predictions_of_the_candidate_are_named(
