@@ -235,7 +235,7 @@ class BaselineMetrics:
     train_rows: int
     """The rows that it was trained on."""
     majority_label: str
-    """The commonest label of the training rows."""
+    """The commonest label of these rows."""
     majority_accuracy: float
     """What a model reaches that always answers that label."""
 

@@ -52,6 +52,15 @@ class Inputs:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def joined(self, other: Inputs) -> Inputs:
+        """These rows, and behind them the others."""
+        return Inputs(
+            self.ids + other.ids,
+            [*self.labels_of_rows, *other.labels_of_rows],
+            np.concatenate([self.numbers, other.numbers]),
+            self.tokens + other.tokens,
+        )
+
     @property
     def has_tokens(self) -> bool:
         """Whether there is a feature of tokens."""

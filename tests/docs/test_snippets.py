@@ -18,6 +18,7 @@ from components.data.sources.jsonl import decode_line
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
 from components.features.vocabulary import VocabularyFeature
+from components.label_tasks import TaskName
 from pipelines.config import parse_config
 from tests.docs.pages import PAGES, Block, blocks
 from tests.projects import ROOT
@@ -159,7 +160,9 @@ def test_a_config_is_valid(block: Block) -> None:
     "block", [each for each in ALL_BLOCKS if each.language == "json"], ids=lambda block: block.where
 )
 def test_a_row_is_valid(block: Block) -> None:
-    form = RowFormat.of(_MORE_FEATURES if "city" in block.text else _FEATURES, max_steps=10)
+    features = _MORE_FEATURES if "city" in block.text else _FEATURES
+    label: TaskName = "per_step" if '"label": [' in block.text else "per_row"
+    form = RowFormat.of(features, max_steps=10, label=label)
     assert not isinstance(parse_row(decode_line(block.text.strip().encode()), form), InvalidRow)
 
 
