@@ -127,7 +127,10 @@ class StandardInput(JsonLines):
         """What can be read without waiting, after the first byte; and whether it was the last."""
         blocks: list[bytes] = []
         size = 0
-        while size < CHUNK_BYTES and (not blocks or select.select([self.descriptor], [], [], 0)[0]):
+        # Not `select`, which refuses a descriptor above 1023.
+        waiting = select.poll()
+        waiting.register(self.descriptor, select.POLLIN)
+        while size < CHUNK_BYTES and (not blocks or waiting.poll(0)):
             block = os.read(self.descriptor, CHUNK_BYTES)
             if not block:
                 return b"".join(blocks), True
