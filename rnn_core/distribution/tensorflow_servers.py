@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from typing import Final
 
@@ -49,10 +50,12 @@ def _listening_at(port: int) -> Iterator[socket.socket]:
     for name in os.listdir(_DESCRIPTORS):  # noqa: PTH208
         with contextlib.ExitStack() as stack:
             try:
+                if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                    continue
                 # A copy, so that its end closes no socket of others.
                 found = stack.enter_context(socket.socket(fileno=os.dup(int(name))))
                 listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-            except OSError:  # no socket, or closed since the listing
+            except OSError:  # closed since the listing
                 continue
             is_tcp = found.family in (socket.AF_INET, socket.AF_INET6)
             if listens and is_tcp and found.getsockname()[1] == port:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -21,7 +23,10 @@ _DEVICE_BYTES = 16
 def _device(port: int) -> str:
     """The device to which the one socket is bound that listens at a port; empty for all."""
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(name))) as one:
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                continue
+            one = stack.enter_context(socket.socket(fileno=os.dup(int(name))))
             listens = one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
             if listens and one.getsockname()[1] == port:
                 found = one.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, _DEVICE_BYTES)
@@ -52,6 +57,14 @@ def test_a_cluster_on_this_machine_is_kept_there_and_another_is_not(served: int)
     assert _device(served) == "lo"
     with socket.create_connection(("127.0.0.1", served), 10):
         pass
+
+
+def test_the_search_leaves_no_descriptor_open(served: int, tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w"):
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+        for _ in range(5):
+            keep_on_loopback(_cluster(served, "127.0.0.1"))
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
 def test_a_server_that_cannot_be_kept_there_is_told(
