@@ -13,7 +13,6 @@ from dataclasses import replace
 from components.artifacts.history import HistoryPoint, name_in_fit, series
 from components.artifacts.values import Examples
 from components.config import LaunchConfig, ModelConfig, TrainingConfig
-from components.metrics import METRICS
 from components.training.datasets import count
 from components.training.job import TrainingJob
 from components.training.selection import Selection
@@ -76,7 +75,8 @@ def pooled(points: tuple[HistoryPoint, ...], jobs: Sequence[TrainingJob]) -> lis
 def best_step(points: Sequence[HistoryPoint], training: TrainingConfig) -> int:
     """The step with the best evaluation, the earliest of equal ones."""
     steps, values = series(tuple(points), f"validation/{training.early_stopping_metric}")
-    sign = 1.0 if METRICS[training.early_stopping_metric].higher_is_better else -1.0
+    # Not from the table of metrics: a new one would train all models again.
+    sign = 1.0 if training.early_stopping_metric == "accuracy" else -1.0
     return max(zip(steps, values, strict=True), key=lambda item: (sign * item[1], -item[0]))[0]
 
 
