@@ -23,7 +23,7 @@ WISHES: Mapping[str, str] = {
     ),
     **dict.fromkeys(("lr", "step_size"), "it is model.optimizer.learning_rate here"),
     **dict.fromkeys(
-        ("hidden", "hidden_size", "hidden_units", "hidden_dim", "layers", "num_layers", "n_layers"),
+        ("hidden", "hidden_size", "hidden_dim", "layers", "num_layers", "n_layers"),
         "model.units has the hidden units of each layer, such as [64, 32]",
     ),
     **dict.fromkeys(("cell", "rnn", "rnn_type", "type"), "it is model.cell_type here"),

@@ -32,7 +32,9 @@ def free_ports(count: int) -> list[int]:
     """Ports that nobody has now, below those that the system gives to outgoing connections."""
     with contextlib.ExitStack() as stack:
         ports: list[int] = []
-        candidate = 20000 + os.getpid() % 5000
+        # Far from those of a process that began beside this one: until a task listens, its port
+        # looks free, and a server of TensorFlow that another cluster's task calls may crash.
+        candidate = 20000 + 97 * os.getpid() % 12000
         while len(ports) < count:
             candidate += 1
             listener = stack.enter_context(socket.socket())
