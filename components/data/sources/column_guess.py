@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
+from typing import Any
 
 from components.config import ColumnsConfig
 from components.data.sources.columnar import Table
@@ -48,20 +48,22 @@ def guess_columns(source: Source, row_id: str | None, label: str | None) -> Colu
 
 def _of_steps(source: Csv) -> ColumnsConfig:
     """The column of times, and the columns that are the same in all lines of a row."""
-    columns = source.columns
-    lines = source.lines()
-    if len(set(lines[str(columns.id)])) == len(lines[str(columns.id)]):
+    columns, lines = source.columns, source.lines()
+    ids = lines[str(columns.id)]
+    if len(set(ids)) == len(ids):
         return columns
     names = [name for name in lines if name not in columns.keys]
     time = _named(names, _TIMES)
-    order = sorted(range(len(lines[str(columns.id)])), key=lambda i: str(lines[str(columns.id)][i]))
-    parts = [list(part) for _, part in groupby(order, key=lambda i: lines[str(columns.id)][i])]
-    same = [
-        name
-        for name in names
-        if name != time and all(len({lines[name][i] for i in part}) == 1 for part in parts)
-    ]
+    same = [name for name in names if name != time and _is_same(ids, lines[name])]
     return replace(columns, time=time, context=tuple(same))
+
+
+def _is_same(ids: Sequence[Any], values: Sequence[Any]) -> bool:
+    """Whether all lines of an id have the same value."""
+    first: dict[Any, Any] = {}
+    return all(
+        first.setdefault(row, value) == value for row, value in zip(ids, values, strict=True)
+    )
 
 
 def _named(names: Sequence[str], wanted: Sequence[str]) -> str | None:

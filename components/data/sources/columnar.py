@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
@@ -39,26 +39,6 @@ class Table(Source):
         Raises:
             DataError: the file is damaged, or is none of this format.
         """
-
-    @abstractmethod
-    def batches(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
-        """The rows of a chunk, some at a time."""
-
-    def records(self, chunk: Chunk) -> Iterator[Record]:
-        """The rows of a chunk.
-
-        Raises:
-            DataError: the file is damaged, or is none of this format.
-        """
-        number = chunk.first_number
-        with self.format_errors():
-            for batch in self.batches(chunk):
-                names = batch.schema.names
-                columns = [plain_values(batch.column(name)) for name in names]
-                for values in zip(*columns, strict=True):
-                    row = dict(zip(names, values, strict=True))
-                    yield Record(number, b"", self.row(row, number))
-                    number += 1
 
     def row(self, values: dict[str, Any], number: int) -> dict[str, Any]:
         """The fields of a row from its columns by name."""
@@ -102,8 +82,49 @@ class Table(Source):
         )
 
 
-class Parquet(Table):
-    """A Parquet file; a chunk is some of its row groups."""
+class BatchedTable(Table):
+    """A file of batches of rows, each of which can be read by itself; a chunk is some of them."""
+
+    @abstractmethod
+    def batches(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
+        """The rows of a chunk, some at a time."""
+
+    def records(self, chunk: Chunk) -> Iterator[Record]:
+        """The rows of a chunk.
+
+        Raises:
+            DataError: the file is damaged, or is none of this format.
+        """
+        number = chunk.first_number
+        with self.format_errors():
+            for batch in self.batches(chunk):
+                names = batch.schema.names
+                columns = [plain_values(batch.column(name)) for name in names]
+                for values in zip(*columns, strict=True):
+                    row = dict(zip(names, values, strict=True))
+                    yield Record(number, b"", self.row(row, number))
+                    number += 1
+
+    def cut(self, batches: Iterable[tuple[int, int]], chunk_bytes: int) -> Iterator[Chunk]:
+        """Chunks of about ``chunk_bytes``: ``start`` and ``stop`` count the batches.
+
+        Args:
+            batches: the bytes and the rows of each.
+            chunk_bytes: from this size on a chunk ends.
+        """
+        start = stop = size = rows = 0
+        number = 1
+        for stop, (batch_bytes, batch_rows) in enumerate(batches, start=1):
+            size, rows = size + batch_bytes, rows + batch_rows
+            if size >= chunk_bytes:
+                yield Chunk(self, start, stop, number)
+                start, number, size, rows = stop, number + rows, 0, 0
+        if start < stop:
+            yield Chunk(self, start, stop, number)
+
+
+class Parquet(BatchedTable):
+    """A Parquet file; its batches are row groups."""
 
     kind = "Parquet"
     layout = "one row each, as Parquet"
@@ -114,18 +135,11 @@ class Parquet(Table):
             return list(pq.read_schema(self.path).names)
 
     def chunks(self, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
-        """Groups of rows of about ``chunk_bytes``: ``start`` and ``stop`` count row groups."""
+        """Row groups of about ``chunk_bytes``."""
         with self.format_errors():
             metadata = pq.read_metadata(self.path)
-        start = size = rows = 0
-        number = 1
-        for i in range(metadata.num_row_groups):
-            group = metadata.row_group(i)
-            size, rows = size + group.total_byte_size, rows + group.num_rows
-            if size >= chunk_bytes or i == metadata.num_row_groups - 1:
-                yield Chunk(self, start, i + 1, number)
-                number += rows
-                start, size, rows = i + 1, 0, 0
+        groups = (metadata.row_group(i) for i in range(metadata.num_row_groups))
+        return self.cut(((each.total_byte_size, each.num_rows) for each in groups), chunk_bytes)
 
     def batches(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
         """The rows of the row groups."""
@@ -134,8 +148,8 @@ class Parquet(Table):
             yield from file.iter_batches(_ROWS_AT_ONCE, row_groups=groups, use_threads=False)
 
 
-class ArrowFile(Table):
-    """An Arrow IPC or Feather file; a chunk is some of its record batches."""
+class ArrowFile(BatchedTable):
+    """An Arrow IPC or Feather file; its batches are record batches."""
 
     kind = "Arrow"
     layout = "one row each, as an Arrow IPC file"
@@ -146,18 +160,11 @@ class ArrowFile(Table):
             return list(pa.ipc.open_file(stream).schema.names)
 
     def chunks(self, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
-        """Batches of about ``chunk_bytes``: ``start`` and ``stop`` count them."""
+        """Record batches of about ``chunk_bytes``."""
         with self.format_errors(), pa.memory_map(self.path) as stream:
             file = pa.ipc.open_file(stream)
-            start = size = rows = 0
-            number = 1
-            for i in range(file.num_record_batches):
-                batch = file.get_batch(i)
-                size, rows = size + batch.nbytes, rows + batch.num_rows
-                if size >= chunk_bytes or i == file.num_record_batches - 1:
-                    yield Chunk(self, start, i + 1, number)
-                    number += rows
-                    start, size, rows = i + 1, 0, 0
+            batches = (file.get_batch(i) for i in range(file.num_record_batches))
+            yield from self.cut(((each.nbytes, each.num_rows) for each in batches), chunk_bytes)
 
     def batches(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
         """The record batches."""

@@ -51,11 +51,6 @@ class Csv(Table):
             table = self._table([])
         return self._cells(table)
 
-    def batches(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
-        """All lines."""
-        del chunk
-        yield from self._table([]).to_batches()
-
     def records(self, chunk: Chunk) -> Iterator[Record]:
         """The rows, and the lines that have another number of cells.
 
