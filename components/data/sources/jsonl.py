@@ -6,14 +6,16 @@ Beam's own text source gives no line numbers, which messages need: a chunk knows
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import select
 import zlib
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, ClassVar, cast
 
 import orjson
 import pyarrow as pa
@@ -49,8 +51,15 @@ class JsonLines(Source):
         yield from _records(block, chunk.first_number)
 
 
-class GzipJsonLines(JsonLines):
-    """A JSONL file that is compressed with gzip: one chunk, as it can be read in order only."""
+class CompressedJsonLines(JsonLines):
+    """A JSONL file that is compressed: one chunk, as it can be read in order only."""
+
+    kind: ClassVar[str]
+    """What such a file is called: "gzip"."""
+
+    @abstractmethod
+    def open(self) -> BinaryIO:
+        """The content as it was before it was compressed."""
 
     def chunks(self, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
         """The whole file."""
@@ -70,39 +79,41 @@ class GzipJsonLines(JsonLines):
     def parts(self) -> Iterator[Iterable[Record]]:
         """The lines, a few MiB at a time."""
         try:
-            with gzip.open(self.path) as stream:
+            with self.open() as stream:
                 number = 1
                 while block := stream.read(CHUNK_BYTES):
                     block += stream.readline()
                     yield _records(block, number)
                     number += block.count(b"\n")
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise DataError(
-                f"{self.path} ends in .gz, but is no whole gzip file ({error}): write it again, or "
-                "give it the name of what it is."
-            ) from error
-
-
-class ZstdJsonLines(GzipJsonLines):
-    """A JSONL file that is compressed with Zstandard: one chunk."""
-
-    def parts(self) -> Iterator[Iterable[Record]]:
-        """The lines, a few MiB at a time."""
-        number, rest = 1, b""
-        try:
-            with pa.input_stream(self.path, compression="zstd") as stream:
-                while block := stream.read(CHUNK_BYTES):
-                    whole, end, rest = (rest + block).rpartition(b"\n")
-                    yield _records(whole + end, number)
-                    number += whole.count(b"\n") + len(end)
-        except OSError as error:
-            if error.errno is not None:
+        except (EOFError, OSError, zlib.error) as error:
+            # Errors of the system have a number, those about the content have none.
+            if isinstance(error, OSError) and error.errno is not None:
                 raise
+            suffix = self.path.rpartition(".")[2]
             raise DataError(
-                f"{self.path} ends in .zst, but is no whole Zstandard file ({error}): write it "
-                "again, or give it the name of what it is."
+                f"{self.path} ends in .{suffix}, but is no whole {self.kind} file ({error}): write "
+                "it again, or give it the name of what it is."
             ) from error
-        yield _records(rest, number)
+
+
+class GzipJsonLines(CompressedJsonLines):
+    """A JSONL file that is compressed with gzip."""
+
+    kind = "gzip"
+
+    def open(self) -> BinaryIO:
+        """By Python's own module."""
+        return cast(BinaryIO, gzip.open(self.path))
+
+
+class ZstdJsonLines(CompressedJsonLines):
+    """A JSONL file that is compressed with Zstandard."""
+
+    kind = "Zstandard"
+
+    def open(self) -> BinaryIO:
+        """By pyarrow, whose stream has no ``readline`` of its own."""
+        return io.BufferedReader(pa.input_stream(self.path, compression="zstd"))
 
 
 @dataclass(frozen=True)
