@@ -225,12 +225,9 @@ def _as_good_as_baseline(baseline: BaselineMetrics | None, rule: BaselineRule) -
     if baseline is None:
         return
     pairs = baseline.pairs
-    test = "exact McNemar test"
-    if rows := pairs.rows:
-        better, worse, test = rows.p_better, rows.p_worse, "sign-flip permutation test of the rows"
-    else:
-        better = mcnemar_worse(pairs.only_other_correct, pairs.only_candidate_correct)
-        worse = mcnemar_worse(pairs.only_candidate_correct, pairs.only_other_correct)
+    better, worse, test = _tested(
+        pairs.only_candidate_correct, pairs.only_other_correct, pairs.rows
+    )
     if better <= rule.alpha:
         return
     words, p = "is not significantly better than", better
@@ -302,18 +299,18 @@ def _paired(
     """
     # Better: that the other one alone is right so seldom is hardly chance. Not worse: that the
     # candidate alone is right so seldom may well be chance. So the burden of proof changes sides.
+    better, worse, test = _tested(ours, theirs, rows)
     if require == "significantly_better":
-        p = rows.p_better if rows else mcnemar_worse(theirs, ours)
+        p = better
         passed, bound = p <= alpha, f"p at most {alpha:.4g}"
         verdict = "significantly better than" if passed else "not significantly better than"
     else:
-        p = rows.p_worse if rows else mcnemar_worse(ours, theirs)
+        p = worse
         passed, bound = p > alpha, f"p above {alpha:.4g}"
         verdict = "not significantly worse than" if passed else "significantly worse than"
     if rows:
-        test, pairs = "sign-flip permutation test of the rows", _rows_apart(rows, other)
+        pairs = _rows_apart(rows, other)
     else:
-        test = "exact McNemar test"
         pairs = (
             f"where exactly one of them is right, it is the candidate {_times(ours)} and {other} "
             f"{_times(theirs)}"
@@ -322,6 +319,13 @@ def _paired(
         )
     p_text = _distinct(p, alpha)[0]
     return passed, p, bound, f"{verdict} {{other}}: {pairs} ({test}, p = {p_text})"
+
+
+def _tested(ours: int, theirs: int, rows: PairedRows | None) -> tuple[float, float, str]:
+    """The p-values that the candidate is better, and that it is worse; and the name of the test."""
+    if rows:
+        return rows.p_better, rows.p_worse, "sign-flip permutation test of the rows"
+    return mcnemar_worse(theirs, ours), mcnemar_worse(ours, theirs), "exact McNemar test"
 
 
 def _rows_apart(rows: PairedRows, other: str) -> str:

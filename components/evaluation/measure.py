@@ -10,12 +10,9 @@ from components.artifacts.predictions import TABLES
 from components.artifacts.schema import load_schema
 from components.artifacts.values import Examples, Metrics, Model
 from components.evaluation import metrics_files
-from components.labels.table import KINDS
-from components.training.datasets import read_batches, read_ids, read_labels
-from components.training.estimator import load_estimator
+from components.training.datasets import read_ids, read_labels
+from components.training.estimator import load_estimator, predict_probabilities
 from components.training.temperature import at_temperature
-
-_BATCH_SIZE = 256
 
 
 def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metrics:
@@ -27,14 +24,7 @@ def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metri
         directory: where predictions, metrics and figures are written.
     """
     schema = load_schema(examples.path)
-    kind, estimator = KINDS[schema.label], load_estimator(model)
-    batches = estimator.predict(
-        lambda: read_batches(examples, "test", _BATCH_SIZE).map(lambda features, label: features),
-        predict_keys=list(kind.predict_keys),
-        checkpoint_path=model.checkpoint,
-        yield_single_examples=False,
-    )
-    answers = np.concatenate([kind.answers(batch) for batch in batches])
+    answers = predict_probabilities(load_estimator(model), examples, "test", model.checkpoint)
     probabilities = np.asarray(at_temperature(answers, model.temperature))
     table = TABLES[schema.label].of(
         ids=read_ids(examples, "test"),

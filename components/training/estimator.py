@@ -8,24 +8,29 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 import rnn_core
 from components.artifacts.schema import Schema, load_schema, save_schema
 from components.artifacts.storage import write_atomically
-from components.artifacts.values import Model
+from components.artifacts.values import Examples, Model, Split
 from components.config import ConvolutionConfig, ModelConfig, OptimizerConfig
 from components.errors import NotFoundError
 from components.labels.table import KINDS
 from components.runtime.libraries import quiet_libraries
+from components.training.datasets import read_batches
 from rnn_core.optimizers.optimizers import KINDS as OPTIMIZERS
 
 CHECKPOINTS = "checkpoints"
 """Folder of a model directory that is the estimator's ``model_dir``."""
 
 _SETTINGS = "model.json"
+_BATCH_SIZE = 256
+"""Rows that are answered at once: it bounds the memory."""
 
 
 class Training(NamedTuple):
@@ -130,6 +135,34 @@ def load_estimator(model: Model) -> rnn_core.RNNEstimator:
         raise NotFoundError(f"expected a trained model in {directory}; train it again.")
     settings = TypeAdapter(ModelConfig).validate_json((directory / _SETTINGS).read_bytes())
     return build_estimator(load_schema(directory), settings, directory, rnn_core.RunConfig())
+
+
+def predict_probabilities(
+    estimator: rnn_core.RNNEstimator,
+    examples: Examples,
+    split: Split,
+    checkpoint: str,
+    at_most: int = -1,
+) -> NDArray[np.float32]:
+    """[A, K]: what a checkpoint answers to the rows of a split, in their order.
+
+    Args:
+        estimator: of the checkpoint.
+        examples: the directory of the examples.
+        split: the split to read.
+        checkpoint: the model.
+        at_most: reads no more rows, the first; -1: all.
+    """
+    kind = KINDS[load_schema(examples.path).label]
+    batches = estimator.predict(
+        lambda: read_batches(examples, split, _BATCH_SIZE, at_most=at_most).map(
+            lambda features, label: features
+        ),
+        predict_keys=list(kind.predict_keys),
+        checkpoint_path=checkpoint,
+        yield_single_examples=False,
+    )
+    return np.concatenate([kind.answers(batch) for batch in batches])
 
 
 def feature_columns(schema: Schema) -> tuple[list[Any], list[Any]]:

@@ -17,9 +17,8 @@ import rnn_core
 from components.artifacts.history import HISTORY
 from components.artifacts.schema import load_schema
 from components.errors import StorageError, TrainingError
-from components.labels.table import KINDS
 from components.training.datasets import label_counts, read_batches, read_labels
-from components.training.estimator import Training, build_estimator
+from components.training.estimator import Training, build_estimator, predict_probabilities
 from components.training.history_hook import OnPoint, Recorder, ValidationRecorder
 from components.training.job import TrainingJob
 from components.training.temperature import best_temperature, log_of
@@ -174,16 +173,10 @@ def validation_temperature(job: TrainingJob, directory: Path, checkpoint: str) -
         checkpoint: of that fit.
     """
     schema = load_schema(job.examples.path)
-    kind = KINDS[schema.label]
     estimator = build_estimator(schema, job.model, directory / job.name, rnn_core.RunConfig())
-    rows = read_batches(job.examples, "validation", 256, at_most=_VALIDATION_ROWS)
-    batches = estimator.predict(
-        lambda: rows.map(lambda features, label: features),
-        predict_keys=list(kind.predict_keys),
-        checkpoint_path=checkpoint,
-        yield_single_examples=False,
+    answers = predict_probabilities(
+        estimator, job.examples, "validation", checkpoint, _VALIDATION_ROWS
     )
-    answers = np.concatenate([kind.answers(batch) for batch in batches])
     labels = read_labels(job.examples, "validation")[:_VALIDATION_ROWS]
     place = {label: index for index, label in enumerate(schema.labels)}
     true = np.array([place[label] for row in labels for label in row], np.int64)

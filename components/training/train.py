@@ -90,10 +90,11 @@ def train_model(
         chosen = _checkpoint(partial, last)
         accuracy, temperature = None, 1.0
         if not training.folds:
-            accuracy = training_accuracy(first, partial, _checkpoint(partial, first))
+            of_first = _checkpoint(partial, first)
+            accuracy = training_accuracy(first, partial, of_first)
             # Of a refit, too: its own rows of validation would make it look too sure of itself.
             if training.temperature_scaling:
-                temperature = validation_temperature(first, partial, _checkpoint(partial, first))
+                temperature = validation_temperature(first, partial, of_first)
         held_out = sum(count(examples, job.held_out) for job in jobs if job.held_out is not None)
         facts = TrainingFacts(seconds, _parameters(chosen), chosen_step, accuracy, held_out)
         save_training_facts(partial, facts)
