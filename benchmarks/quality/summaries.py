@@ -10,8 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.quality.rows import Array, Rows
-
-_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+from components.baseline.statistics import statistics_of
 
 
 def summaries(rows: Rows, categories: Sequence[tuple[str, str]]) -> Array:
@@ -34,23 +33,8 @@ def categories_of(rows: Rows) -> list[tuple[str, str]]:
 
 def _summary(steps: Array) -> Array:
     """[1 + 15 F] of [T, F]."""
-    # A row of one step has no difference to the step before: it counts as unchanged.
-    differences = np.diff(steps, axis=0) if len(steps) > 1 else np.zeros_like(steps)
-    parts = [
-        steps.mean(axis=0),
-        steps.std(axis=0),
-        steps.min(axis=0),
-        steps.max(axis=0),
-        steps[0],
-        steps[-1],
-        *np.quantile(steps, _QUANTILES, axis=0),
-        np.abs(differences).mean(axis=0),
-        differences.std(axis=0),
-        np.square(steps).mean(axis=0),
-        # How often a feature crosses its mean, a step.
-        np.abs(np.diff(steps > steps.mean(axis=0), axis=0)).sum(axis=0) / len(steps),
-    ]
-    return np.concatenate([[len(steps)], *parts])
+    found, crossings = np.split(statistics_of(steps), [-steps.shape[1]])
+    return np.concatenate([[len(steps)], found, np.square(steps).mean(axis=0), crossings])
 
 
 def _context(row: dict[str, object], categories: Sequence[tuple[str, str]]) -> list[float]:

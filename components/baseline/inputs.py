@@ -12,22 +12,20 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.artifacts.schema import Schema, load_schema
 from components.artifacts.values import Examples, Split
+from components.baseline.statistics import Array, statistics_of
 from components.label_tasks import TASKS
 from components.training.datasets import label_counts, read_batches, read_ids
-
-Array: TypeAlias = NDArray[np.float64]
 
 _ROWS_AT_ONCE: Final = 256
 _LARGEST: Final = 1e30
 _NEIGHBOURS: Final = np.arange(-2, 3)
-_QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +109,7 @@ def _numbers(row: dict[str, NDArray[Any]], schema: Schema) -> Array:
     features = schema.features
     steps = max((len(row[name]) for name in features.sequence), default=0)
     parts = [np.array([steps], np.float64)]
-    parts += [_statistics(row[name].astype(np.float64)) for name in features.numeric_sequences]
+    parts += [statistics_of(row[name].astype(np.float64)) for name in features.numeric_sequences]
     parts += [
         row[name].astype(np.float64)
         for name, feature in sorted(features.context.items())
@@ -126,6 +124,7 @@ def _numbers_of_steps(row: dict[str, NDArray[Any]], schema: Schema) -> Array:
     features = schema.features
     steps = _steps(row, schema)
     around = np.add.outer(np.arange(steps), _NEIGHBOURS).clip(0, steps - 1)
+    # Of tokens alone there are no numbers, and a forest takes no rows without any.
     parts = [np.zeros((steps, 1))]
     parts += [
         row[name].astype(np.float64)[around].reshape(steps, -1)
@@ -163,29 +162,6 @@ def _tokens_of_steps(row: dict[str, NDArray[Any]], schema: Schema) -> list[list[
 
 def _steps(row: dict[str, NDArray[Any]], schema: Schema) -> int:
     return max(len(row[name]) for name in schema.features.sequence)
-
-
-def _statistics(steps: Array) -> Array:
-    """[14 F] of [T, F]; a row without steps has zeros."""
-    if not len(steps):
-        return np.zeros(14 * steps.shape[1])
-    # A row of one step has no difference to the step before: it counts as unchanged.
-    changes = np.diff(steps, axis=0) if len(steps) > 1 else np.zeros_like(steps)
-    mean = steps.mean(axis=0)
-    found = [
-        mean,
-        steps.std(axis=0),
-        steps.min(axis=0),
-        steps.max(axis=0),
-        steps[0],
-        steps[-1],
-        *np.quantile(steps, _QUANTILES, axis=0),
-        np.abs(changes).mean(axis=0),
-        changes.std(axis=0),
-        # How often a number crosses its mean, a step.
-        np.abs(np.diff(steps > mean, axis=0)).sum(axis=0) / len(steps),
-    ]
-    return np.concatenate(found)
 
 
 def _tokens(row: dict[str, NDArray[Any]], schema: Schema) -> Iterator[str]:

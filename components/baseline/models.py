@@ -19,7 +19,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from components.baseline.inputs import Array, Inputs
+from components.baseline.inputs import Inputs
+from components.baseline.statistics import Array
 
 _SEED: Final = 0
 _TREES: Final = 200
