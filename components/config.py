@@ -52,6 +52,16 @@ Switch: TypeAlias = Annotated[bool, Field(strict=True)]
 FilePath: TypeAlias = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
+EarlyStoppingMetric: TypeAlias = Literal["average_loss", "accuracy", "macro_f1"]
+# Not from the table of metrics: a new one would train all models again.
+EARLY_STOPPING_METRICS: dict[EarlyStoppingMetric, Literal[-1, 1]] = {
+    "average_loss": -1,
+    "accuracy": 1,
+    "macro_f1": 1,
+}
+"""The sign with which higher is better; what each evaluation on the validation split measures."""
+
+
 def _as_list(value: Any) -> Any:
     """One layer needs no list: ``units: 64``."""
     return [value] if isinstance(value, int | float | str) else value
@@ -275,8 +285,9 @@ class TrainingConfig:
     given, and every 50 steps elsewhere."""
     log_every_steps: PositiveInt = 10
     """Loss and steps per second in the log and in MLflow."""
-    early_stopping_metric: Literal["average_loss", "accuracy"] = "average_loss"
-    """Decides which checkpoint is best, and when training stops."""
+    early_stopping_metric: EarlyStoppingMetric = "average_loss"
+    """Decides which checkpoint is best, and when training stops. In ``macro_f1`` each label counts
+    the same, however rare it is."""
     checkpoint: Literal["best", "last"] = "best"
     """Which checkpoint is the model: the ``best`` on the validation split; or the ``last``, for a
     validation split of so few rows that the best one is so by chance."""

@@ -44,7 +44,7 @@ class LabelOfRow(LabelKind):
         import rnn_core  # as TensorFlow
 
         return rnn_core.RNNClassifier(
-            n_classes=len(labels), label_vocabulary=list(labels), **loss, **network
+            n_classes=len(labels), label_vocabulary=list(labels), macro_f1=True, **loss, **network
         )
 
     def answers(self, batch: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:

@@ -80,6 +80,7 @@ class LabelOfStep(LabelKind):
             label_vocabulary=list(labels),
             return_sequences=True,
             sequence_mask=_MASK,
+            macro_f1=True,
             **loss,
             **network,
         )

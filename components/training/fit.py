@@ -16,6 +16,7 @@ import tensorflow as tf
 import rnn_core
 from components.artifacts.history import HISTORY
 from components.artifacts.schema import load_schema
+from components.config import EARLY_STOPPING_METRICS
 from components.errors import StorageError, TrainingError
 from components.training.datasets import label_counts, read_batches, read_labels
 from components.training.estimator import Training, build_estimator, predict_probabilities
@@ -109,7 +110,7 @@ def _fit(job: TrainingJob, directory: Path, recorder: Recorder, config: rnn_core
             worker=input_context.input_pipeline_id, workers=input_context.num_input_pipelines,
         )  # fmt: skip
 
-    higher_is_better = training.early_stopping_metric == "accuracy"
+    higher_is_better = EARLY_STOPPING_METRICS[training.early_stopping_metric] > 0
     hooks: list[rnn_core.Hook] = [recorder]
     if steps.patience is not None:
         stop = (

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from components.artifacts.history import HistoryPoint, name_in_fit, series
 from components.artifacts.values import Examples
-from components.config import LaunchConfig, ModelConfig, TrainingConfig
+from components.config import EARLY_STOPPING_METRICS, LaunchConfig, ModelConfig, TrainingConfig
 from components.training.datasets import count
 from components.training.job import TrainingJob
 from components.training.selection import Selection
@@ -55,7 +55,8 @@ def fold_jobs(first: TrainingJob) -> list[TrainingJob]:
 def pooled(points: tuple[HistoryPoint, ...], jobs: Sequence[TrainingJob]) -> list[HistoryPoint]:
     """The curve of all folds: at each step the mean, each fold weighing as its held-out rows do.
 
-    Of metrics that are means over the rows it is the metric of all rows together.
+    Of metrics that are means over the rows it is the metric of all rows together; macro-F1 is none,
+    and of it this is the mean of the folds.
     """
     weights = [count(job.examples, job.held_out) for job in jobs if job.held_out is not None]
     total = sum(weights)
@@ -75,8 +76,7 @@ def pooled(points: tuple[HistoryPoint, ...], jobs: Sequence[TrainingJob]) -> lis
 def best_step(points: Sequence[HistoryPoint], training: TrainingConfig) -> int:
     """The step with the best evaluation, the earliest of equal ones."""
     steps, values = series(tuple(points), f"validation/{training.early_stopping_metric}")
-    # Not from the table of metrics: a new one would train all models again.
-    sign = 1.0 if training.early_stopping_metric == "accuracy" else -1.0
+    sign = EARLY_STOPPING_METRICS[training.early_stopping_metric]
     return max(zip(steps, values, strict=True), key=lambda item: (sign * item[1], -item[0]))[0]
 
 

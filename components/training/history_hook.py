@@ -13,12 +13,10 @@ from components.artifacts.history import (
     read_history,
     truncate_after,
 )
+from components.config import EARLY_STOPPING_METRICS
 
 OnPoint: TypeAlias = Callable[[int, Mapping[str, float]], None]
 """Called with the global step and the newest metrics."""
-
-_VALIDATION = ("accuracy", "average_loss")
-"""The metrics of an evaluation that are kept: those that ``early_stopping_metric`` may name."""
 
 
 class Recorder(rnn_core.Hook):
@@ -91,5 +89,7 @@ class ValidationRecorder(rnn_core.Exporter):
         is_the_final_export: bool,
     ) -> None:
         """Writes the metrics of the evaluation."""
-        metrics = {f"validation/{name}": float(eval_result[name]) for name in _VALIDATION}
+        metrics = {
+            f"validation/{name}": float(eval_result[name]) for name in EARLY_STOPPING_METRICS
+        }
         self._recorder.record_evaluation(int(eval_result["global_step"]), metrics)

@@ -52,6 +52,7 @@ class RNNClassifier(RNNEstimator):
             minimizes, and not the losses that ``evaluate`` reports.
         class_weights: K positive numbers in the order of the ids, or a mapping from each label.
         focal_gamma: how much less examples that are easy count.
+        macro_f1: as of ``MultiClassHead``: one more metric of ``evaluate``.
 
     Raises:
         ArgumentError: the arguments are not legal together.
@@ -77,14 +78,16 @@ class RNNClassifier(RNNEstimator):
         label_smoothing: float = 0.0,
         class_weights: ClassWeights | None = None,
         focal_gamma: float = 0.0,
+        macro_f1: bool = False,
     ) -> None:
-        training = {
+        options = {
             "label_smoothing": label_smoothing,
             "class_weights": class_weights,
             "focal_gamma": focal_gamma,
+            "macro_f1": macro_f1,
         }
         head: Head | SequentialHeadWrapper = _head(
-            n_classes, weight_column, label_vocabulary, loss_reduction, training
+            n_classes, weight_column, label_vocabulary, loss_reduction, options
         )
         if return_sequences:
             head = SequentialHeadWrapper(head, sequence_mask, weight_column)
@@ -109,7 +112,7 @@ def _head(
     weight_column: Any,
     vocabulary: Sequence[str] | None,
     reduction: Any,
-    training: Mapping[str, Any],
+    options: Mapping[str, Any],
 ) -> Head:
     n_classes = check_count(n_classes, 2, "n_classes")
     if vocabulary is not None and len(vocabulary) != n_classes:
@@ -117,5 +120,5 @@ def _head(
             f"label_vocabulary: expected {n_classes} strings (n_classes), got {len(vocabulary)}."
         )
     if n_classes == 2:
-        return BinaryClassHead(weight_column, None, vocabulary, reduction, **training)
-    return MultiClassHead(n_classes, weight_column, vocabulary, reduction, **training)
+        return BinaryClassHead(weight_column, None, vocabulary, reduction, **options)
+    return MultiClassHead(n_classes, weight_column, vocabulary, reduction, **options)

@@ -17,7 +17,7 @@ import tensorflow as tf
 from rnn_core import callables
 from rnn_core.errors import ArgumentError
 from rnn_core.heads import weights
-from rnn_core.heads.confusion import ratio, weighted_sum
+from rnn_core.heads.confusion import class_sums, macro_f1, ratio, weighted_sum
 from rnn_core.heads.export_outputs import ExportOutput
 from rnn_core.heads.training_loss import TrainingLoss
 from rnn_core.types import FeatureColumn, Features, Labels, Predictions
@@ -110,6 +110,7 @@ class BaseHead(abc.ABC):
         self._weight_column = weights.check_weight_column(weight_column)
         self._loss_fn = None if loss_fn is None else check_loss_fn(loss_fn)
         self._training_loss: TrainingLoss | None = None
+        self._macro_f1 = False
 
     def losses(self, features: Features, labels: Labels, logits: tf.Tensor) -> Losses:
         """The losses of a batch with logits [B, L].
@@ -159,6 +160,11 @@ class BaseHead(abc.ABC):
             "weights": tf.reduce_sum(tf.cast(losses.weights, tf.float64)),
             "losses": weighted_sum(losses.per_example, losses.weights),
             **self.own_sums(losses, logits),
+            **(
+                class_sums(*self.distributions(losses.labels, logits), losses.weights)
+                if self._macro_f1
+                else {}
+            ),
         }
 
     def metrics(self, sums: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -168,6 +174,8 @@ class BaseHead(abc.ABC):
         # batches of what training minimizes; all batches count the same, whatever their sizes.
         average = ratio(sums["losses"], sums["weights"])
         named = {"average_loss": average, **self.own_metrics(sums)}
+        if self._macro_f1:
+            named["macro_f1"] = macro_f1(sums)
         suffix = f"/{self.name}" if self.name else ""
         return {
             **{f"{key}{suffix}": value for key, value in named.items()},

@@ -95,6 +95,33 @@ def threshold_metrics(
     }
 
 
+def class_sums(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The sums behind ``macro_f1``, float64 [K].
+
+    Args:
+        labels: float32 [B, K]: the distribution of each label over the classes.
+        logits: float32 [B, K]; of equal ones the lowest class is predicted.
+        weights: float32 [B, 1].
+    """
+    labels, weights = tf.cast(labels, tf.float64), tf.cast(weights, tf.float64)
+    predicted = tf.one_hot(tf.argmax(logits, axis=1), tf.shape(logits)[1], dtype=tf.float64)
+    return {
+        "class_true_positives": tf.reduce_sum(weights * labels * predicted, 0),
+        "class_support": tf.reduce_sum(weights * labels, 0),
+        "class_predicted": tf.reduce_sum(weights * predicted, 0),
+    }
+
+
+def macro_f1(sums: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """float64 scalar: the mean of 2 TP / (support + predicted) over the classes.
+
+    A class that is neither a label nor predicted does not count.
+    """
+    occurrences = sums["class_support"] + sums["class_predicted"]
+    known = tf.math.count_nonzero(occurrences, dtype=tf.float64)
+    return ratio(tf.reduce_sum(ratio(2 * sums["class_true_positives"], occurrences)), known)
+
+
 def curve_sums(
     scores: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, prefix: str = ""
 ) -> dict[str, tf.Tensor]:

@@ -33,8 +33,10 @@ class MultiClassHead(BaseHead):
             one: a factor for the losses of the examples of each class in training.
         focal_gamma: g >= 0: training multiplies the part of a class in the loss by (1 - p)^g, p its
             probability, so that examples that are easy count less.
+        macro_f1: whether evaluation also reports ``macro_f1``: the mean over the classes of
+            2 TP / (2 TP + FP + FN), in which a rare class counts as much as any other.
 
-    The last three change what training minimizes, and so the ``loss`` that it logs. Evaluation
+    The three before it change what training minimizes, and so the ``loss`` that it logs. Evaluation
     reports the cross entropy with the weights of ``weight_column`` whatever they are, so that
     models can be compared; ``heads.training_loss`` has the formula.
 
@@ -53,6 +55,7 @@ class MultiClassHead(BaseHead):
         label_smoothing: float = 0.0,
         class_weights: ClassWeights | None = None,
         focal_gamma: float = 0.0,
+        macro_f1: bool = False,
     ) -> None:
         count = check_count(n_classes, 3, "n_classes of MultiClassHead")
         super().__init__(count, weight_column, loss_reduction, loss_fn, name)
@@ -60,6 +63,7 @@ class MultiClassHead(BaseHead):
         self._training_loss = training_loss(
             label_smoothing, class_weights, focal_gamma, count, self._vocabulary, loss_fn
         )
+        self._macro_f1 = macro_f1
 
     def read_labels(self, labels: Labels, logits: tf.Tensor) -> tf.Tensor:
         """Ids [B, 1], of the labels' own type of integer."""

@@ -34,7 +34,7 @@ def test_a_fit_leaves_checkpoints_the_best_one_and_a_history(
     mixed: Prepared, tmp_path: Path
 ) -> None:
     told = _fit(mixed.examples, tmp_path, ModelConfig(units=(4,)))
-    evaluated = ["validation/accuracy", "validation/average_loss"]
+    evaluated = ["validation/accuracy", "validation/average_loss", "validation/macro_f1"]
     assert sorted(told) == [
         (2, ["train/loss"]),
         (2, evaluated),

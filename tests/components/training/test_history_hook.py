@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from components.artifacts.history import append_point, read_history
 from components.training.history_hook import Recorder, ValidationRecorder
 
-EVALUATION = {"accuracy": 0.5, "average_loss": 1.5, "loss": 3.0, "global_step": 4}
+EVALUATION = {"accuracy": 0.5, "average_loss": 1.5, "macro_f1": 0.4, "loss": 3.0, "global_step": 4}
 
 
 def _recorder(history: Path | None, told: list[tuple[int, dict[str, float]]]) -> Recorder:
@@ -32,10 +32,10 @@ def test_every_loss_and_every_evaluation_is_written_and_told(tmp_path: Path) -> 
     written = [
         (point.step, dict(point.metrics)) for point in read_history(tmp_path / "history.jsonl")
     ]
-    assert written == told == [
-        (4, {"train/loss": 0.25}),
-        (4, {"validation/accuracy": 0.5, "validation/average_loss": 1.5}),
-    ]  # fmt: skip
+    evaluated = {
+        "validation/accuracy": 0.5, "validation/average_loss": 1.5, "validation/macro_f1": 0.4,
+    }  # fmt: skip
+    assert written == told == [(4, {"train/loss": 0.25}), (4, evaluated)]
 
 
 def test_an_evaluation_that_is_there_is_not_written_twice(tmp_path: Path) -> None:

@@ -97,7 +97,8 @@ def test_the_history_tells_the_fits_apart_and_validation_is_of_the_first(whole: 
     assert series(points, "validation/accuracy")[0][-1] == facts.chosen_step
     assert series(points, "refit/train/loss")[0][-1] <= whole.step
     assert {name for point in points for name in point.metrics} == {
-        "train/loss", "validation/accuracy", "validation/average_loss", "refit/train/loss",
+        "train/loss", "validation/accuracy", "validation/average_loss", "validation/macro_f1",
+        "refit/train/loss",
     }  # fmt: skip
 
 

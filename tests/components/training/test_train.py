@@ -16,7 +16,7 @@ from components.artifacts.history import HISTORY, HistoryPoint, read_history, se
 from components.artifacts.storage import is_complete
 from components.artifacts.training_facts import find_training_facts
 from components.artifacts.values import Examples, Model
-from components.config import ModelConfig, OptimizerConfig, TrainingConfig
+from components.config import EarlyStoppingMetric, ModelConfig, OptimizerConfig, TrainingConfig
 from components.errors import TrainingError
 from components.training.estimator import CHECKPOINTS, load_estimator
 from components.training.train import train_model
@@ -113,10 +113,11 @@ def test_the_history_holds_the_training_loss_and_every_evaluation_against_the_st
     steps, losses = series(whole.history, "train/loss")
     assert steps == [2, 4, 6, 8, 10]
     assert all(np.isfinite(losses))
-    for name in ("validation/average_loss", "validation/accuracy"):
+    evaluated = {"validation/average_loss", "validation/accuracy", "validation/macro_f1"}
+    for name in evaluated:
         assert series(whole.history, name)[0] == [4, 8, 10]
     assert {name for point in whole.history for name in point.metrics} == {
-        "train/loss", "validation/average_loss", "validation/accuracy",
+        "train/loss", *evaluated,
     }  # fmt: skip
 
 
@@ -176,13 +177,16 @@ def test_a_model_that_gets_worse_is_stopped_and_its_best_checkpoint_kept(
     assert stopped.model.step == best < steps[-1]
 
 
-def test_the_best_accuracy_decides_if_the_config_says_so(mixed: Prepared, tmp_path: Path) -> None:
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_the_best_accuracy_or_macro_f1_decides_if_the_config_says_so(
+    metric: EarlyStoppingMetric, mixed: Prepared, tmp_path: Path
+) -> None:
     training = dataclasses.replace(
-        TRAINING, max_steps=8, evaluate_every_steps=2, early_stopping_metric="accuracy",
+        TRAINING, max_steps=8, evaluate_every_steps=2, early_stopping_metric=metric,
         early_stopping_patience_steps=100,
     )  # fmt: skip
     trained = _train(mixed.examples, tmp_path / "model", training=training)
-    steps, values = series(trained.history, "validation/accuracy")
+    steps, values = series(trained.history, f"validation/{metric}")
     assert trained.model.step == steps[int(np.argmax(values))]
 
 

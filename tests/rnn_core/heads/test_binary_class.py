@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import f1_score, log_loss, roc_auc_score
 
 from rnn_core import BinaryClassHead
 from rnn_core.heads.export_outputs import ClassificationOutput, PredictOutput, RegressionOutput
@@ -35,6 +35,12 @@ def test_two_classes_have_ten_metrics() -> None:
     assert found["prediction/mean"] == pytest.approx(scores.mean(), rel=1e-6)
     assert found["precision"] == pytest.approx(LABELS2[predicted].mean())
     assert found["recall"] == pytest.approx(predicted[LABELS2 == 1].mean())
+
+
+def test_macro_f1_of_two_classes_counts_both_of_them() -> None:
+    found = metrics(BinaryClassHead(macro_f1=True), LABELS2, LOGITS1)
+    expected = f1_score(LABELS2, LOGITS1[:, 0] > 0, average="macro")
+    assert found["macro_f1"] == pytest.approx(expected)
 
 
 def test_a_named_head_has_named_metrics_but_one_loss() -> None:

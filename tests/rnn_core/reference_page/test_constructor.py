@@ -53,7 +53,10 @@ def test_arguments_have_the_order_and_the_defaults_of_the_page() -> None:
     parameters = inspect.signature(RNNClassifier).parameters
     found = {name: parameter.default for name, parameter in parameters.items()}
     # Behind those of the page is what has no counterpart there.
-    own = {"network": None, "label_smoothing": 0.0, "class_weights": None, "focal_gamma": 0.0}
+    own = {
+        "network": None, "label_smoothing": 0.0, "class_weights": None, "focal_gamma": 0.0,
+        "macro_f1": False,
+    }  # fmt: skip
     assert list(found)[-len(own) :] == list(own)
     assert {name: found.pop(name) for name in own} == own
     assert list(found.items()) == [
