@@ -40,7 +40,7 @@ class LabelOfStep(LabelKind):
 
     def proposed(self, model: ModelConfig) -> ModelConfig:
         """Without pooling, and with the context where it meets the features of each step."""
-        return dataclasses.replace(model, pooling="last", context="steps")
+        return dataclasses.replace(model, pooling="last", context="steps", front_end=())
 
     def model_faults(self, model: ModelConfig) -> Iterator[tuple[str, str]]:
         """Nothing represents the whole sequence: each step is classified by its own outputs."""

@@ -198,7 +198,8 @@ def _commonest(found: Proposal) -> Iterator[str]:
         label, count = max(found.labels.items(), key=lambda item: item[1])
         share = 100 * count / sum(found.labels.values())
         answers = TASKS[found.data.label].answers
-        yield f"Always answering {label!r} is right for {share:.3g} % of all {answers}: bound more."
+        more = ": bound more" if "accuracy" in found.gate.bounds else ""
+        yield f"Always answering {label!r} is right for {share:.3g} % of all {answers}{more}."
 
 
 def _seen(found: Proposal) -> Iterator[str]:
