@@ -6,7 +6,7 @@ config, which must load fast, read the table as well.
 
 An answer is what a label is given to: a row, or a step of a row (``components.label_tasks``).
 
-Shapes: R resamples, K classes, B bins of the calibration error.
+Shapes: R resamples, K classes, B bins of the calibration error, Q ranks of a score.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Sums:
     """[R]"""
     loss: Array
     """[R]: cross entropy in nats, over the answers."""
+    squared_distance: Array
+    """[R]: of the probabilities from 1 for the label and 0 for the others, over the answers."""
     calibration_gaps: Array
     """[R, B]: 1 if correct, else 0, minus the top probability; by bin of that probability."""
     true_positives: Array
@@ -60,6 +62,11 @@ class Sums:
     """[R, K]: answers whose label is each class."""
     predicted: Array
     """[R, K]: answers predicted as each class."""
+    ranked: Array
+    """[R, Q]: answers by the rank of the probability of the rarer label, the least one first; Q is
+    0 unless there are two labels."""
+    ranked_positives: Array
+    """[R, Q]: those of them whose label it is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +92,12 @@ class Metric:
     """Whether it counts rows, where a row has many answers."""
     limits: tuple[float, float] = (0.0, 1.0)
     """The least and the greatest possible value."""
+    of_two_labels: bool = False
+    """Whether it is measured only where there are two labels, and rows with each of them."""
     may_be_bounded: bool = True
     """Whether ``gate.bounds`` takes it."""
+    in_summary: bool = True
+    """Whether a terminal shows it at the end of a run; report and MLflow show all."""
     in_stage_line: bool = False
     """Whether the one line of the metrics stage names it."""
     advice: str = GENERAL_ADVICE
@@ -105,6 +116,51 @@ def mean_over_classes(numerators: Array, denominators: Array) -> Array:
     """
     fractions = numerators / denominators.clip(min=1)
     return fractions.sum(axis=1) / (denominators > 0).sum(axis=1)
+
+
+def _weighted_f1(sums: Sums) -> Array:
+    f1 = 2 * sums.true_positives / (sums.support + sums.predicted).clip(min=1)
+    return (sums.support * f1).sum(axis=1) / sums.answers
+
+
+def _matthews(sums: Sums) -> Array:
+    """(c s - sum p_k t_k) / sqrt((s^2 - sum p_k^2) (s^2 - sum t_k^2)), 0 where that is 0 / 0.
+
+    Of s answers, of which c are right, and for each class t_k labels and p_k predictions.
+    """
+    right, answers = sums.true_positives.sum(axis=1), sums.answers
+    above = right * answers - (sums.predicted * sums.support).sum(axis=1)
+    below = (answers**2 - (sums.predicted**2).sum(axis=1)) * (
+        answers**2 - (sums.support**2).sum(axis=1)
+    )
+    # Sums of whole numbers: what is not 0 is 1 at least.
+    return above / below.clip(min=1) ** 0.5
+
+
+def _roc_auc(sums: Sums) -> Array:
+    """The share of the pairs of a positive and a negative in which the former ranks higher.
+
+    A pair of equal rank is one half. NaN without positives or without negatives.
+    """
+    positives = sums.ranked_positives
+    negatives = sums.ranked - positives
+    below = negatives.cumsum(axis=1) - negatives / 2
+    pairs = positives.sum(axis=1) * negatives.sum(axis=1)
+    return _share((positives * below).sum(axis=1), pairs)
+
+
+def _average_precision(sums: Sums) -> Array:
+    """The mean over the positives of the precision of all answers of their rank and above."""
+    positives, answers = sums.ranked_positives[:, ::-1], sums.ranked[:, ::-1]
+    precision = positives.cumsum(axis=1) / answers.cumsum(axis=1).clip(min=1)
+    return _share((positives * precision).sum(axis=1), positives.sum(axis=1))
+
+
+def _share(sums: Array, counts: Array) -> Array:
+    """[R]: ``sums / counts``, NaN for a count of 0: a resample without any says nothing."""
+    shares = sums / counts.clip(min=1)
+    shares[counts == 0] = math.nan
+    return shares
 
 
 METRICS = {
@@ -132,6 +188,62 @@ METRICS = {
             ),
             interval="percentile",
             in_stage_line=True,
+        ),
+        Metric(
+            key="balanced_accuracy",
+            label="balanced accuracy",
+            short_label="bal. accuracy",
+            unit="mean over the classes of their recall",
+            higher_is_better=True,
+            value=lambda sums: mean_over_classes(sums.true_positives, sums.support),
+            interval="percentile",
+            in_summary=False,
+        ),
+        Metric(
+            key="weighted_f1",
+            label="weighted F1",
+            short_label="weighted F1",
+            unit="mean over the examples, or steps, of the F1 of their class",
+            higher_is_better=True,
+            value=_weighted_f1,
+            interval="percentile",
+            in_summary=False,
+        ),
+        # Gorodkin, Comparing two K-category assignments by a K-category correlation coefficient,
+        # Computational Biology and Chemistry 28, 2004; of two classes it is that of Matthews, 1975.
+        Metric(
+            key="mcc",
+            label="Matthews correlation",
+            short_label="Matthews",
+            unit="correlation of labels and answers",
+            higher_is_better=True,
+            value=_matthews,
+            interval="percentile",
+            limits=(-1.0, 1.0),
+            in_summary=False,
+        ),
+        # Fawcett, An introduction to ROC analysis, Pattern Recognition Letters 27, 2006.
+        Metric(
+            key="roc_auc",
+            label="area under the ROC curve",
+            short_label="ROC AUC",
+            unit="share of the pairs of both labels that the probability of the rarer one orders",
+            higher_is_better=True,
+            value=_roc_auc,
+            interval="percentile",
+            of_two_labels=True,
+        ),
+        # Without interpolation: the area under the precision-recall curve as steps (Davis and
+        # Goadrich, The relationship between precision-recall and ROC curves, ICML 2006).
+        Metric(
+            key="average_precision",
+            label="average precision",
+            short_label="avg. precision",
+            unit="area under the precision-recall curve of the rarer label",
+            higher_is_better=True,
+            value=_average_precision,
+            interval="percentile",
+            of_two_labels=True,
         ),
         Metric(
             key="row_accuracy",
@@ -170,6 +282,19 @@ METRICS = {
             value=lambda sums: sums.loss / sums.answers,
             interval="percentile",
             limits=(-math.inf, math.inf),
+        ),
+        # Brier, Verification of forecasts expressed in terms of probability, Monthly Weather Review
+        # 78, 1950: of two labels it is twice what is often called so.
+        Metric(
+            key="brier",
+            label="Brier score",
+            short_label="Brier",
+            unit="mean of the sum over the classes of (probability - 1 for the label, else 0)^2",
+            higher_is_better=False,
+            value=lambda sums: sums.squared_distance / sums.answers,
+            interval="percentile",
+            limits=(0.0, 2.0),
+            in_summary=False,
         ),
         # The expected calibration error (Guo, Pleiss, Sun and Weinberger, On Calibration of Modern
         # Neural Networks, ICML 2017): the mean over the bins of |accuracy - confidence|, weighted

@@ -95,10 +95,11 @@ WISHES: Mapping[str, str] = {
         "gate.per_class",
     ),
     **dict.fromkeys(
-        ("roc_auc", "auc", "pr_auc", "top_5_accuracy", "top_k_accuracy"),
+        ("auc", "top_5_accuracy", "top_k_accuracy"),
         f"the gate bounds {', '.join(METRICS)}",
     ),
     "f1": "it is macro_f1 here",
+    "pr_auc": "it is average_precision here",
 }
 """What newcomers look for under another name, or in vain, and where it is."""
 

@@ -113,7 +113,15 @@ def _min_examples(examples: int, least: int) -> RuleResult:
 
 def _bounds(metrics: Metrics, gate: GateConfig) -> Iterator[RuleResult]:
     for key, bound in gate.bounds.items():
-        seen = metrics.overall[key]
+        seen = metrics.overall.get(key)
+        if seen is None:
+            end = "max" if bound.min is None else "min"
+            yield RuleResult(
+                f"{key}.{end}", False, None, "two labels",
+                f"{METRICS[key].label} is measured of two labels, with test examples of each, and "
+                f"there are {len(metrics.labels):,} labels; bound macro_f1 in its place",
+            )  # fmt: skip
+            continue
         if bound.min is not None:
             words = ("at least", "below the minimum")
             yield _limit(key, "min", seen, bound.min, seen.value >= bound.min, words)

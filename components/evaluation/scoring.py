@@ -6,7 +6,7 @@ Shapes: N examples, A answers (the examples, or their steps where each has a lab
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,11 @@ CALIBRATION_BINS = 15
 """As in Guo et al. (see ``ece`` in ``components.metrics``), so that values can be compared."""
 LOSS_FLOOR = 1e-12
 """A smaller probability of the true label counts as this: at most 27.6 nats per example."""
+
+_RANKS = 512
+"""Probabilities are ranked so finely; of more different ones neighbours share a rank."""
+_MOST_CELLS = 2**23
+"""Of float64, 64 MiB: the ranks of many steps are coarser."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +126,8 @@ def differences(before: PredictionTable, after: PredictionTable) -> dict[str, In
             )
         )
 
-    return {key: change(metric) for key, metric in metrics_of(before.task.name).items()}
+    known = first.measured(second.measured(metrics_of(before.task.name)))
+    return {key: change(metric) for key, metric in known.items()}
 
 
 class _Contributions:
@@ -136,20 +142,29 @@ class _Contributions:
         confidence, bin_index = _confidence(table, CALIBRATION_BINS)
         is_in_bin = bin_index[:, None] == np.arange(CALIBRATION_BINS)
         gaps = np.where(is_in_bin, (table.correct - confidence)[:, None], 0)
-        counts = np.stack([np.ones(len(gaps)), table.correct, _loss(table)], axis=1)
-        parts = (counts, gaps, support * predicted, support, predicted)
-        answers, right, loss, *of_answers = np.split(
-            np.concatenate([table.row_sums(part) for part in parts], axis=1), [1, 2, 3], axis=1
+        ones = np.ones(len(gaps))
+        counts = np.stack([ones, table.correct, _loss(table), _squared_distance(table)], axis=1)
+        parts = (counts, gaps, support * predicted, support, predicted, *_ranked(table, support))
+        answers, right, *of_answers = np.split(
+            np.concatenate([table.row_sums(part) for part in parts], axis=1), [1, 2], axis=1
         )
         of_rows = (np.ones(len(table)), right == answers, edit_scores(table))
-        self._ends = np.cumsum([1, 1, 1, 1, 1, *(part.shape[1] for part in parts[1:])])[:-1]
-        self.values: Array = np.column_stack((*of_rows, answers, loss, *of_answers))
+        self._ends = np.cumsum([1] * 6 + [part.shape[1] for part in parts[1:]])[:-1]
+        self.values: Array = np.column_stack((*of_rows, answers, *of_answers))
+        self._has_ranks = parts[-1].shape[1] > 0
 
     def named(self, sums: Array) -> Sums:
         """[R, S] by their names."""
-        rows, rows_right, edits, answers, loss, *others = np.split(sums, self._ends, axis=1)
-        numbers = (rows[:, 0], rows_right[:, 0], edits[:, 0], answers[:, 0], loss[:, 0])
-        return Sums(*numbers, *others)
+        parts = np.split(sums, self._ends, axis=1)
+        return Sums(*(part[:, 0] for part in parts[:6]), *parts[6:])
+
+    def measured(self, metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+        """Those that these answers have, by key."""
+        return {
+            key: metric
+            for key, metric in metrics.items()
+            if self._has_ranks or not metric.of_two_labels
+        }
 
 
 def _overall(
@@ -170,7 +185,8 @@ def _overall(
             limits=metric.limits,
         )
 
-    return {key: measured(metric) for key, metric in metrics_of(table.task.name).items()}
+    known = contributions.measured(metrics_of(table.task.name))
+    return {key: measured(metric) for key, metric in known.items()}
 
 
 def edit_scores(table: PredictionTable) -> Array:
@@ -200,6 +216,36 @@ def _loss(table: PredictionTable) -> Array:
     probability = np.where(table.label_index >= 0, table.probabilities[rows, table.label_index], 0)
     loss = -np.log(np.clip(probability, LOSS_FLOOR, 1))
     return np.where(table.predicted_index >= 0, loss, np.nan)
+
+
+def _squared_distance(table: PredictionTable) -> Array:
+    """[A]: sum_k (p_k - y_k)^2 with y = 1 for the label; one that the model lacks is no class."""
+    return ((table.probabilities - _one_hot(table.label_index, len(table.classes))) ** 2).sum(
+        axis=1
+    ) + (table.label_index < 0)
+
+
+def _ranked(table: PredictionTable, support: Array) -> tuple[Array, Array]:
+    """Ones [A, Q] at the rank of the probability of the rarer label, and those of that label.
+
+    Q is 0 where there are not two labels that the model knows, with answers to each. Of equally
+    rare ones it is the second. An answer that is not a number ranks lowest.
+    """
+    counts = support.sum(axis=0)
+    if support.shape[1] != 2 or len(table.classes) != 2 or not counts.all():
+        return np.empty((len(support), 0)), np.empty((len(support), 0))
+    rarer = int(counts[1] <= counts[0])
+    # The columns of `support` are the names', which need not stand as the model's classes do.
+    positive = support[:, rarer] > 0
+    index = int(table.label_index[positive][0])
+    scores = np.nan_to_num(table.probabilities[:, index], nan=-1.0)
+    edges = np.unique(scores)
+    most = max(2, min(_RANKS, _MOST_CELLS // len(scores)))
+    if len(edges) > most:
+        edges = np.unique(np.quantile(scores, np.linspace(0, 1, most), method="lower"))
+    ranks = np.searchsorted(edges, scores, side="right") - 1
+    ranked = _one_hot(ranks, len(edges))
+    return ranked, ranked * positive[:, None]
 
 
 def _confidence(table: PredictionTable, bins: int) -> tuple[Array, NDArray[np.int64]]:

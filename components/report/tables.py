@@ -111,7 +111,10 @@ def side_by_side(candidate: Metrics, other: Metrics) -> list[SideBySide]:
     """The metrics of both."""
     rows = []
     for key, ours in candidate.overall.items():
-        metric, theirs = METRICS[key], other.overall[key]
+        metric, theirs = METRICS[key], other.overall.get(key)
+        if theirs is None:
+            # It is of two labels, and the other model knows a third one.
+            continue
         delta = ours.value - theirs.value
         better = None if delta == 0 else (delta > 0) == metric.higher_is_better
         rows.append(SideBySide(metric.label, ours, theirs, delta, better))

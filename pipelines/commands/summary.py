@@ -35,7 +35,8 @@ def _lines(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:
     if outcome.metrics is not None:
         for key, metric in METRICS.items():
             # An older run may lack a metric of today, or have one that is gone.
-            if interval := outcome.metrics.overall.get(key):
+            interval = outcome.metrics.overall.get(key)
+            if interval is not None and metric.in_summary:
                 rows = f"on {outcome.metrics.examples:,} test rows"
                 yield metric.short_label, f"{interval_text(interval)}  {rows}"
     notes = outcome.decision.notes if outcome.decision else ()

@@ -204,5 +204,6 @@ def test_a_bound_is_on_a_metric_that_is_measured() -> None:
         parse_config(text)
     assert (
         "gate.bounds.edit_score: it is not measured where the rows have one label for each row; "
-        "bound accuracy, macro_f1, average_loss, ece"
+        "bound accuracy, macro_f1, balanced_accuracy, weighted_f1, mcc, roc_auc, "
+        "average_precision, average_loss, brier, ece"
     ) in str(caught.value)

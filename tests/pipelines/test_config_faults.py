@@ -197,7 +197,7 @@ def test_a_value_of_several_kinds_has_one_fault() -> None:
         ("training.class_weight", "model.loss.class_weights"),
         ("model.optimizer.lr", "model.optimizer.learning_rate"),
         ("features.sequence.x.log1p", "change them before"),
-        ("gate.bounds.roc_auc", "accuracy, macro_f1"),
+        ("gate.bounds.auc", "roc_auc, average_precision"),
         ("gate.threshold", "gate.bounds"),
     ],
 )

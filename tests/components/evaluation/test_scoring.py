@@ -66,10 +66,19 @@ def test_metrics_agree_with_scikit_learn(table: PredictionTable) -> None:
     with warnings.catch_warnings():
         # One class only is fine here.
         warnings.filterwarnings("ignore", category=UserWarning)
-        expected = sk.f1_score(table.labels, table.predicted, average="macro")
+        expected = {
+            "macro_f1": sk.f1_score(table.labels, table.predicted, average="macro"),
+            "weighted_f1": sk.f1_score(table.labels, table.predicted, average="weighted"),
+            "balanced_accuracy": sk.balanced_accuracy_score(table.labels, table.predicted),
+            "mcc": sk.matthews_corrcoef(table.labels, table.predicted),
+        }
         matrix = sk.confusion_matrix(table.labels, table.predicted, labels=names)
-    assert seen.overall["macro_f1"].value == pytest.approx(expected)
+    assert {key: seen.overall[key].value for key in expected} == pytest.approx(expected)
     np.testing.assert_array_equal(seen.confusion, matrix)
+    indicator = np.array([[label == name for name in names] for label in table.labels])
+    assert seen.overall["brier"].value == pytest.approx(
+        len(names) * sk.mean_squared_error(indicator, table.probabilities)
+    )
     loss = sk.log_loss(table.labels, table.probabilities, labels=names)
     assert seen.overall["average_loss"].value == pytest.approx(loss)
     precision, recall, _, support = sk.precision_recall_fscore_support(
@@ -78,6 +87,44 @@ def test_metrics_agree_with_scikit_learn(table: PredictionTable) -> None:
     assert [each.precision.value for each in seen.per_class] == pytest.approx(precision)
     assert [each.recall.value for each in seen.per_class] == pytest.approx(recall)
     assert [each.support for each in seen.per_class] == support.tolist()
+
+
+# More probabilities than ranks share these.
+@pytest.mark.parametrize(("examples", "exact"), [(300, 1e-9), (3_000, 5e-3)])
+def test_two_labels_are_ranked_as_by_scikit_learn(examples: int, exact: float) -> None:
+    table = random_table(examples, 2, seed=3, signal=0.7)
+    # A third of the second label, so that it is the rarer one; and some equal probabilities.
+    keep = [i for i, label in enumerate(table.labels) if label == "c0" or i % 2]
+    table = table.take(keep)
+    table = dataclasses.replace(table, probabilities=table.probabilities.round(3))
+    seen = measured(table).overall
+    positive = np.array(table.labels) == "c1"
+    scores = table.probabilities[:, 1]
+    assert 0 < positive.sum() < len(table) / 2
+    assert seen["roc_auc"].value == pytest.approx(sk.roc_auc_score(positive, scores), abs=exact)
+    assert seen["average_precision"].value == pytest.approx(
+        sk.average_precision_score(positive, scores), abs=exact
+    )
+    assert seen["roc_auc"].low < seen["roc_auc"].value < seen["roc_auc"].high
+
+
+def test_the_rarer_label_is_the_positive_one_whatever_its_place() -> None:
+    found = [
+        measured(table_of(labels, labels, classes="ab")).overall["average_precision"].value
+        for labels in ("aaab", "bbba")
+    ]
+    assert found == [1, 1]
+    wrong = [
+        measured(table_of(labels, "b" * 4, classes="ab")).overall["average_precision"].value
+        for labels in ("aaab", "bbba")
+    ]
+    assert wrong == [0.25, 0.25]
+
+
+@pytest.mark.parametrize(("labels", "classes"), [("abc", "abc"), ("aaa", "ab"), ("aaz", "ab")])
+def test_labels_that_are_not_two_are_not_ranked(labels: str, classes: str) -> None:
+    seen = measured(table_of(labels, "aaa", classes=classes))
+    assert {"roc_auc", "average_precision"}.isdisjoint(seen.overall)
 
 
 @given(TABLES, st.randoms(use_true_random=False))
@@ -97,9 +144,10 @@ def test_every_value_lies_in_its_interval(table: PredictionTable) -> None:
     for each in (*seen.overall.values(), *(part.recall for part in seen.per_class)):
         assert each.low <= each.value <= each.high
     for key, metric in metrics_of("per_row").items():
-        least, greatest = metric.limits
-        assert least <= seen.overall[key].low
-        assert seen.overall[key].high <= greatest
+        if found := seen.overall.get(key):
+            least, greatest = metric.limits
+            assert least <= found.low
+            assert found.high <= greatest
 
 
 def test_a_class_that_is_neither_there_nor_predicted_is_left_out_of_macro_f1() -> None:
