@@ -105,6 +105,37 @@ DEFAULT_COLUMNS = ColumnsConfig()
 
 
 @dataclass(frozen=True, config=STRICT)
+class SplitConfig:
+    """What keeps rows together, or in their order, when they are split."""
+
+    group: str | None = None
+    """Name of a value that stands in each row beside its label, or in its context: all rows with
+    the same one, such as those of a customer, are in one split."""
+    time: str | None = None
+    """Name of such a value that says when a row was, as ISO 8601 text or in seconds since 1970: the
+    newest rows are the test split, and those before them validation."""
+    test_days: PositiveFloat | None = None
+    """With ``time``: the test split is so many days up to the newest row, in place of
+    ``test_fraction`` of the rows."""
+    validation_days: PositiveFloat | None = None
+    """With ``time``: validation is so many days before the test split."""
+
+    def __post_init__(self) -> None:
+        faults = [
+            (name, f"days need data.split.time, which says when a row was; or leave {name} out")
+            for name in ("test_days", "validation_days")
+            if getattr(self, name) is not None and self.time is None
+        ]
+        if faults:
+            raise SettingsError(*faults)
+
+    @property
+    def is_by_id(self) -> bool:
+        """Whether the id of a row decides, and nothing else."""
+        return self.group is None and self.time is None
+
+
+@dataclass(frozen=True, config=STRICT)
 class DataConfig:
     """Which files hold the rows, and how they are split."""
 
@@ -119,6 +150,7 @@ class DataConfig:
     """What has a label: each row; or each time step (``per_step``), where the ``label`` of a row is
     a list with one for each step."""
     columns: ColumnsConfig = DEFAULT_COLUMNS
+    split: SplitConfig = SplitConfig()
     validation_fraction: InnerFraction = 0.15
     """Share of each label's rows that the stable hash of their id sends to validation."""
     test_fraction: InnerFraction = 0.2
@@ -142,6 +174,14 @@ class DataConfig:
         by_hash = self.test is None and self.validation is None
         if by_hash and self.validation_fraction + self.test_fraction >= 1.0:
             raise ValueError("validation_fraction and test_fraction leave nothing to train on")
+        if self.split.group is not None and self.rare_labels == "train":
+            raise SettingsError(
+                (
+                    "rare_labels",
+                    "train would move some rows of a group, which data.split.group keeps together; "
+                    "let it be drop, other or stop",
+                )
+            )
 
 
 @dataclass(frozen=True, config=STRICT)

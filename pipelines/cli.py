@@ -88,6 +88,12 @@ def rnnflow() -> None:
 @click.option("--validation", type=click.Path(path_type=Path), help="The validation rows.")
 @click.option("--id", "row_id", metavar="COLUMN", help="The column of a table that is the id.")
 @click.option("--label", metavar="COLUMN", help="The column of a table that is the label.")
+@click.option(
+    "--group",
+    metavar="NAME",
+    help="Rows with the same value of it, such as a customer, stay together.",
+)
+@click.option("--time", metavar="NAME", help="By its value the newest rows are the test split.")
 @click.option("--output", type=click.Path(path_type=Path), help="Default: DATA with .yaml.")
 @click.option("--name", help="Name of the experiment and of the registered model.")
 @click.option("--force", is_flag=True, help="Replace a config that exists.")
@@ -97,6 +103,8 @@ def init(
     validation: Path | None,
     row_id: str | None,
     label: str | None,
+    group: str | None,
+    time: str | None,
     output: Path | None,
     name: str | None,
     force: bool,
@@ -107,7 +115,10 @@ def init(
     """
     from pipelines.commands.init import write_config
 
-    write_config(data, test, validation, output, name, force, row_id=row_id, label=label)
+    write_config(
+        data, test, validation, output, name, force,
+        row_id=row_id, label=label, group=group, time=time,
+    )  # fmt: skip
 
 
 @rnnflow.command()

@@ -92,6 +92,14 @@ class PipelineConfig:
             if key not in known
         ]
         faults += KINDS[self.data.label].model_faults(self.model)
+        if self.training.folds and not self.data.split.is_by_id:
+            faults.append(
+                (
+                    "training.folds",
+                    "the rows are dealt out one by one, and data.split keeps them together or in "
+                    "order; leave one of them out",
+                )
+            )
         if faults:
             raise SettingsError(*faults)
 

@@ -50,10 +50,10 @@ WISHES: Mapping[str, str] = {
         "rows are JSON lines in UTF-8, .jsonl or .jsonl.gz; convert other files first",
     ),
     **dict.fromkeys(
-        ("group_by", "group", "groups", "shuffle"),
-        "the id of a row decides its split; for any other, write files and name them in "
-        "data.train, data.validation and data.test",
+        ("group_by", "groups", "split_by", "group_column"),
+        "data.split.group keeps the rows of a group together",
     ),
+    "shuffle": "the id of a row decides its split, whatever the order of the rows is",
     "stratify": "the rows of each label are split by the shares in data, always",
     **dict.fromkeys(
         ("default", "fill", "fill_value", "impute"), "a numeric feature has it as missing"

@@ -26,17 +26,28 @@ Duplicates: TypeAlias = Sequence[tuple[str, tuple[Occurrence, ...]]]
 def obstacles(
     profile: Profile,
     duplicates: Duplicates,
+    parted_groups: Sequence[str],
     rule: SplitRule,
     data: DataConfig,
     features: FeaturesConfig,
 ) -> Iterator[DataError]:
     """The reasons why no model can be trained on these rows, from cause to consequence.
 
-    They are ids that occur twice, rare labels that the config does not allow, an empty split, a
-    single label, and numbers too large to be scaled. What follows from one of them is not named.
+    They are ids that occur twice, groups in two splits, rare labels that the config does not
+    allow, an empty split, a single label, and numbers too large to be scaled. What follows from one
+    of them is not named.
     """
     if duplicates:
         yield _duplicate_ids(duplicates)
+    if parted_groups:
+        shown = ", ".join(map(repr, parted_groups[:_SHOWN]))
+        more = len(parted_groups) - _SHOWN
+        yield DataError(
+            f"{len(parted_groups):,} groups of data.split.group = {data.split.group} have rows in "
+            f"two splits: {shown}{f' and {more:,} more' if more > 0 else ''}. The model would be "
+            "tested on groups that it knows: move their rows to one file, or give one file, and "
+            "the groups decide the split."
+        )
     if error := _rare_labels(profile, rule, data):
         yield error
         return

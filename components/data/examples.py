@@ -91,7 +91,7 @@ def write_examples(
         StorageError: the disk is full or the directory cannot be written.
     """
     check_runner(preprocessing)
-    form = RowFormat.of(features, data.max_row_steps, data.label)
+    form = RowFormat.of(features, data.max_row_steps, data.label, split=data.split)
     # Outside of the directory, which is removed when the survey fails.
     dead_letters = directory.with_name(f"{directory.name}.{DEAD_LETTERS}")
     with building(directory) as partial, quiet_libraries():

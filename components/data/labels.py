@@ -16,6 +16,7 @@ from components.data.splits import (
     position,
     split_fractions,
 )
+from components.data.times import Times
 from components.labels.table import KINDS
 
 OTHER = "other"
@@ -79,8 +80,14 @@ def merge_counts(parts: Iterable[LabelCounts]) -> LabelCounts:
     return merged
 
 
-def split_rule(counts: LabelCounts, data: DataConfig) -> SplitRule:
-    """How the rows are split, and what becomes of rare labels, as the config says."""
+def split_rule(counts: LabelCounts, data: DataConfig, times: Times | None = None) -> SplitRule:
+    """How the rows are split, and what becomes of rare labels, as the config says.
+
+    Args:
+        counts: of all rows.
+        data: the config.
+        times: of all rows, if time decides.
+    """
     rare = {label for label, rows in counts.items() if rows.train < data.min_label_rows}
     classes = _classes_of(rare, counts, data)
     fractions = split_fractions(data)
@@ -94,7 +101,8 @@ def split_rule(counts: LabelCounts, data: DataConfig) -> SplitRule:
     for known, places in positions.items():
         if known in rare and data.rare_labels == "train":
             cuts[known] = ALL_TRAIN
-        elif places and len(places) <= _MOST_POSITIONS:
+        # Rows of one group or time have many labels, and a boundary for each would part them.
+        elif places and len(places) <= _MOST_POSITIONS and data.split.is_by_id:
             found = cuts_of(places, fractions)
             if found != of_hash:
                 cuts[known] = found
@@ -103,6 +111,8 @@ def split_rule(counts: LabelCounts, data: DataConfig) -> SplitRule:
         dict(sorted(cuts.items())),
         dict(sorted(classes.items())),
         {label: counts[label].train + counts[label].others for label in sorted(rare)},
+        times.cuts(data) if times else None,
+        times.newest_of_group if times else {},
     )
 
 

@@ -290,6 +290,8 @@ def _propose_features(
         for name, values in sorted(observed[part].items()):
             feature = infer_feature(values)
             why_not = why_left_out(name, values, rows, data.bad_rows_allowed_fraction)
+            if part == "context" and name in (data.split.group, data.split.time):
+                why_not = "the rows are split by it."
             if why_not is None and part == "context" and name in features["sequence"]:
                 why_not = "a sequence has this name; rename one of them."
             if feature is None or why_not is not None:

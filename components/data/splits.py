@@ -1,5 +1,8 @@
 """Which split a row belongs to: that of its file, or one chosen by a stable hash of its id.
 
+Where the config has groups, the hash is that of the group; where it has a time, that decides
+(``components.data.times``).
+
 The hash maps an id to a fixed position in [0, 1). The test split takes the lowest positions,
 validation the next. So a row keeps its split when others are added, removed or reordered, and each
 split gets its share of each class, but for chance. Chance may leave a split without a row of a
@@ -94,6 +97,19 @@ def cuts_of(positions: Sequence[float], fractions: SplitFractions) -> Cuts:
     return Cuts(*ends)
 
 
+class TimeCuts(NamedTuple):
+    """Where the validation and the test split begin, in seconds since 1970."""
+
+    validation: float
+    test: float
+
+    def split_of(self, seconds: float) -> Split:
+        """The split of a row that is as new as this."""
+        if seconds >= self.test:
+            return "test"
+        return "validation" if seconds >= self.validation else "train"
+
+
 @dataclass(frozen=True)
 class SplitRule:
     """What decides the split and the class of a row, besides its file.
@@ -107,6 +123,18 @@ class SplitRule:
     cuts: Mapping[str, Cuts] = field(default_factory=dict)
     classes: Mapping[str, str | None] = field(default_factory=dict)
     rare: Mapping[str, int] = field(default_factory=dict)
+    times: TimeCuts | None = None
+    """Where the splits begin, if the time of a row decides."""
+    newest_of_group: Mapping[str, float] = field(default_factory=dict)
+    """How new each group is, if time decides."""
+
+    def split_of_row(self, row: Row, label: str) -> Split:
+        """The split of a row among those of this class."""
+        if self.times is None:
+            return self.split_of(row.group or row.id, label)
+        if self.cuts.get(label) == ALL_TRAIN:
+            return "train"
+        return self.times.split_of(self.newest_of_group.get(row.group, row.seconds))
 
     def split_of(self, row_id: str, label: str) -> Split:
         """The split of a row among those of this class."""
@@ -151,7 +179,7 @@ def read_split_rows(
             row = replace(row, labels=known)
         alone = (label for label in known if rule.trains_alone(label))
         stratum = next(alone, None) or kind.stratum(known)
-        yield record, chunk.split or rule.split_of(row.id, stratum), row
+        yield record, chunk.split or rule.split_of_row(row, stratum), row
 
 
 def shard_of(row_id: str, shards: int) -> int:

@@ -29,6 +29,7 @@ from components.data.sources.formats import files_of, source_of
 from components.data.sources.source import Chunk
 from components.data.splits import SplitRule, hash_of_id, read_split_rows
 from components.data.statistics import Profile, new_profile
+from components.data.times import merge_times, read_times
 from components.errors import DataError, InvalidRowsError
 from components.features.config import FeaturesConfig
 
@@ -66,6 +67,8 @@ class Survey:
     duplicates: Duplicates
     rule: SplitRule
     sample: tuple[Mapping[str, Value], ...]
+    parted_groups: tuple[str, ...] = ()
+    """Those with rows in two splits or more, which files of their own can bring about."""
 
 
 def survey_rows(
@@ -89,17 +92,25 @@ def survey_rows(
             # Without it Beam fuses the steps, and one worker reads all chunks.
             | "Spread" >> beam.Reshuffle()
         )
+        times = []
+        if form.time is not None:
+            known = (
+                spread
+                | "Read times" >> beam.Map(lambda chunk: read_times([chunk], form))
+                | "Merge times" >> beam.CombineGlobally(merge_times)
+            )
+            times.append(AsSingleton(known))
         rule = (
             spread
             | "Count labels" >> beam.Map(lambda chunk: count_labels([chunk], form))
             | "Merge counts" >> beam.CombineGlobally(merge_counts)
-            | "Rule" >> beam.Map(split_rule, data)
+            | "Rule" >> beam.Map(split_rule, data, *times)
         )
-        profiles, invalid_rows, ids, sampled = (
+        profiles, invalid_rows, ids, sampled, groups = (
             spread
             | "Survey" >> beam.FlatMap(
                 _survey_chunk, features, form, AsSingleton(rule)
-            ).with_outputs("invalid", "ids", "sample", main="profiles")
+            ).with_outputs("invalid", "ids", "sample", "groups", main="profiles")
         )  # fmt: skip
         profile = profiles | "Merge" >> beam.CombineGlobally(_MergeProfiles(features))
         duplicates = (
@@ -107,6 +118,13 @@ def survey_rows(
             | "Group by id" >> beam.GroupByKey()
             | "Sort occurrences" >> beam.MapTuple(_in_order)
             | "Keep duplicates" >> beam.Filter(lambda item: len(item[1]) > 1)
+        )
+        parted = (
+            groups
+            | "Once a group and split" >> beam.Distinct()
+            | "Splits of groups" >> beam.combiners.Count.PerKey()
+            | "Keep parted" >> beam.Filter(lambda item: item[1] > 1)
+            | "Their names" >> beam.Keys()
         )
         sample = sampled | "Sample" >> beam.CombineGlobally(_smallest)
         (
@@ -120,6 +138,7 @@ def survey_rows(
                 AsList(duplicates),
                 AsSingleton(rule),
                 AsSingleton(sample),
+                AsList(parted),
             )
         )
     survey = cast(Survey, pickle.loads(found.read_bytes()))
@@ -138,7 +157,9 @@ def check_survey(
     """
     # From cause to consequence: many invalid rows may also empty a split or remove a label.
     _check_budget(survey, data, dead_letters)
-    for obstacle in obstacles(survey.profile, survey.duplicates, survey.rule, data, features):
+    for obstacle in obstacles(
+        survey.profile, survey.duplicates, survey.parted_groups, survey.rule, data, features
+    ):
         raise obstacle
 
 
@@ -170,6 +191,8 @@ def _survey_chunk(
             if len(sampled) > 4 * _SAMPLED_ROWS:
                 sampled = _smallest([sampled])
         yield TaggedOutput("ids", (row.id, (path, record.number, split)))
+        if row.group and split is not None:
+            yield TaggedOutput("groups", (row.group, split))
     yield TaggedOutput("sample", sampled)
     yield profile
 
@@ -218,11 +241,19 @@ def _write_survey(
     duplicates: list[Any],
     rule: SplitRule,
     sample: list[_Sampled],
+    parted_groups: list[str],
 ) -> None:
     # Beam gives both in any order; messages and files must not depend on it.
     in_order = sorted(duplicates, key=lambda item: item[1][0][:2])
     rows = tuple(values for _, values in sample)
-    survey = Survey(profile, tuple(sorted(invalid_rows)), tuple(in_order), rule, rows)
+    survey = Survey(
+        profile,
+        tuple(sorted(invalid_rows)),
+        tuple(in_order),
+        rule,
+        rows,
+        tuple(sorted(parted_groups)),
+    )
     write_atomically(Path(path), pickle.dumps(survey))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from components.artifacts.values import Split
 from components.config import DataConfig
 from components.data.checks import Duplicates, Occurrence, named_labels, obstacles
 from components.data.labels import count_labels, split_rule
@@ -15,6 +16,7 @@ from components.data.row_parsing import InvalidRow, RowFormat
 from components.data.sources.source import Chunk
 from components.data.splits import SplitRule, read_split_rows
 from components.data.statistics import Profile, new_profile
+from components.data.times import read_times
 from components.errors import DataError
 from components.features.config import FeaturesConfig
 
@@ -38,6 +40,7 @@ class Trial:
     """Whether a label is true or false, and not the text."""
     occurrences: dict[str, list[Occurrence]] = field(default_factory=dict)
     """By id."""
+    splits_of_group: dict[str, set[Split]] = field(default_factory=dict)
     first_invalid: str = ""
 
     @property
@@ -53,9 +56,10 @@ def try_rows(chunks: Sequence[Chunk], data: DataConfig, features: FeaturesConfig
     Raises:
         DataError: there are fewer than two labels.
     """
-    form = RowFormat.of(features, data.max_row_steps, data.label)
+    form = RowFormat.of(features, data.max_row_steps, data.label, split=data.split)
     counts = count_labels(chunks, form)
-    trial = Trial(new_profile(features), split_rule(counts, data))
+    times = read_times(chunks, form) if form.time is not None else None
+    trial = Trial(new_profile(features), split_rule(counts, data, times))
     trial.labels.update({label: rows.train + rows.others for label, rows in counts.items()})
     for chunk in chunks:
         path = chunk.source.path
@@ -66,6 +70,8 @@ def try_rows(chunks: Sequence[Chunk], data: DataConfig, features: FeaturesConfig
                 trial.profile.add_invalid(row, path, record.number)
                 continue
             trial.occurrences.setdefault(row.id, []).append((path, record.number, split))
+            if row.group and split is not None:
+                trial.splits_of_group.setdefault(row.group, set()).add(split)
             label = record.values["label"]
             values = label if isinstance(label, list) else [label]
             trial.answers.update(row.labels or ())
@@ -85,7 +91,8 @@ def try_rows(chunks: Sequence[Chunk], data: DataConfig, features: FeaturesConfig
 def notes_of_rows(trial: Trial, data: DataConfig, features: FeaturesConfig) -> Iterator[str]:
     """What a run would refuse, and what may be wrong with the rows, labels or splits."""
     profile, rule = trial.profile, trial.rule
-    for obstacle in obstacles(profile, trial.duplicates, rule, data, features):
+    parted = [group for group, splits in sorted(trial.splits_of_group.items()) if len(splits) > 1]
+    for obstacle in obstacles(profile, trial.duplicates, parted, rule, data, features):
         yield f"a run refuses these rows: {obstacle}"
     if profile.invalid_count:
         total = profile.invalid_count + profile.valid_count

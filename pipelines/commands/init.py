@@ -15,7 +15,7 @@ import yaml
 from pydantic_core import to_jsonable_python
 
 from components.artifacts.storage import check_output, write_atomically
-from components.config import DEFAULT_COLUMNS, DataConfig
+from components.config import DEFAULT_COLUMNS, DataConfig, SplitConfig
 from components.data.proposal import Proposal, propose
 from components.data.sources.column_guess import guess_columns
 from components.data.sources.formats import files_of, source_of
@@ -36,6 +36,8 @@ def write_config(
     *,
     row_id: str | None = None,
     label: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
 ) -> None:
     """Writes the config beside the data, or where ``output`` says, and prints what was found.
 
@@ -60,6 +62,7 @@ def write_config(
             test=str(test) if test else None,
             validation=str(validation) if validation else None,
             columns=guess_columns(sources[0], row_id, label),
+            split=SplitConfig(group=group, time=time),
         )
     )
     # MLflow and Prefect accept fewer characters in a name than a file system does.
@@ -145,6 +148,10 @@ def _paths_from(data: DataConfig, folder: Path) -> dict[str, Any]:
             key: list(value) if isinstance(value, tuple) else value
             for key, value in dataclasses.asdict(data.columns).items()
             if value != getattr(DEFAULT_COLUMNS, key)
+        }
+    if not data.split.is_by_id:
+        values["split"] = {
+            key: value for key, value in dataclasses.asdict(data.split).items() if value is not None
         }
     # A fraction that is beside a named file would be read and mean nothing.
     if data.validation is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.config import SplitConfig
 from components.errors import ConfigError, NotFoundError
 from pipelines.config import dump_config, flatten, load_config, parse_config
 
@@ -183,6 +185,34 @@ def test_values_that_are_set_replace_those_of_the_file_and_are_kept() -> None:
     assert config.tags == {"team": "speech"}
     assert config.retention.keep_runs is None
     assert parse_config(dump_config(config)) == config
+
+
+SPLIT = (
+    "name: demo\ndata: {{train: rows.jsonl, {}}}\n"
+    "features: {{sequence: {{x: {{kind: numeric}}}}}}\n"
+)
+
+
+def test_rows_are_split_by_group_by_time_or_by_both() -> None:
+    config = parse_config(SPLIT.format("split: {group: customer, time: when, test_days: 14}"))
+    assert config.data.split == SplitConfig(group="customer", time="when", test_days=14.0)
+    assert not config.data.split.is_by_id
+    assert parse_config(SPLIT.format("label: per_row")).data.split.is_by_id
+
+
+@pytest.mark.parametrize(
+    ("data", "rest", "says"),
+    [
+        ("split: {test_days: 3}", "", "data.split.test_days: days need data.split.time"),
+        ("rare_labels: train, split: {group: g}", "", "data.rare_labels: train would move"),
+        ("split: {group: g}", "training: {folds: 5}\n", "training.folds: the rows are dealt out"),
+    ],
+)
+def test_a_split_that_contradicts_another_setting_is_refused(
+    data: str, rest: str, says: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        parse_config(SPLIT.format(data) + rest)
 
 
 STEPS = (

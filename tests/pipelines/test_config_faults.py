@@ -191,7 +191,7 @@ def test_a_value_of_several_kinds_has_one_fault() -> None:
     [
         ("training.epochs", "it is training.max_epochs here"),
         ("data.stratify", "the rows of each label are split"),
-        ("data.group_by", "the id of a row decides its split"),
+        ("data.group_by", "data.split.group keeps"),
         ("data.format", "JSON lines"),
         ("model.recurrent_dropout", "model.dropout.recurrent"),
         ("training.class_weight", "model.loss.class_weights"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.config import DataConfig, PreprocessingConfig
+from components.config import DataConfig, PreprocessingConfig, SplitConfig
 from components.data.row_parsing import RowFormat
 from components.data.rows import find_rows
 from components.data.sources.formats import chunks_of
@@ -44,7 +44,7 @@ def check(tmp_path: Path) -> Check:
 
     def run(data: DataConfig) -> Survey:
         chunks = chunks_of(find_rows(data), chunk_bytes=700)
-        form = RowFormat.of(FEATURES, data.max_row_steps)
+        form = RowFormat.of(FEATURES, data.max_row_steps, split=data.split)
         survey = survey_rows(chunks, FEATURES, form, data, PreprocessingConfig(), tmp_path)
         check_survey(survey, data, FEATURES, tmp_path / "letters.jsonl")
         return survey
@@ -55,6 +55,28 @@ def check(tmp_path: Path) -> Check:
 def test_valid_rows_pass_and_are_counted(check: Check, write_rows: WriteRows) -> None:
     profile = check(DataConfig(train=write_rows(rows(60)))).profile
     assert (profile.valid_count, profile.invalid_count) == (60, 0)
+
+
+def test_the_newest_rows_test_and_groups_stay_together(check: Check, write_rows: WriteRows) -> None:
+    path = write_rows([row(n, when=n, customer=n // 5) for n in range(100)])
+    survey = check(DataConfig(train=path, split=SplitConfig(time="when", group="customer")))
+    assert {split: seen.rows for split, seen in survey.profile.splits.items()} == {
+        "train": 65, "validation": 15, "test": 20,
+    }  # fmt: skip
+    assert survey.parted_groups == ()
+
+
+def test_groups_in_two_files_are_named_and_stop_the_run(
+    check: Check, write_rows: WriteRows
+) -> None:
+    path = write_rows([row(n, customer=n // 5) for n in range(60)])
+    other = write_rows([row(n, customer=n // 5) for n in range(60, 66)] + [
+        row(n, customer=n - 100) for n in range(100, 103)
+    ], "test.jsonl")  # fmt: skip
+    with pytest.raises(
+        DataError, match=r"3 groups of data\.split\.group = customer have rows in two"
+    ):
+        check(DataConfig(train=path, test=other, split=SplitConfig(group="customer")))
 
 
 def test_the_budget_names_the_causes_with_their_first_rows(

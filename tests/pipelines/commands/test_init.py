@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.config import DataConfig, TrainingConfig
+from components.config import DataConfig, SplitConfig, TrainingConfig
 from components.data.proposal import Proposal, propose, propose_model
 from components.errors import DataError, NotFoundError, UserError
 from components.features.config import FeaturesConfig, why_no_name
@@ -189,6 +189,24 @@ def test_labels_and_names_are_escaped_on_the_terminal(
     assert "\\u202eab\\x1b[2J\\u2066\\nnote: forged: 60)" in text
     assert "sequence.w\\u202eab\\x1b[2J" in text
     assert "\nnote: forged" not in text
+
+
+def test_what_rows_are_split_by_is_written_and_is_no_feature(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(
+        json.dumps({
+            "id": str(n), "label": "ab"[n % 2], "sequence": {"x": [0.5 * n]},
+            "context": {"customer": f"c{n // 4}", "when": 1_000 * n, "age": 20 + n % 30},
+        }) + "\n"
+        for n in range(80)
+    ))  # fmt: skip
+    _write(path, group="customer", time="when")
+    config = load_config(path.with_suffix(".yaml"))
+    assert config.data.split == SplitConfig(group="customer", time="when")
+    assert list(config.features.context) == ["age"]
+    text = path.with_suffix(".yaml").read_text()
+    assert "# context.customer is left out: the rows are split by it." in text
+    assert "80 valid rows (52 train, 12 validation, 16 test), 0 invalid." in text
 
 
 def test_each_note_stands_above_its_section_and_the_rule_for_rare_labels_where_there_are_any() -> (
