@@ -33,7 +33,7 @@ from components.data.trial import alike, counted_lengths, lengths_of, notes_of_r
 from components.errors import DataError
 from components.features.config import AnyFeature, FeaturesConfig
 from components.features.observed import Observed, Part
-from components.features.summaries import SummariesConfig
+from components.features.summaries import MANY_TOKENS, SummariesConfig
 from components.gate_config import Bound, GateConfig
 from components.label_tasks import PER_ROW, LabelTask, TaskName
 from components.labels.table import KINDS
@@ -100,14 +100,16 @@ def propose(data: DataConfig) -> Proposal:
     profile = trial.profile
     steps = sum(length * rows for length, rows in counted_lengths(profile).items())
     if kind.reads_summaries:
-        summaries = SummariesConfig.infer(features.numeric_columns, alphabets, steps)
+        rows = profile.valid_count
+        summaries = SummariesConfig.infer(features.numeric_columns, alphabets, steps, rows)
         features = dataclasses.replace(features, summaries=summaries)
     gate, gate_notes = propose_gate(profile, kind.task)
     validation_rows = profile.splits["validation"].rows
     training = propose_training(profile.splits["train"].rows, validation_rows, steps)
     lengths = lengths_of(profile) or [0]
     median = lengths[len(lengths) // 2]
-    model = kind.proposed(propose_model(0 if alphabets else median))
+    words = max(alphabets, default=0)
+    model = kind.proposed(propose_model(0 if alphabets else median, words))
     return Proposal(
         data=data,
         features=features,
@@ -126,7 +128,7 @@ def propose(data: DataConfig) -> Proposal:
         },
         reasons_of={
             **kind.reasons,
-            "model": (*kind.reasons.get("model", ()), *_front_end_reasons(model)),
+            "model": (*kind.reasons.get("model", ()), *_model_reasons(model)),
             "training": _training_reasons(training, validation_rows),
         },
     )
@@ -136,13 +138,14 @@ def _lines(notes: Iterable[str]) -> tuple[str, ...]:
     return tuple(" ".join(note.split()) for note in notes)
 
 
-def propose_model(numeric_steps: int = 0) -> ModelConfig:
+def propose_model(numeric_steps: int = 0, tokens: int = 0) -> ModelConfig:
     """A network that reads both ways, and a linear model of the summaries beside it.
 
     Chosen on training rows of public data sets, by cross-validation; see docs/quality.md.
 
     Args:
         numeric_steps: the median length of the rows, if their sequences are of numbers alone.
+        tokens: how many different ones, or ids, a sequence has.
     """
     shortened = ConvolutionConfig(filters=32, kernel_steps=8, stride=4)
     return ModelConfig(
@@ -153,7 +156,7 @@ def propose_model(numeric_steps: int = 0) -> ModelConfig:
         pooling="mean_max",
         # At each step thousands of summaries would drown the features.
         context="head",
-        dropout=DropoutConfig(representation=0.3),
+        dropout=DropoutConfig(input=0.3 if tokens >= MANY_TOKENS else 0.0, representation=0.3),
         loss=LossConfig(label_smoothing=0.1),
         optimizer=OptimizerConfig(learning_rate=0.001, schedule="cosine"),
     )
@@ -204,7 +207,9 @@ def propose_training(rows: int, validation_rows: int, steps: int) -> TrainingCon
     )
 
 
-def _front_end_reasons(model: ModelConfig) -> Iterator[str]:
+def _model_reasons(model: ModelConfig) -> Iterator[str]:
+    if model.dropout.input:
+        yield "dropout.input: each of so many tokens is in few rows, and would be learned by heart."
     for layer in model.front_end:
         yield (
             f"front_end: of {layer.stride} steps one is made before the recurrent layer, which "

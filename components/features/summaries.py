@@ -24,7 +24,20 @@ STATISTICS: Final = 14
 _CONVOLUTIONS: Final = {1_000_000: 48 * KERNELS, 4_000_000: 24 * KERNELS, 16_000_000: 6 * KERNELS}
 """By the steps of all rows up to which so many are proposed."""
 _BUCKETS: Final = 4096
+_MOST_BUCKETS: Final = 16_384
+_MOST_COUNTS: Final = 100_000_000
+"""Of all rows together, for more buckets than the fewest: 400 MB on disk, and in memory."""
+MANY_TOKENS: Final = 1_000
+"""From so many different ones on, as words are, runs of them need more buckets: in those of
+characters, more changed nothing."""
 _SHORTEST_NGRAM, _LONGEST_NGRAM = 2, 6
+
+
+def _buckets(alphabet: int, rows: int) -> int:
+    if alphabet < MANY_TOKENS:
+        return _BUCKETS
+    fitting = (count for count in (_MOST_BUCKETS, 2 * _BUCKETS) if count * rows <= _MOST_COUNTS)
+    return next(fitting, _BUCKETS)
 
 
 def _longest(alphabet: int) -> int:
@@ -73,13 +86,14 @@ class SummariesConfig:
         return {SUMMARIES: ValueType("float32", (width,))} if width else {}
 
     @classmethod
-    def infer(cls, columns: int, alphabets: Sequence[int], steps: int) -> Self:
+    def infer(cls, columns: int, alphabets: Sequence[int], steps: int, rows: int) -> Self:
         """Summaries that cost seconds to minutes, once.
 
         Args:
             columns: the numbers at each step of all numeric sequences together.
             alphabets: how many different tokens or ids each other sequence has.
             steps: of all rows together.
+            rows: how many there are.
         """
         # A set of 84 convolutions takes about a microsecond a step on one core.
         affordable = (count for most, count in _CONVOLUTIONS.items() if steps <= most)
@@ -88,7 +102,7 @@ class SummariesConfig:
         return cls(
             statistics=columns > 0,
             convolutions=next(affordable, 0) if columns else 0,
-            ngrams=_BUCKETS if alphabets else 0,
+            ngrams=_buckets(max(alphabets), rows) if alphabets else 0,
             longest_ngram=longest,
         )
 

@@ -106,6 +106,17 @@ def test_long_rows_of_numbers_alone_are_shortened_before_the_recurrent_layer(
     assert any("front_end: of 4 steps" in why for why in found.reasons_of["model"]) is is_shortened
 
 
+@pytest.mark.parametrize(("words", "share"), [(900, 0.0), (1_000, 0.3)])
+def test_words_are_left_out_at_random_as_each_is_in_few_rows(
+    words: int, share: float, write_rows: WriteRows
+) -> None:
+    rows = [
+        {"id": str(i), "label": "ab"[i % 2], "sequence": {"word": [f"w{i % words}", f"w{i // 2}"]}}
+        for i in range(1_000)
+    ]
+    assert propose(DataConfig(train=write_rows(rows))).model.dropout.input == share
+
+
 def test_rows_whose_steps_have_labels_are_not_shortened(write_rows: WriteRows) -> None:
     rows = [
         {"id": str(i), "label": ["a", "b"] * 150, "sequence": {"x": [0.5 * i] * 300}}

@@ -56,16 +56,26 @@ def test_convolutions_come_in_whole_sets() -> None:
 
 
 def test_more_steps_get_fewer_convolutions() -> None:
-    found = [SummariesConfig.infer(2, [], 10**n).convolutions for n in (3, 6, 7, 9)]
+    found = [SummariesConfig.infer(2, [], 10**n, 100).convolutions for n in (3, 6, 7, 9)]
     assert found == [48 * KERNELS, 48 * KERNELS, 6 * KERNELS, 0]
 
 
 @pytest.mark.parametrize(("alphabet", "longest"), [(4, 6), (27, 3), (1_000, 2), (1, 6)])
 def test_a_smaller_alphabet_gets_longer_runs(alphabet: int, longest: int) -> None:
-    assert SummariesConfig.infer(0, [alphabet], 100).longest_ngram == longest
+    assert SummariesConfig.infer(0, [alphabet], 100, 10).longest_ngram == longest
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "rows", "buckets"),
+    [(999, 100, 4096), (1_000, 100, 16_384), (1_000, 10_000, 8192), (1_000, 10**6, 4096)],
+)
+def test_many_different_tokens_get_more_buckets_while_these_are_no_burden(
+    alphabet: int, rows: int, buckets: int
+) -> None:
+    assert SummariesConfig.infer(0, [alphabet], 100, rows).ngrams == buckets
 
 
 def test_sequences_of_one_kind_get_what_fits_them() -> None:
-    numbers, tokens = SummariesConfig.infer(1, [], 100), SummariesConfig.infer(0, [9], 100)
+    numbers, tokens = SummariesConfig.infer(1, [], 100, 9), SummariesConfig.infer(0, [9], 100, 9)
     assert (numbers.statistics, numbers.ngrams) == (True, 0)
     assert (tokens.statistics, tokens.convolutions) == (False, 0)
