@@ -25,6 +25,7 @@ from components.training.fit import fit, validation_temperature
 from components.training.fits import first_job, fold_jobs, refit_job
 from components.training.train import train_model
 from tests.components.conftest import Prepared
+from tests.programs import LOAD_TENSORFLOW
 
 pytestmark = pytest.mark.slow
 
@@ -179,7 +180,7 @@ def _kill_in(fit: str, mixed: Prepared, directory: Path, training: TrainingConfi
     arguments = [mixed.examples.path, str(directory), json.dumps(dataclasses.asdict(training))]
     history = directory.with_name(f"{directory.name}.partial") / HISTORY
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *arguments],
+        [sys.executable, "-c", LOAD_TENSORFLOW + PROGRAM, *arguments],
         cwd=Path(__file__).parents[3], env={**os.environ, "PYTHONPATH": "."},
     ) as process:  # fmt: skip
         try:

@@ -11,8 +11,11 @@ from collections.abc import Mapping, Sequence
 
 import coverage
 
-import tests.rnn_core.distribution.cases  # noqa: F401  TensorFlow, Keras, rnn_core and the models
+from components.runtime.libraries import load_tensorflow
 from tests.measured import MEASURED
+
+load_tensorflow()
+import tests.rnn_core.distribution.cases  # noqa: E402, F401  Keras, rnn_core and the models
 
 PR_SET_PDEATHSIG = 1
 """From <sys/prctl.h>."""
