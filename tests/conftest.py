@@ -193,4 +193,3 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     measuring = Coverage.current()
     if measuring is not None and hasattr(session.config, "workerinput"):
         measuring.save()
-    _HOME.cleanup()

@@ -27,8 +27,8 @@ from components.errors import ConfigError, InvalidRowsError, StorageError
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
 from components.training.datasets import read_ids, read_raw_records
-from tests.programs import LOAD_TENSORFLOW
 from tests.components.conftest import MIXED, Prepared, WriteRows, prepare, write_lines
+from tests.programs import LOAD_TENSORFLOW
 
 ROOT = Path(__file__).parents[3]
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from rnn_core.models import native_layers, stock_layers
 from rnn_core.models.cells import KINDS, CellWeights
 from rnn_core.names import LayerOutput
-from tests.programs import LOAD_TENSORFLOW
 from tests.examples_of_properties import examples
+from tests.programs import LOAD_TENSORFLOW
 from tests.rnn_core import plain_loops
 
 NAMES = sorted(KINDS)
