@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import pytest
 from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
+from components.runtime.libraries import mute_import_of_tensorflow
 from tests.measured import MEASURED
 
 if TYPE_CHECKING:
@@ -22,10 +24,19 @@ if TYPE_CHECKING:
 
 # Before any test module imports Prefect or MLflow: a user's own servers and profiles are no part
 # of the tests.
-_HOME = tempfile.TemporaryDirectory(prefix="rnnflow-tests-")
-os.environ["PREFECT_HOME"] = _HOME.name
+_TEMPORARY = tempfile.gettempdir()
+_HOME = tempfile.TemporaryDirectory(prefix="rnnflow-tests-", ignore_cleanup_errors=True)
+Path(_HOME.name).chmod(0o711)  # a PostgreSQL server of another user has its directory in it
+os.environ["PREFECT_HOME"] = str(Path(_HOME.name) / "prefect")
+# A process that a test kills removes nothing; what it leaves goes with this directory. What pytest
+# keeps of the last sessions stays where it is.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _TEMPORARY)
+os.environ["TMPDIR"] = tempfile.tempdir = _HOME.name
 for _name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "PREFECT_API_URL", "TF_CONFIG"):
     os.environ.pop(_name, None)
+
+# TensorFlow is loaded as the commands load it, in half of the time.
+mute_import_of_tensorflow()
 
 # Here, before any test module brings TensorFlow: Prefect closes every handler of logging while it
 # is imported. That of absl, TensorFlow's, also closes its stream unless that is `sys.stderr` at the
@@ -121,10 +132,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         elif item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.unit)
     items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+    _mark_repetitions(items)
+
+
+_AGAIN = pytest.StashKey[bool]()
+"""Whether a test that is no unit test has run with other parameters before."""
+
+
+def _mark_repetitions(items: list[pytest.Item]) -> None:
+    seen = set()
+    for item in items:
+        if item.get_closest_marker("unit") is None:
+            name = item.nodeid.partition("[")[0]
+            item.stash[_AGAIN] = name in seen
+            seen.add(name)
 
 
 # Coverage makes Python code about 1.5 times as slow. What these run, others run too: measured with
-# them, the figure is 0.1 % higher.
+# them, the figure is 0.1 % higher. Of a test that trains, the first of its parameters is measured.
 _UNMEASURED = (
     "tests/benchmarks/",
     "tests/docs/",
@@ -141,7 +166,8 @@ _UNMEASURED = (
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Stops a measurement of coverage, if there is one, while an unmeasured test runs."""
     measuring = Coverage.current()
-    if measuring is None or not item.nodeid.startswith(_UNMEASURED):
+    unmeasured = item.nodeid.startswith(_UNMEASURED) or item.stash.get(_AGAIN, False)
+    if measuring is None or not unmeasured:
         return (yield)
     measuring.stop()
     try:
@@ -150,6 +176,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             return (yield)
     finally:
         measuring.start()
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now lives as long as the process: no collection needs to visit it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -161,4 +193,3 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     measuring = Coverage.current()
     if measuring is not None and hasattr(session.config, "workerinput"):
         measuring.save()
-    _HOME.cleanup()

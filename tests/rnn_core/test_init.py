@@ -133,7 +133,8 @@ def test_every_public_name_exists_and_is_documented(module: object) -> None:
 
 _FIRST_USES = """
 import os, sys
-import tensorflow  # once, as it takes seconds
+from components.runtime.libraries import load_tensorflow
+load_tensorflow()  # once, as it takes seconds
 for name in sys.argv[1:]:
     if os.fork() == 0:
         import rnn_core

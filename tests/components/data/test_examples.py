@@ -28,6 +28,7 @@ from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
 from components.training.datasets import read_ids, read_raw_records
 from tests.components.conftest import MIXED, Prepared, WriteRows, prepare, write_lines
+from tests.programs import LOAD_TENSORFLOW
 
 ROOT = Path(__file__).parents[3]
 
@@ -178,7 +179,9 @@ write_examples(find_rows(data), data, features, PreprocessingConfig(), Path(sys.
 """
     arguments = [vowels.data.train, str(vowels.data.test), str(tmp_path / "examples")]
     process = subprocess.Popen(
-        [sys.executable, "-c", script, *arguments], cwd=ROOT, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", LOAD_TENSORFLOW + script, *arguments],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
     )
     while process.poll() is None and not list(tmp_path.glob("examples.partial/scratch/*")):
         time.sleep(0.01)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 import contextlib
 import functools
 import itertools
@@ -11,8 +10,6 @@ import multiprocessing
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing import forkserver
@@ -50,20 +47,39 @@ def addresses(jobs: Mapping[str, int]) -> dict[str, list[str]]:
     return {job: [f"127.0.0.1:{ports.pop()}" for _ in range(count)] for job, count in jobs.items()}
 
 
-class Task(abc.ABC):
-    """A process of a cluster, with all that it printed."""
+class Task:
+    """A process of a cluster, with all that it printed.
 
-    def __init__(self, name: str, log: Path) -> None:
+    It is forked from a process in which the libraries are loaded, and nothing else: loading
+    TensorFlow takes half of the time of such a task. TensorFlow makes its threads and its state at
+    the first operation, and so after the fork: ``test_clusters`` watches that.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        program: str,
+        arguments: Sequence[Any],
+        place: Any,
+        log: Path,
+        host: str | None,
+    ) -> None:
         self.name, self.log = name, log
+        environment = {**os.environ, **ENVIRONMENT, "TF_CONFIG": json.dumps(place)}
+        self._process = _forks().Process(
+            target=forked.run, args=(program, [*map(str, arguments)], environment, str(log), host)
+        )
+        self._process.start()
 
     @property
-    @abc.abstractmethod
     def pid(self) -> int:
         """The process, which leads a group of its own."""
+        assert self._process.pid is not None
+        return self._process.pid
 
-    @abc.abstractmethod
     def poll(self) -> int | None:
         """The exit status, negative for a signal; None while it runs."""
+        return self._process.exitcode
 
     def wait(self, seconds: float) -> int:
         """The exit status; what it printed is shown if it does not end in time."""
@@ -103,59 +119,6 @@ class Task(abc.ABC):
         self.wait(60)
 
 
-class ForkedTask(Task):
-    """One that is forked from a process in which the libraries are loaded, and nothing else.
-
-    Loading TensorFlow takes half of the time of such a task. It makes its threads and its state at
-    the first operation, and so after the fork: ``test_clusters`` watches that.
-    """
-
-    def __init__(
-        self, name: str, program: str, arguments: Sequence[Any], place: Any, log: Path
-    ) -> None:
-        super().__init__(name, log)
-        environment = {**os.environ, **ENVIRONMENT, "TF_CONFIG": json.dumps(place)}
-        self._process = _forks().Process(
-            target=forked.run, args=(program, [*map(str, arguments)], environment, str(log))
-        )
-        self._process.start()
-
-    @property
-    def pid(self) -> int:
-        assert self._process.pid is not None
-        return self._process.pid
-
-    def poll(self) -> int | None:
-        return self._process.exitcode
-
-
-class HostTask(Task):
-    """One in a network namespace, started as a program."""
-
-    def __init__(
-        self, name: str, program: str, arguments: Sequence[Any], place: Any, log: Path, host: str
-    ) -> None:
-        super().__init__(name, log)
-        command = ["ip", "netns", "exec", host, sys.executable]
-        module = f"tests.rnn_core.distribution.{program}"
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [*command, "-m", module, *map(str, arguments)],
-                cwd=ROOT,
-                env={**os.environ, **ENVIRONMENT, "TF_CONFIG": json.dumps(place)},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def poll(self) -> int | None:
-        return self._process.poll()
-
-
 @functools.cache
 def _forks() -> Any:
     """Where tasks are forked from; the process is started once, and ends with this one."""
@@ -191,11 +154,7 @@ def running(
             name = f"{job}-{index}"
             place = {"cluster": cluster, "task": {"type": job, "index": index}}
             log = directory / f"{name}.log"
-            started[name] = (
-                ForkedTask(name, program, arguments, place, log)
-                if host is None
-                else HostTask(name, program, arguments, place, log, host)
-            )
+            started[name] = Task(name, program, arguments, place, log, host)
         yield started
     finally:
         for task in started.values():

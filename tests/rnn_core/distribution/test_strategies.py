@@ -13,6 +13,7 @@ import tensorflow as tf
 import rnn_core
 from rnn_core import ArgumentError, UnsupportedError, WorkerLostError
 from rnn_core.config.strategy_kinds import check_strategy, is_in_step, is_parameter_server
+from tests.programs import LOAD_TENSORFLOW
 from tests.rnn_core.distribution import clusters
 from tests.rnn_core.samples import Data, make_estimator, same_bits, weights_of
 
@@ -60,7 +61,8 @@ for index in range(2):
 with device_of(None):
     assert tf.Variable(1).device.endswith("CPU:0")
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", LOAD_TENSORFLOW + code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -7,8 +7,10 @@ import sys
 
 from rnn_core.config.run_config import RunConfig
 from rnn_core.distribution import watchdog
+from tests.programs import LOAD_TENSORFLOW
 
-_PROGRAM = """
+_PROGRAM = f"""
+{LOAD_TENSORFLOW}
 import time
 from rnn_core.config.run_config import RunConfig
 from rnn_core.distribution import watchdog

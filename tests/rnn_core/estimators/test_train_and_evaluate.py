@@ -16,6 +16,7 @@ import tensorflow as tf
 
 import rnn_core
 from rnn_core.storage.summaries import read_events
+from tests.programs import LOAD_TENSORFLOW
 from tests.rnn_core.samples import Data, make_estimator, same_bits, weights_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -84,7 +85,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Killed at step 14, two steps after a checkpoint, and started again in this process."""
     directory = tmp_path_factory.mktemp("killed")
     program = (
-        "from pathlib import Path\n"
+        f"{LOAD_TENSORFLOW}from pathlib import Path\n"
         "from tests.rnn_core.estimators.test_train_and_evaluate import KillAt, run\n"
         f"run(Path({str(directory)!r}), hooks=[KillAt(14)])\n"
     )

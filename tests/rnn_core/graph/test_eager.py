@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from rnn_core.graph.eager import eager_mode, eagerly, eagerly_generated, switches_of_caller
+from tests.programs import LOAD_TENSORFLOW
 from tests.projects import ROOT
 from tests.rnn_core.graph import old_program
 
@@ -116,8 +117,9 @@ def test_an_estimator_works_inside_of_a_scope(scope: Any, tmp_path: Path) -> Non
     ],
 )
 def test_an_estimator_works_in_a_program_that_begins_with(name: str) -> None:
+    program = f"import runpy; runpy.run_module('{old_program.__name__}', run_name='__main__')"
     done = subprocess.run(
-        [sys.executable, "-m", old_program.__name__, name],
+        [sys.executable, "-c", LOAD_TENSORFLOW + program, name],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -18,6 +18,7 @@ from rnn_core.models import native_layers, stock_layers
 from rnn_core.models.cells import KINDS, CellWeights
 from rnn_core.names import LayerOutput
 from tests.examples_of_properties import examples
+from tests.programs import LOAD_TENSORFLOW
 from tests.rnn_core import plain_loops
 
 NAMES = sorted(KINDS)
@@ -304,7 +305,8 @@ def test_bits_do_not_depend_on_the_number_of_threads(native: Any) -> None:
         [
             sys.executable,
             "-c",
-            "from tests.rnn_core.models import test_native_layers as t; t.print_digests(1, 2, 5)",
+            f"{LOAD_TENSORFLOW}from tests.rnn_core.models import test_native_layers as t\n"
+            "t.print_digests(1, 2, 5)",
         ],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
