@@ -307,10 +307,10 @@ def predict(
 )
 @click.option(
     "--batch-wait-ms",
-    default=1.0,
+    default=3.0,
     show_default=True,
     type=click.FloatRange(min=0),
-    help="How long a row waits for others, on an idle server.",
+    help="How long a batch waits for as many rows as came at a time before; a lone one never does.",
 )
 @click.option(
     "--batch-rows",

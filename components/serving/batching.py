@@ -33,6 +33,9 @@ _LOG = logging.getLogger("rnnflow.serving")
 
 LONG_ROW_STEPS = 1000
 """Longer rows have a lane of their own: a batch of the others ends within some tens of ms."""
+# A second call of the model takes as long as some 40 steps of eight rows, measured.
+_SHORT_BITS = 6
+"""Rows of fewer than 2^6 steps share a batch, whatever their lengths."""
 _BATCH_STEPS = 50_000
 """Of a batch with the padding: its memory grows with them, and others wait for its end."""
 
@@ -70,12 +73,11 @@ class _Waiting:
     row: Row
     request: _Request
     index: int
-    since: float
 
     @property
     def bucket(self) -> int:
-        """Rows of one bucket differ in their steps by a factor of two at most."""
-        return self.row.steps.bit_length()
+        """Rows of one bucket differ in their steps by a factor of two at most, or are short."""
+        return max(self.row.steps.bit_length(), _SHORT_BITS)
 
 
 class Batcher:
@@ -115,12 +117,12 @@ class Batcher:
                 f"{waiting:,} rows wait already, and {self._max_waiting_rows:,} may "
                 "(--max-waiting-rows): send the request again later."
             )
-        loop, now = asyncio.get_running_loop(), time.monotonic()
-        request = _Request(loop.create_future(), [None] * len(rows), len(rows))
+        future = asyncio.get_running_loop().create_future()
+        request = _Request(future, [None] * len(rows), len(rows))
         parts: dict[str, list[_Waiting]] = {}
         for index, row in enumerate(rows):
             lane = "long rows" if row.steps > LONG_ROW_STEPS else "short rows"
-            parts.setdefault(lane, []).append(_Waiting(row, request, index, now))
+            parts.setdefault(lane, []).append(_Waiting(row, request, index))
         for lane, part in parts.items():
             self._lanes[lane].put(part)
         return await request.future
@@ -146,13 +148,16 @@ class _Lane:
         self._observe = observe
         self._changed = threading.Condition()
         self._is_closed = False
+        self._enough = 1
+        """So many rows wake the thread: it would only look, and take Python's lock for that."""
         # A daemon: a call of the model that never ends must not keep a server from its end.
         threading.Thread(target=self._run, name=f"score {name}", daemon=True).start()
 
     def put(self, rows: Sequence[_Waiting]) -> None:
         with self._changed:
             self.waiting.extend(rows)
-            self._changed.notify()
+            if len(self.waiting) >= self._enough:
+                self._changed.notify()
 
     def close(self) -> None:
         with self._changed:
@@ -160,37 +165,38 @@ class _Lane:
             self._changed.notify()
 
     def _run(self) -> None:
-        is_busy = False
-        while batch := self._next_batch(is_busy):
+        in_flight = 1
+        while batch := self._next_batch(in_flight):
             found = _scores_or_errors([one.row for one in batch], self._score)
+            # Who is answered asks again, and who waits already waits: so many may come.
+            in_flight = len(batch) + len(self.waiting)
             self._observe(len(batch))
             loop = batch[0].request.future.get_loop()
             # A server that has ended at its bound has no loop any more.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_hand_out, batch, found)
-            is_busy = bool(self.waiting)
 
-    def _next_batch(self, is_busy: bool) -> list[_Waiting]:
+    def _next_batch(self, expected: int) -> list[_Waiting]:
         """The oldest row and those that go with it; none when the lane is closed and empty."""
         with self._changed:
+            self._wait_until(min(expected, self._batching.max_rows))
             while True:
                 while not self.waiting and not self._is_closed:
-                    is_busy = False
                     self._changed.wait()
                 if not self.waiting:
                     return []
-                # Rows that came while the last batch was computed have waited enough.
-                if not is_busy:
-                    self._wait_for_more(self.waiting[0].since)
                 if batch := self._take():
                     return batch
 
-    def _wait_for_more(self, since: float) -> None:
-        deadline = since + self._batching.max_wait_milliseconds / 1000
-        while len(self.waiting) < self._batching.max_rows and not self._is_closed:
+    def _wait_until(self, enough: int) -> None:
+        """Returns when so many rows wait, or when the time is up in which they should come."""
+        self._enough = enough
+        deadline = time.monotonic() + self._batching.max_wait_milliseconds / 1000
+        while len(self.waiting) < enough and not self._is_closed:
             left = deadline - time.monotonic()
             if left <= 0 or not self._changed.wait(left):
-                return
+                break
+        self._enough = 1
 
     def _take(self) -> list[_Waiting]:
         bucket = self.waiting[0].bucket

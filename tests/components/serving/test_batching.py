@@ -93,17 +93,44 @@ def test_requests_that_come_during_a_batch_share_the_next_one() -> None:
     assert model.batches == [[3], [4, 5, 6, 7, 4, 5]]
 
 
-def test_a_row_on_an_idle_server_waits_for_others_until_the_batch_is_full() -> None:
+def test_a_lone_row_waits_for_nobody() -> None:
+    async def ask() -> None:
+        # It would wait for longer than the test may take.
+        with batcher(Model(), max_wait_milliseconds=SECONDS * 2000) as one:
+            assert (await one.score([row(2)]))[0][0] == 2
+            assert (await one.score([row(3)]))[0][0] == 3
+
+    run(ask())
+
+
+def test_a_batch_waits_for_as_many_rows_as_were_there_a_moment_ago() -> None:
     model = Model()
 
     async def ask() -> None:
-        # It would wait for a minute if the batch did not become full.
-        with batcher(model, max_wait_milliseconds=SECONDS * 1000, max_rows=3) as one:
-            tasks = [asyncio.create_task(one.score([row(2)])) for _ in range(3)]
-            await asyncio.gather(*tasks)
+        with batcher(model, max_wait_milliseconds=SECONDS * 2000) as one:
+            first = await held(model, one)
+            waiting = [asyncio.create_task(one.score([row(2)])) for _ in range(2)]
+            await asyncio.sleep(0)
+            model.may_go_on.set()
+            await first
+            # Three were there: the two that wait are not computed before a third one comes.
+            third = asyncio.create_task(one.score([row(3)]))
+            await asyncio.gather(*waiting, third)
 
     run(ask())
-    assert model.batches == [[2, 2, 2]]
+    assert model.batches == [[3], [2, 2, 3]]
+
+
+def test_a_batch_waits_no_longer_than_it_may() -> None:
+    model = Model()
+
+    async def ask() -> None:
+        with batcher(model, max_wait_milliseconds=1.0) as one:
+            await one.score([row(2), row(3)])
+            assert (await one.score([row(2)]))[0][0] == 2
+
+    run(ask())
+    assert model.batches == [[2, 3], [2]]
 
 
 def test_a_batch_has_rows_of_about_one_length_and_the_oldest_goes_first() -> None:
@@ -112,14 +139,14 @@ def test_a_batch_has_rows_of_about_one_length_and_the_oldest_goes_first() -> Non
     async def ask() -> None:
         with batcher(model) as one:
             first = await held(model, one)
-            rest = asyncio.create_task(one.score([row(n) for n in (500, 4, 300, 7, 5, 2)]))
+            rest = asyncio.create_task(one.score([row(n) for n in (500, 4, 300, 100, 63, 5, 127)]))
             await asyncio.sleep(0)
             model.may_go_on.set()
             await first
             await rest
 
     run(ask())
-    assert model.batches == [[3], [500, 300], [4, 7, 5], [2]]
+    assert model.batches == [[3], [500, 300], [4, 63, 5], [100, 127]]
 
 
 def test_a_batch_has_no_more_rows_and_no_more_padded_steps_than_allowed() -> None:
