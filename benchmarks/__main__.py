@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from benchmarks import startup, training_startup
 from benchmarks.peers import inference, memory, records, training
 from benchmarks.scaling import check, checkpoints, table, workers
+from benchmarks.serving import run as serving
 from components.runtime.libraries import load_tensorflow
 
 
@@ -52,6 +53,7 @@ BENCHMARKS = {
     "inference": inference.run,
     "records": records.run,
     "memory": memory.run,
+    "serving": serving.run,
     "training_startup": training_startup.run,
     "workers": workers.run,
     "workers_beside_estimator": workers.beside_estimator,

@@ -30,6 +30,8 @@ Numbers: TypeAlias = NDArray[np.float32] | NDArray[np.int64]
 Value: TypeAlias = Numbers | list[bytes]
 Subtract: TypeAlias = float | Literal["first", "previous"]
 """A number, or that of the first step of the row, or that of the step before."""
+Place: TypeAlias = tuple[str | int, ...]
+"""The keys and indices that lead from a row to a value in it."""
 
 _JSON_TYPES = {
     type(None): "null", bool: "a boolean", int: "a whole number", float: "a number",
@@ -158,11 +160,15 @@ class InvalidRow:
 
     ``cause`` is the same for all rows with one fault, ``detail`` says more about this row;
     ``missing`` names the feature (or ``label``) that is absent or null, if that is the fault.
+    ``place`` leads from the row to the value that is wrong, and ``expected`` says what should be
+    there, where one phrase can: a server tells its clients both.
     """
 
     cause: str
     detail: str = ""
     missing: str | None = None
+    place: Place = field(default=(), compare=False)
+    expected: str = field(default="", compare=False)
 
     @property
     def reason(self) -> str:
@@ -174,7 +180,7 @@ def parse_row(row: Any, form: RowFormat) -> Row | InvalidRow:
     """Checks plain values, and gives them the types that the model takes."""
     try:
         if not isinstance(row, dict):
-            _refuse("not a JSON object", f"it is {json_type(row)}")
+            _refuse("not a JSON object", f"it is {json_type(row)}", expected="an object")
         values: dict[str, Value] = {}
         filled: dict[str, int] = {}
         merged: dict[str, int] = {}
@@ -193,7 +199,7 @@ def parse_row(row: Any, form: RowFormat) -> Row | InvalidRow:
         }
         if len(set(lengths.values())) != 1:
             found = ", ".join(f"{name} has {length} steps" for name, length in lengths.items())
-            _refuse("the sequences have different lengths", found)
+            _refuse("the sequences have different lengths", found, place=("sequence",))
         steps_of_row = next(iter(lengths.values()))
         row_id, labels = _row_id(row, form.needs_key), _labels(row, form, steps_of_row)
         group = _group(row, form.group) if form.group is not None else ""
@@ -208,17 +214,17 @@ def json_type(value: Any) -> str:
     return _JSON_TYPES.get(type(value)) or f"a {type(value).__name__}"
 
 
+@dataclass(eq=False)
 class _InvalidValueError(Exception):
     """A value that its feature cannot take: the fault, what was found, and at which step."""
 
-    def __init__(
-        self, problem: str, detail: str = "", step: int | None = None, is_missing: bool = False
-    ) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.detail = detail
-        self.step = step
-        self.is_missing = is_missing
+    problem: str
+    detail: str = ""
+    step: int | None = None
+    is_missing: bool = False
+    place: int | None = None
+    """Which number of the step, where it has several."""
+    expected: str = ""
 
 
 class _InvalidRowError(Exception):
@@ -229,8 +235,14 @@ class _InvalidRowError(Exception):
         self.row = row
 
 
-def _refuse(cause: str, detail: str = "", missing: str | None = None) -> NoReturn:
-    raise _InvalidRowError(InvalidRow(cause, detail, missing))
+def _refuse(
+    cause: str,
+    detail: str = "",
+    missing: str | None = None,
+    place: Place = (),
+    expected: str = "",
+) -> NoReturn:
+    raise _InvalidRowError(InvalidRow(cause, detail, missing, place, expected))
 
 
 def _row_id(row: dict[str, Any], needed: bool) -> str:
@@ -241,7 +253,7 @@ def _row_id(row: dict[str, Any], needed: bool) -> str:
         return ""
     # A fraction would be another text in each writer.
     if type(value) not in _ID_TYPES:
-        _refuse("'id' is not a string", f"it is {json_type(value)}")
+        _refuse("'id' is not a string", f"it is {json_type(value)}", None, ("id",), "a string")
     return str(value)
 
 
@@ -332,7 +344,7 @@ def _part(row: dict[str, Any], key: str, needed: bool) -> dict[str, Any]:
     if part is None and not needed:
         return {}
     if not isinstance(part, dict):
-        _refuse(f"'{key}' is not an object", f"it is {json_type(part)}")
+        _refuse(f"'{key}' is not an object", f"it is {json_type(part)}", None, (key,), "an object")
     return part
 
 
@@ -341,9 +353,10 @@ def _value(
 ) -> tuple[Value, int, int]:
     """A feature's values as the model takes them; how many were missing, and how many merged."""
     value = part.get(name)
+    place: Place = ("sequence" if is_sequence else "context", name)
     # Nothing says how many steps a sequence has that is not there.
     if value is None and (is_sequence or expected.missing is None):
-        _refuse(f"{name} is missing", missing=name)
+        _refuse(f"{name} is missing", "", name, place)
     try:
         steps = _steps(value, form.max_steps) if is_sequence else _single_step(value, expected)
         if expected.dtype == "float32":
@@ -359,14 +372,20 @@ def _value(
     except _InvalidValueError as error:
         at_step = f" at step {error.step}" if is_sequence and error.step is not None else ""
         missing = name if error.is_missing else None
-        _refuse(f"{name} {error.problem}", f"{error.detail}{at_step}", missing)
+        # A context value has no step, but a place where it is a list of numbers.
+        steps_in = (error.step,) if is_sequence else ()
+        place += tuple(at for at in (*steps_in, error.place) if at is not None)
+        cause = f"{name} {error.problem}"
+        _refuse(cause, f"{error.detail}{at_step}", missing, place, error.expected)
 
 
 def _steps(value: Any, max_steps: int) -> list[Any]:
     if not isinstance(value, list):
-        raise _InvalidValueError("is not a list", f"it is {json_type(value)}")
+        found = f"it is {json_type(value)}"
+        raise _InvalidValueError("is not a list", found, expected="a list, a value a step")
     if not value:
-        raise _InvalidValueError("is empty", "a sequence has at least one step")
+        detail = "a sequence has at least one step"
+        raise _InvalidValueError("is empty", detail, expected="at least one step")
     if len(value) > max_steps:
         raise _InvalidValueError(
             f"has more steps than max_row_steps = {max_steps:,} allows", f"it has {len(value):,}"
@@ -378,7 +397,8 @@ def _single_step(value: Any, expected: Expected) -> list[Any]:
     """A context value as a sequence of one step."""
     if expected.dtype != "float32":
         if isinstance(value, list):
-            raise _InvalidValueError("is a list", "one value was expected in the context")
+            detail = "one value was expected in the context"
+            raise _InvalidValueError("is a list", detail, expected="one value")
         return [value]
     if value is None:
         return [[None] * expected.width]
@@ -392,7 +412,10 @@ def _strings(steps: list[Any]) -> list[bytes]:
     except UnicodeEncodeError:
         halves = (any("\ud800" <= char <= "\udfff" for char in text) for text in steps)
         step = next(index for index, is_half in enumerate(halves) if is_half)
-        raise _InvalidValueError("holds half of a character", ascii(steps[step]), step) from None
+        detail = ascii(steps[step])
+        raise _InvalidValueError(
+            "holds half of a character", detail, step, expected="whole characters"
+        ) from None
 
 
 def _whole_numbers(steps: list[Any], limit: int | None) -> NDArray[np.int64]:
@@ -401,7 +424,12 @@ def _whole_numbers(steps: list[Any], limit: int | None) -> NDArray[np.int64]:
         return np.array(steps, np.int64)
     step = _first(steps, lambda number: not 0 <= number < limit)
     if step is not None:
-        raise _InvalidValueError(f"holds an id out of [0, {limit})", f"{steps[step]}", step)
+        raise _InvalidValueError(
+            f"holds an id out of [0, {limit})",
+            f"{steps[step]}",
+            step,
+            expected=f"an id from 0 to {limit - 1}",
+        )
     return np.array(steps, np.int64)
 
 
@@ -435,7 +463,11 @@ def _numbers(steps: list[Any], expected: Expected) -> tuple[NDArray[np.float32],
     if not np.isfinite(array).all():
         index = int(np.flatnonzero(~np.isfinite(array))[0])
         raise _InvalidValueError(
-            "holds a number that float32 cannot hold", f"{numbers[index]:.6g}", index // width
+            "holds a number that float32 cannot hold",
+            f"{numbers[index]:.6g}",
+            index // width,
+            place=index % width if width > 1 else None,
+            expected="a number that float32 can hold",
         )
     return array, nulls, count_merged(doubles, array)
 
@@ -457,11 +489,15 @@ def _flat(steps: list[Any], width: int, fills_missing: bool) -> list[Any]:
     if step is not None:
         found = json_type(steps[step])
         is_missing = steps[step] is None
-        raise _InvalidValueError("has a step that is not a list", found, step, is_missing)
+        what = f"a list of {width} numbers"
+        raise _InvalidValueError(
+            "has a step that is not a list", found, step, is_missing, expected=what
+        )
     step = _first(steps, lambda step: len(step) != width)
     if step is not None:
         found = f"{len(steps[step])} instead of {width}"
-        raise _InvalidValueError("has a wrong width", found, step)
+        what = f"a list of {width} numbers" if width > 1 else "a number"
+        raise _InvalidValueError("has a wrong width", found, step, expected=what)
     return list(chain.from_iterable(steps))
 
 
@@ -496,7 +532,9 @@ def _check_types(
         f"holds something that is not {expected}",
         f"{json_type(values[index])}{which}",
         step,
-        is_missing=values[index] is None,
+        values[index] is None,
+        place=place if values_per_step > 1 else None,
+        expected=expected,
     )
 
 

@@ -53,7 +53,7 @@ class RowScorer:
         return scores
 
     def _score_batch(self, rows: list[Row]) -> Any:
-        lengths = [row.steps for row in rows]
+        splits = tf.constant(np.cumsum([0, *(row.steps for row in rows)], dtype=np.int64))
         tensors: dict[str, Any] = {}
         for name, spec in self._specs.items():
             values = [row.values[name] for row in rows]
@@ -63,12 +63,11 @@ class RowScorer:
                 flat = tf.constant(np.concatenate(values), spec.dtype)
             if isinstance(spec, tf.RaggedTensorSpec):
                 # Ragged, as the graph takes it: nothing is padded here.
-                tensors[name] = tf.RaggedTensor.from_row_lengths(
-                    flat, tf.constant(lengths, tf.int64), validate=False
-                )
+                tensors[name] = tf.RaggedTensor.from_row_splits(flat, splits, validate=False)
             else:
                 tensors[name] = tf.reshape(flat, [len(rows), *spec.shape[1:]])
-        return self._model.rows(tensors)["probabilities"].numpy()
+        # The trace itself: to choose one takes TensorFlow longer than a short row is computed.
+        return self._rows(tensors)["probabilities"].numpy()
 
 
 class Answer(NamedTuple):

@@ -41,6 +41,16 @@ def version_with_alias(client: MlflowClient, name: str, alias: str) -> int | Non
     return None if version is None else int(version)
 
 
+def champion_version(name: str, tracking_uri: str) -> int | None:
+    """The version that is to serve; None as long as the model has no champion.
+
+    Raises:
+        RegistryError: the server is unreachable or rejects the request.
+    """
+    with registry_errors(tracking_uri, f"find the champion of {name}"):
+        return version_with_alias(connect(tracking_uri), name, CHAMPION)
+
+
 def complete_moves(name: str, tracking_uri: str) -> None:
     """Completes a move that was interrupted, and records one that a person made in MLflow.
 

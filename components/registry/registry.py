@@ -18,6 +18,7 @@ from components.errors import NotFoundError, RegistryError
 from components.registry.aliases import (
     CHAMPION,
     PREVIOUS,
+    champion_version,
     complete_moves,
     list_moves,
     move_champion,
@@ -44,6 +45,7 @@ __all__ = [
     "DIGEST_TAG",
     "PREVIOUS",
     "RegisteredVersion",
+    "champion_version",
     "complete_moves",
     "fetch_version",
     "find_champion",

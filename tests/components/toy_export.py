@@ -21,6 +21,7 @@ from components.features.config import FeaturesConfig
 from components.features.ids import IdFeature
 from components.features.numeric import NumericFeature
 from components.features.vocabulary import VocabularyFeature
+from components.label_tasks import TaskName
 from components.runtime.libraries import quiet_libraries
 
 FEATURES = FeaturesConfig(
@@ -60,8 +61,8 @@ class Doubling(tf.Module):
 class Summing(tf.Module):
     """A predictor whose logits depend on every value of a row, and on how many there are."""
 
-    def __init__(self) -> None:
-        self._weights = tf.Variable([0.1, 0.2, -0.3])
+    def __init__(self, weights: tuple[float, float, float] = (0.1, 0.2, -0.3)) -> None:
+        self._weights = tf.Variable(weights)
 
     def __call__(self, features: dict[str, Any]) -> dict[str, tf.Tensor]:
         total = tf.add_n([self._sum(value) for value in features.values()])
@@ -121,18 +122,40 @@ def raw_record(row: dict[str, Any]) -> bytes:
     return encode_row(parsed, FEATURES)
 
 
-def make_toy_export(directory: Path) -> ToyExport:
-    """Saves the toy and scores its rows one by one, without any padding."""
-    schema = Schema(
-        FEATURES, LABELS, {"word-1.a": 9, "event": 40, "colour": 4, "Laden": 9}, MAX_ROW_STEPS
-    )
-    served = Served(schema, Doubling(), Summing())
+class Counting(tf.Module):
+    """A predictor of each step: its probabilities come from the number of the step."""
+
+    def __call__(self, features: dict[str, Any]) -> dict[str, tf.Tensor]:
+        mask = tf.sequence_mask(features["pulse"].row_lengths())
+        step = tf.cumsum(tf.cast(mask, tf.float32), axis=1)[:, :, tf.newaxis]
+        logits = tf.sin(step) * tf.constant([1.0, -1.0, 0.5])
+        ids = tf.argmax(logits, axis=-1)[:, :, tf.newaxis]
+        return {
+            "logits": logits,
+            "probabilities": tf.nn.softmax(logits),
+            "class_ids": ids,
+            "classes": tf.gather(tf.constant(LABELS), ids),
+            "sequence_mask": mask,
+        }
+
+
+def save_toy(directory: Path, predictor: Summing | Counting, label: TaskName = "per_row") -> Schema:
+    """Saves a SavedModel as ``export_model`` does, in ``saved_model`` below the directory."""
+    sizes = {"word-1.a": 9, "event": 40, "colour": 4, "Laden": 9}
+    schema = Schema(FEATURES, LABELS, sizes, MAX_ROW_STEPS, label=label)
+    served = Served(schema, Doubling(), predictor)
     with quiet_libraries():
         tf.saved_model.save(served, str(directory / "saved_model"), signatures=served.signatures)
+    save_schema(schema, schema_directory(directory / "saved_model"))
+    return schema
+
+
+def make_toy_export(directory: Path, predictor: Summing | None = None) -> ToyExport:
+    """Saves the toy and scores its rows one by one, without any padding."""
+    save_toy(directory, predictor or Summing())
     rows = [json_row(steps) for steps in LENGTHS]
     records = [raw_record(row) for row in rows]
     plain = [{**row["sequence"], **row["context"]} for row in rows]
-    save_schema(schema, schema_directory(directory / "saved_model"))
     (directory / "example.json").write_text(json.dumps(plain[0]))
     (directory / "limits.json").write_text(json.dumps(LIMITS))
     _, probabilities = score_saved_model(directory / "saved_model", records, batch_size=1)
