@@ -7,6 +7,7 @@ clients send a row a request. Only one server is asked at a time, round by round
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -53,20 +54,16 @@ def run() -> None:
             )
         with free_ports(3) as ports:
             ours, theirs, minimal = ports
-        stack.enter_context(
-            _server([rnnflow, "serve", _NAME, here, f"--port={ours}"], ours, environment)
-        )
+        groups = {}
+        command = [rnnflow, "serve", _NAME, here, f"--port={ours}"]
+        groups[ours] = stack.enter_context(_server(command, ours, environment))
         mlflow = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager=local"]
         address = [f"--model-uri=models:/{_NAME}@champion", f"--port={theirs}"]
-        stack.enter_context(_server([*mlflow, *address], theirs, environment))
+        groups[theirs] = stack.enter_context(_server([*mlflow, *address], theirs, environment))
         app = [sys.executable, "-m", "uvicorn", "benchmarks.serving.minimal_app:app"]
-        stack.enter_context(
-            _server(
-                [*app, f"--port={minimal}", "--no-access-log"],
-                minimal,
-                {**environment, "MODEL": str(model)},
-            )
-        )
+        command = [*app, f"--port={minimal}", "--no-access-log"]
+        given = {**environment, "MODEL": str(model)}
+        groups[minimal] = stack.enter_context(_server(command, minimal, given))
         rows = [json.loads(line) for line in _ROWS.read_text().splitlines()[:64]]
         own = requests("/predict", [json.dumps({"rows": [row]}).encode() for row in rows])
         frames = [json.dumps({"dataframe_records": [_plain(row)]}).encode() for row in rows]
@@ -78,9 +75,12 @@ def run() -> None:
         found: dict[str, list[Found]] = {name: [] for name in asked}
         for round_number in range(_ROUNDS + 1):
             for name, (port, posts) in asked.items():
+                before = _processor_seconds(groups[port])
                 one = ask(port, posts, _CLIENTS, _SECONDS)
+                spent = _processor_seconds(groups[port]) - before
                 if round_number:  # the first one warms up
-                    found[name].append(one)
+                    each = spent / (one.requests_per_second * _SECONDS)
+                    found[name].append(dataclasses.replace(one, processor_seconds=each))
     _print(found)
 
 
@@ -90,8 +90,8 @@ def _plain(row: dict[str, object]) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def _server(command: list[str], port: int, environment: Mapping[str, str]) -> Iterator[None]:
-    """A server that answers, in a process group of its own."""
+def _server(command: list[str], port: int, environment: Mapping[str, str]) -> Iterator[int]:
+    """A server that answers, in a process group of its own, whose number it gives."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -106,11 +106,23 @@ def _server(command: list[str], port: int, environment: Mapping[str, str]) -> It
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{' '.join(command)} does not answer")
             time.sleep(0.2)
-        yield
+        yield process.pid
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _processor_seconds(group: int) -> float:
+    """What all processes of a group have taken so far."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it may have ended since
+            # Behind the command's name: state, parent, group ..., user and system time.
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _answers(port: int) -> bool:
@@ -131,7 +143,7 @@ def _print(found: Mapping[str, list[Found]]) -> None:
             continue
         print(f"  {name}")
         rates = ([each.requests_per_second for each in one] for one in (ours, theirs))
-        print(f"    requests/s, ours / theirs  {ratio(*rates)}")
-        for label in ("median", "p99"):
+        print(f"    {'requests/s, ours / theirs':32} {ratio(*rates)}")
+        for label in ("median", "p99", "processor"):
             times = ([getattr(each, f"{label}_seconds") for each in one] for one in (theirs, ours))
-            print(f"    {label:6} latency, theirs / ours {ratio(*times)}")
+            print(f"    {label + ' seconds, theirs / ours':32} {ratio(*times)}")

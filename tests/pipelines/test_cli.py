@@ -15,7 +15,7 @@ from pipelines.cli import rnnflow
 
 VERBS = [
     "init", "run", "preprocess", "train", "evaluate", "gate", "export", "promote", "rollback",
-    "predict", "compare", "status", "schedule",
+    "predict", "serve", "compare", "status", "schedule",
 ]  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 ROW = {"id": "a", "label": "x", "sequence": {"v": [1.0, 2.0]}}
