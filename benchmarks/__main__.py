@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from benchmarks import startup, training_startup
+from benchmarks import gate_years, startup, training_startup
 from benchmarks.peers import inference, memory, records, training
 from benchmarks.scaling import check, checkpoints, table, workers
 from benchmarks.serving import run as serving
@@ -46,6 +46,7 @@ def scaling_pipeline() -> None:
 
 BENCHMARKS = {
     "startup": startup.run,
+    "gate_years": gate_years.run,
     "accuracy": accuracy,
     "step": step,
     "networks": networks,

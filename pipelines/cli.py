@@ -143,7 +143,7 @@ _OF_RUN = click.option(
 _FORCE = click.option("--force", is_flag=True, help="Do it again even if it could be reused.")
 
 
-# The four differ in their stage alone, so that one function defines them all.
+# The three differ in their stage alone, so that one function defines them all.
 def _stage_verb(name: str, stage: str, summary: str) -> None:
     @_CONFIG_OR_NONE
     @_OF_RUN
@@ -170,7 +170,41 @@ def _stage_verb(name: str, stage: str, summary: str) -> None:
 _stage_verb("preprocess", "examples", "Validate, split and transform the rows; stop there.")
 _stage_verb("train", "model", "Train the model; stop there.")
 _stage_verb("evaluate", "metrics", "Measure the model on the test split; stop there.")
-_stage_verb("gate", "decision", "Decide whether the model may be promoted; promote nothing.")
+
+
+@rnnflow.command()
+@_CONFIG_OR_NONE
+@_OF_RUN
+@_FORCE
+@_SET
+@_WORKERS
+@click.option(
+    "--power",
+    is_flag=True,
+    help="Decide nothing: say how many test rows it takes to see a difference of some points.",
+)
+@_WORK_DIR
+def gate(
+    config: Path | None,
+    run_id: str | None,
+    force: bool,
+    settings: tuple[str, ...],
+    workers: int | None,
+    power: bool,
+    work_dir: Path,
+) -> None:
+    """Decide whether the model may be promoted; promote nothing.
+
+    Works on CONFIG, or on the artifacts of a run.
+    """
+    if power:
+        from pipelines.commands.power import show_power
+
+        show_power(config, run_id, work_dir)
+        return
+    from pipelines.commands.run import run_until
+
+    sys.exit(run_until("decision", config, run_id, force, work_dir, workers, settings))
 
 
 @rnnflow.command()

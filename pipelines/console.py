@@ -29,8 +29,8 @@ DEFAULT_WORK_DIR = Path(".rnnflow")
 
 LOGGER = logging.getLogger("rnnflow")
 
-_NAME_WIDTH = 17
-"""The longest name, ``champion_metrics``, and a space."""
+_NAME_WIDTH = 18
+"""The longest name, ``reference_metrics``, and a space."""
 _LOG_WIDTH = 200
 """Columns; rich takes 80 where there is no terminal, and cuts off tables there."""
 

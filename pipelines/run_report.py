@@ -71,6 +71,7 @@ def _page(run_id: str, config: PipelineConfig, values: Mapping[str, Any]) -> str
         metrics=metrics,
         baseline=values.get("baseline"),
         champion_metrics=values.get("champion_metrics"),
+        reference_metrics=values.get("reference_metrics"),
         decision=values["decision"],
         history=read_history(Path(model.path) / HISTORY),
         model_step=chosen_step(model),

@@ -15,12 +15,12 @@ from components.artifacts.schema import SCHEMA
 from components.artifacts.training_facts import find_training_facts
 from components.artifacts.values import (
     BaselineMetrics,
-    Champion,
     Comparison,
     Decision,
     Examples,
     Export,
     IncomparableChampion,
+    Incumbents,
     Interval,
     Metrics,
     Model,
@@ -250,11 +250,30 @@ def record_baseline(value: BaselineMetrics, config: PipelineConfig) -> StageReco
     )
 
 
-def record_champion(value: Champion | None, config: PipelineConfig) -> StageRecord:
-    """Which version serves."""
-    if value is None:
+def record_champion(value: Incumbents, config: PipelineConfig) -> StageRecord:
+    """Which version serves, and which is the reference."""
+    champion, reference = value.champion, value.reference
+    if champion is None:
         return StageRecord(f"{config.name} has no champion yet", {"champion.version": "none"})
-    return StageRecord(f"version {value.version} serves now", {"champion.version": value.version})
+    beside = f"; version {reference.version} is the reference" if reference else ""
+    parameters = {
+        "champion.version": champion.version,
+        "reference.version": reference.version if reference else champion.version,
+    }
+    return StageRecord(f"version {champion.version} serves now{beside}", parameters)
+
+
+def record_reference_metrics(value: Comparison | None, config: PipelineConfig) -> StageRecord:
+    """The reference on the same rows, where it is not the champion."""
+    if value is None:
+        return StageRecord("none beside the champion")
+    record = record_champion_metrics(value, config)
+
+    def renamed(names: Mapping[str, Any]) -> dict[str, Any]:
+        return {name.replace("champion", "reference", 1): each for name, each in names.items()}
+
+    summary = record.summary.replace("only the champion", "only the reference")
+    return StageRecord(summary, renamed(record.parameters), renamed(record.metrics))
 
 
 def record_champion_metrics(value: Comparison | None, config: PipelineConfig) -> StageRecord:
@@ -302,7 +321,11 @@ def record_decision(value: Decision, config: PipelineConfig) -> StageRecord:
     return StageRecord(
         f"{word}: {passed} of {len(value.rules)} rules hold",
         flatten(config.gate, "gate"),
-        {**metrics, "gate/promoted": float(value.promoted and not value.unchanged)},
+        {
+            **metrics,
+            "gate/promoted": float(value.promoted and not value.unchanged),
+            "gate/candidates_on_these_rows": float(value.candidates_on_these_rows),
+        },
     )
 
 

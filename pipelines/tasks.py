@@ -17,8 +17,10 @@ from components.artifacts.values import (
     Decision,
     Examples,
     Export,
+    Incumbents,
     Metrics,
     Model,
+    Past,
     Rows,
     Version,
 )
@@ -141,16 +143,16 @@ def measure_baseline(examples: Examples, metrics: Metrics, *, directory: Path) -
 
 # Never cached: the champion may have changed since the last run.
 @stage("champion", stage_records.record_champion, timeout_seconds=_HOUR_SECONDS)
-def find_champion(
+def find_incumbents(
     name: str, tracking_uri: str, *, directory: Path, wait_seconds: float
-) -> Champion | None:
-    """Looks up which version serves now, and fetches it."""
+) -> Incumbents:
+    """Looks up which version serves now, and the reference, and fetches them."""
     from components.registry import registry
     from components.tracking.waiting import wait_for_mlflow
 
-    def find() -> Champion | None:
+    def find() -> Incumbents:
         registry.complete_moves(name, tracking_uri)
-        return registry.find_champion(name, tracking_uri, directory)
+        return registry.find_incumbents(name, tracking_uri, directory)
 
     return wait_for_mlflow(find, tracking_uri, wait_seconds)
 
@@ -183,6 +185,33 @@ def measure_champion(
 
 
 @stage(
+    "reference_metrics",
+    stage_records.record_reference_metrics,
+    code="components.evaluation.comparison",
+    retries=1,
+    retry_delay_seconds=5,
+    timeout_seconds=6 * _HOUR_SECONDS,
+)
+def measure_reference(
+    reference: Champion | None,
+    model: Model,
+    rows: Rows,
+    examples: Examples,
+    metrics: Metrics,
+    *,
+    directory: Path,
+) -> Comparison | None:
+    """Scores the reference on the same rows, where it is another version than the champion."""
+    if reference is None:
+        return None  # a result like any other: it is cached, and needs no TensorFlow
+    from components.evaluation import comparison
+
+    return comparison.measure_champion(
+        reference, model, rows, examples, metrics, directory=directory
+    )
+
+
+@stage(
     "decision",
     stage_records.record_decision,
     outcome="decision",
@@ -193,11 +222,13 @@ def decide(
     champion_metrics: Comparison | None,
     gate: GateConfig,
     baseline: BaselineMetrics | None,
+    reference_metrics: Comparison | None,
+    past: Past,
 ) -> Decision:
     """Applies the gate's rules to the metrics."""
     from components.evaluation.gate import decide
 
-    return decide(metrics, champion_metrics, gate, baseline)
+    return decide(metrics, champion_metrics, gate, baseline, reference_metrics, past)
 
 
 @stage(

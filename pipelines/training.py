@@ -70,14 +70,17 @@ def training_flow(
         metrics = run.stage(tasks.measure_model, model, examples)
         baseline = run.stage(tasks.measure_baseline, examples, metrics)
         # Behind the training, which may take days: what counts is who serves at its end.
-        champion = run.stage(
-            tasks.find_champion, config.name, work.tracking_uri,
+        incumbents = run.stage(
+            tasks.find_incumbents, config.name, work.tracking_uri,
             directory=work.champions, wait_seconds=config.launch.server_wait_seconds,
         )  # fmt: skip
-        champion_metrics = run.stage(
-            tasks.measure_champion, champion, model, rows, examples, metrics
-        )
-        decision = run.stage(tasks.decide, metrics, champion_metrics, config.gate, baseline)
+        measured = (model, rows, examples, metrics)
+        champion_metrics = run.stage(tasks.measure_champion, incumbents.champion, *measured)
+        reference_metrics = run.stage(tasks.measure_reference, incumbents.reference, *measured)
+        decision = run.stage(
+            tasks.decide, metrics, champion_metrics, config.gate, baseline,
+            reference_metrics, incumbents.past,
+        )  # fmt: skip
         export = run.stage(tasks.export_model, model, examples, metrics, config.export)
         run.stage(
             tasks.register_model, export, decision, config.name, work.tracking_uri,

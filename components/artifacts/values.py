@@ -82,6 +82,17 @@ class ClassMetrics:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class RowSet:
+    """Which rows a model was tested on, told by their ids and labels."""
+
+    digest: str
+    """Of all of them: two splits with the same digest hold the same rows."""
+    marks: tuple[str, ...]
+    """The smallest of the rows' own digests: two splits that share none have hardly a row in
+    common."""
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Metrics:
     """What a model reaches on one set of examples.
 
@@ -99,6 +110,8 @@ class Metrics:
     digest: str
     task: TaskName = "per_row"
     """What has a label. ``confusion`` and the classes' support count that: rows, or steps."""
+    test_rows: RowSet | None = None
+    """Which rows these are; None in metrics of older releases."""
 
     @model_serializer(mode="wrap")
     # ``metrics.json`` has one flat object, so that a reader needs no knowledge of ``overall``; the
@@ -193,6 +206,8 @@ class PairedRows:
     """One-sided p-value of the test that the candidate is worse."""
     p_better: float
     """One-sided p-value of the test that it is better."""
+    squares: float
+    """The sum of the squares of the rows' differences."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -241,6 +256,58 @@ class BaselineMetrics:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Evidence:
+    """A candidate beside one version on the same rows: d is what the candidate has right of a row
+    minus what the version has, as shares of the row's answers."""
+
+    version: int
+    rows: int
+    total: float
+    """The sum of d over the rows."""
+    squares: float
+    """The sum of its squares: with one answer a row, the rows that only one of the two has
+    right."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Look:
+    """One candidate that was held against test rows."""
+
+    rows: RowSet
+    predictions: str
+    """Digest of the candidate's predictions: the same candidate on the same rows counts once."""
+    against: tuple[Evidence, ...] = ()
+    """The champion, and the reference where that is another version."""
+    when: str = ""
+    """ISO 8601, UTC; empty before the registry keeps it."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Past:
+    """What the gate must know of the nights before."""
+
+    champion_days: float = 0.0
+    """Since the champion became it."""
+    reference_days: float = 0.0
+    """Since the reference became it."""
+    reference_missing: str = ""
+    """Why there is no reference to be held against, in words; empty where there is one, or where
+    the champion is it."""
+    looks: tuple[Look, ...] = ()
+    """Oldest first."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Incumbents:
+    """What a candidate is held against."""
+
+    champion: Champion | None = None
+    reference: Champion | None = None
+    """None where the champion is the reference."""
+    past: Past = Past()
+
+
+@dataclass(frozen=True, config=_STRICT)
 class RuleResult:
     """One rule of the gate: its name, the value seen, the bound, and a sentence why."""
 
@@ -264,6 +331,13 @@ class Decision:
     """The candidate may serve and does so already: it is the champion itself."""
     notes: tuple[str, ...] = ()
     """What a person should know of the rules themselves; each is one sentence."""
+    moves_reference: bool = True
+    """If it is promoted, it is the new reference too: it is better than that beyond doubt, or there
+    is none to be held against."""
+    look: Look | None = None
+    """What was compared, for the nights to come."""
+    candidates_on_these_rows: int = 1
+    """How many candidates have been held against these very test rows, with this one."""
 
 
 @dataclass(frozen=True, config=_STRICT)

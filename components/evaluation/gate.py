@@ -7,28 +7,29 @@ bound and a sentence why, whether it passed or not. A value that is not a number
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from pydantic import TypeAdapter
 
 from components.artifacts.values import (
     BaselineMetrics,
-    ChampionMetrics,
     ClassMetrics,
     Comparison,
     Decision,
-    IncomparableChampion,
     Interval,
+    Look,
     Metrics,
-    PairedRows,
+    Past,
     RuleResult,
 )
-from components.gate_config import BaselineRule, ChampionRule, GateConfig, PerClassFloor
+from components.evaluation.incumbents import hold_against
+from components.evaluation.paired import mcnemar_worse, paired, tested
+from components.evaluation.wording import NAMED_CLASSES, distinct, finite
+from components.gate_config import BaselineRule, GateConfig, PerClassFloor
 from components.label_tasks import TASKS
 from components.metrics import METRICS
 
-_NAMED_CLASSES = 3
-"""The most classes that a reason names."""
+__all__ = ["decide", "decision_to_json", "mcnemar_worse"]
 
 
 def decide(
@@ -36,6 +37,8 @@ def decide(
     champion_metrics: Comparison | None,
     gate: GateConfig,
     baseline: BaselineMetrics | None = None,
+    reference_metrics: Comparison | None = None,
+    past: Past = Past(),  # noqa: B008  (it is frozen)
 ) -> Decision:
     """Applies the gate's rules to the metrics.
 
@@ -45,54 +48,46 @@ def decide(
             long as there is no champion.
         gate: the rules.
         baseline: a cheap model on the same examples; None if there is none for them.
+        reference_metrics: the reference on the same examples; None where the champion is it.
+        past: the nights before.
 
     Returns:
         A decision that promotes if, and only if, each of its rules passed.
     """
-    # The champion's rule is the last one: its reason ends the summary of a promotion.
+    held = hold_against(metrics, champion_metrics, reference_metrics, past, gate.champion)
     rules = (
         _finite_metrics(metrics),
         _min_examples(metrics.examples, gate.min_examples),
         *_bounds(metrics, gate),
         *_per_class(metrics.per_class, gate.per_class),
         *_baseline(baseline, gate.baseline),
-        _champion(champion_metrics, gate.champion),
+        *held.rules,
     )
     promoted = all(rule.passed for rule in rules)
     champion = None if champion_metrics is None else champion_metrics.version
     unchanged = promoted and champion_metrics is not None and champion_metrics.same_model
+    candidates = _candidates(held.look, past)
     return Decision(
         promoted=promoted,
         reason=_unchanged(champion, len(rules)) if unchanged else _summary(rules),
         rules=rules,
         champion_version=champion,
         unchanged=unchanged,
-        notes=(*_idle_bound(metrics, gate), *_as_good_as_baseline(baseline, gate.baseline)),
+        notes=(
+            *_idle_bound(metrics, gate),
+            *_as_good_as_baseline(baseline, gate.baseline),
+            *held.notes,
+            *_worn_rows(candidates, metrics.examples, gate.most_candidates_per_test_split),
+        ),
+        moves_reference=held.moves_reference,
+        look=held.look,
+        candidates_on_these_rows=candidates,
     )
 
 
 def decision_to_json(decision: Decision) -> str:
     """The decision as indented JSON."""
     return TypeAdapter(Decision).dump_json(decision, indent=2).decode() + "\n"
-
-
-def mcnemar_worse(only_candidate_correct: int, only_champion_correct: int) -> float:
-    """One-sided exact McNemar test that the candidate is worse than the champion.
-
-    If both were equally good, each example on which exactly one of them is right would fall to
-    either side like a fair coin. The p-value is the chance that the candidate then wins as few
-    of these examples as it did, or fewer: sum over i <= b of C(b + c, i) / 2^(b + c), where b and
-    c are the two arguments (Q. McNemar, Psychometrika 12, 1947, with the exact binomial tail).
-
-    The test that the candidate is better is the same with the two arguments swapped.
-    """
-    trials = only_candidate_correct + only_champion_correct
-    # In whole numbers, which are exact: term is C(n, i), made from C(n, i - 1), and tail their sum.
-    term = tail = 1
-    for i in range(only_candidate_correct):
-        term = term * (trials - i) // (i + 1)
-        tail += term
-    return tail / (1 << trials)
 
 
 def _finite_metrics(metrics: Metrics) -> RuleResult:
@@ -137,7 +132,7 @@ def _limit(
     bound = f"{words[0]} {limit:.4g}"
     if math.isnan(seen.value):
         return RuleResult(rule, False, None, bound, f"{name} is not a number")
-    value, limit_text = _distinct(seen.value, limit)
+    value, limit_text = distinct(seen.value, limit)
     # The interval decides nothing: a bound is a promise about the value. It tells the reader
     # whether another test split might have passed.
     noise = not passed and seen.low <= limit <= seen.high
@@ -146,7 +141,7 @@ def _limit(
         f"(95 % interval {seen.low:.4g} to {seen.high:.4g}"
         f"{', so the shortfall may be chance' if noise else ''})"
     )
-    return RuleResult(rule, passed, _number(seen.value), bound, reason)
+    return RuleResult(rule, passed, finite(seen.value), bound, reason)
 
 
 def _idle_bound(metrics: Metrics, gate: GateConfig) -> Iterator[str]:
@@ -201,10 +196,10 @@ def _floor(rule: str, values: Sequence[tuple[float, str]], floor: float, words: 
     lowest, label = ordered[0] if ordered else (-math.inf, "")
     if below:
         named = ", ".join(
-            f'"{label}" ({_distinct(value, floor)[0] if math.isfinite(value) else "not a number"})'
-            for value, label in below[:_NAMED_CLASSES]
+            f'"{label}" ({distinct(value, floor)[0] if math.isfinite(value) else "not a number"})'
+            for value, label in below[:NAMED_CLASSES]
         )
-        more = len(below) - _NAMED_CLASSES
+        more = len(below) - NAMED_CLASSES
         reason = (
             f"{words} below {floor:.4g} in {len(below)} of {len(ordered)} classes: {named}"
             f"{f' and {more} more' if more > 0 else ''}"
@@ -214,14 +209,14 @@ def _floor(rule: str, values: Sequence[tuple[float, str]], floor: float, words: 
     else:
         reason = "there are no classes"
     passed = bool(ordered) and not below
-    return RuleResult(f"per_class.{rule}", passed, _number(lowest), bound, reason)
+    return RuleResult(f"per_class.{rule}", passed, finite(lowest), bound, reason)
 
 
 def _baseline(baseline: BaselineMetrics | None, rule: BaselineRule) -> Iterator[RuleResult]:
     if baseline is None or rule.require == "report_only":
         return
     ours, theirs = baseline.pairs.only_candidate_correct, baseline.pairs.only_other_correct
-    passed, p, bound, text = _paired(
+    passed, p, bound, text = paired(
         ours, theirs, rule.require, rule.alpha, "the baseline", baseline.pairs.rows
     )
     reason = text.format(other=f"the baseline, {baseline.label}")
@@ -233,15 +228,13 @@ def _as_good_as_baseline(baseline: BaselineMetrics | None, rule: BaselineRule) -
     if baseline is None:
         return
     pairs = baseline.pairs
-    better, worse, test = _tested(
-        pairs.only_candidate_correct, pairs.only_other_correct, pairs.rows
-    )
+    better, worse, test = tested(pairs.only_candidate_correct, pairs.only_other_correct, pairs.rows)
     if better <= rule.alpha:
         return
     words, p = "is not significantly better than", better
     if worse <= rule.alpha:
         words, p = "is significantly worse than", worse
-    ours, theirs = _distinct(pairs.candidate_accuracy, pairs.other_accuracy)
+    ours, theirs = distinct(pairs.candidate_accuracy, pairs.other_accuracy)
     answers = TASKS[baseline.metrics.task].answers
     yield (
         f"The model {words} {baseline.label}, which trains in seconds: accuracy {ours} and "
@@ -251,124 +244,22 @@ def _as_good_as_baseline(baseline: BaselineMetrics | None, rule: BaselineRule) -
     )
 
 
-def _champion(champion: Comparison | None, rule: ChampionRule) -> RuleResult:
-    if champion is None:
-        return RuleResult("champion", True, None, "no champion yet", "no champion yet")
-    # Before any comparison, in which a model that was reused would tie with itself.
-    if champion.same_model:
-        reason = f"the candidate is the champion (version {champion.version}): nothing to compare"
-        return RuleResult("champion", True, None, "the same model", reason)
-    if champion.rolled_back:
-        reason = "this very model was rolled back by a person; `rnnflow promote` overrules that"
-        return RuleResult("champion", False, None, "not rolled back", reason)
-    if rule.promote_if == "always":
-        reason = f"not compared with champion version {champion.version} (promote_if is always)"
-        return RuleResult("champion", True, None, "not compared", reason)
-    if isinstance(champion, IncomparableChampion):
-        return _not_comparable(champion, rule)
-    return _compared(champion, rule)
+def _candidates(look: Look | None, past: Past) -> int:
+    """How many candidates were held against these very rows, with this one."""
+    if look is None:
+        return 1
+    seen = {each.predictions for each in past.looks if each.rows.digest == look.rows.digest}
+    return len(seen | {look.predictions})
 
 
-def _not_comparable(champion: IncomparableChampion, rule: ChampionRule) -> RuleResult:
-    passed = rule.if_not_comparable == "bounds_alone"
-    follows = "the other rules decide, as" if passed else "the champion stays, as"
-    reason = (
-        f"cannot be compared with champion version {champion.version}: {champion.reason}; "
-        f"{follows} gate.champion.if_not_comparable is {rule.if_not_comparable}"
-    )
-    return RuleResult("champion.comparable", passed, None, "comparable", reason)
-
-
-def _compared(champion: ChampionMetrics, rule: ChampionRule) -> RuleResult:
-    ours, theirs = champion.only_candidate_correct, champion.only_champion_correct
-    require = "significantly_better" if rule.promote_if == "significantly_better" else "not_worse"
-    passed, p, bound, text = _paired(
-        ours, theirs, require, rule.alpha, "the champion", champion.paired_rows
-    )
-    reason = text.format(other=f"champion version {champion.version}") + _unknown_labels(champion)
-    return RuleResult("champion", passed, p, bound, reason)
-
-
-def _paired(
-    ours: int, theirs: int, require: str, alpha: float, other: str, rows: PairedRows | None
-) -> tuple[bool, float, str, str]:
-    """Holds two models against each other by the examples on which exactly one of them is right.
-
-    Args:
-        ours: how often it is the candidate.
-        theirs: how often it is the other one.
-        require: ``significantly_better``, or that it is not significantly worse.
-        alpha: the significance level.
-        other: a short name of the other one.
-        rows: where a row has many answers, what is tested instead of the two counts.
-
-    Returns:
-        Whether it passed, the p-value, the bound, and the reason with ``{other}`` for a long name.
-    """
-    # Better: that the other one alone is right so seldom is hardly chance. Not worse: that the
-    # candidate alone is right so seldom may well be chance. So the burden of proof changes sides.
-    better, worse, test = _tested(ours, theirs, rows)
-    if require == "significantly_better":
-        p = better
-        passed, bound = p <= alpha, f"p at most {alpha:.4g}"
-        verdict = "significantly better than" if passed else "not significantly better than"
-    else:
-        p = worse
-        passed, bound = p > alpha, f"p above {alpha:.4g}"
-        verdict = "not significantly worse than" if passed else "significantly worse than"
-    if rows:
-        pairs = _rows_apart(rows, other)
-    else:
-        pairs = (
-            f"where exactly one of them is right, it is the candidate {_times(ours)} and {other} "
-            f"{_times(theirs)}"
-            if ours or theirs
-            else "both are right on the same examples"
+def _worn_rows(candidates: int, rows: int, most: int) -> Iterator[str]:
+    if candidates > most:
+        yield (
+            f"{candidates:,} candidates have been held against these very {rows:,} test rows; "
+            f"gate.most_candidates_per_test_split is {most:,}, as the best of so many looks better "
+            "than it is. Test on rows that came since: a newer file of data.test, or new rows "
+            "beside the old ones."
         )
-    p_text = _distinct(p, alpha)[0]
-    return passed, p, bound, f"{verdict} {{other}}: {pairs} ({test}, p = {p_text})"
-
-
-def _tested(ours: int, theirs: int, rows: PairedRows | None) -> tuple[float, float, str]:
-    """The p-values that the candidate is better, and that it is worse; and the name of the test."""
-    if rows:
-        return rows.p_better, rows.p_worse, "sign-flip permutation test of the rows"
-    return mcnemar_worse(theirs, ours), mcnemar_worse(ours, theirs), "exact McNemar test"
-
-
-def _rows_apart(rows: PairedRows, other: str) -> str:
-    points = 100 * rows.mean_difference
-    return (
-        f"the share of a row's steps that are right differs by {points:+.3g} points on average; "
-        f"the candidate is ahead on {_rows(rows.candidate_ahead)}, {other} on "
-        f"{_rows(rows.other_ahead)}"
-    )
-
-
-def _unknown_labels(champion: ChampionMetrics) -> str:
-    """What a reader must know of a comparison of models with other labels."""
-    what = "example" if champion.metrics.task == "per_row" else TASKS[champion.metrics.task].answer
-    parts = [
-        f"; {who} does not know {_named(labels)}, {_wrong_on(sum(labels.values()), what)}"
-        for who, labels in (
-            ("the champion", champion.unknown_to_champion),
-            ("the candidate", champion.unknown_to_candidate),
-        )
-        if labels
-    ]
-    return "".join(parts)
-
-
-def _named(labels: Mapping[str, int]) -> str:
-    shown = ", ".join(f'"{label}"' for label in list(labels)[:_NAMED_CLASSES])
-    more = len(labels) - _NAMED_CLASSES
-    return f"label{'s' if len(labels) > 1 else ''} {shown}{f' and {more} more' if more > 0 else ''}"
-
-
-def _wrong_on(count: int, what: str) -> str:
-    if not count:
-        return f"which no test {what} has"
-    return f"and so is wrong on {count:,} test {what}{'s' if count > 1 else ''}"
 
 
 def _summary(rules: Sequence[RuleResult]) -> str:
@@ -383,26 +274,3 @@ def _unchanged(champion: int | None, rules: int) -> str:
         f"Unchanged: this very model is version {champion}, the champion already; "
         f"all {rules} rules still hold."
     )
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"
-
-
-def _times(count: int) -> str:
-    return {0: "never", 1: "once"}.get(count, f"{count:,} times")
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN and no infinity."""
-    return float(value) if math.isfinite(value) else None
-
-
-def _distinct(value: float, bound: float) -> tuple[str, str]:
-    """Both as text, with enough digits that different numbers look different."""
-    # 17 digits tell any two float64 apart.
-    for digits in range(4, 17):
-        texts = f"{value:.{digits}g}", f"{bound:.{digits}g}"
-        if value == bound or texts[0] != texts[1]:
-            return texts
-    return repr(value), repr(bound)

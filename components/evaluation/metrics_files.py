@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import io
 import json
 from collections import Counter
@@ -27,7 +28,7 @@ from pydantic import TypeAdapter
 
 from components.artifacts.predictions import PredictionTable, read_predictions, write_predictions
 from components.artifacts.storage import building, digest_of_file, write_atomically
-from components.artifacts.values import ChampionMetrics, Metrics, Pairs
+from components.artifacts.values import ChampionMetrics, Metrics, Pairs, RowSet
 from components.errors import DataError
 from components.evaluation.figures import confusion_figure, png, reliability_figure
 from components.evaluation.permutation import paired_rows
@@ -36,6 +37,8 @@ from components.evaluation.scoring import calibration, score
 PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
 COMPARISON = "comparison.json"
+_MARKS = 64
+"""Of two splits that have a tenth of their rows in common 64 marks show it with 97 %."""
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a spreadsheet takes for the start of a formula; full-width signs in East Asian locales."""
 
@@ -157,13 +160,30 @@ def _write(
     # All other files follow from the predictions, so their digest stands for the metrics.
     digest = digest_of_file(partial / PREDICTIONS)
     path = str(directory / PREDICTIONS)
-    metrics = score(table, labels, predictions_path=path, digest=digest)
+    metrics = dataclasses.replace(
+        score(table, labels, predictions_path=path, digest=digest), test_rows=rows_of(table)
+    )
     write_atomically(partial / METRICS, _to_json(_relative(metrics)))
     write_atomically(partial / "per_class.csv", per_class_csv(metrics))
     confusion = confusion_figure(metrics.labels, metrics.confusion)
     write_atomically(partial / "confusion_matrix.png", png(confusion))
     write_atomically(partial / "reliability.png", png(reliability_figure(calibration(table))))
     return metrics
+
+
+def rows_of(table: PredictionTable) -> RowSet:
+    """Which rows these are, whatever a model answered.
+
+    The labels count too: where the ids are mere numbers of lines, they tell two files apart.
+    """
+    labels = np.array(table.labels, dtype=object)
+    ends = np.cumsum(table.row_lengths)[:-1]
+    rows = sorted(
+        hashlib.sha256(json.dumps([id_, *its]).encode()).hexdigest()
+        for id_, its in zip(table.ids, np.split(labels, ends), strict=True)
+    )
+    digest = hashlib.sha256("".join(rows).encode()).hexdigest()
+    return RowSet(digest[:32], tuple(row[:10] for row in rows[:_MARKS]))
 
 
 def _by_id(table: PredictionTable) -> PredictionTable:

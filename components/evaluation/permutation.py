@@ -39,6 +39,7 @@ def paired_rows(candidate: PredictionTable, champion: PredictionTable) -> Paired
         other_ahead=int(np.sum(differences < 0)),
         p_worse=sign_flip_p(differences),
         p_better=sign_flip_p(-differences),
+        squares=float(np.sum(differences**2)),
     )
 
 

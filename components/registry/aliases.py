@@ -1,4 +1,4 @@
-"""The aliases ``champion`` and ``previous``, which follow ``components.registry.ledger``.
+"""The aliases ``champion``, ``previous`` and ``reference``, which follow the ledger.
 
 MLflow has no compare-and-set for an alias; the ledger has. A move names the champion that it
 expects to replace and writes its record; only if the record counts do the aliases move.
@@ -22,6 +22,9 @@ from components.tracking.errors import registry_errors
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
+REFERENCE = "reference"
+"""The model that the best evidence supports; no version has it where the champion is the
+reference."""
 
 _MISSING = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 _SETTLE_SECONDS = 1.0
@@ -129,6 +132,7 @@ def move_champion(
     version: int,
     action: Action,
     reason: str,
+    moves_reference: bool = True,
 ) -> None:
     """Gives ``champion`` to ``version`` if ``expected`` has it; moves nothing otherwise.
 
@@ -143,7 +147,7 @@ def move_champion(
         return
     if standing.champion != expected:
         raise _replaced(name, expected, standing, version)
-    _move(client, name, ledger, standing, version, action, reason)
+    _move(client, name, ledger, standing, version, action, reason, moves_reference)
 
 
 def _move(
@@ -154,9 +158,10 @@ def _move(
     version: int,
     action: Action,
     reason: str,
+    moves_reference: bool = True,
 ) -> None:
     expected = standing.champion
-    record = ledger.append(action, expected, version, reason)
+    record = ledger.append(action, expected, version, reason, moves_reference)
     standing = ledger.standing()
     if record.number not in {each.number for each in standing.counted}:
         ledger.mark_void(record)
@@ -205,6 +210,9 @@ def _follow(client: MlflowClient, name: str, ledger: Ledger, standing: Standing)
     """
     while True:
         _set_alias(client, name, PREVIOUS, _existing_predecessor(client, name, standing))
+        reference = None if standing.reference == standing.champion else standing.reference
+        exists = reference is not None and _exists(client, name, reference)
+        _set_alias(client, name, REFERENCE, reference if exists else None)
         # The champion last: an interruption before it leaves an alias that differs from the ledger,
         # which the next client notices and completes.
         _set_alias(client, name, CHAMPION, standing.champion)

@@ -27,6 +27,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Literal, TypeAlias
 
+from pydantic import TypeAdapter
+
+from components.artifacts.values import Look
 from components.errors import RegistryError
 from components.registry.versions import ensure_registered, search_versions
 from components.tracking.client import MlflowClient, MlflowException, ModelVersion, quoted
@@ -40,8 +43,11 @@ REASON_LENGTH = 500
 5,000 characters that MLflow's databases take in a tag and in a description."""
 _RECORD_TAG = "rnnflow.record"
 _APPLIED_TAG = "rnnflow.applied"
+_LOOK_TAG = "rnnflow.look"
+"""Of the ledger's registered model: begins the key of each candidate that was held against rows."""
 _OLD_HISTORY_TAG = "rnnflow.history"
 """Of the registered model: what releases before the ledger kept, all in one tag."""
+_LOOK = TypeAdapter(Look)
 _ATTEMPTS = 20
 """MLflow tries three times to number a version while others create some; here it is asked again."""
 
@@ -65,6 +71,8 @@ class Record:
     """Place in the ledger, from 1; 0 before it is written, and for those of older releases."""
     applied: bool = False
     """The aliases have followed."""
+    moves_reference: bool = True
+    """What becomes the champion becomes the reference, too; the gate may say that it does not."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +86,10 @@ class Standing:
     """Versions that a person took out of service and nobody promoted again."""
     counted: tuple[Record, ...] = ()
     """The records that count, oldest first."""
+    reference: int | None = None
+    """The model that the best evidence so far supports."""
+    reference_since: str = ""
+    """ISO 8601, UTC."""
 
     def after(self, record: Record) -> Standing:
         """The standing once ``record`` is added; unchanged if the record is void."""
@@ -95,7 +107,12 @@ class Standing:
         else:
             kept, rolled_back = (*self.predecessors, *left), self.rolled_back
         rolled_back -= {record.after}
+        # A person is always right, and without a reference the first champion is it. One that a
+        # person takes out of service is none: a rollback makes where it leads the reference.
+        moves = record.moves_reference or record.action != "gate" or self.reference is None
         return Standing(
+            reference=record.after if moves else self.reference,
+            reference_since=record.when if moves else self.reference_since,
             champion=record.after,
             # Each version once, and never one that somebody took out of service.
             predecessors=tuple(each for each in kept if each not in {*rolled_back, record.after}),
@@ -140,21 +157,53 @@ class Ledger:
         own = sorted(map(_read, found), key=lambda record: record.number)
         return [*self._old_records, *own]
 
-    def append(self, action: Action, before: int | None, after: int | None, why: str) -> Record:
+    def append(
+        self,
+        action: Action,
+        before: int | None,
+        after: int | None,
+        why: str,
+        moves_reference: bool = True,
+    ) -> Record:
         """Writes a record behind all others, and returns it with its number."""
         why = str(storable(why))[:REASON_LENGTH]
         when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        record = Record(action, before, after, _who(), when, why)
+        record = Record(action, before, after, _who(), when, why, moves_reference=moves_reference)
         # Before the write and not after one that failed: MLflow's basic-auth answers one to a model
         # that does not exist with "permission denied", as it does for one that is another user's.
-        text = f"The moves of the champion of {self._model}, one version each. Written by rnnflow."
-        ensure_registered(self._client, self.name, text)
+        self._make()
         for _ in range(_ATTEMPTS - 1):
             with contextlib.suppress(_NumberTakenError):
                 return self._write(record)
             # Random, so that clients that met once do not meet at every attempt.
             time.sleep(random.uniform(0.01, 0.1))
         return self._write(record)
+
+    def _make(self) -> None:
+        text = f"The moves of the champion of {self._model}, one version each. Written by rnnflow."
+        ensure_registered(self._client, self.name, text)
+
+    def looks(self) -> tuple[Look, ...]:
+        """The candidates that were held against test rows, oldest first."""
+        try:
+            tags = self._client.get_registered_model(self.name).tags
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return ()
+            raise
+        found = [_LOOK.validate_json(text) for key, text in tags.items() if _is_look(key)]
+        return tuple(sorted(found, key=lambda look: look.when))
+
+    def append_look(self, look: Look) -> None:
+        """Keeps a look, once; each has a tag of its own, so that none is lost to another client."""
+        self._make()
+        key = f"{_LOOK_TAG}.{look.rows.digest[:16]}.{look.predictions[:16]}"
+        if key not in self._client.get_registered_model(self.name).tags:
+            when = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+            text = _LOOK.dump_json(dataclasses.replace(look, when=when)).decode()
+            write_again_if_taken(
+                lambda: self._client.set_registered_model_tag(self.name, key, text)
+            )
 
     def _write(self, record: Record) -> Record:
         try:
@@ -195,6 +244,10 @@ class Ledger:
             Record(old["action"], old["from"], old["to"], old["who"], old["when"], old["why"])
             for old in json.loads(tags.get(_OLD_HISTORY_TAG, "[]"))
         )
+
+
+def _is_look(key: str) -> bool:
+    return key.startswith(f"{_LOOK_TAG}.")
 
 
 def write_again_if_taken(write: Callable[[], object]) -> None:

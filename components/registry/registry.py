@@ -7,18 +7,20 @@ or a person, moves it.
 
 from __future__ import annotations
 
+import datetime
 import re
 from pathlib import Path
 
 import mlflow.artifacts
 
 from components.artifacts.storage import building, digest_of_directory, is_complete
-from components.artifacts.values import Champion, Decision, Export, Version
-from components.errors import NotFoundError, RegistryError
+from components.artifacts.values import Champion, Decision, Export, Incumbents, Past, Version
+from components.errors import NotFoundError, RegistryAwayError, RegistryError
 from components.registry.aliases import (
     CHAMPION,
     PREVIOUS,
     champion_version,
+    REFERENCE,
     complete_moves,
     list_moves,
     move_champion,
@@ -44,17 +46,21 @@ __all__ = [
     "CHAMPION",
     "DIGEST_TAG",
     "PREVIOUS",
+    "REFERENCE",
     "RegisteredVersion",
     "champion_version",
     "complete_moves",
     "fetch_version",
     "find_champion",
+    "find_incumbents",
     "list_moves",
     "list_versions",
     "promote",
     "register_model",
     "rollback",
 ]
+
+_DAY_SECONDS = 86_400
 
 
 def find_champion(name: str, tracking_uri: str, directory: Path) -> Champion | None:
@@ -76,17 +82,55 @@ def find_champion(name: str, tracking_uri: str, directory: Path) -> Champion | N
     with registry_errors(tracking_uri, f"find the champion of {name}"):
         client = connect(tracking_uri)
         number = version_with_alias(client, name, CHAMPION)
-        if number is None:
-            return None
-        version = client.get_model_version(name, str(number))
-        digest, copy = _local_copy(client, version, directory)
-        unwanted = Ledger(client, name).standing().rolled_back
-        rolled_back = tuple(
-            each.tags[DIGEST_TAG]
-            for each in search_versions(client, f"name = {quoted(name)}")
-            if int(each.version) in unwanted and DIGEST_TAG in each.tags
-        )
+        return None if number is None else _model(client, name, number, directory)
+
+
+def find_incumbents(name: str, tracking_uri: str, directory: Path) -> Incumbents:
+    """What a candidate is held against: the champion, the reference, and the nights before.
+
+    A reference that cannot be fetched is none: the champion serves without it.
+
+    Raises:
+        RegistryError: as ``find_champion`` does.
+        NotFoundError: as ``find_champion`` does.
+    """
+    champion = find_champion(name, tracking_uri, directory)
+    with registry_errors(tracking_uri, f"find what the champion of {name} was compared with"):
+        client = connect(tracking_uri)
+        ledger = Ledger(client, name)
+        standing, looks = ledger.standing(), ledger.looks()
+    reference, missing = None, ""
+    if champion is not None and standing.reference not in {None, champion.version}:
+        number = int(standing.reference or 0)
+        try:
+            with registry_errors(tracking_uri, f"find the reference of {name}"):
+                reference = _model(client, name, number, directory)
+        except RegistryAwayError:
+            raise
+        except (NotFoundError, RegistryError) as error:
+            missing = f"version {number} cannot be had ({error})"
+    served = standing.counted[-1].when if standing.counted else ""
+    past = Past(_days_since(served), _days_since(standing.reference_since), missing, looks)
+    return Incumbents(champion, reference, past)
+
+
+def _model(client: MlflowClient, name: str, number: int, directory: Path) -> Champion:
+    version = client.get_model_version(name, str(number))
+    digest, copy = _local_copy(client, version, directory)
+    unwanted = Ledger(client, name).standing().rolled_back
+    rolled_back = tuple(
+        each.tags[DIGEST_TAG]
+        for each in search_versions(client, f"name = {quoted(name)}")
+        if int(each.version) in unwanted and DIGEST_TAG in each.tags
+    )
     return Champion(name, number, str(copy / SAVED_MODEL), digest, rolled_back)
+
+
+def _days_since(when: str) -> float:
+    if not when:
+        return 0.0
+    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(when)
+    return age.total_seconds() / _DAY_SECONDS
 
 
 def fetch_version(name: str, number: int, tracking_uri: str, directory: Path) -> Path:
@@ -145,8 +189,14 @@ def register_model(
         client = connect(tracking_uri)
         found = _find_version(client, name, export.digest)
         number = found or create_version(client, export, name, run_id)
+        if decision.look is not None:
+            # Before the move: a candidate counts for its test rows whatever becomes of it.
+            Ledger(client, name).append_look(decision.look)
         if decision.promoted:
-            move_champion(client, name, decision.champion_version, number, "gate", decision.reason)
+            move_champion(
+                client, name, decision.champion_version, number, "gate", decision.reason,
+                decision.moves_reference,
+            )  # fmt: skip
         if found is None or not decision.unchanged:
             # After the move, so that no version is called promoted that never was the champion.
             # A champion that stays keeps the reason for which it became the champion.

@@ -43,7 +43,13 @@ _ADVICE = {
     ),
     "champion": (
         "The champion stays. Improve the candidate and run again; more test examples make the "
-        "comparison sharper. gate.champion.promote_if says what is required."
+        "comparison sharper, and `rnnflow gate --power` says how many are needed. "
+        "gate.champion.promote_if says what is required."
+    ),
+    "reference": (
+        "The champion stays: the candidate must not fall behind the model that the best evidence "
+        "so far supports. More test examples make the comparison sharper; "
+        "gate.champion.margin_points is the loss that must be ruled out."
     ),
 }
 

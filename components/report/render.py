@@ -56,6 +56,8 @@ class ReportInputs:
     metrics: Metrics
     champion_metrics: Comparison | None
     decision: Decision
+    reference_metrics: Comparison | None = None
+    """The model that the best evidence supports, where it is not the champion."""
     baseline: BaselineMetrics | None = None
     """The cheap model on the same examples."""
     history: tuple[HistoryPoint, ...] = ()

@@ -85,7 +85,7 @@ def test_a_champion_reads_the_feature_that_the_config_leaves_out(
     assert outcome.decision.champion_version == 1
     rule = outcome.decision.rules[-1]
     assert rule.rule == "champion"
-    assert "significantly worse than champion version 1" in rule.reason
+    assert "no evidence that it is better than champion version 1" in rule.reason
     # On the same rows it reaches what it reached when it was the candidate.
     assert champion.metrics is not None
     record = _record(project, outcome)

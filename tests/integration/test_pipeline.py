@@ -15,7 +15,8 @@ from pipelines.work_directory import Outcome
 from tests.integration.conftest import Project
 
 STAGES = [
-    "rows", "examples", "model", "metrics", "baseline", "champion", "champion_metrics", "decision",
+    "rows", "examples", "model", "metrics", "baseline", "champion", "champion_metrics",
+    "reference_metrics", "decision",
     "export", "version",
 ]  # fmt: skip
 

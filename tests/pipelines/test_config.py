@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_least_config_needs_a_name_data_and_one_sequence_feature() -> None:
     config = parse_config(MINIMAL)
     assert config.model.units == (64,)
-    assert config.gate.champion.promote_if == "not_significantly_worse"
+    assert config.gate.champion.promote_if == "significantly_better"
 
 
 def test_data_paths_are_relative_to_the_config_file(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from components.artifacts.values import (
     Examples,
     Export,
     IncomparableChampion,
+    Incumbents,
     Metrics,
     Model,
     PairedRows,
@@ -39,6 +40,7 @@ from pipelines.stage_records import (
     record_export,
     record_metrics,
     record_model,
+    record_reference_metrics,
     record_rows,
     record_version,
 )
@@ -209,15 +211,19 @@ def test_the_baseline_is_named_beside_the_commonest_label() -> None:
 
 
 def test_no_champion_is_said_in_both_of_its_stages() -> None:
-    first = record_champion(None, config())
+    first = record_champion(Incumbents(), config())
     assert first.summary == "demo has no champion yet"
     assert first.parameters == {"champion.version": "none"}
     assert record_champion_metrics(None, config()).summary == "nothing to compare with"
 
 
 def test_the_champion_is_named_and_paired_with_the_candidate() -> None:
-    champion = record_champion(Champion("demo", 3, "/path", "d"), config())
+    serving, other = Champion("demo", 3, "/path", "d"), Champion("demo", 2, "/other", "e")
+    champion = record_champion(Incumbents(serving), config())
     assert champion.summary == "version 3 serves now"
+    beside = record_champion(Incumbents(serving, other), config())
+    assert beside.summary == "version 3 serves now; version 2 is the reference"
+    assert beside.parameters == {"champion.version": 3, "reference.version": 2}
     compared = ChampionMetrics(3, METRICS, 1190, 11, 7, 26, same_model=False)
     record = record_champion_metrics(compared, config())
     assert record.summary == (
@@ -232,6 +238,15 @@ def test_the_champion_is_named_and_paired_with_the_candidate() -> None:
     assert record_champion_metrics(lacking, config()).summary.endswith(
         "7 only the champion; labels that it does not know: new, newer"
     )
+
+
+def test_the_reference_is_recorded_under_its_own_name() -> None:
+    assert record_reference_metrics(None, config()).summary == "none beside the champion"
+    lost = IncomparableChampion(2, "it cannot read the rows", same_model=False)
+    record = record_reference_metrics(lost, config())
+    assert record.metrics == {"reference/comparable": 0.0}
+    assert record.parameters["reference.version"] == 2
+    assert not record.tags
 
 
 def test_a_champion_that_cannot_be_compared_with_is_recorded_with_the_reason() -> None:
@@ -282,7 +297,7 @@ def test_of_labels_of_steps_the_steps_are_counted_and_the_rows_compared(tmp_path
     metrics = dataclasses.replace(_with_files(tmp_path), task="per_step")
     measured = record_metrics(metrics, config())
     assert measured.summary.endswith("on 1,234 test rows of 1,234 steps")
-    rows = PairedRows(0.01, 40, 12, 0.9, 0.1)
+    rows = PairedRows(0.01, 40, 12, 0.9, 0.1, 4.0)
     champion = ChampionMetrics(3, metrics, 1, 50, 20, 2, same_model=False, paired_rows=rows)
     record = record_champion_metrics(champion, config())
     assert "50 steps only the candidate gets right, 20 only the champion" in record.summary

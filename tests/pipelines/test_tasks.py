@@ -32,7 +32,8 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 ALL = (
     tasks.find_rows, tasks.write_examples, tasks.train_model, tasks.measure_model,
-    tasks.measure_baseline, tasks.find_champion, tasks.measure_champion, tasks.decide,
+    tasks.measure_baseline, tasks.find_incumbents, tasks.measure_champion,
+    tasks.measure_reference, tasks.decide,
     tasks.export_model, tasks.register_model,
 )  # fmt: skip
 
@@ -113,7 +114,7 @@ def test_an_unexpected_error_is_retried_once(directory: Path) -> None:
 
 def test_a_server_that_was_waited_for_in_vain_is_not_waited_for_again(directory: Path) -> None:
     body = Body(*(RegistryAwayError("away") for _ in range(5)))
-    assert _run(_as(tasks.find_champion, body), directory).is_failed()
+    assert _run(_as(tasks.find_incumbents, body), directory).is_failed()
     assert body.calls == 1
 
 
@@ -159,7 +160,7 @@ def test_a_failed_stage_leaves_no_result(directory: Path) -> None:
 
 
 def test_what_looks_at_the_world_is_never_taken_from_a_cache(directory: Path) -> None:
-    for stage in (tasks.find_champion, tasks.register_model):
+    for stage in (tasks.find_incumbents, tasks.register_model):
         body = Body()
         assert _run(_as(stage, body), directory, times=2).name == "Completed"
         assert body.calls == 2
@@ -168,7 +169,10 @@ def test_what_looks_at_the_world_is_never_taken_from_a_cache(directory: Path) ->
 def test_the_cached_stages_are_those_whose_code_counts() -> None:
     cached = {stage.name for stage in ALL if stage.task.persist_result}
     assert cached == {stage.name for stage in ALL if stage.code is not None}
-    assert cached == {"examples", "model", "metrics", "baseline", "champion_metrics", "export"}
+    assert cached == {
+        "examples", "model", "metrics", "baseline", "champion_metrics", "reference_metrics",
+        "export",
+    }  # fmt: skip
 
 
 def test_the_code_of_a_cached_stage_is_a_module() -> None:

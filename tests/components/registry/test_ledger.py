@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from components.artifacts.values import Evidence, Look, RowSet
 from components.errors import RegistryError
 from components.registry.ledger import (
     REASON_LENGTH,
@@ -109,3 +112,36 @@ def test_a_model_of_somebody_else_is_not_taken_for_a_ledger(store: str, tmp_path
     client.create_model_version(f"{name}-ledger", source=str(tmp_path))
     with pytest.raises(RegistryError, match="holds versions of something else"):
         Ledger(client, name).records()
+
+
+def test_the_gate_moves_the_reference_only_if_it_says_so_and_a_person_always_does() -> None:
+    first = record(1, "gate", None, 1)
+    second = dataclasses.replace(record(2, "gate", 1, 2), moves_reference=False)
+    third = record(3, "gate", 2, 3)
+    assert add_up([dataclasses.replace(first, moves_reference=False)]).reference == 1
+    assert add_up([first, second]).reference == 1
+    assert add_up([first, second, third]).reference == 3
+    assert add_up([first, second, record(3, "promote", 2, 4)]).reference == 4
+    back = add_up([first, second, third, record(4, "rollback", 3, 2)])
+    assert (back.champion, back.reference) == (2, 2)
+    dated = dataclasses.replace(first, when="2026-01-31T00:00:00+00:00")
+    assert add_up([dated, second]).reference_since == dated.when
+
+
+def test_a_record_of_an_older_release_says_nothing_of_the_reference_and_moves_it() -> None:
+    fields = json.loads(as_text(record(1, "gate", None, 1)))
+    del fields["moves_reference"]
+    assert Record(**fields).moves_reference
+
+
+def test_looks_are_kept_once_each_in_their_order(store: str, tmp_path: Path) -> None:
+    ledger = Ledger(connect(store), tmp_path.name)
+    assert ledger.looks() == ()
+    rows = RowSet("rows", ("m1", "m2"))
+    first = Look(rows, "one", (Evidence(3, 100, -1.5, 7.25),))
+    for look in (first, Look(rows, "two"), first):
+        ledger.append_look(look)
+    kept = ledger.looks()
+    assert [dataclasses.replace(each, when="") for each in kept] == [first, Look(rows, "two")]
+    assert kept[0].when < kept[1].when
+    assert ledger.records() == []

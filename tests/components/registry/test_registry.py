@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.artifacts.values import Decision, RuleResult
+from components.artifacts.values import Decision, Incumbents, Look, RowSet, RuleResult
 from components.errors import NotFoundError, RegistryError
 from components.export.saved_model import score_saved_model
 from components.registry.registry import (
     DIGEST_TAG,
     find_champion,
+    find_incumbents,
     list_versions,
     promote,
     register_model,
@@ -246,3 +247,56 @@ def test_an_absent_server_is_a_registry_error(tmp_path: Path, toy: ToyExport) ->
         register_model(toy.export, promoted(), name="m", tracking_uri=uri, run_id=None)
     with pytest.raises(RegistryError, match=r"cannot list the versions of m: .*does not answer"):
         list_versions("m", uri)
+
+
+def test_the_reference_stays_behind_until_the_evidence_or_a_person_moves_it(
+    store: str, name: str, tmp_path: Path, toy: ToyExport
+) -> None:
+    def moved(digest: str, champion: int | None, moves_reference: bool) -> None:
+        export = dataclasses.replace(toy.export, digest=digest)
+        decision = dataclasses.replace(promoted(champion), moves_reference=moves_reference)
+        register_model(export, decision, name=name, tracking_uri=store, run_id=None)
+
+    assert find_incumbents(name, store, tmp_path) == Incumbents()
+    moved("one", None, True)
+    alone = find_incumbents(name, store, tmp_path)
+    assert alone.champion is not None
+    assert (alone.champion.version, alone.reference) == (1, None)
+    moved("two", 1, False)
+    both = find_incumbents(name, store, tmp_path)
+    assert both.champion is not None
+    assert both.reference is not None
+    assert (both.champion.version, both.reference.version) == (2, 1)
+    assert 0 <= both.past.champion_days <= both.past.reference_days < 1
+    aliases = {one.version: one.aliases for one in list_versions(name, store)}
+    assert aliases == {2: ("champion",), 1: ("previous", "reference")}
+    promote(name, 2, tracking_uri=store, reason="it is the champion already")
+    rollback(name, tracking_uri=store, reason="worse in the field")
+    back = find_incumbents(name, store, tmp_path)
+    assert back.champion is not None
+    assert (back.champion.version, back.reference) == (1, None)
+    assert {one.aliases for one in list_versions(name, store)} == {("champion",), ()}
+
+
+def test_a_reference_that_somebody_deleted_is_missing_with_the_reason(
+    store: str, name: str, tmp_path: Path, toy: ToyExport
+) -> None:
+    for digest, champion in (("one", None), ("two", 1)):
+        export = dataclasses.replace(toy.export, digest=digest)
+        decision = dataclasses.replace(promoted(champion), moves_reference=False)
+        register_model(export, decision, name=name, tracking_uri=store, run_id=None)
+    connect(store).delete_model_version(name, "1")
+    found = find_incumbents(name, store, tmp_path)
+    assert found.reference is None
+    assert found.past.reference_missing.startswith("version 1 cannot be had (cannot find the ref")
+
+
+def test_a_refused_candidate_counts_for_its_test_rows_too(
+    store: str, name: str, tmp_path: Path, toy: ToyExport
+) -> None:
+    look = Look(RowSet("rows", ("mark",)), "predictions")
+    decision = dataclasses.replace(REFUSED, look=look)
+    for _ in range(2):
+        register_model(toy.export, decision, name=name, tracking_uri=store, run_id=None)
+    (kept,) = find_incumbents(name, store, tmp_path).past.looks
+    assert dataclasses.replace(kept, when="") == look

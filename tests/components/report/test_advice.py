@@ -29,6 +29,7 @@ def rule(name: str, *, passed: bool = False) -> RuleResult:
         ("per_class.min_precision", "confusion matrix"),
         ("champion.comparable", "gate.champion.if_not_comparable"),
         ("champion", "gate.champion.promote_if"),
+        ("reference", "gate.champion.margin_points"),
     ],
 )
 def test_a_failed_rule_has_advice_that_names_where_to_act(name: str, part: str) -> None:

@@ -26,7 +26,7 @@ from components.artifacts.values import (
 )
 from components.evaluation.gate import decide
 from components.evaluation.scoring import score
-from components.gate_config import Bound, GateConfig, PerClassFloor
+from components.gate_config import Bound, ChampionRule, GateConfig, PerClassFloor
 from components.report.advice import advice
 from components.report.render import Command, ReportInputs, render_report
 from components.report.tables import largest_confusions, most_confident_errors, side_by_side
@@ -49,6 +49,9 @@ def predictions(classes: tuple[str, ...] = LABELS, examples: int = 60) -> Predic
 
 TABLE = predictions()
 METRICS = score(TABLE, LABELS, predictions_path="p", digest="d")
+LENIENT = ChampionRule(promote_if="not_significantly_worse")
+"""On 60 rows nothing is significantly better."""
+GATE = GateConfig(min_examples=10, champion=LENIENT)
 CHAMPION = ChampionMetrics(3, METRICS, 40, 6, 5, 9, same_model=False)
 STATISTICS = {
     "rows": {"train": 1200, "validation": 20, "test": 60},
@@ -62,7 +65,7 @@ STATISTICS = {
     },
     "vocabulary_sizes": {"word": 1234},
 }
-STRICT = GateConfig(bounds={"accuracy": Bound(min=0.999)}, min_examples=10)
+STRICT = GateConfig(bounds={"accuracy": Bound(min=0.999)}, min_examples=10, champion=LENIENT)
 
 
 def reaching(**changed: Interval) -> Metrics:
@@ -80,7 +83,7 @@ def inputs(gate: GateConfig | None = None) -> ReportInputs:
         config_yaml="name: vowels\nlabel: <none>\n",
         metrics=METRICS,
         champion_metrics=CHAMPION,
-        decision=decide(METRICS, CHAMPION, gate or GateConfig(min_examples=10)),
+        decision=decide(METRICS, CHAMPION, gate or GATE),
         history=(HistoryPoint(10, 1, {"train/loss": 1.0, "validation/accuracy": 0.4}),),
         model_step=10,
         predictions=TABLE,
@@ -143,7 +146,7 @@ def test_a_promoted_model_is_said_to_be_promoted(text: str) -> None:
 
 @pytest.mark.slow
 def test_a_bound_that_a_constant_answer_passes_is_named_also_of_a_model_that_is_promoted() -> None:
-    low = GateConfig(bounds={"accuracy": Bound(min=0.1)}, min_examples=10)
+    low = GateConfig(bounds={"accuracy": Bound(min=0.1)}, min_examples=10, champion=LENIENT)
     report = shown(render_report(inputs(low)))
     assert "✓ Promoted" in report
     assert "What to do gate.bounds.accuracy.min = 0.1 stops no model that answers" in report
@@ -152,7 +155,7 @@ def test_a_bound_that_a_constant_answer_passes_is_named_also_of_a_model_that_is_
 @pytest.mark.slow
 def test_a_champion_that_stays_is_not_said_to_be_promoted() -> None:
     same = dataclasses.replace(CHAMPION, same_model=True)
-    decision = decide(METRICS, same, GateConfig(min_examples=10))
+    decision = decide(METRICS, same, GATE)
     report = dataclasses.replace(inputs(), decision=decision, champion_metrics=same)
     text = shown(render_report(report))
     assert "✓ Unchanged This very model is version 3, the champion already" in text
@@ -273,7 +276,7 @@ def test_little_is_enough_for_a_page() -> None:
 def test_a_model_that_has_diverged_can_be_shown() -> None:
     unknown = Interval(math.nan, math.nan, math.nan)
     metrics = reaching(average_loss=unknown, ece=unknown)
-    decision = decide(metrics, None, GateConfig(min_examples=10))
+    decision = decide(metrics, None, GATE)
     text = shown(
         render_report(dataclasses.replace(inputs(), metrics=metrics, decision=decision, history=()))
     )
@@ -285,7 +288,7 @@ def test_of_many_classes_the_worst_are_shown() -> None:
     classes = tuple(f"class-{i:03}" for i in range(80))
     table = predictions(classes, examples=240)
     metrics = score(table, classes, predictions_path="p", digest="d")
-    gate = GateConfig(min_examples=10, per_class=PerClassFloor(min_support=0))
+    gate = GateConfig(min_examples=10, champion=LENIENT, per_class=PerClassFloor(min_support=0))
     report = dataclasses.replace(
         inputs(),
         metrics=metrics,
@@ -338,12 +341,12 @@ def test_a_report_on_steps_counts_steps_and_compares_rows() -> None:
     )
     metrics = score(table, LABELS, predictions_path="p", digest="d")
     champion = dataclasses.replace(
-        CHAMPION, metrics=metrics, paired_rows=PairedRows(0.0375, 4, 2, 0.8, 0.2)
+        CHAMPION, metrics=metrics, paired_rows=PairedRows(0.0375, 4, 2, 0.8, 0.2, 0.5)
     )
     page = render_report(
         dataclasses.replace(
             inputs(), metrics=metrics, champion_metrics=champion, predictions=table,
-            decision=decide(metrics, champion, GateConfig(min_examples=10)),
+            decision=decide(metrics, champion, GATE),
         )
     )  # fmt: skip
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
@@ -353,3 +356,14 @@ def test_a_report_on_steps_counts_steps_and_compares_rows() -> None:
     assert "Class Steps Recall" in text
     error = most_confident_errors(table)[0]
     assert f"{error.id} , step {error.step}" in text
+
+
+def test_the_reference_and_how_often_the_rows_were_used_are_told() -> None:
+    before = inputs()
+    reference = dataclasses.replace(CHAMPION, version=2)
+    decision = dataclasses.replace(before.decision, candidates_on_these_rows=7)
+    report = dataclasses.replace(before, reference_metrics=reference, decision=decision)
+    text = shown(render_report(report))
+    assert "Version 2 is the reference" in text
+    assert "7 candidates have been held against these very test rows" in text
+    assert "is the reference" not in shown(render_report(before))
