@@ -14,8 +14,9 @@ worse by m is wrong alone on that many rows, also where none of them is among th
 Every night asks again, about another candidate. So the claims that must hold for a year get the
 level YEARLY_ERROR / 365 a night: the chance that any of them is wrong is then at most YEARLY_ERROR,
 whatever ties the nights together: the same test rows, similar models (Bonferroni; it is the linear
-spending function of K. K. G. Lan and D. L. DeMets, Biometrika 70, 1983). An e-process would need
-rows that are new each night, and about twice as many of them.
+spending function of K. K. G. Lan and D. L. DeMets, Biometrika 70, 1983). An e-process over the year
+would speak of the average candidate and not of tonight's; begun anew each night it pays the same
+price, and holds only where the rows are new.
 
 Everything here is arithmetic of numbers: the benchmark passes arrays, one entry a simulated year.
 """

@@ -201,9 +201,14 @@ def _nights(sums: tuple[Sums, Sums]) -> str:
 
 def _lead(sums: Sums, asked: evidence.Levels, is_old: bool) -> str:
     """What would be enough, as a person can see it."""
-    seen = 100 * sums.total / sums.rows
-    least = 100 * evidence.least_lead(sums, asked, is_old) / sums.rows
-    return f"; it is ahead by {seen:.2g} points on {sums.rows:,} rows, and {least:.2g} promote it"
+    points = 100 * sums.total / sums.rows
+    size = f"{abs(points):.2g}"
+    unit = "point" if size == "1" else "points"
+    seen = f"it is {'ahead' if points >= 0 else 'behind'} by {size} {unit}"
+    least = evidence.least_lead(sums, asked, is_old)
+    if least >= sums.rows:
+        return f"; {seen}, and on {sums.rows:,} rows no lead is enough"
+    return f"; {seen} on {sums.rows:,} rows, and {100 * least / sums.rows:.2g} promote it"
 
 
 def _look(metrics: Metrics, *compared: ChampionMetrics | None) -> Look | None:

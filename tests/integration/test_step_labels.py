@@ -133,6 +133,6 @@ def test_a_second_model_is_compared_with_the_champion_by_rows(
     assert second.decision is not None
     (rule,) = [rule for rule in second.decision.rules if rule.rule == "champion"]
     assert not rule.passed
-    assert "sign-flip permutation test of the rows" in rule.reason
+    assert "the share of a row's steps that are right differs by" in rule.reason
     assert second.metrics is not None
     assert second.metrics.examples == len(read_predictions(Path(second.metrics.predictions_path)))

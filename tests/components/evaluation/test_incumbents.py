@@ -189,3 +189,12 @@ def test_where_each_step_has_a_label_the_same_rules_hold_of_the_rows() -> None:
     assert decided(of_steps(3, 0.03, 60.0)).moves_reference
     behind = decided(of_steps(3, 0.012, 60.0), of_steps(2, -0.009, 60.0))
     assert not passed(behind, "reference")
+
+
+def test_what_would_be_enough_is_said_also_of_a_model_that_is_behind_and_of_few_rows() -> None:
+    behind = decided(beside(3, 40, 60)).reason
+    assert "it is behind by 1 point on 2,000 rows, and 1.2 promote it" in behind
+    few = dataclasses.replace(MEASURED, examples=11)
+    assert "it is ahead by 9.1 points, and on 11 rows no lead is enough" in (
+        decided(beside(3, 2, 1, few)).reason
+    )
