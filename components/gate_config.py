@@ -74,8 +74,9 @@ class ChampionRule:
     )
     """``significantly_better`` moves the champion on evidence, and never to a model that may be
     worse than the champion or the reference by more than ``margin_points``.
-    ``not_significantly_worse`` promotes what is not shown to be worse than either, nearly every
-    night. ``always`` does not compare."""
+    ``not_significantly_worse`` promotes nearly every night: what is not shown to be worse than
+    either, and not seen behind the reference by more than the margin. ``always`` does not
+    compare."""
     # Of equal candidates one in a hundred passes: three or four moves a year.
     alpha: InnerFraction = 0.01
     """Significance level of one night's test that the candidate is better, or is worse."""

@@ -7,6 +7,7 @@ a person. Being held against it bounds what many small losses may add up to.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -66,6 +67,8 @@ def hold_against(
     else:
         rules = [_not_worse("reference", beside, rule)] if beside else []
         rules.append(_not_worse("champion", champion, rule))
+        # Many nights that are each a little behind would else add up to what one night can see.
+        rules[0] = _not_behind(rules[0], against or sums, asked.margin)
     moves = bool(retired) or bool(verdict.better_than_reference)
     return Held(tuple(rules), notes, moves, _look(metrics, champion, beside))
 
@@ -186,6 +189,15 @@ def _not_worse(kind: str, compared: ChampionMetrics, rule: ChampionRule) -> Rule
     )
     reason = text.format(other=f"{kind} version {compared.version}") + _unknown_labels(compared)
     return RuleResult(kind, passed, p, bound, reason)
+
+
+def _not_behind(rule: RuleResult, sums: tuple[Sums, Sums], margin: float) -> RuleResult:
+    """The rule of the reference, or of the champion that is it: fails also behind the margin."""
+    behind = -min(each.total / each.rows for each in sums)
+    if not rule.passed or behind <= margin:
+        return rule
+    words = f"; but it is behind by {100 * behind:.2g} points, more than {100 * margin:g}"
+    return dataclasses.replace(rule, passed=False, reason=rule.reason + words)
 
 
 def _counts(compared: ChampionMetrics, other: str) -> str:

@@ -148,6 +148,8 @@ def _versions(run: _Past) -> Iterator[int]:
     """The versions that a run compared with, and registered."""
     if run.outcome and run.outcome.decision and run.outcome.decision.champion_version:
         yield run.outcome.decision.champion_version
+    if run.outcome and run.outcome.decision and run.outcome.decision.look:
+        yield from (each.version for each in run.outcome.decision.look.against)
     if run.outcome and run.outcome.version:
         yield run.outcome.version.version
 

@@ -282,7 +282,8 @@ def test_another_model_is_never_unchanged() -> None:
 def test_the_champion_rule_follows_the_test(
     promote_if: str, ours: int, theirs: int, promoted: bool, verdict: str
 ) -> None:
-    rule = ChampionRule(promote_if=promote_if, alpha=0.05)  # type: ignore[arg-type]
+    margin = 4 if promote_if == "not_significantly_worse" else 1  # of 120 rows
+    rule = ChampionRule(promote_if=promote_if, alpha=0.05, margin_points=margin)  # type: ignore[arg-type]
     decision = decide(METRICS, against(ours, theirs), GateConfig(champion=rule))
     passed, reason = rule_of(decision, "champion")
     assert (passed, decision.promoted) == (promoted, promoted)
@@ -295,7 +296,7 @@ def test_the_champion_sentence_gives_counts_p_and_what_would_promote() -> None:
         "right, it is the candidate 6 times and the champion 5 times (paired test, p = 0.5); it "
         "is ahead by 0.83 points on 120 rows, and 12 promote it"
     )
-    rule = ChampionRule(promote_if="not_significantly_worse")
+    rule = ChampionRule(promote_if="not_significantly_worse", margin_points=5)
     assert rule_of(decide(METRICS, against(1, 6), GateConfig(champion=rule)), "champion")[1] == (
         "not significantly worse than champion version 3: where exactly one of them is right, "
         "it is the candidate once and the champion 6 times (exact McNemar test, p = 0.0625)"
@@ -503,7 +504,7 @@ def of_rows(p_worse: float, p_better: float) -> ChampionMetrics:
 def test_where_each_step_has_a_label_the_rows_are_paired(
     p_worse: float, passed: bool, p: str
 ) -> None:
-    rule = ChampionRule(promote_if="not_significantly_worse", alpha=0.05)
+    rule = ChampionRule(promote_if="not_significantly_worse", alpha=0.05, margin_points=2)
     gate = GateConfig(min_examples=1, champion=rule)
     decision = decide(METRICS, of_rows(p_worse, 1 - p_worse), gate)
     found, reason = rule_of(decision, "champion")

@@ -88,6 +88,11 @@ def test_small_losses_do_not_add_up_where_every_night_promotes() -> None:
     worn = decided(beside(3, 50, 55), beside(2, 50, 90), **rule)
     assert not worn.promoted
     assert "significantly worse than reference version 2" in worn.reason
+    behind = decided(beside(3, 150, 150), beside(2, 150, 172), **rule)
+    assert not behind.promoted
+    assert "but it is behind by 1.1 points, more than 1" in behind.reason
+    assert decided(beside(3, 150, 150), beside(2, 150, 168), **rule).promoted
+    assert not decided(beside(3, 150, 172), **rule).promoted  # the champion is the reference
 
 
 def test_an_old_champion_is_replaced_by_an_equal_model_that_is_within_the_margin() -> None:
