@@ -257,8 +257,8 @@ def _worn_rows(candidates: int, rows: int, most: int) -> Iterator[str]:
         yield (
             f"{candidates:,} candidates have been held against these very {rows:,} test rows; "
             f"gate.most_candidates_per_test_split is {most:,}, as the best of so many looks better "
-            "than it is. Test on rows that came since: a newer file of data.test, or new rows "
-            "beside the old ones."
+            "than it is. Test on rows that came since: data.split.time takes the newest rows for "
+            "the test, or give a newer file as data.test."
         )
 
 
