@@ -19,8 +19,8 @@ from components.errors import NotFoundError, RegistryAwayError, RegistryError
 from components.registry.aliases import (
     CHAMPION,
     PREVIOUS,
-    champion_version,
     REFERENCE,
+    champion_version,
     complete_moves,
     list_moves,
     move_champion,
