@@ -8,7 +8,7 @@ from typing import TypeAlias
 from components.artifacts.values import SPLITS, Split
 from components.config import DataConfig
 from components.data.sources.formats import source_of
-from components.data.splits import SplitRule
+from components.data.splits.by_id import SplitRule
 from components.data.statistics import Profile
 from components.errors import DataError
 from components.features.config import FeaturesConfig

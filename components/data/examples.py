@@ -36,12 +36,13 @@ from components.data.row_parsing import Row, RowFormat
 from components.data.sequence_examples import encode_row
 from components.data.sources.formats import chunks_of
 from components.data.sources.source import Chunk
-from components.data.splits import (
+from components.data.splits.by_id import (
     SplitRule,
     hash_of_id,
     read_split_rows,
     shard_of,
 )
+from components.data.splits.values import row_format
 from components.data.statistics import DEAD_LETTERS, rare_labels, write_statistics
 from components.data.survey import check_survey, survey_rows, write_invalid_rows
 from components.features.config import FeaturesConfig
@@ -91,7 +92,7 @@ def write_examples(
         StorageError: the disk is full or the directory cannot be written.
     """
     check_runner(preprocessing)
-    form = RowFormat.of(features, data.max_row_steps, data.label, split=data.split)
+    form = row_format(features, data)
     # Outside of the directory, which is removed when the survey fails.
     dead_letters = directory.with_name(f"{directory.name}.{DEAD_LETTERS}")
     with building(directory) as partial, quiet_libraries():

@@ -10,11 +10,9 @@ copy of this file that lies beside it, so it imports nothing of this project whe
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeAlias
 
@@ -22,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from components.config import SplitConfig
     from components.features.config import AnyFeature, FeaturesConfig
     from components.label_tasks import TaskName
 
@@ -89,9 +86,8 @@ class RowFormat:
     label: TaskName = "per_row"
     """What has a label, as ``data.label`` says."""
     group: str | None = None
-    """The name of the value whose rows are in one split, if there is one."""
     time: str | None = None
-    """The name of the value that says when a row was, if that decides its split."""
+    """The names of the values by which rows are split, as ``data.split`` says."""
 
     @classmethod
     def of(
@@ -101,7 +97,6 @@ class RowFormat:
         label: TaskName = "per_row",
         *,
         needs_key: bool = True,
-        split: SplitConfig | None = None,
     ) -> Self:
         """The format of rows with the features of a config."""
         return cls(
@@ -110,8 +105,6 @@ class RowFormat:
             max_steps,
             needs_key,
             label,
-            split.group if split else None,
-            split.time if split else None,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -149,9 +142,8 @@ class Row:
     filled: Mapping[str, int] = field(default_factory=dict)
     merged: Mapping[str, int] = field(default_factory=dict)
     group: str = ""
-    """Rows with the same one are in one split; empty if the format has no groups."""
     seconds: float = 0.0
-    """When it was, since 1970; 0 if the format has no time."""
+    """By which it is split: empty, and 0 (since 1970), if the format names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +194,7 @@ def parse_row(row: Any, form: RowFormat) -> Row | InvalidRow:
             _refuse("the sequences have different lengths", found, place=("sequence",))
         steps_of_row = next(iter(lengths.values()))
         row_id, labels = _row_id(row, form.needs_key), _labels(row, form, steps_of_row)
-        group = _group(row, form.group) if form.group is not None else ""
-        seconds = _seconds(row, form.time) if form.time is not None else 0.0
-        return Row(row_id, labels, steps_of_row, values, filled, merged, group, seconds)
+        return Row(row_id, labels, steps_of_row, values, filled, merged)
     except _InvalidRowError as error:
         return error.row
 
@@ -255,40 +245,6 @@ def _row_id(row: dict[str, Any], needed: bool) -> str:
     if type(value) not in _ID_TYPES:
         _refuse("'id' is not a string", f"it is {json_type(value)}", None, ("id",), "a string")
     return str(value)
-
-
-def _beside_label(row: dict[str, Any], name: str) -> Any:
-    """A value that stands beside the label, or in the context."""
-    value = row.get(name)
-    if value is None and isinstance(row.get("context"), dict):
-        value = row["context"].get(name)
-    if value is None or value == "":
-        _refuse(f"{name!r} is missing, by which rows are split", missing=name)
-    return value
-
-
-def _group(row: dict[str, Any], name: str) -> str:
-    value = _beside_label(row, name)
-    if type(value) not in _ID_TYPES:
-        _refuse(f"{name!r} is neither a string nor a whole number", f"it is {json_type(value)}")
-    return str(value)
-
-
-def _seconds(row: dict[str, Any], name: str) -> float:
-    value = _beside_label(row, name)
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            _refuse(
-                f"{name!r} is no time", f"expected ISO 8601 or seconds since 1970, got {value!r}"
-            )
-    if isinstance(value, datetime):
-        # Without a zone it is UTC, as the machine's would be another one on each machine.
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-    if type(value) not in (int, float) or not math.isfinite(value):
-        _refuse(f"{name!r} is no time", f"it is {json_type(value)}")
-    return float(value)
 
 
 def _labels(row: dict[str, Any], form: RowFormat, steps: int) -> tuple[str, ...] | None:

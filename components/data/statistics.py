@@ -24,7 +24,7 @@ from components.artifacts.values import SPLITS, Split
 from components.config import DataConfig
 from components.data.row_parsing import InvalidRow, Row
 from components.data.sources.formats import source_of
-from components.data.splits import SplitRule
+from components.data.splits.by_id import SplitRule
 from components.errors import NotFoundError
 from components.features.config import FeaturesConfig
 

@@ -23,13 +23,13 @@ from components.artifacts.storage import write_atomically
 from components.config import DataConfig, PreprocessingConfig
 from components.data.beam import run_pipeline
 from components.data.checks import Duplicates, Occurrence, obstacles
-from components.data.labels import count_labels, merge_counts, split_rule
 from components.data.row_parsing import InvalidRow, Row, RowFormat, Value
 from components.data.sources.formats import files_of, source_of
 from components.data.sources.source import Chunk
-from components.data.splits import SplitRule, hash_of_id, read_split_rows
+from components.data.splits.by_id import SplitRule, hash_of_id, read_split_rows
+from components.data.splits.by_time import merge_times, read_times
+from components.data.splits.rule import count_labels, merge_counts, split_rule
 from components.data.statistics import Profile, new_profile
-from components.data.times import merge_times, read_times
 from components.errors import DataError, InvalidRowsError
 from components.features.config import FeaturesConfig
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from components.artifacts.values import Split
 from components.config import DataConfig
 from components.data.checks import Duplicates, Occurrence, named_labels, obstacles
-from components.data.labels import count_labels, split_rule
-from components.data.row_parsing import InvalidRow, RowFormat
+from components.data.row_parsing import InvalidRow
 from components.data.sources.source import Chunk
-from components.data.splits import SplitRule, read_split_rows
+from components.data.splits.by_id import SplitRule, read_split_rows
+from components.data.splits.by_time import read_times
+from components.data.splits.rule import count_labels, split_rule
+from components.data.splits.values import row_format
 from components.data.statistics import Profile, new_profile
-from components.data.times import read_times
 from components.errors import DataError
 from components.features.config import FeaturesConfig
 
@@ -56,7 +57,7 @@ def try_rows(chunks: Sequence[Chunk], data: DataConfig, features: FeaturesConfig
     Raises:
         DataError: there are fewer than two labels.
     """
-    form = RowFormat.of(features, data.max_row_steps, data.label, split=data.split)
+    form = row_format(features, data)
     counts = count_labels(chunks, form)
     times = read_times(chunks, form) if form.time is not None else None
     trial = Trial(new_profile(features), split_rule(counts, data, times))

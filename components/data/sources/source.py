@@ -18,6 +18,7 @@ from components.artifacts.storage import digest_of_file
 from components.artifacts.values import Split
 from components.config import DEFAULT_COLUMNS, ColumnsConfig
 from components.data.row_parsing import InvalidRow, Row, RowFormat, parse_row
+from components.data.splits.values import with_split_values
 from components.errors import NotFoundError
 
 CHUNK_BYTES = 4 << 20
@@ -42,7 +43,8 @@ class Record:
         """The typed row, or why it is invalid."""
         if isinstance(self.values, InvalidRow):
             return self.values
-        return parse_row(self.values, form)
+        row = parse_row(self.values, form)
+        return row if isinstance(row, InvalidRow) else with_split_values(row, self.values, form)
 
     @property
     def excerpt(self) -> str:

@@ -22,7 +22,7 @@ from components.artifacts.values import SPLITS
 from components.config import DataConfig, PreprocessingConfig
 from components.data.examples import write_examples
 from components.data.rows import find_rows
-from components.data.splits import split_fractions, split_of
+from components.data.splits.by_id import split_fractions, split_of
 from components.errors import ConfigError, InvalidRowsError, StorageError
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 
 from components.config import DataConfig
 from components.data.row_parsing import InvalidRow, Row
-from components.data.splits import SplitFractions, SplitRule
+from components.data.splits.by_id import SplitFractions, SplitRule
 from components.data.statistics import (
     Moments,
     Profile,

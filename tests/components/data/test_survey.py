@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from components.config import DataConfig, PreprocessingConfig, SplitConfig
-from components.data.row_parsing import RowFormat
 from components.data.rows import find_rows
 from components.data.sources.formats import chunks_of
-from components.data.splits import split_fractions, split_of
+from components.data.splits.by_id import split_fractions, split_of
+from components.data.splits.values import row_format
 from components.data.survey import Survey, check_survey, survey_rows
 from components.errors import DataError, InvalidRowsError
 from components.features.config import FeaturesConfig
@@ -44,7 +44,7 @@ def check(tmp_path: Path) -> Check:
 
     def run(data: DataConfig) -> Survey:
         chunks = chunks_of(find_rows(data), chunk_bytes=700)
-        form = RowFormat.of(FEATURES, data.max_row_steps, split=data.split)
+        form = row_format(FEATURES, data)
         survey = survey_rows(chunks, FEATURES, form, data, PreprocessingConfig(), tmp_path)
         check_survey(survey, data, FEATURES, tmp_path / "letters.jsonl")
         return survey

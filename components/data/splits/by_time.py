@@ -15,7 +15,7 @@ from typing import NamedTuple
 from components.config import DataConfig
 from components.data.row_parsing import InvalidRow, RowFormat
 from components.data.sources.source import Chunk
-from components.data.splits import TimeCuts, hash_of_id, split_fractions
+from components.data.splits.by_id import TimeCuts, hash_of_id, split_fractions
 
 _DAY_SECONDS = 86_400.0
 _SAMPLED_ROWS = 20_000

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from components.config import DataConfig
 from components.data.row_parsing import InvalidRow, RowFormat
 from components.data.sources.source import Chunk
-from components.data.splits import (
+from components.data.splits.by_id import (
     ALL_TRAIN,
     Cuts,
     SplitRule,
@@ -16,7 +16,7 @@ from components.data.splits import (
     position,
     split_fractions,
 )
-from components.data.times import Times
+from components.data.splits.by_time import Times
 from components.labels.table import KINDS
 
 OTHER = "other"

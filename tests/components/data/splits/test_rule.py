@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from components.config import DataConfig
-from components.data.labels import LabelRows, count_labels, merge_counts, split_rule
 from components.data.row_parsing import RowFormat
 from components.data.rows import find_rows
 from components.data.sources.formats import chunks_of
-from components.data.splits import ALL_TRAIN, position
+from components.data.splits.by_id import ALL_TRAIN, position
+from components.data.splits.rule import LabelRows, count_labels, merge_counts, split_rule
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
 from tests.components.conftest import WriteRows

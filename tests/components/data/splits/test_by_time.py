@@ -12,18 +12,26 @@ from hypothesis import strategies as st
 
 from components.artifacts.values import Split
 from components.config import DataConfig, SplitConfig
-from components.data.labels import count_labels, split_rule
-from components.data.row_parsing import InvalidRow, Row, RowFormat, parse_row
+from components.data.row_parsing import InvalidRow, Row, RowFormat
 from components.data.rows import find_rows
 from components.data.sources.formats import chunks_of
-from components.data.splits import read_split_rows
-from components.data.times import Times, merge_times, read_times
+from components.data.sources.source import Record
+from components.data.splits.by_id import read_split_rows
+from components.data.splits.by_time import Times, merge_times, read_times
+from components.data.splits.rule import count_labels, split_rule
+from components.data.splits.values import row_format
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
 from tests.components.conftest import WriteRows
 
 FEATURES = FeaturesConfig({"x": NumericFeature(kind="numeric")})
+DATA = DataConfig(train="rows", split=SplitConfig(group="customer"))
+BOTH = DataConfig(train="rows", split=SplitConfig(group="customer", time="when"))
 START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def parsed(values: dict[str, Any], form: RowFormat) -> Row | InvalidRow:
+    return Record(1, b"", values).parse(form)
 
 
 def row(number: int, **more: Any) -> dict[str, Any]:
@@ -35,7 +43,7 @@ def row(number: int, **more: Any) -> dict[str, Any]:
 def splits_of(path: str, split: SplitConfig, **settings: Any) -> dict[str, Split]:
     """The split of each row by its id, as a run decides it, the rows being read in small parts."""
     data = DataConfig(train=path, split=split, **settings)
-    form = RowFormat.of(FEATURES, 10, split=split)
+    form = row_format(FEATURES, data)
     chunks = chunks_of(find_rows(data), chunk_bytes=500)
     times = merge_times(read_times([chunk], form) for chunk in chunks) if split.time else None
     rule = split_rule(count_labels(chunks, form), data, times)
@@ -87,12 +95,12 @@ def test_a_file_of_its_own_takes_none_of_the_training_file(write_rows: WriteRows
 @given(st.lists(st.integers(0, 20), min_size=30, max_size=120))
 def test_all_rows_of_a_group_are_in_one_split(groups: list[int]) -> None:
     parts: dict[int, set[Split]] = defaultdict(set)
-    form = RowFormat.of(FEATURES, 10, split=SplitConfig(group="customer"))
-    rule = split_rule({}, DataConfig(train="rows", split=SplitConfig(group="customer")))
+    form = row_format(FEATURES, DATA)
+    rule = split_rule({}, DATA)
     for number, group in enumerate(groups):
-        parsed = parse_row(row(number, customer=group), form)
-        assert isinstance(parsed, Row)
-        parts[group].add(rule.split_of_row(parsed, parsed.labels[0] if parsed.labels else ""))
+        found = parsed(row(number, customer=group), form)
+        assert isinstance(found, Row)
+        parts[group].add(rule.split_of_row(found, found.labels[0] if found.labels else ""))
     assert all(len(names) == 1 for names in parts.values())
 
 
@@ -143,9 +151,7 @@ def test_the_times_of_parts_are_those_of_the_whole(
     ],
 )
 def test_a_time_is_iso_8601_or_seconds_and_without_a_zone_utc(value: Any, seconds: float) -> None:
-    found = parse_row(
-        row(1, when=value), RowFormat.of(FEATURES, 10, split=SplitConfig(time="when"))
-    )
+    found = parsed(row(1, when=value, customer="c"), row_format(FEATURES, BOTH))
     assert isinstance(found, Row)
     assert found.seconds == seconds
 
@@ -164,7 +170,6 @@ def test_a_time_is_iso_8601_or_seconds_and_without_a_zone_utc(value: Any, second
     ],
 )  # fmt: skip
 def test_a_row_that_cannot_be_split_is_invalid(values: dict[str, Any], reason: str) -> None:
-    form = RowFormat.of(FEATURES, 10, split=SplitConfig(group="customer", time="when"))
-    found = parse_row(row(1, **values), form)
+    found = parsed(row(1, **values), row_format(FEATURES, BOTH))
     assert isinstance(found, InvalidRow)
     assert found.reason == reason

@@ -1,7 +1,7 @@
 """Which split a row belongs to: that of its file, or one chosen by a stable hash of its id.
 
 Where the config has groups, the hash is that of the group; where it has a time, that decides
-(``components.data.times``).
+(``components.data.splits.by_time``).
 
 The hash maps an id to a fixed position in [0, 1). The test split takes the lowest positions,
 validation the next. So a row keeps its split when others are added, removed or reordered, and each

@@ -15,7 +15,7 @@ from components.artifacts.values import Split
 from components.config import DataConfig
 from components.data.row_parsing import InvalidRow, Row, RowFormat
 from components.data.sources.formats import source_of
-from components.data.splits import (
+from components.data.splits.by_id import (
     ALL_TRAIN,
     SplitFractions,
     SplitRule,
@@ -43,7 +43,7 @@ def test_a_position_lies_in_the_half_open_unit_interval(row_id: str) -> None:
 
 
 def test_the_largest_hash_is_still_below_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.data.splits.hash_of_id", lambda row_id: b"\xff" * 32)
+    monkeypatch.setattr("components.data.splits.by_id.hash_of_id", lambda row_id: b"\xff" * 32)
     assert position("any") < 1.0
 
 
