@@ -99,9 +99,14 @@ class SummariesConfig:
         affordable = (count for most, count in _CONVOLUTIONS.items() if steps <= most)
         # As long as the runs of tokens that are possible are not many more than the buckets.
         longest = max((_longest(size) for size in alphabets), default=_SHORTEST_NGRAM)
+        # Events with amounts and gaps: what is said of them is in counts and totals, and among
+        # thousands of other numbers a network learns the noise (see docs/quality.md).
+        is_mixed = columns > 0 and len(alphabets) > 0
+        if is_mixed:
+            longest = 1
         return cls(
             statistics=columns > 0,
-            convolutions=next(affordable, 0) if columns else 0,
+            convolutions=next(affordable, 0) if columns and not is_mixed else 0,
             ngrams=_buckets(max(alphabets), rows) if alphabets else 0,
             longest_ngram=longest,
         )

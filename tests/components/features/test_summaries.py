@@ -75,6 +75,12 @@ def test_many_different_tokens_get_more_buckets_while_these_are_no_burden(
     assert SummariesConfig.infer(0, [alphabet], 100, rows).ngrams == buckets
 
 
+def test_tokens_beside_numbers_are_counted_and_the_numbers_summed_up() -> None:
+    found = SummariesConfig.infer(2, [9], 100, 9)
+    assert (found.statistics, found.convolutions, found.longest_ngram) == (True, 0, 1)
+    assert found.ngrams > 0
+
+
 def test_sequences_of_one_kind_get_what_fits_them() -> None:
     numbers, tokens = SummariesConfig.infer(1, [], 100, 9), SummariesConfig.infer(0, [9], 100, 9)
     assert (numbers.statistics, numbers.ngrams) == (True, 0)
