@@ -113,6 +113,8 @@ class GateConfig:
     bounds: Annotated[dict[BoundedMetric, Bound], Field(description=_BOUNDS_DESCRIPTION)] = (
         dataclasses.field(default_factory=lambda: {"accuracy": Bound(min=0.5)})
     )
+    promotion: Literal["automatic", "manual"] = "automatic"
+    """``manual``: a model that passes becomes the champion only once a person approves it."""
     min_examples: PositiveInt = 100
     """Fewest rows in the test split."""
     # The best of 50 equal candidates looks better than it is by two standard errors.

@@ -1,6 +1,7 @@
 """The command line, ``rnnflow``.
 
-Exit codes: 0 promoted, unchanged or done, 1 an error, 2 the user's mistake, 3 refused by the gate.
+Exit codes: 0 promoted, proposed, unchanged or done, 1 an error, 2 the user's mistake, 3 refused
+by the gate.
 
 Each verb imports what it needs when it is called: ``--help`` answers at once, without TensorFlow.
 """
@@ -78,7 +79,8 @@ def rnnflow() -> None:
 
     Own data to a gated model: `rnnflow init DATA.jsonl`, then `rnnflow run DATA.yaml`.
 
-    Exit codes: 0 promoted, unchanged or done, 1 an error, 2 your mistake, 3 refused by the gate.
+    Exit codes: 0 promoted, proposed, unchanged or done, 1 an error, 2 your mistake, 3 refused by
+    the gate.
     """
 
 
@@ -257,6 +259,30 @@ def promote(name: str, version: int, reason: str, work_dir: Path) -> None:
     from pipelines.commands import models
 
     models.promote(name, version, reason, work_dir)
+
+
+@rnnflow.command()
+@click.argument("name")
+@click.argument("version", type=int, required=False)
+@click.option("--reason", required=True, help="Kept in the record.")
+@_WORK_DIR
+def approve(name: str, version: int | None, reason: str, work_dir: Path) -> None:
+    """Make the version of NAME that waits for approval the champion."""
+    from pipelines.commands import models
+
+    models.approve(name, version, reason, work_dir)
+
+
+@rnnflow.command()
+@click.argument("name")
+@click.argument("version", type=int, required=False)
+@click.option("--reason", required=True, help="Kept in the record.")
+@_WORK_DIR
+def reject(name: str, version: int | None, reason: str, work_dir: Path) -> None:
+    """Take back the version of NAME that waits for approval."""
+    from pipelines.commands import models
+
+    models.reject(name, version, reason, work_dir)
 
 
 @rnnflow.command()

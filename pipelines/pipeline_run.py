@@ -64,6 +64,7 @@ LOGGER = logging.getLogger("rnnflow")
 
 EXIT_CODES: Mapping[Status, int] = {
     "promoted": 0,
+    "proposed": 0,
     "unchanged": 0,
     "done": 0,
     "refused": 3,
@@ -288,7 +289,7 @@ class PipelineRun:
             if ends_with_it and not decision.promoted:
                 return "refused", decision.reason
             if self._until is None:
-                return "unchanged" if decision.unchanged else "promoted", decision.reason
+                return decision.verdict, decision.reason
         return "done", f"Done up to {self._stages[-1].name}; nothing was promoted."
 
     def _end(self, status: Status, reason: str, exit_code: int | None = None) -> None:

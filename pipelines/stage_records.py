@@ -317,13 +317,13 @@ def record_decision(value: Decision, config: PipelineConfig) -> StageRecord:
     """Which rules hold."""
     passed = sum(rule.passed for rule in value.rules)
     metrics = {f"gate/{rule.rule}": float(rule.passed) for rule in value.rules}
-    word = "refused" if not value.promoted else "unchanged" if value.unchanged else "passed"
+    word = "passed" if value.verdict == "promoted" else value.verdict
     return StageRecord(
         f"{word}: {passed} of {len(value.rules)} rules hold",
         flatten(config.gate, "gate"),
         {
             **metrics,
-            "gate/promoted": float(value.promoted and not value.unchanged),
+            "gate/promoted": float(value.verdict == "promoted"),
             "gate/candidates_on_these_rows": float(value.candidates_on_these_rows),
         },
     )

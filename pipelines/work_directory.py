@@ -36,7 +36,15 @@ from components.tracking.journal import without_credentials
 from components.tracking.owner import Owner, owner_of
 
 Status: TypeAlias = Literal[
-    "promoted", "unchanged", "refused", "done", "failed", "interrupted", "killed", "running"
+    "promoted",
+    "proposed",
+    "unchanged",
+    "refused",
+    "done",
+    "failed",
+    "interrupted",
+    "killed",
+    "running",
 ]
 
 OUTCOME = "outcome.json"

@@ -318,6 +318,9 @@ class RuleResult:
     reason: str
 
 
+Verdict: TypeAlias = Literal["promoted", "proposed", "unchanged", "refused"]
+
+
 @dataclass(frozen=True, config=_STRICT)
 class Decision:
     """What the gate decided, rule by rule."""
@@ -338,6 +341,17 @@ class Decision:
     """What was compared, for the nights to come."""
     candidates_on_these_rows: int = 1
     """How many candidates have been held against these very test rows, with this one."""
+    needs_approval: bool = False
+    """It serves only once a person has approved it."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """In one word."""
+        if not self.promoted:
+            return "refused"
+        if self.unchanged:
+            return "unchanged"
+        return "proposed" if self.needs_approval else "promoted"
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -66,10 +66,11 @@ def decide(
     promoted = all(rule.passed for rule in rules)
     champion = None if champion_metrics is None else champion_metrics.version
     unchanged = promoted and champion_metrics is not None and champion_metrics.same_model
+    needs_approval = gate.promotion == "manual" and promoted and not unchanged
     candidates = _candidates(held.look, past)
     return Decision(
         promoted=promoted,
-        reason=_unchanged(champion, len(rules)) if unchanged else _summary(rules),
+        reason=_unchanged(champion, len(rules)) if unchanged else _summary(rules, needs_approval),
         rules=rules,
         champion_version=champion,
         unchanged=unchanged,
@@ -82,6 +83,7 @@ def decide(
         moves_reference=held.moves_reference,
         look=held.look,
         candidates_on_these_rows=candidates,
+        needs_approval=needs_approval,
     )
 
 
@@ -262,11 +264,13 @@ def _worn_rows(candidates: int, rows: int, most: int) -> Iterator[str]:
         )
 
 
-def _summary(rules: Sequence[RuleResult]) -> str:
+def _summary(rules: Sequence[RuleResult], needs_approval: bool) -> str:
     failed = [rule.reason for rule in rules if not rule.passed]
     if failed:
         return f"Refused: {len(failed)} of {len(rules)} rules failed: " + "; ".join(failed) + "."
-    return f"Promoted: all {len(rules)} rules passed; {rules[-1].reason}."
+    word = "Proposed" if needs_approval else "Promoted"
+    waits = "; it waits for a person, as gate.promotion is manual" if needs_approval else ""
+    return f"{word}: all {len(rules)} rules passed; {rules[-1].reason}{waits}."
 
 
 def _unchanged(champion: int | None, rules: int) -> str:

@@ -81,7 +81,7 @@ def _without_comparison(champion: Comparison | None, rule: ChampionRule) -> Rule
         reason = f"the candidate is the champion (version {champion.version}): nothing to compare"
         return RuleResult("champion", True, None, "the same model", reason)
     if champion.rolled_back:
-        reason = "this very model was rolled back by a person; `rnnflow promote` overrules that"
+        reason = "a person turned this very model down; `rnnflow promote` overrules that"
         return RuleResult("champion", False, None, "not rolled back", reason)
     if rule.promote_if == "always":
         reason = f"not compared with champion version {champion.version} (promote_if is always)"

@@ -26,6 +26,9 @@ REFERENCE = "reference"
 """The model that the best evidence supports; no version has it where the champion is the
 reference."""
 
+CANDIDATE = "candidate"
+"""The version that passed the gate and waits for a person (``components.registry.approvals``)."""
+
 _MISSING = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 _SETTLE_SECONDS = 1.0
 """How long an alias may lag behind the ledger before a person must have moved it."""
@@ -216,6 +219,9 @@ def _follow(client: MlflowClient, name: str, ledger: Ledger, standing: Standing)
         # The champion last: an interruption before it leaves an alias that differs from the ledger,
         # which the next client notices and completes.
         _set_alias(client, name, CHAMPION, standing.champion)
+        # Whoever made it the champion: what serves waits for nobody.
+        if version_with_alias(client, name, CANDIDATE) == standing.champion:
+            _set_alias(client, name, CANDIDATE, None)
         shown, standing = standing, ledger.standing()
         if shown == standing:
             break

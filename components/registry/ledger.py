@@ -35,7 +35,11 @@ from components.registry.versions import ensure_registered, search_versions
 from components.tracking.client import MlflowClient, MlflowException, ModelVersion, quoted
 from components.tracking.values import storable
 
-Action: TypeAlias = Literal["gate", "promote", "rollback", "by hand"]
+Action: TypeAlias = Literal["gate", "approve", "reject", "promote", "rollback", "by hand"]
+"""``reject`` moves nothing: its ``before`` and ``after`` are the champion, its reason names the
+version."""
+_BY_THE_GATE: frozenset[Action] = frozenset({"gate", "approve"})
+"""What passed the gate, which says whether the reference moves too."""
 
 SUFFIX = "-ledger"
 REASON_LENGTH = 500
@@ -96,6 +100,8 @@ class Standing:
         # Older releases could lose a record, so theirs need not begin where the last one ended.
         if record.before != self.champion and record.number:
             return self
+        if record.action == "reject":
+            return dataclasses.replace(self, counted=(*self.counted, record))
         left = frozenset() if record.before is None else frozenset({record.before})
         back = record.after is None or record.after in self.predecessors
         if record.action == "rollback" or (record.action == "by hand" and back):
@@ -109,7 +115,8 @@ class Standing:
         rolled_back -= {record.after}
         # A person is always right, and without a reference the first champion is it. One that a
         # person takes out of service is none: a rollback makes where it leads the reference.
-        moves = record.moves_reference or record.action != "gate" or self.reference is None
+        by_a_person = record.action not in _BY_THE_GATE
+        moves = record.moves_reference or by_a_person or self.reference is None
         return Standing(
             reference=record.after if moves else self.reference,
             reference_since=record.when if moves else self.reference_since,

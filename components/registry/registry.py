@@ -28,10 +28,13 @@ from components.registry.aliases import (
     rollback,
     version_with_alias,
 )
+from components.registry.approvals import propose
 from components.registry.ledger import Ledger
 from components.registry.packaging import SAVED_MODEL, UPLOAD_SECONDS, create_version
 from components.registry.versions import (
+    DECISION_TAG,
     DIGEST_TAG,
+    REJECTED,
     SAVED_MODEL_DIGEST_TAG,
     RegisteredVersion,
     aliases_by_version,
@@ -109,7 +112,8 @@ def find_incumbents(name: str, tracking_uri: str, directory: Path) -> Incumbents
             raise
         except (NotFoundError, RegistryError) as error:
             missing = f"version {number} cannot be had ({error})"
-    served = standing.counted[-1].when if standing.counted else ""
+    moves = (record.when for record in reversed(standing.counted) if record.action != "reject")
+    served = next(moves, "")
     past = Past(_days_since(served), _days_since(standing.reference_since), missing, looks)
     return Incumbents(champion, reference, past)
 
@@ -121,7 +125,8 @@ def _model(client: MlflowClient, name: str, number: int, directory: Path) -> Cha
     rolled_back = tuple(
         each.tags[DIGEST_TAG]
         for each in search_versions(client, f"name = {quoted(name)}")
-        if int(each.version) in unwanted and DIGEST_TAG in each.tags
+        if (int(each.version) in unwanted or each.tags.get(DECISION_TAG) == REJECTED)
+        and DIGEST_TAG in each.tags
     )
     return Champion(name, number, str(copy / SAVED_MODEL), digest, rolled_back)
 
@@ -168,7 +173,7 @@ def register_model(
     tracking_uri: str,
     run_id: str | None,
 ) -> Version:
-    """Registers an export and, if the gate promotes it, makes it the champion.
+    """Registers an export and, if the gate promotes it, makes it the champion, or the candidate.
 
     A model that is registered already (same digest) gets no second version. A refused model is
     registered without an alias, with the reason in its tags and its description. A model that is
@@ -192,7 +197,9 @@ def register_model(
         if decision.look is not None:
             # Before the move: a candidate counts for its test rows whatever becomes of it.
             Ledger(client, name).append_look(decision.look)
-        if decision.promoted:
+        if decision.verdict == "proposed":
+            propose(client, name, number, decision)
+        elif decision.promoted:
             move_champion(
                 client, name, decision.champion_version, number, "gate", decision.reason,
                 decision.moves_reference,

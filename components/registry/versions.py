@@ -13,8 +13,10 @@ DIGEST_TAG = "rnnflow.model_digest"
 SAVED_MODEL_DIGEST_TAG = "rnnflow.saved_model_digest"
 """Digest of the files that serve."""
 DECISION_TAG = "rnnflow.decision"
+APPROVED, REJECTED = "approved", "rejected"
+"""What ``DECISION_TAG`` says of a version that passed the gate, once a person has spoken."""
 REASON_TAG = "rnnflow.decision_reason"
-_VERDICTS = ("Promoted:", "Refused:")
+_VERDICTS = ("Promoted:", "Proposed:", "Refused:")
 """How the reason of a decision begins."""
 
 
@@ -25,7 +27,8 @@ class RegisteredVersion:
     version: int
     aliases: tuple[str, ...]
     decision: str
-    """``promoted`` or ``refused``: the decision of the gate."""
+    """``promoted``, ``proposed`` or ``refused`` by the gate; ``approved`` or ``rejected`` by a
+    person."""
     created_milliseconds: int
     """Since 1970, UTC."""
 
@@ -69,7 +72,7 @@ def write_decision(client: MlflowClient, name: str, version: int, decision: Deci
     A description that a person wrote is kept.
     """
     number, reason = str(version), storable(decision.reason)[:REGISTRY_TEXT_LENGTH]
-    word = "promoted" if decision.promoted else "refused"
+    word = "promoted" if decision.unchanged else decision.verdict
     client.set_model_version_tag(name, number, DECISION_TAG, word)
     client.set_model_version_tag(name, number, REASON_TAG, reason)
     described = client.get_model_version(name, number).description or ""

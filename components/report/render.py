@@ -90,9 +90,8 @@ def render_report(inputs: ReportInputs) -> str:
 
 def _verdict(decision: Decision, metrics: Metrics) -> dict[str, object]:
     failed = [rule for rule in decision.rules if not rule.passed]
-    passed = "Unchanged" if decision.unchanged else "Promoted"
     return {
-        "verdict": passed if decision.promoted else "Refused",
+        "verdict": decision.verdict.capitalize(),
         "failed": failed,
         "advice": list(dict.fromkeys(advice(rule) for rule in failed)),
         "headline": [

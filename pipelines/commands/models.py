@@ -1,4 +1,4 @@
-"""The commands for the model that serves: promote, rollback, history, predict."""
+"""The commands for the model that serves: promote, approve, reject, rollback, history, predict."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ from components.data.sources.formats import files_of, source_of
 from components.data.sources.jsonl import StandardInput
 from components.data.sources.source import Source
 from components.errors import DataError, NotFoundError, UserError
+from components.registry.approvals import approve as approve_candidate
+from components.registry.approvals import reject as reject_candidate
 from components.registry.registry import fetch_version, find_champion, list_moves
 from components.registry.registry import promote as promote_version
 from components.registry.registry import rollback as rollback_version
@@ -49,6 +51,32 @@ def promote(name: str, version: int, reason: str, work_dir: Path) -> None:
     before = promote_version(name, version, tracking_uri=uri, reason=reason)
     was = f"version {before}" if before else "none"
     click.echo(f"{name}: version {version} is the champion (before: {was})")
+
+
+def approve(name: str, version: int | None, reason: str, work_dir: Path) -> None:
+    """Makes the candidate the champion.
+
+    Raises:
+        NotFoundError: no version waits for approval, or another one.
+        RegistryError: the registry is unreachable, or the champion is another one than that which
+          the gate compared with.
+    """
+    uri = WorkDirectory.at(work_dir).tracking_uri
+    before, after = approve_candidate(name, version, tracking_uri=uri, reason=reason)
+    was = f"version {before}" if before else "none"
+    click.echo(f"{name}: version {after} is the champion (before: {was})")
+
+
+def reject(name: str, version: int | None, reason: str, work_dir: Path) -> None:
+    """Takes the candidate back.
+
+    Raises:
+        NotFoundError: no version waits for approval, or another one.
+        RegistryError: the registry is unreachable.
+    """
+    uri = WorkDirectory.at(work_dir).tracking_uri
+    rejected = reject_candidate(name, version, tracking_uri=uri, reason=reason)
+    click.echo(f"{name}: version {rejected} is rejected; the champion stays")
 
 
 def rollback(name: str, reason: str, work_dir: Path) -> None:

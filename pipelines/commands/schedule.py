@@ -93,9 +93,9 @@ def describe(
         f"config `{path.resolve()}`{but}. A model that passes the gate becomes the champion, the "
         "version that serves. If nothing changed since the last run, nothing is trained and the "
         "champion stays.\n\n"
-        "The name of its state says how a run ended: *Promoted*, *Unchanged* and *Refused* (by the "
-        "gate) came to their end; *Failed* is an error; *Cancelled* did nothing, since another run "
-        "was going on, or a person ended it."
+        "The name of its state says how a run ended: *Promoted*, *Proposed* (to a person), "
+        "*Unchanged* and *Refused* (by the gate) came to their end; *Failed* is an error; "
+        "*Cancelled* did nothing, since another run was going on, or a person ended it."
     )
 
 

@@ -16,6 +16,7 @@ from pipelines.work_directory import REPORT, Outcome
 
 _STYLES = {
     "promoted": "bold green",
+    "proposed": "bold green",
     "unchanged": "bold",
     "refused": "bold yellow",
     "done": "bold",
@@ -59,6 +60,9 @@ def _lines(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:
     yield "compare", f"rnnflow compare {outcome.name}{option}"
     if outcome.status == "promoted":
         yield "undo", f"rnnflow rollback {outcome.name}{option}"
+    elif outcome.status == "proposed":
+        yield "approve", f"rnnflow approve {outcome.name} --reason TEXT{option}"
+        yield "or reject", f"rnnflow reject {outcome.name} --reason TEXT{option}"
     elif outcome.status == "refused" and outcome.version is not None:
         yield "overrule", f"rnnflow promote {outcome.name} {outcome.version.version}{option}"
 

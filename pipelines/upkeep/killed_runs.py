@@ -36,6 +36,7 @@ LOGGER = logging.getLogger("rnnflow")
 _KILLED = "The process was killed; the next run of its work directory found it."
 STATE_NAMES: Mapping[Status, str] = {
     "promoted": "Promoted",
+    "proposed": "Proposed",
     "unchanged": "Unchanged",
     "done": "Completed",
     "refused": "Refused",

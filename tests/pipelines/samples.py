@@ -46,6 +46,9 @@ PROMOTED = Decision(
     rules=(RuleResult("accuracy", True, 0.978, ">= 0.95", "accuracy 0.978 is at least 0.95"),),
     champion_version=None,
 )
+PROPOSED = dataclasses.replace(
+    PROMOTED, reason="Proposed: every rule holds; it waits for a person.", needs_approval=True
+)
 UNCHANGED = dataclasses.replace(
     PROMOTED,
     reason="Unchanged: this very model is version 3, the champion already.",

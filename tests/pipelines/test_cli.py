@@ -14,8 +14,8 @@ from components.errors import RnnflowError
 from pipelines.cli import rnnflow
 
 VERBS = [
-    "init", "run", "preprocess", "train", "evaluate", "gate", "export", "promote", "rollback",
-    "predict", "serve", "compare", "status", "schedule",
+    "init", "run", "preprocess", "train", "evaluate", "gate", "export", "promote",
+    "approve", "reject", "rollback", "predict", "serve", "compare", "status", "schedule",
 ]  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 ROW = {"id": "a", "label": "x", "sequence": {"v": [1.0, 2.0]}}
@@ -195,6 +195,7 @@ def test_a_wrong_path_of_data_is_told_before_anything_starts(tmp_path: Path, ver
     [
         ("run", "demo.yaml"), ("train", "demo.yaml"), ("clean",), ("status",), ("compare", "demo"),
         ("history", "demo"), ("promote", "demo", "1"), ("rollback", "demo"),
+        ("approve", "demo", "--reason", "r"), ("reject", "demo", "1", "--reason", "r"),
         ("predict", "demo", "demo.yaml"), ("export", "--output", "new"),
     ],
 )  # fmt: skip

@@ -35,7 +35,7 @@ from pipelines.work_directory import (
     new_run_id,
 )
 from tests.components.mlflow_server import free_port
-from tests.pipelines.samples import PROMOTED, REFUSED, UNCHANGED
+from tests.pipelines.samples import PROMOTED, PROPOSED, REFUSED, UNCHANGED
 from tests.projects import Project
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
@@ -159,6 +159,14 @@ def test_a_run_that_made_the_champion_again_is_unchanged_and_nothing_is_promoted
     assert (state.type.value, state.name) == ("COMPLETED", "Unchanged")
     assert (outcome.status, outcome.exit_code) == ("unchanged", 0)
     assert outcome.reason == state.message == UNCHANGED.reason
+
+
+def test_a_run_whose_model_waits_for_a_person_came_to_its_end(
+    small: Project, values: dict[str, Any]
+) -> None:
+    state, outcome = _end(small, _decided(PROPOSED, values))
+    assert (state.type.value, state.name) == ("COMPLETED", "Proposed")
+    assert (outcome.status, outcome.exit_code) == ("proposed", 0)
 
 
 def test_a_refused_run_came_to_its_end_and_has_a_state_and_an_exit_code_of_its_own(
@@ -318,4 +326,6 @@ def test_only_worker_0_runs_the_pipeline(small: Project, monkeypatch: pytest.Mon
 
 
 def test_every_status_that_a_run_can_end_with_has_an_exit_code() -> None:
-    assert EXIT_CODES == {"promoted": 0, "unchanged": 0, "done": 0, "refused": 3, "failed": 1}
+    assert EXIT_CODES == {
+        "promoted": 0, "proposed": 0, "unchanged": 0, "done": 0, "refused": 3, "failed": 1,
+    }  # fmt: skip

@@ -242,6 +242,19 @@ def test_a_floor_of_zero_is_no_rule() -> None:
     assert not [rule.rule for rule in decision.rules if rule.rule.startswith("per_class")]
 
 
+def test_where_a_person_decides_what_passes_is_proposed_and_what_fails_refused() -> None:
+    gate = GateConfig(promotion="manual")
+    passed = decide(METRICS, None, gate)
+    assert (passed.promoted, passed.needs_approval, passed.verdict) == (True, True, "proposed")
+    assert passed.reason.startswith("Proposed: all ")
+    assert passed.reason.endswith("; it waits for a person, as gate.promotion is manual.")
+    bounds = {"accuracy": Bound(min=1.0)}
+    assert decide(METRICS, None, dataclasses.replace(gate, bounds=bounds)).verdict == "refused"
+    same = decide(METRICS, against(0, 0, same_model=True), gate)
+    assert (same.verdict, same.needs_approval) == ("unchanged", False)
+    assert decide(METRICS, None, GateConfig()).verdict == "promoted"
+
+
 def test_the_champion_itself_is_not_compared() -> None:
     gate = GateConfig(champion=ChampionRule(promote_if="significantly_better"))
     decision = decide(METRICS, against(0, 0, same_model=True), gate)
@@ -488,7 +501,7 @@ def test_a_model_that_a_person_rolled_back_is_refused_however_good_it_is() -> No
     candidate = dataclasses.replace(against(50, 0), rolled_back=True)
     decision = decide(METRICS, candidate, GateConfig(min_examples=1))
     assert not decision.promoted
-    assert "rolled back by a person" in decision.reason
+    assert "a person turned this very model down" in decision.reason
     always = GateConfig(min_examples=1, champion=ChampionRule(promote_if="always"))
     assert not decide(METRICS, candidate, always).promoted
 

@@ -13,7 +13,7 @@ from components.artifacts.values import Version
 from components.registry.packaging import SAVED_MODEL
 from pipelines.commands.summary import mlflow_command, print_summary
 from pipelines.work_directory import Outcome, StageOutcome
-from tests.pipelines.samples import METRICS, REFUSED, RUN_ID, UNCHANGED, outcome
+from tests.pipelines.samples import METRICS, PROPOSED, REFUSED, RUN_ID, UNCHANGED, outcome
 
 DEFAULT = Path(".rnnflow")
 
@@ -78,6 +78,13 @@ def test_a_promoted_run_says_how_to_undo_it() -> None:
     text = shown(outcome())
     assert "\nundo rnnflow rollback demo" in text
     assert "overrule" not in text
+
+
+def test_a_run_whose_model_waits_says_how_to_decide() -> None:
+    text = shown(outcome(status="proposed", reason=PROPOSED.reason, decision=PROPOSED))
+    assert "\napprove rnnflow approve demo --reason TEXT" in text
+    assert "\nor reject rnnflow reject demo --reason TEXT" in text
+    assert "rollback" not in text
 
 
 def test_a_run_that_changed_nothing_has_nothing_to_undo_or_overrule() -> None:
