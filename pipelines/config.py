@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import yaml
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -57,6 +57,9 @@ TagName: TypeAlias = Annotated[
 TagText: TypeAlias = Annotated[str, Field(max_length=5000)]
 
 
+_End: TypeAlias = Literal["promoted", "proposed", "unchanged", "refused", "done", "failed"]
+
+
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
 class PipelineConfig:
     """One pipeline: what is trained on what, and what it must reach."""
@@ -73,6 +76,9 @@ class PipelineConfig:
     gate: GateConfig = GateConfig()
     export: ExportConfig = ExportConfig()
     retention: RetentionConfig = RetentionConfig()
+    notify_on: tuple[_End, ...] = ("promoted", "proposed", "refused", "failed")
+    """Which ends of a run are told to the addresses in the environment variable ``APPRISE_URLS``,
+    if it is set: Slack, e-mail, a webhook, and what else Apprise knows."""
     # What the generators of numpy and TensorFlow take alike.
     seed: Annotated[int, Field(ge=0, lt=1 << 32), NUMBER] = 7
     """The same seed gives the same model, bit for bit, on the same machine."""

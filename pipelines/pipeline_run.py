@@ -34,6 +34,7 @@ from components.workers.cluster import find_cluster
 from components.workers.rendezvous import Chief
 from pipelines.config import PipelineConfig, dump_config
 from pipelines.console import StageLine, make_console
+from pipelines.notifications import notify
 from pipelines.run_report import write_report
 from pipelines.run_tracking import RunTracking, name_flow_run, prefect_address
 from pipelines.servers.patience import PATIENCE
@@ -322,6 +323,7 @@ class PipelineRun:
         )
         # Whoever finds an outcome takes the run as over, with all that belongs to it.
         self.work.save_outcome(self._outcome)
+        notify(self._outcome, self.config.notify_on)
         try:
             apply_retention(self.work, self._owner, {self.config.name: self.config.retention})
         except Exception as error:
