@@ -76,8 +76,18 @@ def training_advice(
     """
     name = training.early_stopping_metric
     steps, values = series(history, f"validation/{name}")
-    found = [*_of_curve(steps, values, name)] if len(steps) >= _LEAST_EVALUATIONS else []
     accuracies = dict(zip(*series(history, "validation/accuracy"), strict=True))
+    found: list[str] = []
+    # A loss that rises while the accuracy does not fall is that of a network which is too certain:
+    # the temperature mends that.
+    is_mended = (
+        training.temperature_scaling
+        and name == "average_loss"
+        and bool(accuracies)
+        and accuracies[max(accuracies)] >= accuracies[min(accuracies)]
+    )
+    if len(steps) >= _LEAST_EVALUATIONS:
+        found += _of_curve(steps, values, name, is_mended)
     held_out = accuracies.get(facts.chosen_step) if facts.chosen_step is not None else None
     if held_out is not None and facts.training_accuracy is not None and facts.held_out_rows:
         gap = facts.training_accuracy - held_out
@@ -94,11 +104,13 @@ def training_advice(
     return tuple(found)
 
 
-def _of_curve(steps: list[int], values: list[float], name: str) -> list[str]:
+def _of_curve(steps: list[int], values: list[float], name: str, is_mended: bool) -> list[str]:
     sign = 1.0 if METRICS[name].higher_is_better else -1.0
     # Of equal ones the earliest, as the best checkpoint is.
     best = max(range(len(values)), key=lambda i: (sign * values[i], -i))
     label = METRICS[name].label
+    if best == 0 and is_mended:
+        return []
     if best == 0:
         return [
             f"The validation split's {label} was best at the first evaluation, step "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from components.artifacts.history import HistoryPoint
@@ -59,6 +61,21 @@ def test_a_curve_that_falls_and_comes_to_rest_or_turns_needs_no_advice() -> None
     turned = curve("average_loss", 2.0, 1.0, 0.8, 0.9, 1.0)
     assert training_advice(at_rest, BY_LOSS, facts()) == ()
     assert training_advice(turned, BY_LOSS, facts()) == ()
+
+
+@pytest.mark.parametrize(("last_accuracy", "is_told"), [(0.9, False), (0.7, True)])
+def test_a_network_that_is_only_too_certain_is_left_to_the_temperature(
+    last_accuracy: float, is_told: bool
+) -> None:
+    points = (
+        *curve("average_loss", 1.0, 1.2, 1.3, 1.1, 1.4),
+        *curve("accuracy", 0.8, 0.8, 0.7, 0.75, last_accuracy),
+    )
+    scaled = dataclasses.replace(BY_LOSS, temperature_scaling=True)
+    told = [
+        each for each in training_advice(points, scaled, facts()) if "best at the first" in each
+    ]
+    assert bool(told) is is_told
 
 
 @pytest.mark.parametrize(
