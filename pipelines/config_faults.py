@@ -62,8 +62,8 @@ WISHES: Mapping[str, str] = {
         ("column", "field", "source", "rename", "alias"), "a feature has it as name_in_rows"
     ),
     **dict.fromkeys(
-        ("clip", "log", "log1p", "scale"),
-        "rows are taken as they are but for normalize, missing and subtract; change them before",
+        ("log", "scale"),
+        "a numeric feature has clip, log1p, normalize, missing and subtract",
     ),
     **dict.fromkeys(
         ("gradient_clipping", "clipnorm", "clip_gradients", "max_grad_norm"),

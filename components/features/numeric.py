@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic.dataclasses import dataclass
 
-from components.config import STRICT, Number, PositiveInt
+from components.config import STRICT, Number, PositiveInt, Switch
 from components.features.kind import FeatureKind, ValueType
 from components.features.observed import Observed
 
@@ -22,8 +22,14 @@ class NumericFeature(FeatureKind):
     """Numbers."""
     width: PositiveInt = 1
     """F, the numbers at each step; 1 also takes plain numbers."""
-    normalize: Literal["z_score", "none"] = "z_score"
-    """``z_score``: minus the mean, over the standard deviation, both of the training split."""
+    clip: tuple[Number, Number] | None = None
+    """The least and the greatest number: what is beyond counts as these."""
+    log1p: Switch = False
+    """Whether each number x becomes sign(x) log(1 + abs(x)), after ``clip``: for amounts and
+    durations, a few of which are very large."""
+    normalize: Literal["z_score", "min_max", "none"] = "z_score"
+    """At last, by the training split: ``z_score`` takes the mean off and divides by the standard
+    deviation; ``min_max`` maps the least number to 0 and the greatest to 1."""
     missing: Literal["previous"] | Number | None = None
     """What a null in a sequence, or a value that the context lacks, is read as: a number, or in a
     sequence the ``previous`` number; without this the row is invalid."""
@@ -36,7 +42,8 @@ class NumericFeature(FeatureKind):
     @property
     def largest_number(self) -> float | None:
         """A z-score needs the variance in float32."""
-        return _LARGEST_SCALED if self.normalize == "z_score" else None
+        is_small = self.log1p or self.clip is not None
+        return _LARGEST_SCALED if self.normalize == "z_score" and not is_small else None
 
     # float32 has seven digits. Of seconds since 1970, which have ten, it cannot tell those of two
     # minutes apart; of their differences it can.
@@ -50,6 +57,10 @@ class NumericFeature(FeatureKind):
     def subtracted(self) -> float | Literal["first", "previous"]:
         """As ``subtract`` says."""
         return self.subtract or 0.0
+
+    def __post_init__(self) -> None:
+        if self.clip is not None and self.clip[0] >= self.clip[1]:
+            raise ValueError(f"clip: {self.clip[0]:g} is not below {self.clip[1]:g}")
 
     def placement_fault(self, is_sequence: bool) -> str | None:
         """A value of the context has no step before it."""
@@ -65,14 +76,23 @@ class NumericFeature(FeatureKind):
         return self.missing
 
     def transform(self, values: Any, name: str) -> Any:
-        """Scales by the mean and standard deviation of each of the F numbers in the training split.
+        """Clips, compresses and scales each of the F numbers.
 
-        Both are taken over all steps of all rows.
+        Mean, deviation, least and greatest number are taken over all steps of all rows of the
+        training split.
         """
+        import tensorflow as tf  # a config is read without it
+
+        if self.clip is not None:
+            values = tf.clip_by_value(values, *self.clip)
+        if self.log1p:
+            values = tf.sign(values) * tf.math.log1p(tf.abs(values))
         if self.normalize == "none":
             return values
         import tensorflow_transform as tft  # neither training nor serving loads it
 
+        if self.normalize == "min_max":
+            return tft.scale_to_0_1(values, elementwise=True, name=f"min_max_{name}")
         return tft.scale_to_z_score(values, elementwise=True, name=f"z_score_{name}")
 
     def column(self, name: str, id_count: int | None, is_sequence: bool) -> Any:

@@ -196,7 +196,7 @@ def test_a_value_of_several_kinds_has_one_fault() -> None:
         ("model.recurrent_dropout", "model.dropout.recurrent"),
         ("training.class_weight", "model.loss.class_weights"),
         ("model.optimizer.lr", "model.optimizer.learning_rate"),
-        ("features.sequence.x.log1p", "change them before"),
+        ("features.sequence.x.log", "log1p"),
         ("gate.bounds.auc", "roc_auc, average_precision"),
         ("gate.threshold", "gate.bounds"),
     ],

@@ -14,6 +14,7 @@ from components.artifacts.schema import load_schema
 from components.config import DataConfig
 from components.export.transform_graph import load_transform
 from components.features.config import FeaturesConfig
+from components.features.numeric import NumericFeature
 from components.features.vocabulary import VocabularyFeature
 from components.training.datasets import read_batches, read_ids
 from tests.components.conftest import MIXED, JsonRow, Prepared, WriteRows, prepare
@@ -80,6 +81,44 @@ def test_numbers_are_scaled_by_the_moments_of_all_steps(train: RowsAndFeatures) 
     rows, features = train
     steps = np.concatenate([row["sequence"]["motion"] for row in rows])
     np.testing.assert_allclose(features["motion"].values, z_scores(steps), atol=2e-4)
+
+
+def test_numbers_are_clipped_compressed_and_scaled_in_this_order_when_served_as_when_trained(
+    write_rows: WriteRows, tmp_path: Path
+) -> None:
+    draw = np.random.default_rng(4)
+    rows: list[JsonRow] = [
+        {
+            "id": str(n), "label": n % 2, "context": {"size": float(draw.normal())},
+            "sequence": {"amount": np.float32(draw.normal(0, 9, 5) ** 3).tolist()},
+        }
+        for n in range(60)
+    ]  # fmt: skip
+    features = FeaturesConfig(
+        {"amount": NumericFeature(kind="numeric", clip=(-500, 800), log1p=True)},
+        {"size": NumericFeature(kind="numeric", normalize="min_max")},
+    )
+    examples = prepare(DataConfig(train=write_rows(rows)), features, tmp_path / "examples")
+    ids = read_ids(examples, "train")
+    trained, _ = next(iter(read_batches(examples, "train", len(ids))))
+    of_train = [rows[int(row_id)] for row_id in ids]
+
+    amounts = np.concatenate([row["sequence"]["amount"] for row in of_train]).clip(-500, 800)
+    expected = z_scores((np.sign(amounts) * np.log1p(abs(amounts)))[:, None])
+    np.testing.assert_allclose(trained["amount"].values, expected, atol=2e-4)
+    sizes = np.array([[row["context"]["size"]] for row in of_train])
+    expected = (sizes - sizes.min()) / (sizes.max() - sizes.min())
+    np.testing.assert_allclose(trained["size"], expected, atol=1e-5)
+    served = load_transform(examples.path)({
+        "amount": tf.ragged.constant(
+            [[[x] for x in row["sequence"]["amount"]] for row in of_train],
+            ragged_rank=1, dtype=tf.float32, row_splits_dtype=tf.int64,
+        ),
+        "size": tf.constant(sizes, tf.float32),
+    })  # fmt: skip
+    for name in ("amount", "size"):
+        values = [getattr(each[name], "values", each[name]) for each in (served, trained)]
+        np.testing.assert_array_equal(*values)
 
 
 def test_a_number_that_never_changes_becomes_zero(train: RowsAndFeatures) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import tensorflow as tf
+from pydantic import TypeAdapter, ValidationError
 
 from components.features.kind import ValueType
 from components.features.numeric import NumericFeature
@@ -39,6 +40,13 @@ def test_a_value_of_the_context_has_no_step_before_it() -> None:
 def test_only_what_is_scaled_has_a_largest_number() -> None:
     assert PLAIN.largest_number == 1e18
     assert NumericFeature(kind="numeric", normalize="none").largest_number is None
+    assert NumericFeature(kind="numeric", log1p=True).largest_number is None
+    assert NumericFeature(kind="numeric", clip=(0, 1)).largest_number is None
+
+
+def test_what_is_clipped_has_a_least_number_below_the_greatest() -> None:
+    with pytest.raises(ValidationError, match="clip: 3 is not below 2"):
+        TypeAdapter(NumericFeature).validate_python({"kind": "numeric", "clip": [3, 2]})
 
 
 def test_what_is_not_scaled_stays_as_it_is() -> None:
