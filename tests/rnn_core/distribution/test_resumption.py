@@ -131,9 +131,11 @@ def test_workers_listen_at_their_own_address_and_no_stranger_disturbs_them(
 ) -> None:
     workers, expected = whole
     cluster = clusters.addresses({"worker": workers})
+    # Who waits for the last worker, and for no other, hears the strangers' token.
+    job = _job(tmp_path, late=workers - 1)
     with (
         _knocking_at(cluster["worker"]) as refused,
-        clusters.running(tmp_path / "logs", cluster, "training_program", _job(tmp_path)) as tasks,
+        clusters.running(tmp_path / "logs", cluster, "training_program", job) as tasks,
     ):
         tasks["worker-0"].wait_for("step 3.")
         for task, address in zip(tasks.values(), cluster["worker"], strict=True):
