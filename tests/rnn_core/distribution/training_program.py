@@ -96,11 +96,11 @@ def main() -> None:
         _pretend_gpus_on_several_machines()
     if job.get("deaf") is not None and os.environ["TF_CONFIG"].endswith(f"{job['deaf']}}}}}"):
         _refuse_to_listen()
-    if os.environ["TF_CONFIG"].endswith(f"{job.get('late')}}}}}"):
-        time.sleep(1)  # the others wait for this one meanwhile
     strategy = rnn_core.multi_worker_strategy(job.get("meeting_secs", 60))
     trained = estimator(strategy)
     print("ready", flush=True)
+    if os.environ["TF_CONFIG"].endswith(f"{job.get('late')}}}}}"):
+        time.sleep(1)  # the others wait for this one meanwhile
     if job.get("evaluates"):
         metrics, _ = rnn_core.train_and_evaluate(
             trained,
