@@ -136,7 +136,7 @@ def test_what_the_server_missed_is_there_once_and_in_order(outage: Outage) -> No
 
 
 # A verb that stops after the first stage, which needs neither Beam nor TensorFlow.
-_READ = "from pipelines import cli; cli._stage_verb('read', 'rows', ''); cli.main()"
+_READ = "from pipelines.cli import main, runs; runs._stage_verb('read', 'rows', ''); main()"
 
 
 class _Prefect:
