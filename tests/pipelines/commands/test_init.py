@@ -118,9 +118,9 @@ def test_comments_tell_what_was_seen() -> None:
 def test_a_config_shows_only_what_it_sets() -> None:
     text = render_config(PROPOSAL, "demo", Path("/data"))
     assert "null" not in text
-    assert "    motion: {kind: numeric, width: 3, normalize: none}\n" in text
+    assert "    motion: {kind: numeric, width: 3, log1p: false, normalize: none}\n" in text
     # The user's own name: the alias that TensorFlow needs is nothing to read or to edit.
-    assert "    Größe in cm: {kind: numeric, width: 1, normalize: z_score}\n" in text
+    assert "    Größe in cm: {kind: numeric, width: 1, log1p: false, normalize: z_score}\n" in text
 
 
 def test_data_paths_are_relative_to_the_config_wherever_that_lies(tmp_path: Path) -> None:
