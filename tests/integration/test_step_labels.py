@@ -102,7 +102,9 @@ def test_predict_answers_each_step_of_rows_of_any_length(project: Project, first
             assert (probabilities[label], len(probabilities)) == (confidence, 2)
 
 
-def test_the_saved_model_and_mlflow_answer_alike(project: Project, first: Outcome) -> None:
+def test_the_saved_model_and_mlflow_answer_alike(
+    project: Project, first: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
     saved = _artifact(first, "export") / "saved_model"
     assert load_schema(saved / "assets.extra").label == "per_step"
     rows = [{name: row["sequence"][name][:end] for name in row["sequence"]}
@@ -117,7 +119,8 @@ def test_the_saved_model_and_mlflow_answer_alike(project: Project, first: Outcom
     assert answer["lengths"].numpy().tolist() == [4, 6]
     assert answer["classes"].numpy()[0].tolist()[4:] == [b"", b""]
     assert answer["probabilities"].numpy()[0, 4:].sum() == 0
-    mlflow.set_tracking_uri(project.work.tracking_uri)
+    # Not by `set_tracking_uri`, which would stay set for the tests that follow.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", project.work.tracking_uri)
     served = mlflow.pyfunc.load_model("models:/activities@champion").predict(pd.DataFrame(rows))
     for index, end in enumerate((4, 6)):
         expected = [name.decode() for name in answer["classes"].numpy()[index, :end]]

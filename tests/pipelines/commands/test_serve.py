@@ -31,7 +31,7 @@ from tests.projects import RNNFLOW
 pytest_plugins = ["tests.components.mlflow_fixtures"]
 
 REFUSED = Decision(False, "accuracy 0.4 is below 0.5", (), None)
-NAME = "served"
+NAME = "answering"  # the store is shared: no other module has this name
 TOKEN = "a token for the tests of serve"
 SECONDS = 120.0
 """Far more than a start takes: only a server that hangs needs them."""
