@@ -132,25 +132,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         elif item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.unit)
     items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
-    _mark_repetitions(items)
-
-
-_AGAIN = pytest.StashKey[bool]()
-"""Whether a test that is no unit test has run with other parameters before."""
-
-
-def _mark_repetitions(items: list[pytest.Item]) -> None:
-    seen = set()
-    for item in items:
-        if not any(item.iter_markers("unit")) and not any(item.iter_markers("cluster")):
-            name = item.nodeid.partition("[")[0]
-            item.stash[_AGAIN] = name in seen
-            seen.add(name)
 
 
 # Coverage makes Python code about 1.5 times as slow. What these run, others run too: measured with
-# them, the figure is 0.1 % higher. Of a test that trains, the first of its parameters is measured;
-# those of a cluster are failures of different kinds, and each is.
+# them, the figure is 0.1 % higher.
 _UNMEASURED = (
     "tests/benchmarks/",
     "tests/docs/",
@@ -160,7 +145,6 @@ _UNMEASURED = (
     "tests/rnn_core/distribution/test_equality.py",
     "tests/rnn_core/models/test_native_layers.py",
     "tests/rnn_core/reference_page/",
-    "tests/rnn_core/test_readme.py",
 )
 
 
@@ -168,8 +152,7 @@ _UNMEASURED = (
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Stops a measurement of coverage, if there is one, while an unmeasured test runs."""
     measuring = Coverage.current()
-    unmeasured = item.nodeid.startswith(_UNMEASURED) or item.stash.get(_AGAIN, False)
-    if measuring is None or not unmeasured:
+    if measuring is None or not item.nodeid.startswith(_UNMEASURED):
         return (yield)
     measuring.stop()
     try:
