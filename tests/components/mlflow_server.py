@@ -56,8 +56,9 @@ class MlflowServer:
 
 def start_process(command: list[str], log: Path, **variables: str) -> subprocess.Popen[bytes]:
     """Starts a command in a process group of its own, with what it says in a file."""
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **variables}
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     environment.pop(MEASURED, None)
+    environment |= variables
     with log.open("ab") as file:
         return subprocess.Popen(
             command,

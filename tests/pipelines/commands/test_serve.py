@@ -6,8 +6,10 @@ import contextlib
 import dataclasses
 import http.client
 import json
+import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ from pipelines.commands.serve import serve
 from tests.components.mlflow_server import end_process, free_port, start_process
 from tests.components.toy_export import Summing, ToyExport, json_row, make_toy_export
 from tests.listening import beyond_loopback
+from tests.measured import MEASURED
 from tests.projects import RNNFLOW
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
@@ -46,8 +49,10 @@ class Server:
         self.token: str | None = None
         command = [RNNFLOW, "serve", NAME, f"--port={self.port}", *options]
         work_dir = f"--work-dir={directory / 'work'}"
+        # This server is what is tested, unlike MLflow's and Prefect's.
+        measured = {MEASURED: os.environ[MEASURED]} if MEASURED in os.environ else {}
         self.process = start_process(
-            [*command, work_dir], self.log, MLFLOW_TRACKING_URI=store, **variables
+            [*command, work_dir], self.log, MLFLOW_TRACKING_URI=store, **measured, **variables
         )
 
     def wait(self) -> None:
@@ -77,6 +82,10 @@ class Server:
         return float(found[0].split()[-1]) if found else 0.0
 
     def end(self) -> None:
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            # As Ctrl-C does, which waits for nobody; what is measured is saved.
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(SECONDS)
         with contextlib.suppress(ProcessLookupError):
             end_process(self.process)
 
