@@ -255,9 +255,7 @@ def test_where_a_person_decides_what_passes_is_proposed_and_what_fails_refused()
     assert decide(METRICS, None, GateConfig()).verdict == "promoted"
 
 
-def test_a_bound_on_a_metric_of_two_labels_fails_where_there_are_others_and_says_what_to_bound() -> (
-    None
-):
+def test_a_bound_on_a_metric_of_two_labels_fails_where_there_are_others() -> None:
     assert "roc_auc" not in METRICS.overall
     for bound, end in ((Bound(min=0.8), "min"), (Bound(max=0.99), "max")):
         decision = decide(METRICS, None, GateConfig(bounds={"roc_auc": bound}))
