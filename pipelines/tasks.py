@@ -175,13 +175,7 @@ def measure_champion(
     directory: Path,
 ) -> Comparison | None:
     """Scores the champion on the very rows that the candidate was scored on."""
-    if champion is None:
-        return None  # a result like any other: it is cached, and needs no TensorFlow
-    from components.evaluation import comparison
-
-    return comparison.measure_champion(
-        champion, model, rows, examples, metrics, directory=directory
-    )
+    return _score(champion, model, rows, examples, metrics, directory)
 
 
 @stage(
@@ -202,12 +196,23 @@ def measure_reference(
     directory: Path,
 ) -> Comparison | None:
     """Scores the reference on the same rows, where it is another version than the champion."""
-    if reference is None:
+    return _score(reference, model, rows, examples, metrics, directory)
+
+
+def _score(
+    incumbent: Champion | None,
+    model: Model,
+    rows: Rows,
+    examples: Examples,
+    metrics: Metrics,
+    directory: Path,
+) -> Comparison | None:
+    if incumbent is None:
         return None  # a result like any other: it is cached, and needs no TensorFlow
     from components.evaluation import comparison
 
     return comparison.measure_champion(
-        reference, model, rows, examples, metrics, directory=directory
+        incumbent, model, rows, examples, metrics, directory=directory
     )
 
 
