@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
-from pathlib import Path
 
 import pytest
 
@@ -21,20 +20,6 @@ from components.tracking.client import MlflowClient, connect
 from tests.components.mlflow_server import MlflowServer, free_port
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
-
-
-@pytest.fixture
-def client(store: str) -> MlflowClient:
-    return connect(store)
-
-
-@pytest.fixture
-def name(client: MlflowClient, tmp_path: Path) -> str:
-    """A registered model with three versions and no champion."""
-    client.create_registered_model(tmp_path.name)
-    for _ in range(3):
-        client.create_model_version(tmp_path.name, source=str(tmp_path))
-    return tmp_path.name
 
 
 def aliases(client: MlflowClient, name: str) -> tuple[int | None, int | None]:

@@ -18,26 +18,12 @@ from components.registry.registry import (
     list_versions,
     register_model,
 )
-from components.tracking.client import MlflowClient, connect
+from components.tracking.client import MlflowClient
 from tests.components.toy_export import ToyExport
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
 
 PASSED = Decision(True, "Proposed: every rule holds.", (), None, needs_approval=True)
-
-
-@pytest.fixture
-def client(store: str) -> MlflowClient:
-    return connect(store)
-
-
-@pytest.fixture
-def name(client: MlflowClient, tmp_path: Path) -> str:
-    """A registered model with three versions and no champion."""
-    client.create_registered_model(tmp_path.name)
-    for _ in range(3):
-        client.create_model_version(tmp_path.name, source=str(tmp_path))
-    return tmp_path.name
 
 
 def proposed(champion: int | None, *, moves_reference: bool = True) -> Decision:
