@@ -7,7 +7,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,16 +60,20 @@ def no_global_seed_is_left() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[str]:
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real Prefect server, started once; this process uses it."""
-    from prefect.settings import PREFECT_API_URL
-    from prefect.testing.utilities import prefect_test_harness
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with ExitStack() as stack:
-        with pytest.MonkeyPatch.context() as unmeasured:
-            unmeasured.delenv(MEASURED, raising=False)
-            stack.enter_context(prefect_test_harness(server_startup_timeout=300))
-        yield str(PREFECT_API_URL.value())
+    from tests.prefect_server import PrefectServer, end_prefect_threads
+
+    server = PrefectServer(tmp_path_factory.mktemp("prefect"))
+    server.start()
+    try:
+        with temporary_settings({PREFECT_API_URL: server.address}):
+            yield server.address
+    finally:
+        end_prefect_threads()
+        server.kill()
 
 
 @pytest.fixture(scope="session")

@@ -22,16 +22,11 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components.errors import RegistryError
 from pipelines.work_directory import JOURNAL, Outcome
-from tests.components.mlflow_server import (
-    MlflowServer,
-    end_process,
-    free_port,
-    start_process,
-    wait_until_answered,
-)
+from tests.components.mlflow_server import MlflowServer
 from tests.components.worker_commands import wait_for
 from tests.integration.conftest import Project, make_project
 from tests.pipelines.conftest import write_small_project
+from tests.prefect_server import PrefectServer
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
 
@@ -139,30 +134,10 @@ def test_what_the_server_missed_is_there_once_and_in_order(outage: Outage) -> No
 _READ = "from pipelines.cli import main, runs; runs._stage_verb('read', 'rows', ''); main()"
 
 
-class _Prefect:
-    """``prefect server start``; ``kill`` and ``start`` keep its port and its data."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._port = free_port()
-        self._process: subprocess.Popen[bytes]
-        self.address = f"http://127.0.0.1:{self._port}/api"
-
-    def start(self) -> None:
-        program = [sys.executable, "-m", "prefect", "server", "start", "--no-ui"]
-        command = [*program, "--host", "127.0.0.1", "--port", str(self._port)]
-        home = {"PREFECT_HOME": str(self._folder)}
-        self._process = start_process(command, self._folder / "server.log", **home)
-        wait_until_answered(f"{self.address}/health", self._process)
-
-    def kill(self) -> None:
-        end_process(self._process)
-
-
 def test_a_run_survives_that_its_prefect_server_is_killed_and_started_again(
     tmp_path: Path, store: str
 ) -> None:
-    server = _Prefect(tmp_path)
+    server = PrefectServer(tmp_path)
     project = write_small_project(tmp_path, server.address, "killed-prefect")
     environment = {**project.environment, "MLFLOW_TRACKING_URI": store}
     command = [sys.executable, "-c", _READ, "read", str(project.config)]

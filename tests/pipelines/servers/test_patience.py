@@ -24,6 +24,7 @@ from pipelines.servers.patience import PATIENCE
 from pipelines.servers.prefect_server import check_server
 from tests.components.worker_commands import wait_for
 from tests.door import Door, State
+from tests.prefect_server import end_prefect_threads
 
 pytestmark = pytest.mark.slow
 
@@ -32,8 +33,10 @@ pytestmark = pytest.mark.slow
 def the_door(prefect_server: str) -> Iterator[Door]:
     """One for all tests: what sends Prefect's events keeps the address of its first server."""
     show_servers()
+    end_prefect_threads()
     with Door(prefect_server) as door:
         yield door
+        end_prefect_threads()
 
 
 @pytest.fixture

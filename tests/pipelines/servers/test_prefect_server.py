@@ -12,17 +12,14 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
-from prefect.settings import (
-    PREFECT_API_URL,
-    PREFECT_LOGGING_TO_API_ENABLED,
-    temporary_settings,
-)
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components.errors import RnnflowError
 from pipelines.run_tracking import prefect_address
 from pipelines.servers.prefect_server import prefect_server as own_server
 from tests.components.worker_commands import children_of, runs, wait_for
 from tests.measured import MEASURED
+from tests.prefect_server import end_prefect_threads
 
 pytestmark = pytest.mark.slow
 
@@ -39,18 +36,16 @@ def test_a_flow_runs_against_a_server_that_is_gone_afterwards() -> None:
     def looked_at() -> None:
         seen.append((str(flow_run.id), prefect_address()))
 
+    end_prefect_threads()
     before = children_of(os.getpid())
-    # Log lines are sent when this process ends, when there is no such server any more.
-    with (
-        temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False}, None, {PREFECT_API_URL}),
-        own_server() as wait,
-    ):
+    with temporary_settings(restore_defaults={PREFECT_API_URL}), own_server() as wait:
         wait()
         started = children_of(os.getpid()) - before
         looked_at()
         ((run_id, page),) = seen
         with get_client(sync_client=True) as client:
             assert client.read_flow_run(UUID(run_id)).state_name == "Completed"
+        end_prefect_threads()
     assert page is None
     assert started
     assert not any(map(runs, started))
