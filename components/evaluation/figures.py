@@ -10,7 +10,7 @@ import html
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -132,6 +132,43 @@ def reliability_figure(bins: Sequence[Bin]) -> Figure:
         below.set_title("Examples in each bin")
         below.set_xlabel("confidence (top probability)")
         above.grid(visible=True)
+        return figure
+
+
+def trials_figure(
+    curves: Sequence[tuple[Sequence[int], Sequence[float]]], best: int, metric: str
+) -> Figure:
+    """The metric of each trial of a sweep against its global step; the best one stands out.
+
+    Args:
+        curves: the steps and the values of each trial.
+        best: the place of the best among them.
+        metric: its name.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = _figure(5.2, 3.4)
+        axes = figure.subplots()
+        for place, (steps, values) in enumerate(curves):
+            if place != best:
+                axes.plot(steps, values, color=BLUE, lw=0.9, alpha=0.4)
+        axes.plot(*curves[best], color=ORANGE, lw=1.8, label="best trial")
+        axes.set_title(metric)
+        axes.set_xlabel("global step")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.grid(visible=True)
+        axes.legend()
+        return figure
+
+
+def importances_figure(importances: Mapping[str, float]) -> Figure:
+    """A bar for each parameter of a sweep, the most important one at the top."""
+    with mpl.rc_context(_STYLE):
+        figure = _figure(5.2, 0.6 + 0.3 * len(importances))
+        axes = figure.subplots()
+        axes.barh(list(importances), list(importances.values()), color=BLUE, height=0.6)
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1)
+        axes.tick_params(axis="y", length=0)
         return figure
 
 

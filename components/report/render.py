@@ -75,17 +75,19 @@ class ReportInputs:
 
 def render_report(inputs: ReportInputs) -> str:
     """The page. The same inputs give the same bytes."""
-    return (
-        _environment()
-        .get_template("report.html")
-        .render(
-            it=inputs,
-            figures=_figures(inputs),
-            **_verdict(inputs.decision, inputs.metrics),
-            **_results(inputs),
-            **_data(inputs),
-        )
+    return page(
+        "report.html",
+        it=inputs,
+        figures=_figures(inputs),
+        **_verdict(inputs.decision, inputs.metrics),
+        **_results(inputs),
+        **_data(inputs),
     )
+
+
+def page(template: str, **values: object) -> str:
+    """A page of one of the templates; a name that it has and ``values`` lack is an error."""
+    return _environment().get_template(template).render(**values)
 
 
 def _verdict(decision: Decision, metrics: Metrics) -> dict[str, object]:

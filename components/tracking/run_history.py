@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from components.tracking.client import connect, find_experiment
 from components.tracking.errors import registry_errors
+from components.tracking.tracker import RUN_ID_TAG
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +34,11 @@ def recent_runs(tracking_uri: str, experiment: str, count: int) -> tuple[RunSumm
         found = find_experiment(client, experiment)
         if found is None:
             return ()
-        # Only the parents: the nested run of a stage has no key of a pipeline run, and neither has
-        # what others log to the experiment.
+        # Only the parents: the nested run of a stage has no id of a pipeline run, and neither has a
+        # sweep, or what others log to the experiment.
         runs = client.search_runs(
             [found],
-            "tags.`mlflow.parentRunId` IS NULL and tags.`rnnflow.run_key` IS NOT NULL",
+            f"tags.`mlflow.parentRunId` IS NULL and tags.`{RUN_ID_TAG}` IS NOT NULL",
             max_results=count,
             order_by=["attributes.start_time DESC"],
         )

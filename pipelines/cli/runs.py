@@ -69,6 +69,49 @@ def run(config: Path, settings: tuple[str, ...], workers: int | None, work_dir: 
     sys.exit(run_pipeline(config, work_dir, workers, settings=settings))
 
 
+@rnnflow.command()
+@CONFIG
+@click.option(
+    "--param",
+    "parameters",
+    multiple=True,
+    metavar="KEY=VALUES",
+    help="What varies: model.units=[32],[64],[128], or a range such as "
+    "model.optimizer.learning_rate=log:1e-4..1e-2; may be repeated.",
+)
+@click.option(
+    "--trials", default=20, show_default=True, type=click.IntRange(min=1), help="How many to train."
+)
+@click.option(
+    "--parallel",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many at a time.",
+)
+@click.option("--no-run", is_flag=True, help="Do not run the best settings at the end.")
+@SET
+@WORK_DIR
+def sweep(
+    config: Path,
+    parameters: tuple[str, ...],
+    trials: int,
+    parallel: int,
+    no_run: bool,
+    settings: tuple[str, ...],
+    work_dir: Path,
+) -> None:
+    """Train CONFIG with many settings, and run the best of them.
+
+    Trials are compared on the validation split. The best settings are then run like any other
+    config, test split and gate included. A sweep that was stopped goes on from there.
+    """
+    from pipelines.sweeps.sweep import sweep
+
+    code = sweep(config, parameters, trials, parallel, work_dir, settings, run_best=not no_run)
+    sys.exit(code)
+
+
 _CONFIG_OR_NONE = click.argument("config", type=click.Path(path_type=Path), required=False)
 _OF_RUN = click.option(
     "--run", "run_id", help="Take the config of this run; the newest by default."
