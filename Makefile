@@ -103,9 +103,9 @@ wheel: $(VENV)/.runtime
 # The versions that pyproject.toml admits, each pinned with its hashes; no index address is written.
 lock:
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet uv
-	@$(VENV)-lock/bin/uv pip compile pyproject.toml --extra server --universal --python-version 3.11 \
+	@$(VENV)-lock/bin/uv pip compile pyproject.toml --extra server --extra s3 --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
-	@$(VENV)-lock/bin/uv pip compile pyproject.toml --extra server --extra dev --extra docs --constraint requirements.lock \
+	@$(VENV)-lock/bin/uv pip compile pyproject.toml --extra server --extra s3 --extra dev --extra docs --constraint requirements.lock \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
 	  --output-file requirements-dev.lock
 	@rm -rf $(VENV)-lock

@@ -141,7 +141,8 @@ class DataConfig:
 
     train: FilePath
     """File of the training rows, or of all rows if ``test`` is not given: JSONL (also ``.gz`` and
-    ``.zst``), Parquet, Arrow, CSV or TSV by its suffix; or a directory or pattern of several."""
+    ``.zst``), Parquet, Arrow, CSV or TSV by its suffix; or a directory or pattern of several. Each
+    may be a URL that fsspec knows, such as ``s3://bucket/rows/*.parquet``."""
     validation: FilePath | None = None
     """The validation rows; without them a fraction of ``train`` is taken."""
     test: FilePath | None = None

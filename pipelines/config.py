@@ -19,6 +19,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from pydantic.dataclasses import dataclass
 from pydantic_core import to_jsonable_python
 
+from components.artifacts.storage import is_url
 from components.config import (
     NUMBER,
     DataConfig,
@@ -142,7 +143,7 @@ def load_config(path: Path, settings: Sequence[str] = ()) -> PipelineConfig:
     absolute: dict[str, Any] = {
         name: str((folder / value).resolve())
         for name in ("train", "validation", "test")
-        if (value := getattr(config.data, name)) is not None
+        if (value := getattr(config.data, name)) is not None and not is_url(value)
     }
     return dataclasses.replace(config, data=dataclasses.replace(config.data, **absolute))
 

@@ -24,8 +24,14 @@ SUCCESS = "_SUCCESS"
 """Marks a directory that was finished."""
 _RESUMABLE = "_RESUMABLE"
 """Marks a partial directory that the next build of the same artifact continues."""
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
 """The names that ``write_atomically`` gives a file before it has its own."""
+
+
+def is_url(path: str) -> bool:
+    """Whether a path is a URL such as ``s3://bucket/rows``, and none of this machine's."""
+    return _URL.match(path) is not None
 
 
 def is_complete(directory: Path) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from components.artifacts.storage import combined_digest
+from components.artifacts.storage import combined_digest, is_url
 from components.artifacts.values import Rows, SourceFile, Split
 from components.config import DEFAULT_COLUMNS, DataConfig
 from components.data.sources.formats import files_of, source_of
+from components.data.sources.remote import remote_identity
 from components.data.sources.source import Source
 from components.errors import DataError, NotFoundError
 
@@ -48,7 +49,7 @@ def check_files(data: DataConfig) -> None:
             for file in _files(key, path):
                 # A file that opens and cannot be read is an unexpected error of the stage.
                 with contextlib.suppress(OSError):
-                    _check_file(key, source_of(file))
+                    _identity(key, source_of(file), with_digest=False)
 
 
 def _files(key: str, path: str) -> list[str]:
@@ -58,24 +59,30 @@ def _files(key: str, path: str) -> list[str]:
         raise NotFoundError(f"data.{key}: {error}") from error
 
 
-def _check_file(key: str, source: Source) -> None:
+def _identity(key: str, source: Source, *, with_digest: bool = True) -> tuple[str, int]:
+    """The digest and the size of a file that is there and holds something."""
     try:
-        source.check_readable()
+        if is_url(source.path):
+            digest, size = remote_identity(source.path)
+            is_empty = size == 0
+        else:
+            source.check_readable()
+            digest, size = "", Path(source.path).stat().st_size
+            # Not its size: a file that opens and cannot be read may look empty.
+            with Path(source.path).open("rb") as file:
+                is_empty = not file.read(1)
     except NotFoundError as error:
         raise NotFoundError(f"data.{key}: {error}") from error
-    # Not its size: a file that opens and cannot be read may look empty.
-    with Path(source.path).open("rb") as file:
-        is_empty = not file.read(1)
     if is_empty:
         raise DataError(f"data.{key}: {source.path} is empty; expected {source.layout}.")
+    return digest or (source.digest() if with_digest else ""), size
 
 
 def _source_files(key: str, path: str, split: Split | None) -> list[SourceFile]:
     found = []
     for file in _files(key, path):
         source = source_of(file)
-        _check_file(key, source)
-        found.append(SourceFile(file, split, source.digest(), Path(file).stat().st_size))
+        found.append(SourceFile(file, split, *_identity(key, source)))
     return found
 
 

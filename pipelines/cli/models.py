@@ -71,7 +71,7 @@ def history(name: str, as_json: bool, work_dir: Path) -> None:
 
 @rnnflow.command()
 @click.argument("name")
-@click.argument("data", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("data", type=click.Path(allow_dash=True))
 @click.option(
     "--output", type=click.Path(path_type=Path), help="JSONL file; standard output without it."
 )
@@ -83,7 +83,7 @@ def history(name: str, as_json: bool, work_dir: Path) -> None:
 @WORK_DIR
 def predict(
     name: str,
-    data: Path,
+    data: str,
     output: Path | None,
     version: int | None,
     run_id: str | None,
@@ -92,7 +92,7 @@ def predict(
 ) -> None:
     """Score the rows of DATA with the champion of NAME.
 
-    DATA is a file or directory of any format that `init` reads, or - for JSONL from standard input;
+    DATA is what `init` reads, a file, a directory or a URL, or - for JSONL from standard input;
     ids and labels are not needed. A row that cannot be used gets the reason.
     """
     from pipelines.commands import models

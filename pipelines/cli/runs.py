@@ -16,9 +16,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 @rnnflow.command()
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option("--test", type=click.Path(path_type=Path), help="The test rows.")
-@click.option("--validation", type=click.Path(path_type=Path), help="The validation rows.")
+@click.argument("data", type=click.Path())
+@click.option("--test", type=click.Path(), help="The test rows.")
+@click.option("--validation", type=click.Path(), help="The validation rows.")
 @click.option("--id", "row_id", metavar="COLUMN", help="The column of a table that is the id.")
 @click.option("--label", metavar="COLUMN", help="The column of a table that is the label.")
 @click.option(
@@ -31,9 +31,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 @click.option("--name", help="Name of the experiment and of the registered model.")
 @click.option("--force", is_flag=True, help="Replace a config that exists.")
 def init(
-    data: Path,
-    test: Path | None,
-    validation: Path | None,
+    data: str,
+    test: str | None,
+    validation: str | None,
     row_id: str | None,
     label: str | None,
     group: str | None,
@@ -44,7 +44,8 @@ def init(
 ) -> None:
     """Look at DATA and write a config to read and edit.
 
-    DATA is JSONL (also .gz or .zst), Parquet, Arrow, CSV, TSV or .ts, or a directory of such files.
+    DATA is JSONL (also .gz or .zst), Parquet, Arrow, CSV, TSV or .ts, or a directory of such files;
+    or the URL of one, such as s3://bucket/rows.parquet.
     """
     from pipelines.commands.init import write_config
 

@@ -9,16 +9,17 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import urlsplit
 
 import click
 import yaml
 from pydantic_core import to_jsonable_python
 
-from components.artifacts.storage import check_output, write_atomically
+from components.artifacts.storage import check_output, is_url, write_atomically
 from components.config import DEFAULT_COLUMNS, DataConfig, SplitConfig
 from components.data.proposal import Proposal, propose
 from components.data.sources.column_guess import guess_columns
-from components.data.sources.formats import files_of, source_of
+from components.data.sources.formats import files_of, local_path, source_of
 from components.errors import UserError
 from components.label_tasks import PER_ROW, TASKS
 from pipelines.config import parse_config
@@ -27,9 +28,9 @@ from rnn_core.names import CellType
 
 
 def write_config(
-    data: Path,
-    test: Path | None,
-    validation: Path | None,
+    data: Path | str,
+    test: Path | str | None,
+    validation: Path | str | None,
     output: Path | None,
     name: str | None,
     force: bool,
@@ -46,19 +47,23 @@ def write_config(
         DataError: the rows cannot be used.
         NotFoundError: a file does not exist.
     """
-    sources = [source_of(file) for file in files_of(str(data))]
+    data = str(data)
+    sources = [source_of(local_path(file)) for file in files_of(data)]
     for source in sources:
         source.check_readable()
-    # A pattern is no name: the config then lies beside the folder of its files.
-    path = output or (data if len(sources) == 1 or data.is_dir() else data.parent).with_suffix(
-        ".yaml"
-    )
+    # Of what lies elsewhere the name alone counts: the config lies here.
+    place = Path(urlsplit(data).path.rstrip("/")) if is_url(data) else Path(data)
+    if len(sources) > 1 and any(char in data for char in "*?["):
+        # A pattern is no name: the config lies beside the folder of its files.
+        place = place.parent
+    here = Path(place.name) if is_url(data) else place
+    path = output or here.with_suffix(".yaml")
     check_output(path)
     if path.exists() and not force:
         raise UserError(f"{path} exists already: edit it, or replace it with --force.")
     found = propose(
         DataConfig(
-            train=str(data),
+            train=data,
             test=str(test) if test else None,
             validation=str(validation) if validation else None,
             columns=guess_columns(sources[0], row_id, label),
@@ -66,7 +71,7 @@ def write_config(
         )
     )
     # MLflow and Prefect accept fewer characters in a name than a file system does.
-    from_file = re.sub(r"[^A-Za-z0-9_.-]+", "-", data.stem).strip("-._") or "sequences"
+    from_file = re.sub(r"[^A-Za-z0-9_.-]+", "-", place.stem).strip("-._") or "sequences"
     text = render_config(found, name or from_file, path.resolve().parent)
     # Before it is written: an option such as --name may hold what a config cannot.
     parse_config(text, source=str(path))
@@ -137,7 +142,7 @@ def render_config(found: Proposal, name: str, folder: Path) -> str:
 
 def _paths_from(data: DataConfig, folder: Path) -> dict[str, Any]:
     values: dict[str, Any] = {
-        key: os.path.relpath(Path(path).resolve(), folder)
+        key: path if is_url(path) else os.path.relpath(Path(path).resolve(), folder)
         for key in ("train", "validation", "test")
         if (path := getattr(data, key)) is not None
     }

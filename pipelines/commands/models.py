@@ -22,7 +22,7 @@ from components.artifacts.storage import (
     open_atomically,
     storage_errors,
 )
-from components.data.sources.formats import files_of, source_of
+from components.data.sources.formats import files_of, local_path, source_of
 from components.data.sources.jsonl import StandardInput
 from components.data.sources.source import Source
 from components.errors import DataError, NotFoundError, UserError
@@ -143,7 +143,7 @@ def export_version(config: Path | None, version: int | None, output: Path, work_
 
 def predict(
     name: str,
-    data: Path,
+    data: Path | str,
     output: Path | None,
     work_dir: Path,
     *,
@@ -155,7 +155,7 @@ def predict(
 
     Args:
         name: the registered model.
-        data: the file of the rows; ``-`` for standard input.
+        data: the file of the rows, or its URL; ``-`` for standard input.
         output: appears when all rows are answered; without it the lines go to standard output.
         work_dir: the work directory.
         version: to score with instead of the champion.
@@ -173,7 +173,9 @@ def predict(
     if output is not None:
         check_output(output)
     sources: list[Source] = (
-        [StandardInput()] if str(data) == "-" else [source_of(file) for file in files_of(str(data))]
+        [StandardInput()]
+        if str(data) == "-"
+        else [source_of(local_path(file)) for file in files_of(str(data))]
     )
     for source in sources:
         source.check_readable()  # before TensorFlow is loaded and the model is fetched

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from components.artifacts.storage import is_url
 from components.artifacts.values import Rows
 from components.config import DEFAULT_COLUMNS, ColumnsConfig
 from components.data.sources.columnar import ArrowFile, Parquet
 from components.data.sources.csv_tables import Csv, Tsv
 from components.data.sources.jsonl import GzipJsonLines, JsonLines, ZstdJsonLines
+from components.data.sources.remote import local_copy, remote_files, remote_identity
 from components.data.sources.source import CHUNK_BYTES, Chunk, Source
 from components.data.sources.ts import TimeSeriesFile
 from components.errors import DataError, NotFoundError
@@ -38,11 +40,15 @@ def files_of(path: str) -> list[str]:
     """The files that a path of the config names, in the order of their names.
 
     A directory stands for all its files of a known format, a pattern with ``*``, ``?`` or ``[…]``
-    for those that match; any other path for itself, whether the file exists or not.
+    for those that match; any other path for itself, whether the file exists or not. A URL stands
+    for the same, as URLs.
 
     Raises:
         NotFoundError: the directory or the pattern names no file.
+        UserError: the package for the store of a URL is not installed.
     """
+    if is_url(path):
+        return remote_files(path, FORMATS)
     given = Path(path)
     if given.is_dir():
         # Spark and others leave files such as _SUCCESS and .crc beside the data.
@@ -64,6 +70,22 @@ def files_of(path: str) -> list[str]:
     return sorted(map(str, found))
 
 
+def local_path(file: str, digest: str | None = None) -> str:
+    """Where a file can be read: itself, or a copy of what is at a URL.
+
+    Args:
+        file: one of ``files_of``.
+        digest: of ``remote_identity``, if the content must still be that one.
+
+    Raises:
+        DataError: the content is another one.
+        NotFoundError: the store cannot be read.
+    """
+    if not is_url(file):
+        return file
+    return local_copy(file, digest or remote_identity(file)[0])
+
+
 def chunks_of(rows: Rows, chunk_bytes: int = CHUNK_BYTES) -> list[Chunk]:
     """The chunks of all files.
 
@@ -72,9 +94,9 @@ def chunks_of(rows: Rows, chunk_bytes: int = CHUNK_BYTES) -> list[Chunk]:
     """
     chunks: list[Chunk] = []
     for file in rows.files:
-        source = source_of(file.path, rows.columns)
+        source = source_of(local_path(file.path, file.digest), rows.columns)
         # The examples are filed under this digest: other content must not be read under its name.
-        if source.digest() != file.digest:
+        if not is_url(file.path) and source.digest() != file.digest:
             raise DataError(f"{file.path} has changed since this run began: start again.")
         chunks += [replace(chunk, split=file.split) for chunk in source.chunks(chunk_bytes)]
     return chunks

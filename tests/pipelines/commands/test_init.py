@@ -148,6 +148,22 @@ def test_the_config_lies_beside_the_data_and_is_named_after_it(
     assert f"rnnflow run {place}" in told
 
 
+def test_of_rows_at_a_url_the_config_lies_here_and_names_the_url(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for name in ("a", "b"):
+        _rows(tmp_path / "set" / f"{name}.jsonl")
+    for url, config in (
+        (f"file://{tmp_path}/set/a.jsonl", "a.yaml"),
+        (f"file://{tmp_path}/set/*.jsonl", "set.yaml"),
+        (f"file://{tmp_path}/set", "set.yaml"),
+    ):
+        write_config(url, None, None, None, None, force=True)
+        assert load_config(tmp_path / "here" / config).data.train == url
+
+
 @pytest.mark.parametrize(
     ("stem", "name"),
     [
