@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+import datetime
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from components.config import (
+    NUMBER,
     STRICT,
     Fraction,
     InnerFraction,
@@ -16,8 +21,17 @@ from components.config import (
     Number,
     PositiveInt,
     SettingsError,
+    Switch,
 )
 from components.metrics import METRICS, Metric
+from components.slice_expression import (
+    Known,
+    comparisons,
+    faults,
+    parse,
+    seconds_of,
+    unknown_name,
+)
 
 _BOUNDED = {key: metric for key, metric in METRICS.items() if metric.may_be_bounded}
 _BOUNDS_DESCRIPTION = "Limits of metrics on the test split: " + "; ".join(
@@ -60,6 +74,118 @@ class PerClassFloor:
     # A label that a test file lacks, or a new one, is no reason to keep an old model.
     min_support: NonNegativeInt = 0
     """Fewest test examples of each class; 0 is no rule."""
+
+
+def _iso(value: Any) -> Any:
+    # YAML reads 2026-01-31 as a date.
+    return value.isoformat() if isinstance(value, datetime.date) else value
+
+
+_Edge: TypeAlias = Annotated[Number | str, BeforeValidator(_iso)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class SliceConfig:
+    """Some of the test rows, which are measured, and may be judged, by themselves.
+
+    ``by`` makes a slice of each value, or of each range of values; ``where`` makes one slice.
+    """
+
+    by: str | None = None
+    """What the rows are sliced by: the name of a context feature, ``length`` (a row's steps), or
+    ``time`` (when it was, where ``data.split.time`` says so)."""
+    quantiles: Annotated[int, Field(ge=2, le=20), NUMBER] | None = None
+    """With ``by`` a number, ``length`` or ``time``: so many ranges with as many rows each."""
+    edges: tuple[_Edge, ...] = ()
+    """In place of ``quantiles`` where the ranges end, in rising order: ``[50, 100]`` makes three;
+    of times ISO 8601."""
+    where: Annotated[str, Field(min_length=1)] | None = None
+    """In place of ``by`` an expression: comparisons of the same names with values, joined by
+    ``and``, ``or`` and ``not``, such as ``customer == "A" and length > 100``."""
+    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    """What a slice with ``where`` is called; its text by default."""
+    # Of 30 rows the 95 % interval of an accuracy reaches up to 17 points to either side.
+    min_rows: PositiveInt = 30
+    """A slice of fewer rows is reported and not judged."""
+    bounds: Annotated[dict[BoundedMetric, Bound], Field(description=_BOUNDS_DESCRIPTION)] = (
+        dataclasses.field(default_factory=dict)
+    )
+    """As ``gate.bounds``, of each slice."""
+    no_worse_than_champion: Switch = False
+    """Whether each slice fails on which the candidate is significantly worse than the champion, at
+    the level ``gate.champion.alpha`` of all such slices together (Holm, 1979)."""
+
+    def __post_init__(self) -> None:
+        found = list(_bound_faults(self.bounds))
+        if (self.by is None) == (self.where is None):
+            found.append(("", "give by or where, one of the two"))
+        if self.by is None and (self.quantiles is not None or self.edges):
+            found.append(("", "quantiles and edges need by, which says of what"))
+        if self.by is not None and self.name is not None:
+            found.append(("name", "with by the slices are named after their values"))
+        if self.quantiles is not None and self.edges:
+            found.append(("edges", "give quantiles or edges, not both"))
+        if self.where is not None:
+            try:
+                parse(self.where)
+            except ValueError as error:
+                found.append(("where", str(error)))
+        if found:
+            raise SettingsError(*found)
+
+    @property
+    def title(self) -> str:
+        """What the report and messages call the entry."""
+        return self.by or self.name or self.where or ""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What of a row it is about."""
+        if self.where is not None:
+            return frozenset(each.name for each in comparisons(parse(self.where)))
+        return frozenset({self.by} if self.by is not None else ())
+
+    def row_faults(self, known: Mapping[str, Known]) -> Iterator[tuple[str, str]]:
+        """What is wrong with it for rows that have these names, each with its path."""
+        if self.where is not None:
+            yield from (("where", fault) for fault in faults(parse(self.where), known))
+        elif self.by is not None:
+            about = known.get(self.by)
+            if about is None:
+                yield "by", unknown_name(self.by, known)
+            else:
+                yield from self._range_faults(self.by, about)
+
+    def _range_faults(self, by: str, about: Known) -> Iterator[tuple[str, str]]:
+        has_ranges = self.quantiles is not None or bool(self.edges)
+        if about.kind == "text":
+            if has_ranges:
+                yield "by", f"{by} is a text, which has no order: leave quantiles and edges out"
+            return
+        if not has_ranges and (about.kind != "whole number" or by == "length"):
+            yield "by", f"{by} has too many values for a slice of each: give quantiles or edges"
+            return
+        try:
+            edges = [seconds_of(edge) for edge in self.edges]
+        except ValueError:
+            edges = []
+            yield "edges", f"expected ISO 8601 such as 2026-01-31, got {list(self.edges)!r:.80}"
+        if about.kind != "time" and any(isinstance(edge, str) for edge in self.edges):
+            yield "edges", f"{by} is a {about.kind}: expected numbers, got {list(self.edges)!r:.80}"
+        elif any(one >= other for one, other in itertools.pairwise(edges)):
+            yield "edges", f"expected numbers that rise, got {list(self.edges)!r:.80}"
+        outside = [
+            edge
+            for edge in edges
+            if (about.low is not None and edge <= about.low)
+            or (about.high is not None and edge > about.high)
+        ]
+        if outside:
+            limits = f"{by} is {about.low:g} to {about.high:g}"
+            yield (
+                "edges",
+                f"no row can be beyond {outside[0]:g}, as {limits}: that slice would stay empty",
+            )
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -123,16 +249,27 @@ class GateConfig:
     per_class: PerClassFloor = PerClassFloor()
     baseline: BaselineRule = BaselineRule()
     champion: ChampionRule = ChampionRule()
+    # More than a person reads, and Holm's correction of so many tests sees large losses alone.
+    slices: Annotated[tuple[SliceConfig, ...], Field(max_length=50)] = ()
+    """Parts of the test rows that are measured, and may be judged, by themselves."""
 
     def __post_init__(self) -> None:
-        faults = [
-            (f"bounds.{key}.{end}", fault)
-            for key, bound in self.bounds.items()
-            for end, value in (("min", bound.min), ("max", bound.max))
-            if (fault := _bound_fault(value, METRICS[key]))
+        found = list(_bound_faults(self.bounds))
+        named = Counter((each.title, each.quantiles, each.edges) for each in self.slices)
+        found += [
+            (f"slices.{index}", f"{each.title!r} is sliced in this way twice: leave one out")
+            for index, each in enumerate(self.slices)
+            if named[each.title, each.quantiles, each.edges] > 1
         ]
-        if faults:
-            raise SettingsError(*faults)
+        if found:
+            raise SettingsError(*found)
+
+
+def _bound_faults(bounds: Mapping[BoundedMetric, Bound]) -> Iterator[tuple[str, str]]:
+    for key, bound in bounds.items():
+        for end, value in (("min", bound.min), ("max", bound.max)):
+            if fault := _bound_fault(value, METRICS[key]):
+                yield f"bounds.{key}.{end}", fault
 
 
 def _bound_fault(value: float | None, metric: Metric) -> str | None:

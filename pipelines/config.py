@@ -33,6 +33,7 @@ from components.config import (
 )
 from components.errors import ConfigError, NotFoundError
 from components.features.config import FeaturesConfig
+from components.features.sliceable import hidden, sliceable
 from components.gate_config import GateConfig
 from components.label_tasks import TASKS
 from components.labels.table import KINDS
@@ -89,14 +90,33 @@ class PipelineConfig:
 
     def __post_init__(self) -> None:
         known = metrics_of(self.data.label)
+        bounds = {"gate.bounds": self.gate.bounds}
+        for index, each in enumerate(self.gate.slices):
+            bounds[f"gate.slices.{index}.bounds"] = each.bounds
         faults = [
             (
-                f"gate.bounds.{key}",
+                f"{path}.{key}",
                 f"it is not measured where the rows have {TASKS[self.data.label].says}; "
                 f"bound {', '.join(known)}",
             )
-            for key in self.gate.bounds
+            for path, bounded in bounds.items()
+            for key in bounded
             if key not in known
+        ]
+        names = {name: each.known for name, each in sliceable(self.features, self.data).items()}
+        faults += [
+            (f"gate.slices.{index}.{path}", fault)
+            for index, each in enumerate(self.gate.slices)
+            for path, fault in each.row_faults(names)
+        ]
+        faults += [
+            (
+                f"gate.slices.{index}",
+                f"{name} is what every row has, and here a feature of the context, too: give "
+                f"that another key, with name_in_rows: {name}",
+            )
+            for index, each in enumerate(self.gate.slices)
+            for name in sorted(hidden(self.features) & each.names)
         ]
         faults += KINDS[self.data.label].model_faults(self.model)
         if self.training.folds and not self.data.split.is_by_id:

@@ -89,10 +89,12 @@ WISHES: Mapping[str, str] = {
         ("class_weight", "sample_weight", "weights"),
         "model.loss.class_weights weighs the rows of each class",
     ),
-    **dict.fromkeys(
-        ("threshold", "slices"),
+    "threshold": (
         "the gate judges the most probable label on the whole test split: see gate.bounds and "
-        "gate.per_class",
+        "gate.per_class"
+    ),
+    **dict.fromkeys(
+        ("slice", "segments", "subgroups", "cohorts", "slicing_specs"), "it is gate.slices here"
     ),
     **dict.fromkeys(
         ("auc", "top_5_accuracy", "top_k_accuracy"),

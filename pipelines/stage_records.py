@@ -25,6 +25,7 @@ from components.artifacts.values import (
     Metrics,
     Model,
     Rows,
+    Slices,
     Version,
 )
 from components.data.statistics import DEAD_LETTERS, STATISTICS, read_statistics
@@ -311,6 +312,26 @@ def record_champion_metrics(value: Comparison | None, config: PipelineConfig) ->
         }
     parameters = {"champion.version": value.version}
     return StageRecord(summary, parameters, metrics, tags={COMPARED_TAG: compared})
+
+
+def record_slices(value: Slices, config: PipelineConfig) -> StageRecord:
+    """Each slice's metrics under its name, and how the champion does there."""
+    metrics: dict[str, float] = {}
+    for each in value.measured:
+        name = f"slices/{each.name}"
+        metrics[f"{name}/rows"] = float(each.rows)
+        metrics |= {f"{name}/{key}": seen.value for key, seen in each.overall.items()}
+        if each.difference is not None:
+            metrics |= _interval_values(f"{name}/accuracy_difference", each.difference)
+    accuracies = [(each.overall["accuracy"].value, each) for each in value.measured if each.rows]
+    few = sum(each.rows < config.gate.slices[each.entry].min_rows for each in value.measured)
+    summary = f"{len(value.measured):,} slices"
+    if few:
+        summary += f", {few:,} of too few rows to be judged"
+    if accuracies:
+        least, worst = min(accuracies, key=lambda one: one[0])
+        summary += f"; lowest accuracy {least:.3f} on {worst.name} ({worst.rows:,} rows)"
+    return StageRecord(summary, metrics=metrics)
 
 
 def record_decision(value: Decision, config: PipelineConfig) -> StageRecord:

@@ -6,7 +6,7 @@ and no Beam.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from components.artifacts.values import (
     Model,
     Past,
     Rows,
+    Slices,
     Version,
 )
 from components.config import (
@@ -33,7 +34,7 @@ from components.config import (
     TrainingConfig,
 )
 from components.features.config import FeaturesConfig
-from components.gate_config import GateConfig
+from components.gate_config import GateConfig, SliceConfig
 from components.runtime.libraries import load_tensorflow
 from pipelines import stage_records
 from pipelines.stages import stage
@@ -217,6 +218,31 @@ def _score(
 
 
 @stage(
+    "slices",
+    stage_records.record_slices,
+    code="components.slices.measure",
+    retries=1,
+    retry_delay_seconds=5,
+    timeout_seconds=_HOUR_SECONDS,
+)
+def measure_slices(
+    examples: Examples,
+    metrics: Metrics,
+    champion_metrics: Comparison | None,
+    data: DataConfig,
+    entries: Sequence[SliceConfig],
+    *,
+    directory: Path,
+) -> Slices:
+    """Measures the candidate and the champion on parts of the test rows."""
+    from components.slices import measure
+
+    return measure.measure_slices(
+        examples, metrics, champion_metrics, data, entries, directory=directory
+    )
+
+
+@stage(
     "decision",
     stage_records.record_decision,
     outcome="decision",
@@ -229,11 +255,12 @@ def decide(
     baseline: BaselineMetrics | None,
     reference_metrics: Comparison | None,
     past: Past,
+    slices: Slices | None,
 ) -> Decision:
     """Applies the gate's rules to the metrics."""
     from components.evaluation.gate import decide
 
-    return decide(metrics, champion_metrics, gate, baseline, reference_metrics, past)
+    return decide(metrics, champion_metrics, gate, baseline, reference_metrics, past, slices)
 
 
 @stage(

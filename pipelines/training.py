@@ -77,9 +77,15 @@ def training_flow(
         measured = (model, rows, examples, metrics)
         champion_metrics = run.stage(tasks.measure_champion, incumbents.champion, *measured)
         reference_metrics = run.stage(tasks.measure_reference, incumbents.reference, *measured)
+        slices = None
+        if config.gate.slices:
+            slices = run.stage(
+                tasks.measure_slices, examples, metrics, champion_metrics, config.data,
+                config.gate.slices,
+            )  # fmt: skip
         decision = run.stage(
             tasks.decide, metrics, champion_metrics, config.gate, baseline,
-            reference_metrics, incumbents.past,
+            reference_metrics, incumbents.past, slices,
         )  # fmt: skip
         export = run.stage(tasks.export_model, model, examples, metrics, config.export)
         run.stage(

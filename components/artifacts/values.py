@@ -256,6 +256,34 @@ class BaselineMetrics:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class SliceMetrics:
+    """The candidate, and the champion if it can be compared with, on one slice of the test rows."""
+
+    name: str
+    range: str
+    """What its values run from and to, where its name does not say it."""
+    entry: int
+    """The index of the entry of ``gate.slices`` that it comes from."""
+    rows: int
+    overall: dict[str, Interval] = field(default_factory=dict)
+    """The metrics that can be measured on these rows; empty without a row."""
+    champion: dict[str, Interval] = field(default_factory=dict)
+    pairs: Pairs | None = None
+    """None without a row, and without a champion to compare with."""
+    difference: Interval | None = None
+    """Of the accuracies, the candidate's minus the champion's, with its 95 % interval."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Slices:
+    """All slices of a run, in the order of ``gate.slices``."""
+
+    measured: tuple[SliceMetrics, ...]
+    left_out: dict[int, int] = field(default_factory=dict)
+    """By the index of an entry how many of its slices there are beside those measured."""
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Evidence:
     """A candidate beside one version on the same rows: d is what the candidate has right of a row
     minus what the version has, as shares of the row's answers."""
@@ -316,6 +344,8 @@ class RuleResult:
     value: float | None
     bound: str
     reason: str
+    slice_name: str = ""
+    """Which slice of the test rows it is about; empty where it is about all of them."""
 
 
 Verdict: TypeAlias = Literal["promoted", "proposed", "unchanged", "refused"]

@@ -1,7 +1,8 @@
 """Raw rows become examples: the second pass, with Beam and TFT, and the directory it leaves.
 
     train-00000-of-00002.tfrecord …     transformed SequenceExamples; so are validation-…, test-…
-    raw_test-00000-of-00002.tfrecord …  the rows of test-…, in the same order, as they came
+    raw_test-00000-of-00002.tfrecord …  the rows of test-…, in the same order, as they came, and
+                                        when they were, if the config says where that stands
     transform/                          the transform graph and its vocabularies
     schema.json                         ``components.artifacts.schema``
     statistics.json                     ``components.data.statistics``
@@ -190,11 +191,13 @@ def _encode_transformed(
 
 def _encode_raw_test(chunk: Chunk, plan: _Plan) -> Iterator[tuple[_Shard, _Record]]:
     for _, row in _rows(chunk, plan, "test"):
-        yield _encoded(RAW_TEST, row, plan)
+        yield _encoded(RAW_TEST, row, plan, with_time=plan.form.time is not None)
 
 
-def _encoded(name: str, row: Row, plan: _Plan) -> tuple[_Shard, _Record]:
-    record = (hash_of_id(row.id), encode_row(row, plan.features))
+def _encoded(
+    name: str, row: Row, plan: _Plan, *, with_time: bool = False
+) -> tuple[_Shard, _Record]:
+    record = (hash_of_id(row.id), encode_row(row, plan.features, with_time=with_time))
     return (name, shard_of(row.id, plan.shards)), record
 
 

@@ -8,6 +8,7 @@ Wire format: https://protobuf.dev/programming-guides/encoding/; messages: tensor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TypeGuard
 
@@ -21,9 +22,16 @@ _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 """Numbers of the fields of ``tf.train.Feature``."""
 
 
-def encode_row(row: Row, features: FeaturesConfig) -> bytes:
+SECONDS = "_seconds"
+"""Holds when a row was, in whole seconds since 1970. No feature's key begins like this."""
+
+
+def encode_row(row: Row, features: FeaturesConfig, *, with_time: bool = False) -> bytes:
     """Serializes a row, raw or transformed: its id, its labels if it has any, and the features."""
     context: dict[str, Value] = {"id": [row.id.encode()]}
+    if with_time:
+        # As float32, the only kind of fractions in an example, a second is lost today.
+        context[SECONDS] = np.array([math.floor(row.seconds)], np.int64)
     if row.labels is not None:
         context["label"] = [label.encode() for label in row.labels]
     # The summaries are in transformed rows only.

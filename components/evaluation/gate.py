@@ -16,14 +16,16 @@ from components.artifacts.values import (
     ClassMetrics,
     Comparison,
     Decision,
-    Interval,
     Look,
     Metrics,
     Past,
     RuleResult,
+    Slices,
 )
+from components.evaluation.bounds import bound_rules
 from components.evaluation.incumbents import hold_against
 from components.evaluation.paired import mcnemar_worse, paired, tested
+from components.evaluation.slice_rules import slice_notes, slice_rules
 from components.evaluation.wording import NAMED_CLASSES, distinct, finite
 from components.gate_config import BaselineRule, GateConfig, PerClassFloor
 from components.label_tasks import TASKS
@@ -39,6 +41,7 @@ def decide(
     baseline: BaselineMetrics | None = None,
     reference_metrics: Comparison | None = None,
     past: Past = Past(),  # noqa: B008  (it is frozen)
+    slices: Slices | None = None,
 ) -> Decision:
     """Applies the gate's rules to the metrics.
 
@@ -50,6 +53,7 @@ def decide(
         baseline: a cheap model on the same examples; None if there is none for them.
         reference_metrics: the reference on the same examples; None where the champion is it.
         past: the nights before.
+        slices: both on parts of the same examples; None where ``gate.slices`` is empty.
 
     Returns:
         A decision that promotes if, and only if, each of its rules passed.
@@ -58,9 +62,10 @@ def decide(
     rules = (
         _finite_metrics(metrics),
         _min_examples(metrics.examples, gate.min_examples),
-        *_bounds(metrics, gate),
+        *bound_rules(metrics.overall, gate.bounds, len(metrics.labels)),
         *_per_class(metrics.per_class, gate.per_class),
         *_baseline(baseline, gate.baseline),
+        *slice_rules(slices, metrics, champion_metrics, gate),
         *held.rules,
     )
     promoted = all(rule.passed for rule in rules)
@@ -78,6 +83,7 @@ def decide(
             *_idle_bound(metrics, gate),
             *_as_good_as_baseline(baseline, gate.baseline),
             *held.notes,
+            *slice_notes(slices, gate),
             *_worn_rows(candidates, metrics.examples, gate.most_candidates_per_test_split),
         ),
         moves_reference=held.moves_reference,
@@ -106,44 +112,6 @@ def _min_examples(examples: int, least: int) -> RuleResult:
         f"enough (at least {least:,})" if passed else f"fewer than the {least:,} required"
     )
     return RuleResult("min_examples", passed, float(examples), f"at least {least:,}", text)
-
-
-def _bounds(metrics: Metrics, gate: GateConfig) -> Iterator[RuleResult]:
-    for key, bound in gate.bounds.items():
-        seen = metrics.overall.get(key)
-        if seen is None:
-            end = "max" if bound.min is None else "min"
-            yield RuleResult(
-                f"{key}.{end}", False, None, "two labels",
-                f"{METRICS[key].label} is measured of two labels, with test examples of each, and "
-                f"there are {len(metrics.labels):,} labels; bound macro_f1 in its place",
-            )  # fmt: skip
-            continue
-        if bound.min is not None:
-            words = ("at least", "below the minimum")
-            yield _limit(key, "min", seen, bound.min, seen.value >= bound.min, words)
-        if bound.max is not None:
-            words = ("at most", "above the maximum")
-            yield _limit(key, "max", seen, bound.max, seen.value <= bound.max, words)
-
-
-def _limit(
-    key: str, end: str, seen: Interval, limit: float, passed: bool, words: tuple[str, str]
-) -> RuleResult:
-    rule, name = f"{key}.{end}", METRICS[key].label
-    bound = f"{words[0]} {limit:.4g}"
-    if math.isnan(seen.value):
-        return RuleResult(rule, False, None, bound, f"{name} is not a number")
-    value, limit_text = distinct(seen.value, limit)
-    # The interval decides nothing: a bound is a promise about the value. It tells the reader
-    # whether another test split might have passed.
-    noise = not passed and seen.low <= limit <= seen.high
-    reason = (
-        f"{name} {value} is {words[0] if passed else words[1]} {limit_text} "
-        f"(95 % interval {seen.low:.4g} to {seen.high:.4g}"
-        f"{', so the shortfall may be chance' if noise else ''})"
-    )
-    return RuleResult(rule, passed, finite(seen.value), bound, reason)
 
 
 def _idle_bound(metrics: Metrics, gate: GateConfig) -> Iterator[str]:

@@ -93,7 +93,7 @@ def compare(
             "candidate and champion must be compared on the same examples, but "
             f"{what}. Score the champion again on the candidate's test split."
         )
-    pairs = _pairs(ours, theirs)
+    pairs = paired_with(ours, theirs)
     with building(directory) as partial:
         metrics = _write(champion_table, candidate.labels, directory, partial)
         result = ChampionMetrics(
@@ -121,10 +121,11 @@ def pair(candidate: Metrics, table: PredictionTable) -> Pairs:
     """
     ours = read_predictions(Path(candidate.predictions_path))
     place = {id_: i for i, id_ in enumerate(ours.ids)}
-    return _pairs(ours.take([place[id_] for id_ in table.ids]), table)
+    return paired_with(ours.take([place[id_] for id_ in table.ids]), table)
 
 
-def _pairs(ours: PredictionTable, theirs: PredictionTable) -> Pairs:
+def paired_with(ours: PredictionTable, theirs: PredictionTable) -> Pairs:
+    """Counts on which answers which model is right, on the same rows in the same order."""
     return Pairs(
         both_correct=int(np.sum(ours.correct & theirs.correct)),
         only_candidate_correct=int(np.sum(ours.correct & ~theirs.correct)),

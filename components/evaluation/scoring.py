@@ -82,6 +82,14 @@ def score(
     )
 
 
+def overall(table: PredictionTable) -> dict[str, Interval]:
+    """The metrics of all classes together, as ``score`` gives them, by their keys."""
+    table = table.take(np.argsort(np.array(table.ids)))
+    names = tuple(dict.fromkeys([*table.classes, *sorted(set(table.labels))]))
+    contributions = _Contributions(table, names)
+    return _overall(table, contributions, Bootstrap(contributions.values))
+
+
 def calibration(table: PredictionTable, bins: int = CALIBRATION_BINS) -> tuple[Bin, ...]:
     """Equal-width bins of the top probability.
 

@@ -46,6 +46,11 @@ _ADVICE = {
         "comparison sharper, and `rnnflow gate --power` says how many are needed. "
         "gate.champion.promote_if says what is required."
     ),
+    "slices": (
+        "See in the report which rows of these slices are wrong, and check their labels; more "
+        "training rows like them help most. Relax the rules of gate.slices only if a weaker model "
+        "is good enough there."
+    ),
     "reference": (
         "The champion stays: the candidate must not fall behind the model that the best evidence "
         "so far supports. More test examples make the comparison sharper; "

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from components.artifacts.values import Decision
 from components.metrics import METRICS
 from pipelines.console import work_dir_option
 from pipelines.stage_records import interval_text
@@ -22,6 +23,8 @@ _STYLES = {
     "done": "bold",
 }
 _WIDTH = 12
+_NAMED = 5
+"""The most slices that the line names; the report has all."""
 
 
 def print_summary(console: Console, outcome: Outcome, work_dir: Path) -> None:
@@ -40,6 +43,8 @@ def _lines(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:
             if interval is not None and metric.in_summary:
                 rows = f"on {outcome.metrics.examples:,} test rows"
                 yield metric.short_label, f"{interval_text(interval)}  {rows}"
+    if outcome.decision is not None and (judged := _slices(outcome.decision)):
+        yield "slices", judged
     notes = outcome.decision.notes if outcome.decision else ()
     for note in (*notes, *outcome.training_notes):
         yield "note", note
@@ -65,6 +70,20 @@ def _lines(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:
         yield "or reject", f"rnnflow reject {outcome.name} --reason TEXT{option}"
     elif outcome.status == "refused" and outcome.version is not None:
         yield "overrule", f"rnnflow promote {outcome.name} {outcome.version.version}{option}"
+
+
+def _slices(decision: Decision) -> str:
+    """Which slices fail, in one line; empty if none was judged."""
+    # Each once, in their order.
+    judged = dict.fromkeys(rule.slice_name for rule in decision.rules if rule.slice_name)
+    failed = dict.fromkeys(
+        rule.slice_name for rule in decision.rules if rule.slice_name and not rule.passed
+    )
+    if not failed:
+        return f"all {len(judged):,} judged pass" if judged else ""
+    more = f" and {len(failed) - _NAMED:,} more" if len(failed) > _NAMED else ""
+    named = "; ".join(list(failed)[:_NAMED])
+    return f"{len(failed):,} of {len(judged):,} judged fail: {named}{more}"
 
 
 def mlflow_command(tracking_uri: str) -> str:

@@ -24,9 +24,13 @@ from components.artifacts.values import (
     PairedRows,
     Pairs,
     Rows,
+    SliceMetrics,
+    Slices,
     SourceFile,
     Version,
 )
+from components.gate_config import GateConfig, SliceConfig
+from components.tracking.values import safe_name
 from pipelines.stage_records import (
     DATA_DIGEST_TAG,
     VERSION_TAG,
@@ -42,6 +46,7 @@ from pipelines.stage_records import (
     record_model,
     record_reference_metrics,
     record_rows,
+    record_slices,
     record_version,
 )
 from tests.pipelines.samples import METRICS, PROMOTED, REFUSED, UNCHANGED, config, interval
@@ -256,6 +261,40 @@ def test_a_champion_that_cannot_be_compared_with_is_recorded_with_the_reason() -
     assert record.parameters == {"champion.version": 3, "champion.not_comparable": reason}
     assert record.metrics == {"champion/comparable": 0.0}
     assert record.tags == {"rnnflow.compared_with": "version 3: cannot be compared"}
+
+
+def test_slices_are_recorded_under_their_names_which_mlflow_takes_as_they_are() -> None:
+    some = SliceMetrics(
+        "customer: A", "", 0, 40, {"accuracy": interval(0.8), "macro_f1": interval(0.7)},
+        {"accuracy": interval(0.9)}, Pairs(30, 2, 6, 2), interval(-0.1),
+    )  # fmt: skip
+    few = SliceMetrics("length: 9 and more", "", 1, 4, {"accuracy": interval(0.5)})
+    none = SliceMetrics("long", "", 2, 0)
+    gate = GateConfig(
+        slices=(
+            SliceConfig(by="length", quantiles=2),
+            SliceConfig(by="length", edges=(9,)),
+            SliceConfig(where="length > 99", name="long"),
+        )
+    )
+    sliced = dataclasses.replace(config(), gate=gate)
+    record = record_slices(Slices((some, few, none)), sliced)
+    assert record.summary == (
+        "3 slices, 2 of too few rows to be judged; lowest accuracy 0.500 on length: 9 and more "
+        "(4 rows)"
+    )
+    assert record.metrics == {
+        "slices/customer: A/rows": 40.0,
+        "slices/customer: A/accuracy": 0.8,
+        "slices/customer: A/macro_f1": 0.7,
+        "slices/customer: A/accuracy_difference": -0.1,
+        "slices/customer: A/accuracy_difference/low": pytest.approx(-0.12),
+        "slices/customer: A/accuracy_difference/high": pytest.approx(-0.09),
+        "slices/length: 9 and more/rows": 4.0,
+        "slices/length: 9 and more/accuracy": 0.5,
+        "slices/long/rows": 0.0,
+    }
+    assert all(safe_name(name) == name for name in record.metrics)
 
 
 @pytest.mark.parametrize(

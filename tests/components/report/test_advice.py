@@ -32,6 +32,8 @@ def rule(name: str, *, passed: bool = False) -> RuleResult:
         ("champion.comparable", "gate.champion.if_not_comparable"),
         ("champion", "gate.champion.promote_if"),
         ("reference", "gate.champion.margin_points"),
+        ("slices.customer: A.accuracy.min", "gate.slices"),
+        ("slices.customer: A.champion", "gate.slices"),
     ],
 )
 def test_a_failed_rule_has_advice_that_names_where_to_act(name: str, part: str) -> None:

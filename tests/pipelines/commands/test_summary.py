@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from components.artifacts.values import Version
+from components.artifacts.values import RuleResult, Version
 from components.registry.packaging import SAVED_MODEL
 from pipelines.commands.summary import mlflow_command, print_summary
 from pipelines.work_directory import Outcome, StageOutcome
-from tests.pipelines.samples import METRICS, PROPOSED, REFUSED, RUN_ID, UNCHANGED, outcome
+from tests.pipelines.samples import METRICS, PROMOTED, PROPOSED, REFUSED, RUN_ID, UNCHANGED, outcome
 
 DEFAULT = Path(".rnnflow")
 
@@ -35,6 +35,31 @@ def test_every_metric_has_its_interval_and_the_rows_it_was_measured_on() -> None
     assert "macro-F1 0.970 [0.950, 0.980] on 1,234 test rows" in text
     assert "loss 0.100 [0.080, 0.110] on 1,234 test rows" in text
     assert "ECE 0.020 [0.000, 0.030] on 1,234 test rows" in text
+
+
+def judged(*passed: bool) -> Outcome:
+    """A run with one rule for each slice."""
+    rules = tuple(
+        RuleResult(f"slices.customer: {i}.champion", each, 0.5, "", "", slice_name=f"customer: {i}")
+        for i, each in enumerate(passed)
+    )
+    return outcome(decision=dataclasses.replace(PROMOTED, rules=(*PROMOTED.rules, *rules)))
+
+
+@pytest.mark.parametrize(
+    ("passed", "line"),
+    [
+        ((True, True), "slices all 2 judged pass"),
+        ((True, False, False), "slices 2 of 3 judged fail: customer: 1; customer: 2"),
+        ((False,) * 7, "customer: 3; customer: 4 and 2 more"),
+    ],
+)
+def test_one_line_says_which_slices_fail(passed: tuple[bool, ...], line: str) -> None:
+    assert line in shown(judged(*passed))
+
+
+def test_without_slices_there_is_no_line_about_them() -> None:
+    assert "slices" not in shown(outcome())
 
 
 def test_a_note_of_the_gate_is_shown() -> None:

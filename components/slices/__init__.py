@@ -1,0 +1,1 @@
+"""Parts of the test rows, measured by themselves."""

@@ -1,0 +1,130 @@
+"""The slices of the test rows: the candidate and the champion, measured on each by itself.
+
+A directory of slices holds:
+
+    slices.json             the Slices
+    _SUCCESS
+
+Shapes: N rows of a slice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from components.artifacts.predictions import PredictionTable, read_predictions
+from components.artifacts.schema import load_schema
+from components.artifacts.storage import building, write_atomically
+from components.artifacts.values import (
+    ChampionMetrics,
+    Comparison,
+    Examples,
+    Interval,
+    Metrics,
+    SliceMetrics,
+    Slices,
+)
+from components.config import DataConfig
+from components.evaluation.intervals import Array, Bootstrap
+from components.evaluation.metrics_files import paired_with
+from components.evaluation.scoring import overall
+from components.features.sliceable import sliceable
+from components.gate_config import SliceConfig
+from components.slices.members import count_values, read_values, slices_of
+from components.training.datasets import read_ids
+
+SLICES = "slices.json"
+
+
+def measure_slices(
+    examples: Examples,
+    metrics: Metrics,
+    champion_metrics: Comparison | None,
+    data: DataConfig,
+    entries: Sequence[SliceConfig],
+    *,
+    directory: Path,
+) -> Slices:
+    """Measures both models on each slice; the rows of several entries may overlap.
+
+    Args:
+        examples: whose test split both models were scored on.
+        metrics: the candidate's.
+        champion_metrics: the champion's on the same rows, or why there are none.
+        data: what rows have beside their features.
+        entries: ``gate.slices``.
+        directory: where the slices are written.
+
+    Raises:
+        NotFoundError: the predictions are gone.
+        StorageError: the disk is full or the directory cannot be written.
+    """
+    schema = load_schema(examples.path)
+    columns = sliceable(schema.features, data)
+    keys = sorted({columns[name].key for entry in entries for name in entry.names})
+    values = read_values(examples, schema, keys)
+    ids = read_ids(examples, "test")
+    ours = _in_order(read_predictions(Path(metrics.predictions_path)), ids)
+    theirs = None
+    if isinstance(champion_metrics, ChampionMetrics):
+        path = Path(champion_metrics.metrics.predictions_path)
+        theirs = _in_order(read_predictions(path), ids)
+    measured: list[SliceMetrics] = []
+    left_out = {}
+    named: Counter[str] = Counter()
+    for index, entry in enumerate(entries):
+        before = len(measured)
+        for each in slices_of(entry, columns, values):
+            # Two entries may make a slice of the same name, such as by different edges.
+            named[each.name] += 1
+            name = each.name if named[each.name] == 1 else f"{each.name} - {named[each.name]}"
+            measured.append(measure_slice(name, each.range, index, each.rows, ours, theirs))
+        more = count_values(entry, columns, values) - (len(measured) - before)
+        if more > 0:
+            left_out[index] = more
+    result = Slices(tuple(measured), left_out)
+    with building(directory) as partial:
+        fields = TypeAdapter(Slices).dump_python(result)
+        write_atomically(partial / SLICES, json.dumps(fields, indent=1, ensure_ascii=False) + "\n")
+    return result
+
+
+def measure_slice(
+    name: str,
+    values: str,
+    entry: int,
+    rows: np.ndarray[tuple[int], np.dtype[np.int64]],
+    ours: PredictionTable,
+    theirs: PredictionTable | None,
+) -> SliceMetrics:
+    """The rows with these indices, of two tables of the same rows in the same order."""
+    if not len(rows):
+        return SliceMetrics(name, values, entry, 0)
+    candidate = ours.take(rows)
+    reached = overall(candidate)
+    if theirs is None:
+        return SliceMetrics(name, values, entry, len(rows), reached)
+    champion = theirs.take(rows)
+    return SliceMetrics(
+        name, values, entry, len(rows), reached, overall(champion),
+        paired_with(candidate, champion), difference(candidate, champion),
+    )  # fmt: skip
+
+
+def difference(candidate: PredictionTable, champion: PredictionTable) -> Interval:
+    """Of the accuracies, the candidate's minus the champion's; a bootstrap over the rows."""
+    answers: Array = candidate.row_lengths.astype(np.float64)
+    gained = candidate.correct.astype(np.float64) - champion.correct
+    contributions = np.column_stack([candidate.row_sums(gained[:, None]), answers])
+    return Bootstrap(contributions).interval(lambda sums: sums[:, 0] / sums[:, 1])
+
+
+def _in_order(table: PredictionTable, ids: Sequence[str]) -> PredictionTable:
+    place = {id_: index for index, id_ in enumerate(table.ids)}
+    return table.take([place[id_] for id_ in ids])
