@@ -222,7 +222,7 @@ def dump_config(config: PipelineConfig) -> str:
 def flatten(config: object, prefix: str = "") -> dict[str, Any]:
     """Every value of the tree by its dotted path, as it is logged."""
     values = to_jsonable_python(config)
-    return dict(_leaves(values, prefix))
+    return dict(leaves(values, prefix))
 
 
 _PRELOADED: ContextVar[PipelineConfig | None] = ContextVar("preloaded_config", default=None)
@@ -291,10 +291,11 @@ def _adapter() -> TypeAdapter[PipelineConfig]:
     return TypeAdapter(PipelineConfig)
 
 
-def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """The values of nested mappings, each with its dotted path."""
     # An empty mapping is a leaf: the log shows that nothing was set there.
     if isinstance(value, dict) and value:
         for key, child in value.items():
-            yield from _leaves(child, f"{prefix}.{key}" if prefix else str(key))
+            yield from leaves(child, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, value

@@ -28,7 +28,7 @@ from prefect.states import Cancelled
 from components.artifacts.storage import partial_of, write_atomically
 from components.artifacts.values import Decision
 from components.errors import BusyError, ClusterError, RnnflowError, ServerAwayError
-from components.runtime.fingerprints import fingerprint
+from components.runtime.fingerprints import code_digest, fingerprint
 from components.tracking.owner import Owner
 from components.workers.cluster import find_cluster
 from components.workers.rendezvous import Chief
@@ -118,6 +118,8 @@ class PipelineRun:
         self.directory = self.work.runs / self.run_id
         self.values: dict[str, Any] = {}
         """What the stages returned, by their names, for the report."""
+        self._code: dict[str, str] = {}
+        """Digests of the code of the stages that are cached by it."""
         self.chief: Chief | None = None
         self._until = until
         self._rerun = rerun
@@ -208,6 +210,7 @@ class PipelineRun:
         artifact: Path | None = None
         if stage.code is not None:
             artifact = self.work.artifacts / stage.name / fingerprint(stage.code, inputs)
+            self._code[stage.name] = code_digest(stage.code)
             extras["directory"] = artifact
             # Before it is built: what a killed run has made so far stays as long as that run.
             with (self.directory / ARTIFACTS).open("a") as file:
@@ -299,7 +302,7 @@ class PipelineRun:
         try:
             if (model := self.values.get("model")) is not None:
                 notes = training_notes(model, self.config)
-            report = write_report(self.run_id, self.directory, self.config, self.values)
+            report = write_report(self.run_id, self.work, self.config, self.values, self._code)
         except Exception as error:
             # The run has its outcome, or its first error, whatever becomes of the page about it.
             LOGGER.warning("The report of run %s could not be written: %s", self.run_id, error)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from components.artifacts.predictions import PredictionTable, StepPredictions
 from components.artifacts.values import ClassMetrics, Interval, Metrics
@@ -107,6 +108,18 @@ def calibration(table: PredictionTable, bins: int = CALIBRATION_BINS) -> tuple[B
         accuracy = float(table.correct[inside].mean()) if count else 0.0
         result.append(Bin(edges[i], edges[i + 1], count, mean_confidence, accuracy))
     return tuple(result)
+
+
+def without_temperature(table: PredictionTable, temperature: float) -> PredictionTable:
+    """The predictions as they were before ``temperature``: p_k^T / sum_j p_j^T.
+
+    What that made of p before is p^(1/T) / sum p^(1/T), so that the power T leads back, but for
+    probabilities that had become 0.
+    """
+    powers = special.softmax(
+        temperature * np.log(np.maximum(table.probabilities, np.finfo(np.float64).tiny)), axis=1
+    )
+    return dataclasses.replace(table, probabilities=powers)
 
 
 def differences(before: PredictionTable, after: PredictionTable) -> dict[str, Interval]:

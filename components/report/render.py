@@ -24,13 +24,19 @@ from components.artifacts.values import (
     Interval,
     Metrics,
     Rows,
+    Slices,
 )
 from components.evaluation.figures import confusion_figure, learning_figure, reliability_figure, svg
-from components.evaluation.scoring import calibration
+from components.evaluation.scoring import calibration, overall, without_temperature
 from components.label_tasks import TASKS
 from components.metrics import METRICS
 from components.report import tables as parts
 from components.report.advice import advice
+from components.report.changes import LineageStep, SinceChampion, changed_answers
+from components.report.slices import SLICES_SHOWN, slice_rows
+
+_CHANGES_SHOWN = 40
+"""Settings, as many as a reader takes in."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +75,17 @@ class ReportInputs:
     """What could be changed in the training, one sentence each."""
     predictions: PredictionTable | None = None
     """For the reliability diagram and the most confident errors."""
+    champion_predictions: PredictionTable | None = None
+    """For the answers that changed; of the same rows, in any order."""
+    slices: Slices | None = None
+    temperature: float = 1.0
+    """At which ``predictions`` are."""
+    scales_temperature: bool = False
+    """Whether the config asks for a temperature."""
+    lineage: Sequence[LineageStep] = ()
+    """From the data to the version."""
+    since_champion: SinceChampion | None = None
+    """None where there is no other champion."""
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     commands: Sequence[Command] = ()
 
@@ -81,6 +98,8 @@ def render_report(inputs: ReportInputs) -> str:
         figures=_figures(inputs),
         **_verdict(inputs.decision, inputs.metrics),
         **_results(inputs),
+        **_beside_champion(inputs),
+        **_temperature(inputs),
         **_data(inputs),
     )
 
@@ -95,6 +114,9 @@ def _verdict(decision: Decision, metrics: Metrics) -> dict[str, object]:
     return {
         "verdict": decision.verdict.capitalize(),
         "failed": failed,
+        # Many slices have many rules, of which those that failed are news.
+        "gate_rules": [rule for rule in decision.rules if not (rule.slice_name and rule.passed)],
+        "slice_rules": [rule for rule in decision.rules if rule.slice_name and rule.passed],
         "advice": list(dict.fromkeys(advice(rule) for rule in failed)),
         "headline": [
             (
@@ -129,6 +151,35 @@ def _results(inputs: ReportInputs) -> dict[str, object]:
         "classes": parts.shown_classes(metrics),
         "predicted": dict(zip(metrics.labels, predicted, strict=True)),
         "classes_shown": parts.CLASSES_SHOWN,
+    }
+
+
+def _beside_champion(inputs: ReportInputs) -> dict[str, object]:
+    ours, theirs = inputs.predictions, inputs.champion_predictions
+    champion = inputs.champion_metrics
+    # A champion that is the candidate has changed nothing.
+    differs = champion is not None and not champion.same_model
+    slices = slice_rows(inputs.slices, inputs.decision) if inputs.slices else []
+    return {
+        "changed": changed_answers(ours, theirs) if ours and theirs and differs else None,
+        "slices": slices,
+        "slices_shown": SLICES_SHOWN,
+        "slices_judged": sum(row.rules > 0 for row in slices),
+        "slices_failed": sum(bool(row.failed) for row in slices),
+        "changes_shown": _CHANGES_SHOWN,
+    }
+
+
+def _temperature(inputs: ReportInputs) -> dict[str, object]:
+    """What the temperature changes in the metrics, which it was not chosen by."""
+    if inputs.predictions is None or inputs.temperature == 1.0:
+        return {"before": [], "after": []}
+    before = overall(without_temperature(inputs.predictions, inputs.temperature))
+    # All that a temperature changes of the metrics: no answer changes.
+    keys = [key for key in ("ece", "average_loss") if key in before]
+    return {
+        "before": [(METRICS[key].short_label, before[key].value) for key in keys],
+        "after": [(METRICS[key].short_label, inputs.metrics.overall[key].value) for key in keys],
     }
 
 
@@ -167,6 +218,12 @@ def _figures(inputs: ReportInputs) -> dict[str, Markup]:
             reliability_figure(calibration(inputs.predictions)),
             "Accuracy against confidence, and how many examples have which confidence",
         )
+        if inputs.temperature != 1.0:
+            table = without_temperature(inputs.predictions, inputs.temperature)
+            figures["reliability_before"] = svg(
+                reliability_figure(calibration(table)),
+                "The same before the probabilities were scaled by the temperature",
+            )
     return {name: Markup(text) for name, text in figures.items()}
 
 

@@ -11,17 +11,19 @@ from typing import Any
 import pytest
 
 from pipelines.run_report import write_report
+from pipelines.work_directory import WorkDirectory
 from tests.pipelines.samples import REFUSED, RUN_ID, config
 
-FILES = ("learning_curve.png", "decision.json", "report.html")
+FILES = ("learning_curve.png", "decision.json", "lineage.json", "report.html")
 
 
 @pytest.fixture(scope="module")
 def refused(values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a run that the gate refused."""
-    directory = tmp_path_factory.mktemp("refused")
+    work = WorkDirectory(tmp_path_factory.mktemp("refused"))
+    directory = work.runs / RUN_ID
     odd = dataclasses.replace(REFUSED, reason="Refused: <script>alert(1)</script>")
-    written = write_report(RUN_ID, directory, config(), {**values, "decision": odd})
+    written = write_report(RUN_ID, work, config(), {**values, "decision": odd}, {})
     assert written == tuple(directory / name for name in FILES)
     return directory
 
@@ -30,7 +32,7 @@ def test_a_run_that_trained_nothing_leaves_no_report(
     values: dict[str, Any], tmp_path: Path
 ) -> None:
     known = {name: values[name] for name in ("rows", "examples")}
-    assert write_report(RUN_ID, tmp_path, config(), known) == ()
+    assert write_report(RUN_ID, WorkDirectory(tmp_path), config(), known, {}) == ()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -38,7 +40,7 @@ def test_a_run_that_stopped_after_training_leaves_the_learning_curve(
     values: dict[str, Any], tmp_path: Path
 ) -> None:
     known = {name: values[name] for name in ("rows", "examples", "model")}
-    (written,) = write_report(RUN_ID, tmp_path, config(), known)
+    (written,) = write_report(RUN_ID, WorkDirectory(tmp_path), config(), known, {})
     assert written.name == "learning_curve.png"
     assert written.read_bytes().startswith(b"\x89PNG")
 
@@ -68,13 +70,14 @@ def test_a_reason_is_text_on_the_page_and_no_markup(refused: Path) -> None:
 def test_the_page_names_the_run_its_config_and_what_to_do_and_is_the_same_each_time(
     values: dict[str, Any], tmp_path: Path
 ) -> None:
-    write_report(RUN_ID, tmp_path, config(), values)
-    page = (tmp_path / "report.html").read_text()
+    work = WorkDirectory(tmp_path)
+    path = work.runs / RUN_ID / "report.html"
+    write_report(RUN_ID, work, config(), values, {})
+    page = path.read_text()
     for part in (
         "demo", RUN_ID, "2026-01-31 23:59 UTC", "rnnflow compare demo", "rnnflow rollback demo",
         "learning_rate: 0.003", "tensorflow", "Promoted",
     ):  # fmt: skip
         assert part in page
-    before = (tmp_path / "report.html").read_bytes()
-    write_report(RUN_ID, tmp_path, config(), values)
-    assert (tmp_path / "report.html").read_bytes() == before
+    write_report(RUN_ID, work, config(), values, {})
+    assert path.read_text() == page

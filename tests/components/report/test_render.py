@@ -22,14 +22,19 @@ from components.artifacts.values import (
     PairedRows,
     Pairs,
     Rows,
+    SliceMetrics,
+    Slices,
     SourceFile,
 )
 from components.evaluation.gate import decide
-from components.evaluation.scoring import score
-from components.gate_config import Bound, ChampionRule, GateConfig, PerClassFloor
+from components.evaluation.scoring import overall, score, without_temperature
+from components.gate_config import Bound, ChampionRule, GateConfig, PerClassFloor, SliceConfig
 from components.report.advice import advice
+from components.report.changes import Change, LineageStep, SinceChampion, changed_answers
 from components.report.render import Command, ReportInputs, render_report
+from components.report.slices import slice_rows
 from components.report.tables import largest_confusions, most_confident_errors, side_by_side
+from components.slices.measure import measure_slice
 
 _VOID = {"meta", "br", "link", "img", "hr", "input", "use", "path"}
 LABELS = ("a", "b", "<script>alert(1)</script>")
@@ -367,3 +372,146 @@ def test_the_reference_and_how_often_the_rows_were_used_are_told() -> None:
     assert "Version 2 is the reference" in text
     assert "7 candidates have been held against these very test rows" in text
     assert "is the reference" not in shown(render_report(before))
+
+
+LONG = "a_name_of_a_customer_that_is_much_longer_than_a_telephone_is_wide_without_any_blank"
+
+
+def full() -> ReportInputs:
+    """A report with all that there can be, and names that are hard to set."""
+    random = np.random.default_rng(2)
+    odds = TABLE.probabilities * np.exp(random.normal(0, 2.5, TABLE.probabilities.shape))
+    theirs = dataclasses.replace(TABLE, probabilities=odds / odds.sum(axis=1, keepdims=True))
+    rows = {
+        "customer: A": range(0, 40),
+        f"customer: {LONG}": range(40, 58),
+        "length: part 1 of 2": range(20, 60),
+        "customer: few": range(58, 60),
+    }
+    slices = Slices(
+        (
+            *(
+                measure_slice(name, "3 to 17", 0, np.array(list(of)), TABLE, theirs)
+                for name, of in rows.items()
+            ),
+            SliceMetrics("long and red", "", 1, 0),
+        )
+    )
+    gate = dataclasses.replace(
+        STRICT,
+        slices=(
+            SliceConfig(
+                by="length", quantiles=2, min_rows=10, no_worse_than_champion=True,
+                bounds={"accuracy": Bound(min=0.95)},
+            ),
+            SliceConfig(where="length > 99", name="long and red"),
+        ),
+    )  # fmt: skip
+    both = TABLE.correct & theirs.correct
+    champion = ChampionMetrics(
+        version=3,
+        metrics=score(theirs, LABELS, predictions_path="q", digest="e"),
+        both_correct=int(both.sum()),
+        only_candidate_correct=int((TABLE.correct & ~theirs.correct).sum()),
+        only_champion_correct=int((~TABLE.correct & theirs.correct).sum()),
+        both_wrong=int((~TABLE.correct & ~theirs.correct).sum()),
+        same_model=False,
+    )
+    return dataclasses.replace(
+        inputs(),
+        champion_metrics=champion,
+        champion_predictions=theirs,
+        decision=decide(METRICS, champion, gate, slices=slices),
+        slices=slices,
+        temperature=1.7,
+        scales_temperature=True,
+        baseline=BaselineMetrics(
+            "forest", "a random forest", METRICS, Pairs(40, 6, 5, 9), 1200, "a", 0.333
+        ),
+        lineage=(
+            LineageStep("Data", "d2" * 32, "the content of all files"),
+            LineageStep("Model", "ab" * 32, "step 1,200, temperature 1.7"),
+            LineageStep("Version", "4", "in the registry"),
+        ),
+        since_champion=SinceChampion(
+            3,
+            "20260131-235959-1a2b",
+            (Change("data digest", "0" * 12, "d2" * 6), Change("code of model", "a1", "b2")),
+            (Change(f"features.context.{LONG}.kind", "not set", "categorical <b>"),),
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def full_text() -> str:
+    return shown(render_report(full()))
+
+
+def test_slices_are_ranked_by_what_the_candidate_loses(full_text: str) -> None:
+    report = full()
+    judged = {rule.slice_name for rule in report.decision.rules if rule.slice_name}
+    failed = {
+        rule.slice_name for rule in report.decision.rules if rule.slice_name and not rule.passed
+    }
+    assert failed
+    assert f"{len(failed)} of {len(judged)} that were judged fail." in full_text
+    assert report.slices is not None
+    ranked = [row.name for row in slice_rows(report.slices, report.decision)]
+    section = full_text.partition(" Slices ")[2]
+    places = [section.index(name) for name in ranked]
+    assert places == sorted(places)
+    assert "not judged" in section
+    assert "Slices Parts of the test rows" not in shown(render_report(inputs()))
+
+
+def test_the_answers_that_changed_are_listed_the_lost_ones_first(full_text: str) -> None:
+    report = full()
+    assert report.predictions is not None
+    assert report.champion_predictions is not None
+    found = changed_answers(report.predictions, report.champion_predictions)
+    assert f"Answers that changed ({len(found.shown)} of {found.count})" in full_text
+    assert len(found.shown) == 20 < found.count
+    first = found.shown[0]
+    assert first.who_is_right == "champion"
+    assert f"{first.id} {first.label} {first.champion}" in full_text
+    same = dataclasses.replace(report, champion_predictions=TABLE)
+    assert "Both models give the same answers." in shown(render_report(same))
+
+
+def test_calibration_is_shown_before_and_after_the_temperature(full_text: str) -> None:
+    before = overall(without_temperature(TABLE, 1.7))
+    ece, loss = f"{before['ece'].value:.4f}", f"{before['average_loss'].value:.4f}"
+    assert f"Before, at a temperature of 1: ECE {ece}, loss {loss}." in full_text
+    after = f"{METRICS.overall['ece'].value:.4f}"
+    assert f"After, at a temperature of 1.7, as the model serves: ECE {after}, loss" in full_text
+    alone = dataclasses.replace(inputs(), scales_temperature=True)
+    assert "No temperature was better than 1" in shown(render_report(alone))
+    assert "Without training.temperature_scaling" in shown(render_report(inputs()))
+
+
+def test_the_lineage_leads_from_the_data_to_the_version(full_text: str) -> None:
+    parts = [
+        full_text.index(part)
+        for part in ("Data d2d2d2d2d2d2 the content", "Model abab", "Version 4")
+    ]
+    assert parts == sorted(parts)
+
+
+def test_what_has_changed_since_the_champions_run_is_listed(full_text: str) -> None:
+    assert "Version 3 was made by run 20260131-235959-1a2b ." in full_text
+    assert f"code of model a1 b2 Setting Champion's run This run features.context.{LONG}.kind" in (
+        full_text
+    )
+
+
+@pytest.mark.parametrize(
+    ("since", "says"),
+    [
+        (SinceChampion(3), "The run that made version 3 is not in this work directory"),
+        (SinceChampion(3, "r"), "Data, code and packages are the same. The config is the same."),
+        (SinceChampion(3, "r", has_facts=False), "That run left no lineage.json"),
+    ],
+)
+def test_what_is_not_known_of_the_champions_run_is_said(since: SinceChampion, says: str) -> None:
+    report = dataclasses.replace(inputs(), since_champion=since, predictions=None, history=())
+    assert says in shown(render_report(report))
