@@ -125,11 +125,6 @@ class SliceConfig:
             found.append(("name", "with by the slices are named after their values"))
         if self.quantiles is not None and self.edges:
             found.append(("edges", "give quantiles or edges, not both"))
-        if self.where is not None:
-            try:
-                parse(self.where)
-            except ValueError as error:
-                found.append(("where", str(error)))
         if found:
             raise SettingsError(*found)
 
@@ -140,7 +135,11 @@ class SliceConfig:
 
     @property
     def names(self) -> frozenset[str]:
-        """What of a row it is about."""
+        """What of a row it is about.
+
+        Raises:
+            ValueError: ``where`` does not parse.
+        """
         if self.where is not None:
             return frozenset(each.name for each in comparisons(parse(self.where)))
         return frozenset({self.by} if self.by is not None else ())
@@ -148,7 +147,11 @@ class SliceConfig:
     def row_faults(self, known: Mapping[str, Known]) -> Iterator[tuple[str, str]]:
         """What is wrong with it for rows that have these names, each with its path."""
         if self.where is not None:
-            yield from (("where", fault) for fault in faults(parse(self.where), known))
+            # Here, and not where the entry is made, so that all entries are told of at once.
+            try:
+                yield from (("where", fault) for fault in faults(parse(self.where), known))
+            except ValueError as error:
+                yield "where", str(error)
         elif self.by is not None:
             about = known.get(self.by)
             if about is None:

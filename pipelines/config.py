@@ -103,21 +103,7 @@ class PipelineConfig:
             for key in bounded
             if key not in known
         ]
-        names = {name: each.known for name, each in sliceable(self.features, self.data).items()}
-        faults += [
-            (f"gate.slices.{index}.{path}", fault)
-            for index, each in enumerate(self.gate.slices)
-            for path, fault in each.row_faults(names)
-        ]
-        faults += [
-            (
-                f"gate.slices.{index}",
-                f"{name} is what every row has, and here a feature of the context, too: give "
-                f"that another key, with name_in_rows: {name}",
-            )
-            for index, each in enumerate(self.gate.slices)
-            for name in sorted(hidden(self.features) & each.names)
-        ]
+        faults += _slice_faults(self)
         faults += KINDS[self.data.label].model_faults(self.model)
         if self.training.folds and not self.data.split.is_by_id:
             faults.append(
@@ -245,6 +231,23 @@ def preloaded(config: PipelineConfig) -> Iterator[None]:
 def preloaded_config() -> PipelineConfig | None:
     """The config of the ``preloaded`` block that this is called in."""
     return _PRELOADED.get()
+
+
+def _slice_faults(config: PipelineConfig) -> Iterator[tuple[str, str]]:
+    """What is wrong with ``gate.slices`` for rows with these features."""
+    columns = sliceable(config.features, config.data)
+    names = {name: each.known for name, each in columns.items()}
+    for index, each in enumerate(config.gate.slices):
+        path = f"gate.slices.{index}"
+        if found := list(each.row_faults(names)):
+            yield from ((f"{path}.{below}", fault) for below, fault in found)
+            continue
+        for name in sorted(hidden(config.features) & each.names):
+            yield (
+                path,
+                f"{name} is what every row has, and here a feature of the context, too: give that "
+                f"another key, with name_in_rows: {name}",
+            )
 
 
 def _set(values: dict[Any, Any], setting: str) -> None:

@@ -331,7 +331,7 @@ def record_slices(value: Slices, config: PipelineConfig) -> StageRecord:
     if accuracies:
         least, worst = min(accuracies, key=lambda one: one[0])
         summary += f"; lowest accuracy {least:.3f} on {worst.name} ({worst.rows:,} rows)"
-    return StageRecord(summary, metrics=metrics)
+    return StageRecord(summary, metrics=metrics, artifacts=(Path(value.path),))
 
 
 def record_decision(value: Decision, config: PipelineConfig) -> StageRecord:

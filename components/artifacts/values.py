@@ -279,6 +279,8 @@ class Slices:
     """All slices of a run, in the order of ``gate.slices``."""
 
     measured: tuple[SliceMetrics, ...]
+    path: str = ""
+    """File that holds them."""
     left_out: dict[int, int] = field(default_factory=dict)
     """By the index of an entry how many of its slices there are beside those measured."""
 

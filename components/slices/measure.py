@@ -10,6 +10,7 @@ Shapes: N rows of a slice.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -88,9 +89,10 @@ def measure_slices(
         more = count_values(entry, columns, values) - (len(measured) - before)
         if more > 0:
             left_out[index] = more
-    result = Slices(tuple(measured), left_out)
+    result = Slices(tuple(measured), str(directory / SLICES), left_out)
     with building(directory) as partial:
-        fields = TypeAdapter(Slices).dump_python(result)
+        # Relative, as a directory of slices may be moved.
+        fields = TypeAdapter(Slices).dump_python(dataclasses.replace(result, path=SLICES))
         write_atomically(partial / SLICES, json.dumps(fields, indent=1, ensure_ascii=False) + "\n")
     return result
 

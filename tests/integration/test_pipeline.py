@@ -98,6 +98,7 @@ def test_gate_metrics_and_artifacts_can_be_read_back(vowels: Project, first_run:
     assert {
         "config.yaml", "statistics.json", "dead_letters.jsonl", "report.html", "decision.json",
         "confusion_matrix.png", "learning_curve.png", "per_class.csv", "saved_model.pb",
+        "lineage.json",
     } <= names  # fmt: skip
     assert any(name.startswith("events.out.tfevents") for name in names)
     assert any(name.startswith("model.ckpt-") for name in names)
@@ -199,8 +200,13 @@ def test_an_unchanged_run_promotes_nothing_reuses_every_stage_and_uploads_no_art
 
 @pytest.fixture(scope="module")
 def refused_run(vowels: Project, first_run: Outcome) -> Outcome:
-    """The same with a gate that no model passes."""
-    vowels.edit(gate={"bounds": {"accuracy": {"min": 1.0}}, "min_examples": 10})
+    """The same with a gate that no model passes, and with slices, one of which fails."""
+    slices = [
+        {"by": "length", "quantiles": 3, "bounds": {"accuracy": {"min": 0.5}}},
+        {"where": "length < 14", "name": "short", "bounds": {"average_loss": {"max": 0.0}}},
+    ]
+    bounds = {"accuracy": {"min": 1.0}}
+    vowels.edit(gate={"bounds": bounds, "min_examples": 10, "slices": slices})
     return vowels.run()
 
 
@@ -218,6 +224,27 @@ def test_a_changed_gate_runs_the_gate_but_trains_nothing(
     champion = _client(vowels).get_model_version_by_alias("japanese-vowels", "champion")
     assert first_run.version is not None
     assert int(champion.version) == first_run.version.version
+
+
+def test_slices_of_the_test_rows_are_judged_tracked_and_shown(
+    vowels: Project, refused_run: Outcome
+) -> None:
+    assert refused_run.decision is not None
+    judged = {
+        rule.slice_name: rule.passed for rule in refused_run.decision.rules if rule.slice_name
+    }
+    parts = [f"length: part {number} of 3" for number in (1, 2, 3)]
+    assert judged == {**dict.fromkeys(parts, True), "short": False}
+    run = _runs(vowels, refused_run)["slices"]
+    metrics = run.data.metrics
+    assert sum(metrics[f"slices/{part}/rows"] for part in parts) == 370
+    rows = [json.loads(line) for line in (vowels.root / "test.jsonl").read_text().splitlines()]
+    short = sum(len(row["sequence"]["coefficients"]) < 14 for row in rows)
+    assert metrics["slices/short/rows"] == short
+    assert 0.5 <= metrics["slices/short/accuracy"] <= 1.0
+    assert _artifacts(vowels, run) == {"slices.json"}
+    page = (vowels.work.run(refused_run.run_id) / "report.html").read_text()
+    assert "1 of 4 that were judged fail." in page
 
 
 def test_a_refused_run_says_so_in_prefect(vowels: Project, refused_run: Outcome) -> None:

@@ -278,7 +278,7 @@ def test_slices_are_recorded_under_their_names_which_mlflow_takes_as_they_are() 
         )
     )
     sliced = dataclasses.replace(config(), gate=gate)
-    record = record_slices(Slices((some, few, none)), sliced)
+    record = record_slices(Slices((some, few, none), "slices.json"), sliced)
     assert record.summary == (
         "3 slices, 2 of too few rows to be judged; lowest accuracy 0.500 on length: 9 and more "
         "(4 rows)"
@@ -295,6 +295,7 @@ def test_slices_are_recorded_under_their_names_which_mlflow_takes_as_they_are() 
         "slices/long/rows": 0.0,
     }
     assert all(safe_name(name) == name for name in record.metrics)
+    assert record.artifacts == (Path("slices.json"),)
 
 
 @pytest.mark.parametrize(
