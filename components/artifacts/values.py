@@ -267,7 +267,7 @@ class SliceMetrics:
     rows: int
     overall: dict[str, Interval] = field(default_factory=dict)
     """The metrics that can be measured on these rows; empty without a row."""
-    champion: dict[str, Interval] = field(default_factory=dict)
+    champion_accuracy: Interval | None = None
     pairs: Pairs | None = None
     """None without a row, and without a champion to compare with."""
     difference: Interval | None = None

@@ -51,7 +51,7 @@ def _row(each: SliceMetrics, decision: Decision) -> SliceRow:
         range=each.range,
         rows=each.rows,
         candidate=each.overall.get("accuracy"),
-        champion=each.champion.get("accuracy"),
+        champion=each.champion_accuracy,
         difference=each.difference,
         adjusted_p=compared[0] if compared else None,
         rules=len(rules),

@@ -266,7 +266,7 @@ def test_a_champion_that_cannot_be_compared_with_is_recorded_with_the_reason() -
 def test_slices_are_recorded_under_their_names_which_mlflow_takes_as_they_are() -> None:
     some = SliceMetrics(
         "customer: A", "", 0, 40, {"accuracy": interval(0.8), "macro_f1": interval(0.7)},
-        {"accuracy": interval(0.9)}, Pairs(30, 2, 6, 2), interval(-0.1),
+        interval(0.9), Pairs(30, 2, 6, 2), interval(-0.1),
     )  # fmt: skip
     few = SliceMetrics("length: 9 and more", "", 1, 4, {"accuracy": interval(0.5)})
     none = SliceMetrics("long", "", 2, 0)

@@ -40,7 +40,7 @@ def seen(
 ) -> SliceMetrics:
     overall = {"accuracy": interval(accuracy), "macro_f1": interval(accuracy)}
     pairs = Pairs(rows - ours - theirs, ours, theirs, 0)
-    return SliceMetrics(name, "", entry, rows, overall, overall, pairs, interval(0.0))
+    return SliceMetrics(name, "", entry, rows, overall, interval(accuracy), pairs, interval(0.0))
 
 
 def judged(decision: Decision) -> dict[str, bool]:

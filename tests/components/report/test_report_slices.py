@@ -23,7 +23,7 @@ GATE = GateConfig(
 
 def seen(name: str, ours: int, theirs: int, entry: int = 0, rows: int = 40) -> SliceMetrics:
     lost = (ours - theirs) / rows
-    champion = {"accuracy": interval(0.85)}
+    champion = interval(0.85)
     return SliceMetrics(
         name, "1 to 8", entry, rows, {"accuracy": interval(0.85 + lost)}, champion,
         Pairs(rows - ours - theirs, ours, theirs, 0), Interval(lost, lost - 0.1, lost + 0.1),
@@ -65,7 +65,7 @@ def test_each_has_what_it_was_judged_by_and_what_failed() -> None:
 def test_without_a_champion_the_lowest_accuracy_comes_first() -> None:
     alone = Slices(
         tuple(
-            dataclasses.replace(each, champion={}, pairs=None, difference=None)
+            dataclasses.replace(each, champion_accuracy=None, pairs=None, difference=None)
             for each in SLICES.measured
         )
     )

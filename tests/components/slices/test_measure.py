@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
-from components.artifacts.predictions import PredictionTable, read_predictions
+from components.artifacts.predictions import PredictionTable, StepPredictions, read_predictions
 from components.artifacts.schema import load_schema
 from components.artifacts.storage import is_complete
 from components.artifacts.values import (
@@ -23,10 +23,11 @@ from components.artifacts.values import (
 )
 from components.config import DataConfig, SplitConfig
 from components.evaluation.metrics_files import compare, measure
+from components.evaluation.scoring import overall
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
 from components.gate_config import SliceConfig
-from components.slices.measure import measure_slices
+from components.slices.measure import measure_slice, measure_slices
 from components.training.datasets import read_ids, read_labels
 from tests.components.conftest import Prepared, WriteRows, prepare
 
@@ -99,21 +100,46 @@ def test_the_numbers_are_those_of_its_rows_alone(
     metrics, champion, slices = scored
     rows = {row["id"]: row for row in mixed.rows}
     found = next(each for each in slices.measured if each.name == "colour: red")
-    accuracies = []
-    for one, overall in ((metrics, found.overall), (champion.metrics, found.champion)):
+    reds, accuracies = [], []
+    for one in (metrics, champion.metrics):
         answers = read_predictions(Path(one.predictions_path))
         inside = [i for i, id_ in enumerate(answers.ids) if rows[id_]["context"]["colour"] == "red"]
-        red = answers.take(inside)
-        accuracies.append(accuracy_score(red.labels, red.predicted))
-        assert overall["accuracy"].value == pytest.approx(accuracies[-1])
-        loss = log_loss(red.labels, red.probabilities, labels=list(red.classes))
-        assert overall["average_loss"].value == pytest.approx(loss)
+        reds.append(answers.take(inside))
+        accuracies.append(accuracy_score(reds[-1].labels, reds[-1].predicted))
+    assert found.overall["accuracy"].value == pytest.approx(accuracies[0])
+    loss = log_loss(reds[0].labels, reds[0].probabilities, labels=list(reds[0].classes))
+    assert found.overall["average_loss"].value == pytest.approx(loss)
+    assert found.champion_accuracy == overall(reds[1])["accuracy"]
     assert found.difference is not None
     assert found.difference.value == pytest.approx(accuracies[0] - accuracies[1])
     assert found.difference.low <= found.difference.value <= found.difference.high
     assert found.pairs is not None
     assert found.pairs.examples == found.rows
     assert found.pairs.candidate_accuracy == pytest.approx(accuracies[0])
+
+
+def test_rows_with_many_answers_are_the_units_of_a_slice() -> None:
+    random = np.random.default_rng(3)
+    steps = tuple(random.integers(1, 6, 40).tolist())
+    answers = sum(steps)
+    labels = tuple(random.choice(["a", "b"], answers))
+    ours, theirs = (
+        StepPredictions(
+            tuple(map(str, range(40))), labels, ("a", "b"), random.dirichlet([1, 1], answers), steps
+        )
+        for _ in range(2)
+    )
+    rows = np.arange(5, 25)
+    found = measure_slice("some", "", 0, rows, ours, theirs)
+    assert found.rows == 20
+    assert found.overall == overall(ours.take(rows))
+    assert found.champion_accuracy == overall(theirs.take(rows))["accuracy"]
+    assert found.pairs is not None
+    assert found.pairs.examples == sum(steps[5:25])
+    assert found.pairs.rows is not None
+    assert found.difference is not None
+    accuracies = [each.take(rows).correct.mean() for each in (ours, theirs)]
+    assert found.difference.value == pytest.approx(accuracies[0] - accuracies[1])
 
 
 def test_a_slice_without_a_row_has_no_numbers(
@@ -135,7 +161,7 @@ def test_without_a_champion_to_compare_with_the_candidate_is_measured_alone(
         assert [each.overall for each in slices.measured] == [
             each.overall for each in scored[2].measured if each.entry == 0
         ]
-        assert not any(each.champion or each.pairs for each in slices.measured)
+        assert not any(each.champion_accuracy or each.pairs for each in slices.measured)
 
 
 def test_two_slices_of_one_name_stay_two(
