@@ -123,7 +123,7 @@ def measure_slice(
 
 
 def _accuracy(table: PredictionTable) -> Interval:
-    """As the table of the metrics has it: alone, as the others take nearly all of the time."""
+    """As the table of the metrics has it: alone, which is all that is shown of the champion."""
     if not table.task.in_clusters:
         return wilson(int(table.correct.sum()), len(table))
     right = table.row_sums(table.correct[:, None].astype(np.float64))
