@@ -1,4 +1,4 @@
-"""The report in a real browser: on a telephone and on a desk, by day and by night, and on paper."""
+"""A report and a sweep in a real browser: on a telephone and a desk, by day and night, on paper."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Literal
 import pytest
 
 from components.report.render import render_report
+from components.report.sweep import render_sweep
 from tests.components.report.browser import Browser
 from tests.components.report.test_render import full, inputs
+from tests.components.report.test_sweep import INPUTS
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -36,11 +38,18 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture(scope="module", params=["promoted", "full"])
+_PAGES = {
+    "promoted": lambda: render_report(inputs()),
+    # All that there can be, with long names in it.
+    "full": lambda: render_report(full()),
+    "sweep": lambda: render_sweep(INPUTS),
+}
+
+
+@pytest.fixture(scope="module", params=_PAGES)
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report with little, and one with all that there can be, with long names in it."""
-    path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(render_report(full() if request.param == "full" else inputs()))
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    path.write_text(_PAGES[request.param]())
     return path
 
 
