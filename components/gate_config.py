@@ -244,6 +244,10 @@ class GateConfig:
     )
     promotion: Literal["automatic", "manual"] = "automatic"
     """``manual``: a model that passes becomes the champion only once a person approves it."""
+    compare_by: Literal["accuracy", "expected_cost"] = "accuracy"
+    """What the paired tests are on, against the champion, the reference and the baseline: right and
+    wrong answers, or what they cost by ``metrics.costs``. Points of a margin are then hundredths of
+    the largest cost."""
     min_examples: PositiveInt = 100
     """Fewest rows in the test split."""
     # The best of 50 equal candidates looks better than it is by two standard errors.

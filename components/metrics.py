@@ -6,7 +6,8 @@ config, which must load fast, read the table as well.
 
 An answer is what a label is given to: a row, or a step of a row (``components.label_tasks``).
 
-Shapes: R resamples, K classes, B bins of the calibration error, Q ranks of a score.
+Shapes: R resamples, K classes, B bins of the calibration error, C ranked classes, Q ranks of a
+score.
 """
 
 from __future__ import annotations
@@ -62,11 +63,27 @@ class Sums:
     """[R, K]: answers whose label is each class."""
     predicted: Array
     """[R, K]: answers predicted as each class."""
+    cost: Array
+    """[R, 1]: what the answers cost; [R, 0] where the config has no costs."""
+    label_places: Array
+    """[R, k]: answers whose label is the most probable one, the second, ... the k-th; k is 0 where
+    it is not asked for."""
     ranked: Array
-    """[R, Q]: answers by the rank of the probability of the rarer label, the least one first; Q is
-    0 unless there are two labels."""
+    """[R, C, Q]: for each ranked class the answers by the rank of its probability, the least one
+    first. Of two labels that is the rarer one; of more it is each; C is 0 where none is ranked."""
     ranked_positives: Array
-    """[R, Q]: those of them whose label it is."""
+    """[R, C, Q]: those of them whose label it is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Need:
+    """What must be there for a metric to be measured."""
+
+    words: str
+    """The end of a sentence: "it is measured of two labels"."""
+    is_met: Callable[[Sums], bool]
+    bound_instead: str
+    """The metric that a gate may bound in its place."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,8 +109,8 @@ class Metric:
     """Whether it counts rows, where a row has many answers."""
     limits: tuple[float, float] = (0.0, 1.0)
     """The least and the greatest possible value."""
-    of_two_labels: bool = False
-    """Whether it is measured only where there are two labels, and rows with each of them."""
+    needs: Need | None = None
+    """Without it, it is measured in any case."""
     may_be_bounded: bool = True
     """Whether ``gate.bounds`` takes it."""
     in_summary: bool = True
@@ -115,7 +132,7 @@ def mean_over_classes(numerators: Array, denominators: Array) -> Array:
     Denominators are counts. Where one is 0, so is its numerator.
     """
     fractions = numerators / denominators.clip(min=1)
-    return fractions.sum(axis=1) / (denominators > 0).sum(axis=1)
+    return fractions.sum(axis=1) / (denominators > 0).sum(axis=1).clip(min=1)
 
 
 def _weighted_f1(sums: Sums) -> Array:
@@ -140,27 +157,65 @@ def _matthews(sums: Sums) -> Array:
 def _roc_auc(sums: Sums) -> Array:
     """The share of the pairs of a positive and a negative in which the former ranks higher.
 
-    A pair of equal rank is one half. NaN without positives or without negatives.
+    A pair of equal rank is one half. The mean over the ranked classes with both.
     """
     positives = sums.ranked_positives
     negatives = sums.ranked - positives
-    below = negatives.cumsum(axis=1) - negatives / 2
-    pairs = positives.sum(axis=1) * negatives.sum(axis=1)
-    return _share((positives * below).sum(axis=1), pairs)
+    below = negatives.cumsum(axis=2) - negatives / 2
+    pairs = positives.sum(axis=2) * negatives.sum(axis=2)
+    return _mean_of_shares((positives * below).sum(axis=2), pairs)
 
 
 def _average_precision(sums: Sums) -> Array:
-    """The mean over the positives of the precision of all answers of their rank and above."""
-    positives, answers = sums.ranked_positives[:, ::-1], sums.ranked[:, ::-1]
-    precision = positives.cumsum(axis=1) / answers.cumsum(axis=1).clip(min=1)
-    return _share((positives * precision).sum(axis=1), positives.sum(axis=1))
+    """The mean over the positives of the precision of all answers of their rank and above.
+
+    The mean over the ranked classes with positives.
+    """
+    positives, answers = sums.ranked_positives[:, :, ::-1], sums.ranked[:, :, ::-1]
+    precision = positives.cumsum(axis=2) / answers.cumsum(axis=2).clip(min=1)
+    return _mean_of_shares((positives * precision).sum(axis=2), positives.sum(axis=2))
 
 
-def _share(sums: Array, counts: Array) -> Array:
-    """[R]: ``sums / counts``, NaN for a count of 0: a resample without any says nothing."""
-    shares = sums / counts.clip(min=1)
-    shares[counts == 0] = math.nan
+def _mean_of_shares(sums: Array, counts: Array) -> Array:
+    """[R]: the mean over the classes of ``sums / counts``, both [R, C], but for counts of 0.
+
+    NaN where all are: a resample without any says nothing.
+    """
+    shares = mean_over_classes(sums, counts)
+    shares[~counts.any(axis=1)] = math.nan
     return shares
+
+
+def _top_k_accuracy(k: int) -> Metric:
+    return Metric(
+        key=f"top_{k}_accuracy",
+        label=f"top-{k} accuracy",
+        short_label=f"top-{k}",
+        unit=f"fraction of the examples, or steps, whose label is among the {k} most probable",
+        higher_is_better=True,
+        value=lambda sums: sums.label_places.sum(axis=1) / sums.answers,
+        interval="wilson",
+        needs=Need(
+            f"of more than {k} labels, with metrics.top_k: {k}",
+            lambda sums: sums.label_places.shape[1] == k,
+            "accuracy",
+        ),
+    )
+
+
+_TWO_LABELS = Need(
+    "of two labels, with test examples of each",
+    lambda sums: sums.ranked.shape[1] == 1,
+    "macro_f1",
+)
+# Beyond, each has too few ranks for a curve; see `components.evaluation.scoring`.
+_MORE_LABELS = Need(
+    "of 3 to 128 labels, if labels times test examples are at most 524,288",
+    lambda sums: sums.ranked.shape[1] > 1,
+    "macro_f1",
+)
+TOP_K = (2, 3, 5, 10)
+"""The numbers of labels that may be asked for."""
 
 
 METRICS = {
@@ -176,6 +231,7 @@ METRICS = {
             interval="wilson",
             in_stage_line=True,
         ),
+        *map(_top_k_accuracy, TOP_K),
         # A class that is neither there nor predicted has no F1, and says nothing about the model.
         Metric(
             key="macro_f1",
@@ -231,7 +287,7 @@ METRICS = {
             higher_is_better=True,
             value=_roc_auc,
             interval="percentile",
-            of_two_labels=True,
+            needs=_TWO_LABELS,
         ),
         # Without interpolation: the area under the precision-recall curve as steps (Davis and
         # Goadrich, The relationship between precision-recall and ROC curves, ICML 2006).
@@ -243,7 +299,31 @@ METRICS = {
             higher_is_better=True,
             value=_average_precision,
             interval="percentile",
-            of_two_labels=True,
+            needs=_TWO_LABELS,
+        ),
+        # One label against the rest, each in turn (Provost and Domingos, Tree Induction for
+        # Probability-Based Ranking, Machine Learning 52, 2003, with equal weights).
+        Metric(
+            key="macro_roc_auc",
+            label="macro area under the ROC curves",
+            short_label="macro ROC AUC",
+            unit="mean over the labels of the ROC AUC of each against the rest",
+            higher_is_better=True,
+            value=_roc_auc,
+            interval="percentile",
+            needs=_MORE_LABELS,
+            in_summary=False,
+        ),
+        Metric(
+            key="macro_average_precision",
+            label="macro average precision",
+            short_label="macro avg. precision",
+            unit="mean over the labels of the average precision of each against the rest",
+            higher_is_better=True,
+            value=_average_precision,
+            interval="percentile",
+            needs=_MORE_LABELS,
+            in_summary=False,
         ),
         Metric(
             key="row_accuracy",
@@ -272,6 +352,28 @@ METRICS = {
             tasks=("per_step",),
             in_stage_line=True,
             advice=_STEPS_ADVICE,
+        ),
+        # Elkan, The foundations of cost-sensitive learning, IJCAI 2001.
+        Metric(
+            key="expected_cost",
+            label="expected cost",
+            short_label="cost a row",
+            unit="mean cost of an example, or step, by metrics.costs",
+            higher_is_better=False,
+            value=lambda sums: sums.cost[:, 0] / sums.answers,
+            interval="percentile",
+            limits=(0.0, math.inf),
+            needs=Need(
+                "where the config has metrics.costs",
+                lambda sums: sums.cost.shape[1] > 0,
+                "accuracy",
+            ),
+            in_stage_line=True,
+            advice=(
+                "The confusion matrix shows which answers cost most. For two labels "
+                "`threshold: {positive: LABEL, aim: cost}` answers at the least cost; else "
+                "model.loss.class_weights: balanced lets rare labels weigh more in training."
+            ),
         ),
         Metric(
             key="average_loss",

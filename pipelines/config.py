@@ -37,7 +37,8 @@ from components.features.sliceable import hidden, sliceable
 from components.gate_config import GateConfig
 from components.label_tasks import TASKS
 from components.labels.table import KINDS
-from components.metrics import metrics_of
+from components.metrics import TOP_K, metrics_of
+from components.metrics_config import MetricsConfig, ThresholdConfig, label_faults
 from pipelines.config_faults import fault_lines
 
 # MLflow's databases take 250 characters of a tag's name and 8000 of its text, and its servers 100
@@ -75,6 +76,10 @@ class PipelineConfig:
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     launch: LaunchConfig = LaunchConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    threshold: ThresholdConfig | None = None
+    """Of two labels: from which probability on one is answered; without it the more probable one
+    is."""
     gate: GateConfig = GateConfig()
     export: ExportConfig = ExportConfig()
     retention: RetentionConfig = RetentionConfig()
@@ -104,6 +109,7 @@ class PipelineConfig:
             if key not in known
         ]
         faults += _slice_faults(self)
+        faults += self._metric_faults()
         faults += KINDS[self.data.label].model_faults(self.model)
         if self.training.folds and not self.data.split.is_by_id:
             faults.append(
@@ -115,6 +121,43 @@ class PipelineConfig:
             )
         if faults:
             raise SettingsError(*faults)
+
+    def _metric_faults(self) -> Iterator[tuple[str, str]]:
+        """What is wanted of metrics that are not measured, or of rows that are not there."""
+        costs, top_k = self.metrics.costs, self.metrics.top_k
+        no_costs = "it needs metrics.costs, which says what an answer costs"
+        if "expected_cost" in self.gate.bounds and not costs:
+            yield "gate.bounds.expected_cost", no_costs
+        if self.gate.compare_by == "expected_cost" and not costs:
+            yield "gate.compare_by", no_costs
+        if self.threshold and self.threshold.aim == "cost" and not costs:
+            yield "threshold.aim", no_costs
+        for k in TOP_K:
+            # Without metrics.top_k it is 3, which takes labels that are not known yet.
+            if f"top_{k}_accuracy" in self.gate.bounds and k != (top_k or 3):
+                yield f"gate.bounds.top_{k}_accuracy", f"it is measured with metrics.top_k: {k}"
+        if self.threshold and self.training.folds:
+            yield (
+                "threshold",
+                "it is chosen on validation rows, and with training.folds there are none that the "
+                "model has not seen; leave one of them out",
+            )
+
+    def check_labels(self, labels: Sequence[str], rare: Sequence[str]) -> None:
+        """Holds the settings that name labels against those that there are.
+
+        Args:
+            labels: of the training split.
+            rare: labels that the rows hold too, but too seldom.
+
+        Raises:
+            ConfigError: a label is not there, or there are not two for a threshold.
+        """
+        faults = list(label_faults(self.metrics, self.threshold, labels, rare))
+        if faults:
+            lines = "".join(f"\n  {path}: {fault}" for path, fault in faults)
+            count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+            raise ConfigError(f"the config has {count} with these rows:{lines}")
 
 
 def load_config(path: Path, settings: Sequence[str] = ()) -> PipelineConfig:

@@ -89,17 +89,15 @@ WISHES: Mapping[str, str] = {
         ("class_weight", "sample_weight", "weights"),
         "model.loss.class_weights weighs the rows of each class",
     ),
-    "threshold": (
-        "the gate judges the most probable label on the whole test split: see gate.bounds and "
-        "gate.per_class"
-    ),
     **dict.fromkeys(
         ("slice", "segments", "subgroups", "cohorts", "slicing_specs"), "it is gate.slices here"
     ),
     **dict.fromkeys(
-        ("auc", "top_5_accuracy", "top_k_accuracy"),
+        ("auc", "top_k_accuracy"),
         f"the gate bounds {', '.join(METRICS)}",
     ),
+    "decision": "threshold says from which probability on a label is answered",
+    "k": "it is metrics.top_k here",
     "f1": "it is macro_f1 here",
     "pr_auc": "it is average_precision here",
 }

@@ -108,6 +108,7 @@ def _page(
         model_step=chosen_step(model),
         is_refit=config.training.is_refit,
         training_notes=training_notes(model, config),
+        threshold=values["threshold"].threshold if "threshold" in values else None,
         predictions=read_predictions(Path(metrics.predictions_path)),
         champion_predictions=theirs,
         slices=values.get("slices"),

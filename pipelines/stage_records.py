@@ -178,6 +178,26 @@ def chosen_step(model: Model) -> int:
     return model.step if facts is None or facts.chosen_step is None else facts.chosen_step
 
 
+def record_threshold(value: Model, config: PipelineConfig) -> StageRecord:
+    """From which probability on a label is answered, and what that is on the validation split."""
+    threshold = value.threshold
+    assert threshold is not None  # for the type checker: it is what the stage chooses
+    chosen = threshold.chosen
+    why = f"; {threshold.note}" if threshold.note else f", by {threshold.aim}"
+    summary = (
+        f"{threshold.positive!r} from {threshold.value:.4g} on{why}; precision "
+        f"{chosen.precision:.3f}, recall {chosen.recall:.3f} on {threshold.rows:,} validation rows"
+    )
+    values = {
+        "threshold/value": threshold.value,
+        "threshold/validation_precision": chosen.precision,
+        "threshold/validation_recall": chosen.recall,
+        f"threshold/validation_{threshold.aim}": chosen.value,
+    }
+    parameters = {} if config.threshold is None else flatten(config.threshold, "threshold")
+    return StageRecord(summary, parameters, compared=values)
+
+
 # MLflow sorts metrics by name and selects the first one when runs are compared: what was measured
 # on the validation split must be first, or settings get chosen on the test split.
 def _training_values(model: Model, config: PipelineConfig) -> dict[str, float]:
@@ -217,7 +237,7 @@ def record_metrics(value: Metrics, config: PipelineConfig) -> StageRecord:
     suffixes = {".json", ".csv", ".png", ".parquet"}
     return StageRecord(
         f"{named} on {value.examples:,} test rows{_steps_of(value)}",
-        {"test.examples": value.examples},
+        {"test.examples": value.examples, **flatten(value.settings, "metrics")},
         metrics=metric_values(value) | _class_values(value),
         compared=metric_values(value),
         artifacts=tuple(sorted(path for path in directory.iterdir() if path.suffix in suffixes)),

@@ -35,6 +35,7 @@ from components.config import (
 )
 from components.features.config import FeaturesConfig
 from components.gate_config import GateConfig, SliceConfig
+from components.metrics_config import MetricsConfig, ThresholdConfig
 from components.runtime.libraries import load_tensorflow
 from pipelines import stage_records
 from pipelines.stages import stage
@@ -112,6 +113,21 @@ def train_model(
 
 
 @stage(
+    "threshold",
+    stage_records.record_threshold,
+    code="components.evaluation.threshold",
+    timeout_seconds=600,
+)
+def choose_threshold(
+    model: Model, config: ThresholdConfig, metrics: MetricsConfig, *, directory: Path
+) -> Model:
+    """Chooses from which probability on a label is answered, on the validation split."""
+    from components.evaluation import threshold
+
+    return threshold.choose_threshold(model, config, metrics, directory=directory)
+
+
+@stage(
     "metrics",
     stage_records.record_metrics,
     code="components.evaluation.measure",
@@ -120,11 +136,13 @@ def train_model(
     retry_delay_seconds=5,
     timeout_seconds=6 * _HOUR_SECONDS,
 )
-def measure_model(model: Model, examples: Examples, *, directory: Path) -> Metrics:
+def measure_model(
+    model: Model, examples: Examples, settings: MetricsConfig, *, directory: Path
+) -> Metrics:
     """Scores the test split, once, for the gate."""
     from components.evaluation import measure
 
-    return measure.measure_model(model, examples, directory=directory)
+    return measure.measure_model(model, examples, settings, directory=directory)
 
 
 @stage(

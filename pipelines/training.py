@@ -10,10 +10,12 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from components.artifacts.schema import load_schema
+from components.data.statistics import read_statistics
 from components.errors import BusyError
 from components.workers.cluster import find_cluster
 from pipelines import tasks
-from pipelines.config import load_config, preloaded_config
+from pipelines.config import PipelineConfig, load_config, preloaded_config
 from pipelines.console import show_servers
 from pipelines.pipeline_run import PipelineRun
 from pipelines.work_directory import WorkDirectory
@@ -63,11 +65,14 @@ def training_flow(
         examples = run.stage(
             tasks.write_examples, rows, config.data, config.features, config.preprocessing
         )
+        check_labels(config, Path(examples.path))
         model = run.stage(
             tasks.train_model, examples, config.model, config.training, config.seed,
             on_progress=run.on_progress, launch=config.launch, chief=run.chief,
         )  # fmt: skip
-        metrics = run.stage(tasks.measure_model, model, examples)
+        if config.threshold:
+            model = run.stage(tasks.choose_threshold, model, config.threshold, config.metrics)
+        metrics = run.stage(tasks.measure_model, model, examples, config.metrics)
         baseline = run.stage(tasks.measure_baseline, examples, metrics)
         # Behind the training, which may take days: what counts is who serves at its end.
         incumbents = run.stage(
@@ -93,3 +98,13 @@ def training_flow(
             find_run_id=lambda: run.mlflow_run_id, wait_seconds=config.launch.server_wait_seconds,
         )  # fmt: skip
     return run.final_state()
+
+
+def check_labels(config: PipelineConfig, examples: Path) -> None:
+    """Before anything is trained: whether the labels that the config names are among the examples.
+
+    Raises:
+        ConfigError: a label is not there.
+    """
+    rare = read_statistics(examples)["rare_labels"]["rows"]
+    config.check_labels(load_schema(examples).labels, tuple(rare))

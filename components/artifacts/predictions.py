@@ -25,6 +25,9 @@ from components.errors import DataError, NotFoundError
 from components.label_tasks import PER_ROW, PER_STEP, LabelTask
 
 NO_PREDICTION = -1
+VALIDATION = "validation.parquet"
+"""In the directory of a model of two labels that was held against a validation split: its answers
+to that split, at its temperature."""
 _CLASSES = b"rnnflow.classes"
 _TASK = b"rnnflow.label"
 _ANSWER_COLUMNS = ("label", "predicted", "correct", "probabilities")
@@ -46,6 +49,8 @@ class PredictionTable:
     """[K], the labels that the model knows, in the order of the probabilities."""
     probabilities: NDArray[np.float64]
     """[A, K] float64."""
+    class_ids: NDArray[np.int64] | None = dataclasses.field(default=None, kw_only=True)
+    """[A] int64: the class that is the answer; without it the most probable one."""
 
     task: ClassVar[LabelTask] = PER_ROW
 
@@ -71,9 +76,11 @@ class PredictionTable:
         labels: Sequence[tuple[str, ...]],
         classes: tuple[str, ...],
         probabilities: NDArray[np.float64],
+        class_ids: NDArray[np.int64] | None = None,
     ) -> Self:
         """From the labels of each row, [N]."""
-        return cls(tuple(ids), tuple(chain.from_iterable(labels)), classes, probabilities)
+        flat = tuple(chain.from_iterable(labels))
+        return cls(tuple(ids), flat, classes, probabilities, class_ids=class_ids)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -94,9 +101,17 @@ class PredictionTable:
 
     @functools.cached_property
     def predicted_index(self) -> NDArray[np.int64]:
-        """[A] int64: the most probable class, or -1 where a probability is not finite."""
+        """[A] int64: the class that is the answer, or -1 where a probability is not finite."""
         finite = np.isfinite(self.probabilities).all(axis=1)
-        return np.where(finite, self.probabilities.argmax(axis=1), NO_PREDICTION)
+        answers = self.probabilities.argmax(axis=1) if self.class_ids is None else self.class_ids
+        return np.where(finite, answers, NO_PREDICTION)
+
+    @functools.cached_property
+    def confidence(self) -> NDArray[np.float64]:
+        """[A]: the probability of the answer, which need not be the largest; NaN without one."""
+        there = self.predicted_index >= 0
+        of_answer = np.take_along_axis(self.probabilities, self.predicted_index[:, None], axis=1)
+        return np.where(there, of_answer[:, 0], np.nan)
 
     @functools.cached_property
     def label_index(self) -> NDArray[np.int64]:
@@ -122,6 +137,7 @@ class PredictionTable:
             ids=tuple(self.ids[i] for i in rows.tolist()),
             labels=tuple(self.labels[i] for i in rows.tolist()),
             probabilities=self.probabilities[rows],
+            class_ids=None if self.class_ids is None else self.class_ids[rows],
         )
 
     def column(self, answers: pa.Array) -> pa.Array:
@@ -137,6 +153,7 @@ class PredictionTable:
             labels=tuple(columns["label"].to_pylist()),
             classes=classes,
             probabilities=values.to_numpy().reshape(-1, len(classes)),
+            class_ids=_places(columns["predicted"], classes),
         )
 
 
@@ -159,10 +176,11 @@ class StepPredictions(PredictionTable):
         labels: Sequence[tuple[str, ...]],
         classes: tuple[str, ...],
         probabilities: NDArray[np.float64],
+        class_ids: NDArray[np.int64] | None = None,
     ) -> Self:
         """From the labels of each row, [N]."""
-        flat = tuple(chain.from_iterable(labels))
-        return cls(tuple(ids), flat, classes, probabilities, tuple(map(len, labels)))
+        flat, steps = tuple(chain.from_iterable(labels)), tuple(map(len, labels))
+        return cls(tuple(ids), flat, classes, probabilities, steps, class_ids=class_ids)
 
     @property
     def row_lengths(self) -> NDArray[np.int64]:
@@ -189,6 +207,7 @@ class StepPredictions(PredictionTable):
             ids=tuple(self.ids[row] for row in rows),
             labels=tuple(self.labels[i] for i in answers.tolist()),
             probabilities=self.probabilities[answers],
+            class_ids=None if self.class_ids is None else self.class_ids[answers],
             steps=tuple(self.steps[row] for row in rows),
         )
 
@@ -216,6 +235,7 @@ class StepPredictions(PredictionTable):
             labels=tuple(labels.flatten().to_pylist()),
             classes=classes,
             probabilities=values.to_numpy().reshape(-1, len(classes)),
+            class_ids=_places(columns["predicted"].flatten(), classes),
             steps=tuple(pc.list_value_length(labels).to_pylist()),
         )
 
@@ -268,6 +288,13 @@ def read_predictions(path: Path) -> PredictionTable:
     except (pa.ArrowException, KeyError, ValueError) as error:
         raise DataError(f"{path} does not hold predictions: {error}") from error
     return table.from_columns(classes, parts)
+
+
+def _places(predicted: pa.Array, classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """[A]: the places of the predicted labels among the classes; -1 for no prediction."""
+    found = pc.index_in(predicted, value_set=pa.array(classes, pa.string())).fill_null(-1)
+    places: NDArray[np.int64] = found.to_numpy(zero_copy_only=False).astype(np.int64)
+    return places
 
 
 def _runs(classes: NDArray[np.int64]) -> list[int]:

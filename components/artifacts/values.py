@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from components.config import DEFAULT_COLUMNS, ColumnsConfig
 from components.label_tasks import TaskName
+from components.metrics_config import Aim, MetricsConfig
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -48,6 +49,39 @@ class Examples:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class CurvePoint:
+    """What the answers of the validation split are at one threshold."""
+
+    threshold: float
+    precision: float
+    """Of the positive label; 1 where it is never answered, as none of its answers is wrong."""
+    recall: float
+    """Of the positive label."""
+    value: float
+    """What the aim is about: the F-score, the mean cost, the recall or the precision."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Threshold:
+    """From which probability on one of two labels is answered."""
+
+    positive: str
+    """The label that is answered where its probability is ``value`` or more; else the other."""
+    value: float
+    aim: Aim
+    chosen: CurvePoint
+    """What it is on the validation split."""
+    neighbours: tuple[CurvePoint, ...] = ()
+    """The nearest thresholds at which other rows are answered otherwise, and 0.5."""
+    rows: int = 0
+    """Of the validation split, by which it was chosen."""
+    positives: int = 0
+    """Answers of them whose label is the positive one."""
+    note: str = ""
+    """Why nothing could be chosen, so that it is 0.5."""
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Model:
     """A trained model: the directory, and which of its checkpoints is the model."""
 
@@ -59,6 +93,8 @@ class Model:
     digest: str
     temperature: float = 1.0
     """Its probabilities are taken to the power of 1 / temperature, and divided by their sum."""
+    threshold: Threshold | None = None
+    """Without it the most probable label is the answer."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -112,6 +148,8 @@ class Metrics:
     """What has a label. ``confusion`` and the classes' support count that: rows, or steps."""
     test_rows: RowSet | None = None
     """Which rows these are; None in metrics of older releases."""
+    settings: MetricsConfig = MetricsConfig()
+    """What the config says of the metrics."""
 
     @model_serializer(mode="wrap")
     # ``metrics.json`` has one flat object, so that a reader needs no knowledge of ``overall``; the
@@ -169,6 +207,8 @@ class ChampionMetrics:
     """Labels that only the champion knows, with their examples: the candidate is wrong on these."""
     paired_rows: PairedRows | None = None
     """Where a row has many answers: what is tested instead of the four counts."""
+    paired_costs: PairedRows | None = None
+    """Where answers have costs: the same of them, for a gate that compares by cost."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -190,24 +230,27 @@ Comparison: TypeAlias = ChampionMetrics | IncomparableChampion
 
 @dataclass(frozen=True, config=_STRICT)
 class PairedRows:
-    """Two models on the same rows, by the share of a row's answers that each has right.
+    """Two models on the same rows, by what each has of a row: the share of its answers that is
+    right, or, below 0, their mean cost in shares of the largest cost.
 
-    For rows with many answers, which depend on each other; see
+    Such a share is no count, and the answers of a row depend on each other; see
     ``components.evaluation.permutation``.
     """
 
     mean_difference: float
-    """The mean over the rows of the candidate's share minus the other's."""
+    """The mean over the rows of what the candidate has minus what the other has."""
     candidate_ahead: int
-    """Rows of which the candidate has more right."""
+    """Rows of which the candidate has more."""
     other_ahead: int
-    """Rows of which the other model has more right."""
+    """Rows of which the other model has more."""
     p_worse: float
     """One-sided p-value of the test that the candidate is worse."""
     p_better: float
     """One-sided p-value of the test that it is better."""
     squares: float
     """The sum of the squares of the rows' differences."""
+    costs_digest: str = ""
+    """Of the costs, where it is by these; else empty."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -220,6 +263,8 @@ class Pairs:
     both_wrong: int
     rows: PairedRows | None = None
     """Where a row has many answers: what is tested instead of the counts, which are of answers."""
+    costs: PairedRows | None = None
+    """Where answers have costs: the same of them, for a gate that compares by cost."""
 
     @property
     def examples(self) -> int:
@@ -297,6 +342,8 @@ class Evidence:
     squares: float
     """The sum of its squares: with one answer a row, the rows that only one of the two has
     right."""
+    costs_digest: str = ""
+    """Of the costs, where d is by these: nights with others do not add up with it."""
 
 
 @dataclass(frozen=True, config=_STRICT)

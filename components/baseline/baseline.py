@@ -53,7 +53,7 @@ def measure_baseline(
     return BaselineMetrics(
         key=baseline.key,
         label=baseline.label_of_steps if table.task.in_clusters else baseline.label,
-        metrics=metrics_files.measure(table, metrics.labels, directory),
+        metrics=metrics_files.measure(table, metrics.labels, directory, metrics.settings),
         pairs=metrics_files.pair(metrics, table),
         train_rows=len(known.ids),
         majority_label=str(majority),

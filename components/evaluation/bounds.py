@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from components.artifacts.values import Interval, RuleResult
 from components.evaluation.wording import distinct, finite
 from components.gate_config import Bound, BoundedMetric
-from components.metrics import METRICS
+from components.metrics import METRICS, Metric
 
 
 def bound_rules(
@@ -25,11 +25,8 @@ def bound_rules(
         seen = overall.get(key)
         if seen is None:
             end = "max" if bound.min is None else "min"
-            yield RuleResult(
-                f"{key}.{end}", False, None, "two labels",
-                f"{METRICS[key].label} is measured of two labels, with test examples of each, and "
-                f"there are {labels:,} labels; bound macro_f1 in its place",
-            )  # fmt: skip
+            reason = _not_measured(METRICS[key], labels)
+            yield RuleResult(f"{key}.{end}", False, None, "measured", reason)
             continue
         if bound.min is not None:
             words = ("at least", "below the minimum")
@@ -37,6 +34,15 @@ def bound_rules(
         if bound.max is not None:
             words = ("at most", "above the maximum")
             yield _limit(key, "max", seen, bound.max, seen.value <= bound.max, words)
+
+
+def _not_measured(metric: Metric, labels: int) -> str:
+    if metric.needs is None:
+        return f"{metric.label} was not measured"
+    return (
+        f"{metric.label} is measured {metric.needs.words}, and there are {labels:,} labels; bound "
+        f"{metric.needs.bound_instead} in its place"
+    )
 
 
 def _limit(

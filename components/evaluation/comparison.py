@@ -93,14 +93,14 @@ def _predictions(champion: Champion, rows: Rows, examples: Examples) -> Predicti
             f"it gives {TASKS[theirs.label].says}, and the test rows have {TASKS[ours.label].says}"
         )
     test = _TestRows(rows, examples, ours, theirs)
-    classes, probabilities = score_saved_model(saved_model, test.records(), _BATCH_SIZE)
+    found = score_saved_model(saved_model, test.records(), _BATCH_SIZE)
     if test.refused:
         raise _NotComparableError(
             f"it cannot read {test.refused:,} of the {len(test.labels):,} test rows, such as "
             f"{test.first_refused}"
         )
-    table = TABLES[ours.label]
-    return table.of(list(test.labels), list(test.labels.values()), classes, probabilities)
+    # The champion's own answers, with the threshold that it may have.
+    return TABLES[ours.label].of(list(test.labels), list(test.labels.values()), *found)
 
 
 class _TestRows:

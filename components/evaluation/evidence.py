@@ -177,10 +177,9 @@ def evidence_of(compared: ChampionMetrics) -> Evidence:
     rows = compared.metrics.examples
     if (pairs := compared.paired_rows) is not None:
         total, squares = pairs.mean_difference * rows, pairs.squares
-    else:
-        ours, theirs = compared.only_candidate_correct, compared.only_champion_correct
-        total, squares = float(ours - theirs), float(ours + theirs)
-    return Evidence(compared.version, rows, total, squares)
+        return Evidence(compared.version, rows, total, squares, pairs.costs_digest)
+    ours, theirs = compared.only_candidate_correct, compared.only_champion_correct
+    return Evidence(compared.version, rows, float(ours - theirs), float(ours + theirs))
 
 
 def sums_of(evidence: Evidence) -> Sums:
@@ -188,12 +187,13 @@ def sums_of(evidence: Evidence) -> Sums:
     return Sums(evidence.rows, evidence.total, evidence.squares)
 
 
-def nights_before(looks: Sequence[Look], version: int, rows: RowSet | None) -> list[Evidence]:
+def nights_before(looks: Sequence[Look], tonight: Evidence, rows: RowSet | None) -> list[Evidence]:
     """The last comparisons with a version on rows that share none with tonight's or each other.
 
     Args:
         looks: of the nights before, oldest first.
-        version: the champion, or the reference.
+        tonight: against the champion, or the reference. What was compared by other costs, or by
+            right answers where this is by costs, has another unit.
         rows: tonight's. On the same rows again nothing is gained, so that these count once.
     """
     found: list[Evidence] = []
@@ -201,7 +201,14 @@ def nights_before(looks: Sequence[Look], version: int, rows: RowSet | None) -> l
         return found
     taken = set(rows.marks)
     for look in reversed(looks):
-        evidence = next((one for one in look.against if one.version == version), None)
+        evidence = next(
+            (
+                one
+                for one in look.against
+                if (one.version, one.costs_digest) == (tonight.version, tonight.costs_digest)
+            ),
+            None,
+        )
         if evidence is None or len(found) == NIGHTS - 1:
             continue
         if taken.isdisjoint(look.rows.marks):

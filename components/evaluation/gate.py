@@ -6,6 +6,7 @@ bound and a sentence why, whether it passed or not. A value that is not a number
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
@@ -13,6 +14,7 @@ from pydantic import TypeAdapter
 
 from components.artifacts.values import (
     BaselineMetrics,
+    ChampionMetrics,
     ClassMetrics,
     Comparison,
     Decision,
@@ -24,7 +26,7 @@ from components.artifacts.values import (
 )
 from components.evaluation.bounds import bound_rules
 from components.evaluation.incumbents import hold_against
-from components.evaluation.paired import mcnemar_worse, paired, tested
+from components.evaluation.paired import mcnemar_worse, paired, pairs_in_words, tested
 from components.evaluation.slice_rules import slice_notes, slice_rules
 from components.evaluation.wording import NAMED_CLASSES, distinct, finite
 from components.gate_config import BaselineRule, GateConfig, PerClassFloor
@@ -58,6 +60,9 @@ def decide(
     Returns:
         A decision that promotes if, and only if, each of its rules passed.
     """
+    if gate.compare_by == "expected_cost":
+        champion_metrics, reference_metrics = map(_by_cost, (champion_metrics, reference_metrics))
+        baseline = baseline and _baseline_by_cost(baseline)
     held = hold_against(metrics, champion_metrics, reference_metrics, past, gate.champion)
     rules = (
         _finite_metrics(metrics),
@@ -96,6 +101,18 @@ def decide(
 def decision_to_json(decision: Decision) -> str:
     """The decision as indented JSON."""
     return TypeAdapter(Decision).dump_json(decision, indent=2).decode() + "\n"
+
+
+def _by_cost(compared: Comparison | None) -> Comparison | None:
+    """The comparison of the answers' costs in the place of that of right and wrong ones."""
+    if not isinstance(compared, ChampionMetrics):
+        return compared
+    return dataclasses.replace(compared, paired_rows=compared.paired_costs)
+
+
+def _baseline_by_cost(baseline: BaselineMetrics) -> BaselineMetrics:
+    pairs = dataclasses.replace(baseline.pairs, rows=baseline.pairs.costs)
+    return dataclasses.replace(baseline, pairs=pairs)
 
 
 def _finite_metrics(metrics: Metrics) -> RuleResult:
@@ -205,10 +222,14 @@ def _as_good_as_baseline(baseline: BaselineMetrics | None, rule: BaselineRule) -
     if worse <= rule.alpha:
         words, p = "is significantly worse than", worse
     ours, theirs = distinct(pairs.candidate_accuracy, pairs.other_accuracy)
+    found = f"accuracy {ours} and {theirs}"
+    if pairs.rows and pairs.rows.costs_digest:
+        only = pairs.only_candidate_correct, pairs.only_other_correct
+        found = pairs_in_words(*only, "the cheap model", pairs.rows)
     answers = TASKS[baseline.metrics.task].answers
     yield (
-        f"The model {words} {baseline.label}, which trains in seconds: accuracy {ours} and "
-        f"{theirs} on the same {pairs.examples:,} test {answers} ({test}, p = {p:.2g}). See "
+        f"The model {words} {baseline.label}, which trains in seconds: {found} "
+        f"on the same {pairs.examples:,} test {answers} ({test}, p = {p:.2g}). See "
         "whether features.summaries, more steps or more rows help; if not, the cheap model may be "
         "all that these rows need."
     )

@@ -123,8 +123,9 @@ def _retired(
 
 
 def _sums(compared: ChampionMetrics, past: Past, metrics: Metrics) -> tuple[Sums, Sums]:
-    before = evidence.nights_before(past.looks, compared.version, metrics.test_rows)
-    return evidence.together(evidence.evidence_of(compared), before)
+    tonight = evidence.evidence_of(compared)
+    before = evidence.nights_before(past.looks, tonight, metrics.test_rows)
+    return evidence.together(tonight, before)
 
 
 def _moved(

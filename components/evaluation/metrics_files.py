@@ -31,31 +31,39 @@ from components.artifacts.storage import building, digest_of_file, write_atomica
 from components.artifacts.values import ChampionMetrics, Metrics, Pairs, RowSet
 from components.errors import DataError
 from components.evaluation.figures import confusion_figure, png, reliability_figure
-from components.evaluation.permutation import paired_rows
+from components.evaluation.permutation import paired_costs, paired_rows
 from components.evaluation.scoring import calibration, score
+from components.metrics_config import Costs, MetricsConfig
 
 PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
 COMPARISON = "comparison.json"
 _MARKS = 64
 """Of two splits that have a tenth of their rows in common 64 marks show it with 97 %."""
+_DEFAULTS = MetricsConfig()
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a spreadsheet takes for the start of a formula; full-width signs in East Asian locales."""
 
 
-def measure(table: PredictionTable, labels: Sequence[str], directory: Path) -> Metrics:
+def measure(
+    table: PredictionTable,
+    labels: Sequence[str],
+    directory: Path,
+    settings: MetricsConfig = _DEFAULTS,
+) -> Metrics:
     """Scores the predictions and keeps everything in ``directory``.
 
     Args:
         table: the predictions on one split.
         labels: the label vocabulary.
         directory: where the metrics are written; what is there is replaced.
+        settings: what the config says of the metrics.
 
     Raises:
         StorageError: the disk is full or the directory cannot be written.
     """
     with building(directory) as partial:
-        return _write(table, labels, directory, partial)
+        return _write(table, labels, directory, partial, settings)
 
 
 def compare(
@@ -93,9 +101,9 @@ def compare(
             "candidate and champion must be compared on the same examples, but "
             f"{what}. Score the champion again on the candidate's test split."
         )
-    pairs = paired_with(ours, theirs)
+    pairs = paired_with(ours, theirs, candidate.settings.costs)
     with building(directory) as partial:
-        metrics = _write(champion_table, candidate.labels, directory, partial)
+        metrics = _write(champion_table, candidate.labels, directory, partial, candidate.settings)
         result = ChampionMetrics(
             version=champion_version,
             metrics=metrics,
@@ -107,6 +115,7 @@ def compare(
             unknown_to_champion=_unknown(ours, champion_table),
             unknown_to_candidate=_unknown(champion_table, ours),
             paired_rows=pairs.rows,
+            paired_costs=pairs.costs,
         )
         stored = dataclasses.replace(result, metrics=_relative(metrics))
         write_atomically(partial / COMPARISON, _to_json(stored))
@@ -121,10 +130,13 @@ def pair(candidate: Metrics, table: PredictionTable) -> Pairs:
     """
     ours = read_predictions(Path(candidate.predictions_path))
     place = {id_: i for i, id_ in enumerate(ours.ids)}
-    return paired_with(ours.take([place[id_] for id_ in table.ids]), table)
+    rows = [place[id_] for id_ in table.ids]
+    return paired_with(ours.take(rows), table, candidate.settings.costs)
 
 
-def paired_with(ours: PredictionTable, theirs: PredictionTable) -> Pairs:
+def paired_with(
+    ours: PredictionTable, theirs: PredictionTable, costs: Costs = _DEFAULTS.costs
+) -> Pairs:
     """Counts on which answers which model is right, on the same rows in the same order."""
     return Pairs(
         both_correct=int(np.sum(ours.correct & theirs.correct)),
@@ -132,6 +144,7 @@ def paired_with(ours: PredictionTable, theirs: PredictionTable) -> Pairs:
         only_other_correct=int(np.sum(~ours.correct & theirs.correct)),
         both_wrong=int(np.sum(~ours.correct & ~theirs.correct)),
         rows=paired_rows(ours, theirs) if ours.task.in_clusters else None,
+        costs=paired_costs(ours, theirs, costs) if costs else None,
     )
 
 
@@ -154,22 +167,33 @@ def per_class_csv(metrics: Metrics) -> str:
 
 
 def _write(
-    table: PredictionTable, labels: Sequence[str], directory: Path, partial: Path
+    table: PredictionTable,
+    labels: Sequence[str],
+    directory: Path,
+    partial: Path,
+    settings: MetricsConfig,
 ) -> Metrics:
     """Writes to ``partial`` what will be found in ``directory``."""
     write_predictions(table, partial / PREDICTIONS)
-    # All other files follow from the predictions, so their digest stands for the metrics.
-    digest = digest_of_file(partial / PREDICTIONS)
     path = str(directory / PREDICTIONS)
-    metrics = dataclasses.replace(
-        score(table, labels, predictions_path=path, digest=digest), test_rows=rows_of(table)
-    )
+    digest = _digest(partial / PREDICTIONS, settings)
+    scored = score(table, labels, predictions_path=path, digest=digest, settings=settings)
+    metrics = dataclasses.replace(scored, test_rows=rows_of(table))
     write_atomically(partial / METRICS, _to_json(_relative(metrics)))
     write_atomically(partial / "per_class.csv", per_class_csv(metrics))
     confusion = confusion_figure(metrics.labels, metrics.confusion)
     write_atomically(partial / "confusion_matrix.png", png(confusion))
     write_atomically(partial / "reliability.png", png(reliability_figure(calibration(table))))
     return metrics
+
+
+def _digest(predictions: Path, settings: MetricsConfig) -> str:
+    """Of the metrics, which follow from the predictions, and from what is asked of them."""
+    digest = digest_of_file(predictions)
+    if settings == _DEFAULTS:
+        return digest
+    asked = json.dumps(dataclasses.asdict(settings), sort_keys=True)
+    return hashlib.sha256(f"{digest} {asked}".encode()).hexdigest()
 
 
 def rows_of(table: PredictionTable) -> RowSet:

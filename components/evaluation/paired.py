@@ -73,6 +73,13 @@ def pairs_in_words(ours: int, theirs: int, other: str, rows: PairedRows | None) 
             if ours or theirs
             else "both are right on the same examples"
         )
+    if rows.costs_digest:
+        return (
+            f"the candidate's answers to a row cost {100 * abs(rows.mean_difference):.3g} % of the "
+            f"largest cost {'less' if rows.mean_difference >= 0 else 'more'} on average; the "
+            f"candidate costs less on {count_of_rows(rows.candidate_ahead)}, {other} on "
+            f"{count_of_rows(rows.other_ahead)}"
+        )
     points = 100 * rows.mean_difference
     return (
         f"the share of a row's steps that are right differs by {points:+.3g} points on average; "

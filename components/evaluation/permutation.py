@@ -5,6 +5,9 @@ test over the steps would take each for a row of its own, and find differences t
 rows are what is independent, so that each gives one number: the share of its steps that the
 candidate has right, minus that of the champion.
 
+Where answers have costs, a gate may compare by these: the number of a row is then the mean cost of
+its answers, below 0 and in shares of the largest cost, so that differences lie in [-1, 1] here too.
+
 If both models were equally good, either could have been called the candidate, row by row: each
 difference has either sign with the same chance. The p-value is the share of all choices of signs
 whose mean is as small as the one seen, or smaller (the sign-flip permutation test: R. A. Fisher,
@@ -13,11 +16,16 @@ The Design of Experiments, 1935, section 21). With one step a row it is McNemar'
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import numpy as np
 from numpy.typing import NDArray
 
 from components.artifacts.predictions import PredictionTable
 from components.artifacts.values import PairedRows
+from components.evaluation.scoring import answer_costs, largest_cost
+from components.metrics_config import Costs
 
 _MOST_ENUMERATED = 16
 """Of so many rows that differ all 65,536 choices of signs are tried."""
@@ -32,7 +40,27 @@ _ROUNDING = 1e-9
 
 def paired_rows(candidate: PredictionTable, champion: PredictionTable) -> PairedRows:
     """Compares two models on the same rows in the same order."""
-    differences = _shares(candidate) - _shares(champion)
+    return _compared(_shares(candidate) - _shares(champion))
+
+
+def paired_costs(candidate: PredictionTable, champion: PredictionTable, costs: Costs) -> PairedRows:
+    """The same by what the answers cost; what costs less is ahead.
+
+    Args:
+        candidate: as for ``paired_rows``.
+        champion: as for ``paired_rows``.
+        costs: of which one at least is above 0.
+    """
+    # Of the labels of both: the unit is that of either model.
+    largest = largest_cost(costs, {*candidate.classes, *champion.classes, *candidate.labels})
+    ours, theirs = (
+        _means(table, answer_costs(table, costs) / largest) for table in (candidate, champion)
+    )
+    unit = json.dumps([costs, largest], sort_keys=True).encode()
+    return _compared(theirs - ours, hashlib.sha256(unit).hexdigest()[:16])
+
+
+def _compared(differences: NDArray[np.float64], costs_digest: str = "") -> PairedRows:
     return PairedRows(
         mean_difference=float(differences.mean()),
         candidate_ahead=int(np.sum(differences > 0)),
@@ -40,6 +68,7 @@ def paired_rows(candidate: PredictionTable, champion: PredictionTable) -> Paired
         p_worse=sign_flip_p(differences),
         p_better=sign_flip_p(-differences),
         squares=float(np.sum(differences**2)),
+        costs_digest=costs_digest,
     )
 
 
@@ -68,6 +97,10 @@ def sign_flip_p(differences: NDArray[np.float64]) -> float:
 
 def _shares(table: PredictionTable) -> NDArray[np.float64]:
     """[N]: the share of each row's answers that is right."""
-    right = table.row_sums(table.correct[:, None].astype(np.float64))[:, 0]
-    shares: NDArray[np.float64] = right / table.row_lengths
-    return shares
+    return _means(table, table.correct.astype(np.float64))
+
+
+def _means(table: PredictionTable, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[N]: the mean over each row's answers, from [A]."""
+    means: NDArray[np.float64] = table.row_sums(values[:, None])[:, 0] / table.row_lengths
+    return means

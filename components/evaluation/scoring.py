@@ -1,12 +1,13 @@
 """Predictions -> Metrics: numpy only, deterministic, independent of the order of the examples.
 
-Shapes: N examples, A answers (the examples, or their steps where each has a label), K classes.
+Shapes: N examples, A answers (the examples, or their steps where each has a label), K classes,
+C ranked classes, Q ranks of a score.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from components.artifacts.values import ClassMetrics, Interval, Metrics
 from components.errors import DataError
 from components.evaluation.intervals import Array, Bootstrap, wilson
 from components.metrics import Metric, Sums, metrics_of
+from components.metrics_config import Costs, MetricsConfig, cost_of
 
 CALIBRATION_BINS = 15
 """As in Guo et al. (see ``ece`` in ``components.metrics``), so that values can be compared."""
@@ -26,24 +28,35 @@ LOSS_FLOOR = 1e-12
 _RANKS = 512
 """Probabilities are ranked so finely; of more different ones neighbours share a rank."""
 _MOST_CELLS = 2**23
-"""Of float64, 64 MiB: the ranks of many steps are coarser."""
+"""Of float64, 64 MiB: the ranks of many steps, or of many labels, are coarser."""
+_RANKS_OF_ALL = 2048
+"""Of all labels together, as each resample has its own."""
+_LEAST_RANKS = 16
+"""Fewer say nothing of an order: labels that would have fewer each are not ranked."""
+_DEFAULTS = MetricsConfig()
 
 
 @dataclasses.dataclass(frozen=True)
 class Bin:
-    """One bar of the reliability diagram: the examples whose top probability is in (low, high]."""
+    """One bar of the reliability diagram: the examples whose answer has a probability in
+    (low, high]."""
 
     low: float
     high: float
     count: int
     confidence: float
-    """Mean top probability; 0 in an empty bin."""
+    """Mean probability of the answers; 0 in an empty bin."""
     accuracy: float
     """Share of correct predictions; 0 in an empty bin."""
 
 
 def score(
-    table: PredictionTable, labels: Sequence[str], *, predictions_path: str, digest: str
+    table: PredictionTable,
+    labels: Sequence[str],
+    *,
+    predictions_path: str,
+    digest: str,
+    settings: MetricsConfig = _DEFAULTS,
 ) -> Metrics:
     """Computes every metric of the labels' task, each with its 95 % interval.
 
@@ -59,13 +72,14 @@ def score(
         labels: the label vocabulary; what else the table holds is appended to it.
         predictions_path: passed through.
         digest: passed through.
+        settings: what the config says of the metrics.
     """
     table = table.take(np.argsort(np.array(table.ids)))
     names = tuple(dict.fromkeys([*labels, *table.classes, *sorted(set(table.labels))]))
     true, predicted = _label_indices(table, names)
     confusion = np.zeros((len(names), len(names)), dtype=np.int64)
     np.add.at(confusion, (true[predicted >= 0], predicted[predicted >= 0]), 1)
-    contributions = _Contributions(table, names)
+    contributions = _Contributions(table, names, settings)
     bootstrap = Bootstrap(contributions.values)
     return Metrics(
         overall=_overall(table, contributions, bootstrap),
@@ -80,19 +94,20 @@ def score(
         predictions_path=predictions_path,
         digest=digest,
         task=table.task.name,
+        settings=settings,
     )
 
 
-def overall(table: PredictionTable) -> dict[str, Interval]:
+def overall(table: PredictionTable, settings: MetricsConfig = _DEFAULTS) -> dict[str, Interval]:
     """The metrics of all classes together, as ``score`` gives them, by their keys."""
     table = table.take(np.argsort(np.array(table.ids)))
     names = tuple(dict.fromkeys([*table.classes, *sorted(set(table.labels))]))
-    contributions = _Contributions(table, names)
+    contributions = _Contributions(table, names, settings)
     return _overall(table, contributions, Bootstrap(contributions.values))
 
 
 def calibration(table: PredictionTable, bins: int = CALIBRATION_BINS) -> tuple[Bin, ...]:
-    """Equal-width bins of the top probability.
+    """Equal-width bins of the probability of the answer.
 
     The calibration error is the mean of |accuracy - confidence| over the bins, weighted by their
     counts. Examples without a prediction are left out.
@@ -122,10 +137,17 @@ def without_temperature(table: PredictionTable, temperature: float) -> Predictio
     return dataclasses.replace(table, probabilities=powers)
 
 
-def differences(before: PredictionTable, after: PredictionTable) -> dict[str, Interval]:
+def differences(
+    before: PredictionTable, after: PredictionTable, settings: MetricsConfig = _DEFAULTS
+) -> dict[str, Interval]:
     """How much each metric changed, with the 95 % interval of the change.
 
     Each resample takes the same examples of both, so that what is hard for both cancels out.
+
+    Args:
+        before: the predictions of one model.
+        after: those of another one, on the same examples.
+        settings: what both configs say of the metrics.
 
     Raises:
         DataError: the two are not of the same examples.
@@ -135,7 +157,7 @@ def differences(before: PredictionTable, after: PredictionTable) -> dict[str, In
     if before_rows != (after.task, after.ids, after.labels):
         raise DataError("expected predictions on the same examples, with the same labels.")
     names = tuple(dict.fromkeys([*before.classes, *after.classes, *sorted(set(after.labels))]))
-    first, second = _Contributions(before, names), _Contributions(after, names)
+    first, second = (_Contributions(table, names, settings) for table in (before, after))
     width = first.values.shape[1]
     bootstrap = Bootstrap(np.concatenate([first.values, second.values], axis=1))
 
@@ -157,7 +179,9 @@ class _Contributions:
     Summed over all examples, or over a resample of them, it gives back the parts of ``Sums``.
     """
 
-    def __init__(self, table: PredictionTable, names: Sequence[str]) -> None:
+    def __init__(
+        self, table: PredictionTable, names: Sequence[str], settings: MetricsConfig
+    ) -> None:
         true, guessed = _label_indices(table, names)
         support, predicted = _one_hot(true, len(names)), _one_hot(guessed, len(names))
         confidence, bin_index = _confidence(table, CALIBRATION_BINS)
@@ -165,26 +189,35 @@ class _Contributions:
         gaps = np.where(is_in_bin, (table.correct - confidence)[:, None], 0)
         ones = np.ones(len(gaps))
         counts = np.stack([ones, table.correct, _loss(table), _squared_distance(table)], axis=1)
-        parts = (counts, gaps, support * predicted, support, predicted, *_ranked(table, support))
+        costs = answer_costs(table, settings.costs)[:, None]
+        places = _label_places(table)[:, None] == np.arange(settings.most_probable(len(names)))
+        ranked, positives = _ranked(table, support)
+        self._ranks = ranked.shape[1:]
+        parts = (
+            counts, gaps, support * predicted, support, predicted,
+            costs[:, : bool(settings.costs)], places.astype(np.float64),
+            ranked.reshape(len(gaps), -1), positives.reshape(len(gaps), -1),
+        )  # fmt: skip
         answers, right, *of_answers = np.split(
             np.concatenate([table.row_sums(part) for part in parts], axis=1), [1, 2], axis=1
         )
         of_rows = (np.ones(len(table)), right == answers, edit_scores(table))
         self._ends = np.cumsum([1] * 6 + [part.shape[1] for part in parts[1:]])[:-1]
         self.values: Array = np.column_stack((*of_rows, answers, *of_answers))
-        self._has_ranks = parts[-1].shape[1] > 0
 
     def named(self, sums: Array) -> Sums:
         """[R, S] by their names."""
         parts = np.split(sums, self._ends, axis=1)
-        return Sums(*(part[:, 0] for part in parts[:6]), *parts[6:])
+        ranks = (part.reshape(len(sums), *self._ranks) for part in parts[-2:])
+        return Sums(*(part[:, 0] for part in parts[:6]), *parts[6:-2], *ranks)
 
     def measured(self, metrics: Mapping[str, Metric]) -> dict[str, Metric]:
         """Those that these answers have, by key."""
+        sums = self.named(self.values[:1])
         return {
             key: metric
             for key, metric in metrics.items()
-            if self._has_ranks or not metric.of_two_labels
+            if metric.needs is None or metric.needs.is_met(sums)
         }
 
 
@@ -246,35 +279,88 @@ def _squared_distance(table: PredictionTable) -> Array:
     ) + (table.label_index < 0)
 
 
-def _ranked(table: PredictionTable, support: Array) -> tuple[Array, Array]:
-    """Ones [A, Q] at the rank of the probability of the rarer label, and those of that label.
+def answer_costs(table: PredictionTable, costs: Costs) -> Array:
+    """[A]: what each answer costs; where there is none, the most that one can cost there."""
+    names = tuple(dict.fromkeys([*table.classes, *table.labels]))
+    true, predicted = _label_indices(table, names)
+    matrix = np.array([[cost_of(costs, one, other) for other in names] for one in names])
+    most = matrix.max(axis=1)
+    return np.where(predicted >= 0, matrix[true, predicted], most[true])
 
-    Q is 0 where there are not two labels that the model knows, with answers to each. Of equally
-    rare ones it is the second. An answer that is not a number ranks lowest.
+
+def largest_cost(costs: Costs, labels: Collection[str]) -> float:
+    """The most that an answer can cost among these labels."""
+    return max(cost_of(costs, true, answered) for true in labels for answered in labels)
+
+
+def _label_places(table: PredictionTable) -> NDArray[np.int64]:
+    """[A]: how many labels are more probable than the true one; -1 where that is not known.
+
+    Of equal ones those that stand before it are, as in the choice of the most probable.
     """
-    counts = support.sum(axis=0)
-    if support.shape[1] != 2 or len(table.classes) != 2 or not counts.all():
-        return np.empty((len(support), 0)), np.empty((len(support), 0))
-    rarer = int(counts[1] <= counts[0])
+    index = table.label_index[:, None]
+    known = (table.label_index >= 0) & (table.predicted_index >= 0)
+    own = np.take_along_axis(table.probabilities, index, axis=1)
+    before = np.arange(len(table.classes)) < index
+    above = (table.probabilities > own) | ((table.probabilities == own) & before)
+    return np.where(known, above.sum(axis=1), -1)
+
+
+def _ranked(table: PredictionTable, support: Array) -> tuple[Array, Array]:
+    """Ones [A, C, Q] at the rank of the probability of each ranked class, and those of its label.
+
+    Of two labels the rarer one is ranked (of equally rare ones the second), of more each that the
+    model knows. C is 0 where there are no answers to two labels, or too many for ranks that say
+    something. An answer that is not a number ranks lowest.
+    """
+    answers, counts = len(support), support.sum(axis=0)
+    none = np.empty((answers, 0, 0))
+    of_two = support.shape[1] == 2
+    if np.count_nonzero(counts) < 2 or (of_two and len(table.classes) != 2):
+        return none, none
     # The columns of `support` are the names', which need not stand as the model's classes do.
-    positive = support[:, rarer] > 0
-    index = int(table.label_index[positive][0])
-    scores = np.nan_to_num(table.probabilities[:, index], nan=-1.0)
+    if of_two:
+        rarer = int(counts[1] <= counts[0])
+        ranked_classes = [int(table.label_index[support[:, rarer] > 0][0])]
+    else:
+        ranked_classes = list(range(len(table.classes)))
+    count = len(ranked_classes)
+    most = min(_RANKS, _MOST_CELLS // (answers * count), _RANKS_OF_ALL // count)
+    if most < _LEAST_RANKS:
+        # Two labels are ranked in any case, however many steps there are.
+        if not of_two:
+            return none, none
+        most = max(2, most)
+    positives = table.label_index[:, None] == np.array(ranked_classes)
+    scores = np.nan_to_num(table.probabilities[:, ranked_classes], nan=-1.0)
+    ranks = np.stack([_ranks(scores[:, i], positives[:, i], most) for i in range(count)], axis=1)
+    ranked: Array = (ranks[:, :, None] == np.arange(ranks.max() + 1)).astype(np.float64)
+    return ranked, ranked * positives[:, :, None]
+
+
+def _ranks(scores: Array, positive: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
+    """[A]: the rank of each score, 0 the least; of more than ``most`` neighbours share one."""
     edges = np.unique(scores)
-    most = max(2, min(_RANKS, _MOST_CELLS // len(scores)))
     if len(edges) > most:
-        edges = np.unique(np.quantile(scores, np.linspace(0, 1, most), method="lower"))
-    ranks = np.searchsorted(edges, scores, side="right") - 1
-    ranked = _one_hot(ranks, len(edges))
-    return ranked, ranked * positive[:, None]
+        # One half by the positives: a rare label has them where few of the others are.
+        halves = (scores, most - most // 2), (scores[positive], most // 2)
+        edges = np.unique(
+            np.concatenate(
+                [
+                    np.quantile(part, np.linspace(0, 1, count), method="lower")
+                    for part, count in halves
+                    if len(part)
+                ]
+            )
+        )
+    return np.searchsorted(edges, scores, side="right") - 1
 
 
 def _confidence(table: PredictionTable, bins: int) -> tuple[Array, NDArray[np.int64]]:
-    """The top probability [A] and its bin [A]; NaN is in bin 0, so that it spoils the sum."""
+    """The probability of the answer [A] and its bin [A]; NaN is in bin 0, to spoil the sum."""
     # Bins are (low, high], as in Guo et al.: a probability of exactly 1 falls into the last one.
-    top = np.where(table.predicted_index >= 0, table.probabilities.max(axis=1), np.nan)
-    bin_index = np.ceil(np.nan_to_num(top) * bins).astype(np.int64) - 1
-    return top, np.clip(bin_index, 0, bins - 1)
+    bin_index = np.ceil(np.nan_to_num(table.confidence) * bins).astype(np.int64) - 1
+    return table.confidence, np.clip(bin_index, 0, bins - 1)
 
 
 def _per_class(

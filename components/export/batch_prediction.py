@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from components.artifacts.schema import load_schema, schema_directory
 from components.data.row_parsing import InvalidRow, RowFormat
 from components.data.sources.source import Record
-from components.export.row_scoring import RowScorer, answer_row
+from components.export.row_scoring import RowScorer, RowScores, answer_row
 from components.export.saved_model import model_errors
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer to one row: the most probable label and its probability, or an error.
+    """The answer to one row: a label and its probability, or an error.
 
     Where each step has a label, ``label``, ``confidence`` and ``probabilities`` are lists of T.
     ``line`` is the number of the row in its source; ``probabilities`` are those of all labels, or,
@@ -83,6 +80,6 @@ class Predictor:
             else:
                 yield self._answer(number, row.id, next(scores))
 
-    def _answer(self, number: int, row_id: str, scores: NDArray[np.float32]) -> Prediction:
+    def _answer(self, number: int, row_id: str, scores: RowScores) -> Prediction:
         answer = answer_row(scores, self._scorer.labels, self._top_k)
         return Prediction(number, row_id, answer.label, answer.confidence, answer.probabilities)

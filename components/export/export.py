@@ -64,7 +64,8 @@ def export_model(
     rows = min(config.check_rows, len(expected))
     with building(directory) as partial:
         predictor = rnn_core.load_predictor(estimator, model.checkpoint)
-        served = Served(schema, load_transform(examples.path), predictor, model.temperature)
+        transform = load_transform(examples.path)
+        served = Served(schema, transform, predictor, model.temperature, model.threshold)
         with quiet_libraries():
             path = str(partial / SAVED_MODEL)
             tf.saved_model.save(served, path, signatures=served.signatures)
@@ -74,7 +75,7 @@ def export_model(
         limits = {name: getattr(config, name) for name in ("max_request_rows", "max_request_steps")}
         write_atomically(partial / "limits.json", json.dumps(limits) + "\n")
         answers = _answers_of_fresh_process(partial / SAVED_MODEL, examples, rows)
-        largest = largest_difference(answers, expected, config.tolerance)
+        largest = largest_difference(answers, expected, config.tolerance, model.threshold)
         check = {
             "rows": rows,
             "signatures": list(SIGNATURES),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,11 +31,14 @@ def main(saved_model: str, raw_examples: str, rows: str, output: str) -> None:
     prefix = Path(raw_examples)
     files = sorted(str(path) for path in prefix.parent.glob(f"{prefix.name}-*"))
     records = list(tf.data.TFRecordDataset(files).take(int(rows)).as_numpy_iterator())
-    labels, examples = score_saved_model(Path(saved_model), records, BATCH_SIZE)
-    _, raw = score_raw_tensors(Path(saved_model), records, BATCH_SIZE)
+    examples = score_saved_model(Path(saved_model), records, BATCH_SIZE)
+    raw = score_raw_tensors(Path(saved_model), records, BATCH_SIZE)
     parsed = [tf.train.SequenceExample.FromString(record) for record in records]
     ids = np.array([row.context.feature["id"].bytes_list.value[0].decode() for row in parsed])
-    np.savez(output, ids=ids, labels=np.array(labels), serving_default=examples, raw=raw)
+    found: dict[str, Any] = {"ids": ids, "labels": np.array(examples.labels)}
+    for name, scores in (("serving_default", examples), ("raw", raw)):
+        found |= {name: scores.probabilities, f"{name}.class_ids": scores.class_ids}
+    np.savez(output, **found)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,16 @@ Larger batches are no faster, and the memory of a batch grows with its padded st
 """
 
 
+class RowScores(NamedTuple):
+    """What the model says of a row; of a row whose steps have answers, of each of its T steps."""
+
+    probabilities: NDArray[np.float32]
+    """[K] or [T, K], in the order of the labels."""
+    class_ids: Any
+    """int64, a number or [T]: the answers, as places among the labels. The model decides them: it
+    may have a threshold."""
+
+
 class RowScorer:
     """A SavedModel that has the function ``rows``."""
 
@@ -39,17 +49,17 @@ class RowScorer:
             label.decode() for label in self._model.labels().numpy().tolist()
         )
 
-    def score(self, rows: Sequence[Row]) -> list[NDArray[np.float32]]:
-        """The probabilities of the labels of each row, float32 [K], in the order of the rows.
-
-        Where each step has an answer, they are [T, K] for the T steps of the row.
-        """
+    def score(self, rows: Sequence[Row]) -> list[RowScores]:
+        """What the model says of each row, in the order of the rows."""
         scores: list[Any] = [None] * len(rows)
         for batch in _batches([row.steps for row in rows]):
             found = self._score_batch([rows[index] for index in batch])
-            for index, one in zip(batch, found, strict=True):
-                # A copy: a view would keep the padding of the batch.
-                scores[index] = one if one.ndim == 1 else one[: rows[index].steps].copy()
+            for index, one, ids in zip(batch, *found, strict=True):
+                if one.ndim == 2:
+                    # Copies: a view would keep the padding of the batch.
+                    steps = rows[index].steps
+                    one, ids = one[:steps].copy(), ids[:steps].copy()
+                scores[index] = RowScores(one, ids)
         return scores
 
     def _score_batch(self, rows: list[Row]) -> Any:
@@ -67,39 +77,40 @@ class RowScorer:
             else:
                 tensors[name] = tf.reshape(flat, [len(rows), *spec.shape[1:]])
         # The trace itself: to choose one takes TensorFlow longer than a short row is computed.
-        return self._rows(tensors)["probabilities"].numpy()
+        answers = self._rows(tensors)
+        return answers["probabilities"].numpy(), answers["class_ids"].numpy()
 
 
 class Answer(NamedTuple):
     """What is answered for a row; of a row whose steps have answers, a list of each."""
 
     label: Any
-    """The most probable label."""
+    """What the model answers."""
     confidence: Any
     """Its probability."""
     probabilities: Any
     """A dictionary from labels to probabilities."""
 
 
-def answer_row(
-    scores: NDArray[np.float32], labels: Sequence[str], top_k: int | None = None
-) -> Answer:
+def answer_row(scores: RowScores, labels: Sequence[str], top_k: int | None = None) -> Answer:
     """The answer to a row, or to a row whose steps have answers.
 
     Args:
-        scores: [K], or [T, K].
+        scores: of the row.
         labels: [K].
         top_k: how many labels ``probabilities`` lists, the most probable first; all by default, in
             the order of ``labels``.
     """
-    if scores.ndim == 2:
-        found = [answer_row(step, labels, top_k) for step in scores]
+    probabilities, class_ids = scores
+    if probabilities.ndim == 2:
+        steps = zip(probabilities, class_ids, strict=True)
+        found = [answer_row(RowScores(*step), labels, top_k) for step in steps]
         return Answer(*(list(values) for values in zip(*found, strict=True)))
-    best, numbers = int(scores.argmax()), scores.tolist()
+    best, numbers = int(class_ids), probabilities.tolist()
     order: Any = range(len(labels))
     if top_k is not None:
         # Stable, so that labels of one probability keep their order.
-        order = np.argsort(-scores, kind="stable")[:top_k].tolist()
+        order = np.argsort(-probabilities, kind="stable")[:top_k].tolist()
     return Answer(labels[best], numbers[best], {labels[index]: numbers[index] for index in order})
 
 

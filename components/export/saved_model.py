@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -19,8 +19,16 @@ from numpy.typing import NDArray
 
 from components.errors import BrokenModelError
 
-Scores = tuple[tuple[str, ...], NDArray[np.float64]]
-"""The labels, K, and the probabilities, float64 [A, K] in the order of the labels."""
+
+class Scores(NamedTuple):
+    """What a model answers to rows."""
+
+    labels: tuple[str, ...]
+    """[K]."""
+    probabilities: NDArray[np.float64]
+    """[A, K], in the order of the labels."""
+    class_ids: NDArray[np.int64]
+    """[A]: the places of the answers among the labels."""
 
 
 def score_saved_model(
@@ -43,8 +51,8 @@ def score_saved_model(
     for batch in _batches(raw_records, batch_size):
         # Not around the loop: whoever gives the records has errors of its own.
         with model_errors(saved_model_path):
-            found.append(_probabilities(answer(examples=tf.constant(batch))))
-    return labels, _joined(found, labels)
+            found.append(_answers(answer(examples=tf.constant(batch))))
+    return _joined(found, labels)
 
 
 def score_raw_tensors(
@@ -55,11 +63,10 @@ def score_raw_tensors(
     answer = model.signatures["raw"]
     specs = answer.structured_input_signature[1]
     found = [
-        _probabilities(answer(**_padded_tensors(batch, specs)))
+        _answers(answer(**_padded_tensors(batch, specs)))
         for batch in _batches(raw_records, batch_size)
     ]
-    labels = _labels(model)
-    return labels, _joined(found, labels)
+    return _joined(found, _labels(model))
 
 
 @contextlib.contextmanager
@@ -96,18 +103,25 @@ def _labels(model: Any) -> tuple[str, ...]:
     return tuple(label.decode() for label in model.labels().numpy().tolist())
 
 
-def _probabilities(answer: dict[str, tf.Tensor]) -> NDArray[np.float64]:
+_Answers = tuple[NDArray[np.float64], NDArray[np.int64]]
+"""Of a batch: probabilities [A, K], class ids [A]."""
+
+
+def _answers(answer: dict[str, tf.Tensor]) -> _Answers:
     probabilities = answer["probabilities"].numpy().astype(np.float64)
+    ids = answer["class_ids"].numpy()
     if "lengths" not in answer:
-        return probabilities
+        return probabilities, ids
     # Of each row [T, K], the real steps alone.
     is_real = np.arange(probabilities.shape[1]) < answer["lengths"].numpy()[:, None]
-    return probabilities[is_real]
+    return probabilities[is_real], ids[is_real]
 
 
-def _joined(found: list[NDArray[np.float64]], labels: tuple[str, ...]) -> NDArray[np.float64]:
-    # The empty array first: no rows make [0, K], not an error.
-    return np.concatenate([np.zeros((0, len(labels))), *found])
+def _joined(found: list[_Answers], labels: tuple[str, ...]) -> Scores:
+    # The empty arrays first: no rows make [0, K], not an error.
+    none = np.zeros((0, len(labels))), np.zeros(0, np.int64)
+    probabilities, ids = zip(none, *found, strict=True)
+    return Scores(labels, np.concatenate(probabilities), np.concatenate(ids))
 
 
 def _batches(records: Iterable[bytes], size: int) -> Iterator[list[bytes]]:

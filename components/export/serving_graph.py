@@ -36,9 +36,11 @@ from typing import Any
 import tensorflow as tf
 
 from components.artifacts.schema import Schema
+from components.artifacts.values import Threshold
 from components.export.saved_model import argument_name
 from components.features.config import FeaturesConfig
 from components.labels.table import KINDS
+from components.training.answers import class_ids
 from components.training.example_parsing import parse_raw_examples
 from components.training.temperature import at_temperature
 
@@ -53,6 +55,7 @@ class Served(tf.Module):
         transform: raw features to transformed ones, both in the forms of ``example_parsing``.
         predictor: transformed features to the predictions of the estimator.
         temperature: of its probabilities: see ``components.training.temperature``.
+        threshold: from which probability on a label is answered.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Served(tf.Module):
         transform: Callable[[dict[str, Any]], dict[str, Any]],
         predictor: Callable[[dict[str, Any]], dict[str, tf.Tensor]],
         temperature: float = 1.0,
+        threshold: Threshold | None = None,
     ) -> None:
         super().__init__(name="served")
         specs = raw_specs(schema.features)
@@ -68,7 +72,7 @@ class Served(tf.Module):
         # Attributes, so that their variables and vocabularies are saved.
         self._transform = transform
         self._predictor = predictor
-        self._temperature = temperature
+        self._temperature, self._threshold = temperature, threshold
         # There is no `if` or `for` on a tensor in here. AutoGraph would rewrite the source of every
         # function below in search of one, which takes three times as long as all the rest.
         as_written = partial(tf.function, autograph=False)
@@ -103,12 +107,18 @@ class Served(tf.Module):
 
     def _answer(self, raw: dict[str, Any]) -> dict[str, tf.Tensor]:
         found = self._predictor(self._transform(raw))
-        calibrated = {
+        probabilities = at_temperature(found["probabilities"], self._temperature)
+        labels = self._schema.labels
+        # The last axis of one is that of the predictor's own.
+        ids = class_ids(probabilities, labels, self._threshold)[..., tf.newaxis]
+        answered = {
             **found,
-            "probabilities": at_temperature(found["probabilities"], self._temperature),
+            "probabilities": probabilities,
             "logits": found["logits"] / self._temperature,
+            "class_ids": ids,
+            "classes": tf.gather(tf.constant(labels), ids),
         }
-        return KINDS[self._schema.label].served(calibrated)
+        return KINDS[self._schema.label].served(answered)
 
 
 def row_specs(features: FeaturesConfig) -> dict[str, tf.TypeSpec]:

@@ -25,6 +25,7 @@ from components.artifacts.values import (
     Metrics,
     Rows,
     Slices,
+    Threshold,
 )
 from components.evaluation.figures import confusion_figure, learning_figure, reliability_figure, svg
 from components.evaluation.scoring import calibration, overall, without_temperature
@@ -73,6 +74,8 @@ class ReportInputs:
     """Whether the model was then trained anew, on the validation rows too."""
     training_notes: tuple[str, ...] = ()
     """What could be changed in the training, one sentence each."""
+    threshold: Threshold | None = None
+    """From which probability on a label is answered."""
     predictions: PredictionTable | None = None
     """For the reliability diagram and the most confident errors."""
     champion_predictions: PredictionTable | None = None
@@ -100,6 +103,7 @@ def render_report(inputs: ReportInputs) -> str:
         **_results(inputs),
         **_beside_champion(inputs),
         **_temperature(inputs),
+        threshold_beside=parts.beside_threshold(inputs.threshold),
         **_data(inputs),
     )
 

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from components.artifacts.predictions import PredictionTable
-from components.artifacts.values import SPLITS, ClassMetrics, Interval, Metrics
+from components.artifacts.values import (
+    SPLITS,
+    ClassMetrics,
+    CurvePoint,
+    Interval,
+    Metrics,
+    Threshold,
+)
 from components.metrics import METRICS
 
 # As much as a reader takes in; the files of the metrics hold all.
@@ -82,9 +89,9 @@ def largest_confusions(metrics: Metrics) -> list[Confusion]:
 
 
 def most_confident_errors(table: PredictionTable) -> list[ConfidentError]:
-    """The wrong predictions with the highest probability: hard rows, or wrong labels."""
+    """The wrong answers with the highest probability: hard rows, or wrong labels."""
     # Of NaN, for which there is no prediction, nothing is known: it is no confident error.
-    top = np.where(table.predicted_index >= 0, table.probabilities.max(axis=1), -1.0)
+    top = np.nan_to_num(table.confidence, nan=-1.0)
     wrong = np.flatnonzero(~table.correct & (table.predicted_index >= 0))
     # By id where probabilities are equal: the same inputs give the same page.
     rows = table.row_of_answer.tolist()
@@ -113,12 +120,29 @@ def side_by_side(candidate: Metrics, other: Metrics) -> list[SideBySide]:
     for key, ours in candidate.overall.items():
         metric, theirs = METRICS[key], other.overall.get(key)
         if theirs is None:
-            # It is of two labels, and the other model knows a third one.
+            # It needs what the other model lacks, such as two labels where that knows a third one.
             continue
         delta = ours.value - theirs.value
         better = None if delta == 0 else (delta > 0) == metric.higher_is_better
         rows.append(SideBySide(metric.label, ours, theirs, delta, better))
     return rows
+
+
+def beside_threshold(threshold: Threshold | None) -> list[tuple[str, CurvePoint]]:
+    """The neighbours of a threshold on its curve, by name."""
+    if threshold is None:
+        return []
+    return [
+        (
+            "the usual one"
+            if point.threshold == 0.5
+            else "the next lower"
+            if point.threshold < threshold.value
+            else "the next higher",
+            point,
+        )
+        for point in threshold.neighbours
+    ]
 
 
 def shown_classes(metrics: Metrics) -> Sequence[ClassMetrics]:

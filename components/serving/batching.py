@@ -18,16 +18,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from components.data.row_parsing import Row
 from components.errors import RnnflowError
+from components.export.row_scoring import RowScores
 from components.serving.limits import Batching
 
-Scores: TypeAlias = NDArray[np.float32]
-"""Of one row: the probabilities of the labels, [K], or of each step, [T, K]."""
-Score: TypeAlias = Callable[[Sequence[Row]], list[Scores]]
+Score: TypeAlias = Callable[[Sequence[Row]], list[RowScores]]
 
 _LOG = logging.getLogger("rnnflow.serving")
 
@@ -51,11 +47,11 @@ class _Request:
     Only the thread of the event loop reads and writes it.
     """
 
-    future: asyncio.Future[list[Scores]]
+    future: asyncio.Future[list[RowScores]]
     scores: list[Any]
     missing: int
 
-    def take(self, index: int, scores: Scores | Exception) -> None:
+    def take(self, index: int, scores: RowScores | Exception) -> None:
         """One row is answered; the future is, when all are, or when one fails."""
         if self.future.done():
             return  # the client has gone, or another row has failed
@@ -102,7 +98,7 @@ class Batcher:
             name: _Lane(name, score, batching, observe) for name in ("short rows", "long rows")
         }
 
-    async def score(self, rows: Sequence[Row]) -> list[Scores]:
+    async def score(self, rows: Sequence[Row]) -> list[RowScores]:
         """The scores of each row, in the order of the rows.
 
         Raises:
@@ -212,7 +208,7 @@ class _Lane:
         return batch
 
 
-def _scores_or_errors(rows: Sequence[Row], score: Score) -> list[Scores | Exception]:
+def _scores_or_errors(rows: Sequence[Row], score: Score) -> list[RowScores | Exception]:
     """Of each row; those of a batch that fails are scored one by one, so that one fails alone."""
     try:
         return list(score(rows))
@@ -224,6 +220,6 @@ def _scores_or_errors(rows: Sequence[Row], score: Score) -> list[Scores | Except
         return [each for row in rows for each in _scores_or_errors([row], score)]
 
 
-def _hand_out(batch: Sequence[_Waiting], found: Sequence[Scores | Exception]) -> None:
+def _hand_out(batch: Sequence[_Waiting], found: Sequence[RowScores | Exception]) -> None:
     for one, scores in zip(batch, found, strict=True):
         one.request.take(one.index, scores)

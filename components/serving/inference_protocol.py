@@ -8,7 +8,7 @@ row, F numbers per step and K labels:
     inputs    a sequence    [B, T], or [B, T, F] of F numbers; what lies behind a row is not read
               the context   [B], or [B, F] of F numbers
               lengths       INT64 [B], the steps of each row; may be left out where all have T
-    outputs   label         BYTES [B], the most probable label
+    outputs   label         BYTES [B], what the model answers
               confidence    FP32 [B], its probability
               probabilities FP32 [B, K], of the labels in the tensor's parameter ``labels``
 
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from components.data.row_parsing import Expected, RowFormat, json_type
-from components.serving.batching import Scores
+from components.export.row_scoring import RowScores
 from components.serving.limits import Limits, check_rows
 
 LENGTHS = "lengths"
@@ -115,7 +115,10 @@ def outputs_of_request(request: Mapping[str, Any]) -> list[str] | None:
 
 
 def tensors_of_answers(
-    scores: Sequence[Scores], labels: Sequence[str], answers_steps: bool, asked: list[str] | None
+    scores: Sequence[RowScores],
+    labels: Sequence[str],
+    answers_steps: bool,
+    asked: list[str] | None,
 ) -> list[dict[str, Any]]:
     """The outputs of a request.
 
@@ -123,20 +126,20 @@ def tensors_of_answers(
         ProtocolError: an output is asked for that there is not.
     """
     count, width = len(scores), len(labels)
-    lengths = [len(each) for each in scores] if answers_steps else []
+    lengths = [len(each.probabilities) for each in scores] if answers_steps else []
     shape = [count, max(lengths, default=0)] if answers_steps else [count]
-    if answers_steps:
-        values = np.zeros([*shape, width], np.float32)
-        for index, each in enumerate(scores):
-            values[index, : len(each)] = each
-    else:
-        values = np.stack(scores) if scores else np.zeros((0, width), np.float32)
-    found = np.array(labels, object)[values.argmax(-1)]
+    values, ids = np.zeros([*shape, width], np.float32), np.zeros(shape, np.int64)
+    for index, each in enumerate(scores):
+        place = (index, slice(lengths[index])) if answers_steps else (index,)
+        values[place], ids[place] = each
+    found = np.array(labels, object)[ids]
     for index, length in enumerate(lengths):
         found[index, length:] = ""
     tensors = {
         "label": _tensor("label", "BYTES", shape, found),
-        "confidence": _tensor("confidence", "FP32", shape, values.max(-1)),
+        "confidence": _tensor(
+            "confidence", "FP32", shape, np.take_along_axis(values, ids[..., None], -1)
+        ),
         "probabilities": {
             **_tensor("probabilities", "FP32", [*shape, width], values),
             "parameters": {"labels": list(labels)},

@@ -9,9 +9,9 @@ from typing import Any
 
 from components.artifacts.schema import load_schema, schema_directory
 from components.data.row_parsing import Expected, Row, RowFormat
-from components.export.row_scoring import RowScorer
+from components.export.row_scoring import RowScorer, RowScores
 from components.export.saved_model import model_errors
-from components.serving.batching import Batcher, Scores, TooManyWaitingError
+from components.serving.batching import Batcher, TooManyWaitingError
 from components.serving.faults import parse_rows
 from components.serving.limits import Batching, Limits
 
@@ -69,8 +69,8 @@ class ServedModel:
         self._is_retired = False
         self._lock = threading.Lock()
 
-    async def score(self, rows: Sequence[Row]) -> list[Scores]:
-        """The probabilities of the labels of each row, [K], or of each of its steps, [T, K].
+    async def score(self, rows: Sequence[Row]) -> list[RowScores]:
+        """What the model says of each row.
 
         Raises:
             TooManyWaitingError: too many rows wait already.

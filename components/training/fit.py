@@ -6,6 +6,7 @@ Everything here sees the rows of its job only.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,20 @@ import tensorflow as tf
 
 import rnn_core
 from components.artifacts.history import HISTORY
+from components.artifacts.predictions import TABLES, PredictionTable
 from components.artifacts.schema import load_schema
 from components.config import EARLY_STOPPING_METRICS
 from components.errors import StorageError, TrainingError
-from components.training.datasets import label_counts, read_batches, read_labels
+from components.training.datasets import label_counts, read_batches, read_ids, read_labels
 from components.training.estimator import Training, build_estimator, predict_probabilities
 from components.training.history_hook import OnPoint, Recorder, ValidationRecorder
 from components.training.job import TrainingJob
-from components.training.temperature import best_temperature, log_of
+from components.training.temperature import at_temperature, best_temperature, log_of
 
 _TRAINING_ROWS = 4096
 """Rows on which the accuracy in training is measured: its error is less than 1 %."""
 _VALIDATION_ROWS = 10_000
-"""Rows by which the temperature is chosen, which is one number."""
+"""Rows by which the temperature and the threshold are chosen, which are one number each."""
 BEST = "best"
 """Folder of the exporter that keeps the best checkpoint, below the checkpoints."""
 
@@ -165,8 +167,8 @@ def training_accuracy(job: TrainingJob, directory: Path, checkpoint: str) -> flo
     return float(metrics["accuracy"])
 
 
-def validation_temperature(job: TrainingJob, directory: Path, checkpoint: str) -> float:
-    """The temperature of a checkpoint by the validation rows, some thousand at most.
+def validation_answers(job: TrainingJob, directory: Path, checkpoint: str) -> PredictionTable:
+    """What a checkpoint answers to the validation rows, some thousand at most.
 
     Args:
         job: of the fit, which was not trained on them.
@@ -175,13 +177,28 @@ def validation_temperature(job: TrainingJob, directory: Path, checkpoint: str) -
     """
     schema = load_schema(job.examples.path)
     estimator = build_estimator(schema, job.model, directory / job.name, rnn_core.RunConfig())
-    answers = predict_probabilities(
+    probabilities = predict_probabilities(
         estimator, job.examples, "validation", checkpoint, _VALIDATION_ROWS
     )
-    labels = read_labels(job.examples, "validation")[:_VALIDATION_ROWS]
-    place = {label: index for index, label in enumerate(schema.labels)}
-    true = np.array([place[label] for row in labels for label in row], np.int64)
-    return best_temperature(log_of(answers).numpy().astype(np.float64), true)
+    return TABLES[schema.label].of(
+        ids=read_ids(job.examples, "validation")[:_VALIDATION_ROWS],
+        labels=read_labels(job.examples, "validation")[:_VALIDATION_ROWS],
+        classes=schema.labels,
+        probabilities=probabilities.astype(np.float64),
+    )
+
+
+def temperature_of(answers: PredictionTable) -> float:
+    """The temperature that makes these answers best."""
+    probabilities = answers.probabilities.astype(np.float32)
+    logarithms = log_of(probabilities).numpy().astype(np.float64)
+    return best_temperature(logarithms, answers.label_index)
+
+
+def scaled(answers: PredictionTable, temperature: float) -> PredictionTable:
+    """The answers at a temperature, as the exported model gives them."""
+    probabilities = at_temperature(answers.probabilities.astype(np.float32), temperature)
+    return dataclasses.replace(answers, probabilities=np.asarray(probabilities).astype(np.float64))
 
 
 def _run_config(job: TrainingJob, strategy: Any = None) -> rnn_core.RunConfig:

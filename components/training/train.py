@@ -17,6 +17,7 @@ from components.artifacts.history import (
     read_history,
     series,
 )
+from components.artifacts.predictions import VALIDATION, write_predictions
 from components.artifacts.schema import load_schema
 from components.artifacts.storage import SUCCESS, building, is_complete, write_atomically
 from components.artifacts.training_facts import TrainingFacts, save_training_facts
@@ -24,7 +25,14 @@ from components.artifacts.values import Examples, Model
 from components.config import LaunchConfig, ModelConfig, TrainingConfig
 from components.training.datasets import count
 from components.training.estimator import CHECKPOINTS, save_settings
-from components.training.fit import BEST, fit, training_accuracy, validation_temperature
+from components.training.fit import (
+    BEST,
+    fit,
+    scaled,
+    temperature_of,
+    training_accuracy,
+    validation_answers,
+)
 from components.training.fits import best_step, first_job, fold_jobs, pooled, refit_job
 from components.training.history_hook import OnPoint
 from components.training.job import FINAL_ERRORS, TrainingJob, logs_of, save_job, training_command
@@ -72,7 +80,8 @@ def train_model(
         StorageError: the disk is full or the directory cannot be written.
     """
     with building(directory, resume=True) as partial:
-        save_settings(partial, load_schema(Path(examples.path)), model)
+        schema = load_schema(Path(examples.path))
+        save_settings(partial, schema, model)
         began = time.monotonic()
         first = first_job(examples, model, training, seed, launch)
         jobs = fold_jobs(first) if training.folds else [first]
@@ -93,8 +102,13 @@ def train_model(
             of_first = _checkpoint(partial, first)
             accuracy = training_accuracy(first, partial, of_first)
             # Of a refit, too: its own rows of validation would make it look too sure of itself.
-            if training.temperature_scaling:
-                temperature = validation_temperature(first, partial, of_first)
+            if training.temperature_scaling or len(schema.labels) == 2:
+                answers = validation_answers(first, partial, of_first)
+                if training.temperature_scaling:
+                    temperature = temperature_of(answers)
+                # A threshold is of two labels; it is chosen by these, and nothing is trained again.
+                if len(schema.labels) == 2:
+                    write_predictions(scaled(answers, temperature), partial / VALIDATION)
         held_out = sum(count(examples, job.held_out) for job in jobs if job.held_out is not None)
         facts = TrainingFacts(seconds, _parameters(chosen), chosen_step, accuracy, held_out)
         save_training_facts(partial, facts)

@@ -16,6 +16,7 @@ from components.artifacts.values import Interval
 from components.errors import DataError, NotFoundError
 from components.evaluation.scoring import differences
 from components.metrics import METRICS
+from components.metrics_config import MetricsConfig
 from components.registry.registry import list_versions
 from components.tracking.run_history import RunSummary, recent_runs
 from pipelines.commands.summary import print_summary
@@ -86,11 +87,15 @@ def show_status(run_id: str | None, work_dir: Path, everything: bool = False) ->
 def _changes(work: WorkDirectory, before: RunSummary, after: RunSummary) -> Mapping[str, Interval]:
     """The differences of the metrics by their keys; none where the runs cannot be paired."""
     outcomes = [work.find_outcome(run.name) for run in (before, after)]
-    paths = [Path(each.metrics.predictions_path) for each in outcomes if each and each.metrics]
-    if len(paths) < len(outcomes):
+    measured = [each.metrics for each in outcomes if each and each.metrics]
+    if len(measured) < len(outcomes):
         return {}  # a run of another work directory
     try:
-        return differences(*map(read_predictions, paths))
+        first, second = (read_predictions(Path(each.predictions_path)) for each in measured)
+        # By other costs there is no difference of costs; all else is the same.
+        alike = measured[0].settings == measured[1].settings
+        settings = measured[0].settings if alike else MetricsConfig()
+        return differences(first, second, settings)
     except (DataError, NotFoundError):
         return {}  # on other examples, or no longer there
 
@@ -118,7 +123,10 @@ def metric_table(
     table.add_row("version", *(run.tags.get(VERSION_TAG, "-") for run in runs))
     table.add_row("champion", *(run.tags.get(COMPARED_TAG, "-") for run in runs))
     table.add_row("data", *(run.tags.get(DATA_DIGEST_TAG, "-")[:DIGEST_SHOWN] for run in runs))
+    found = {name for run in runs for name in run.metrics}
     for metric in METRICS.values():
+        if metric.mlflow_key not in found:
+            continue  # it is of other labels, or was not asked for
         none: Mapping[str, Interval] = {}
         pairs = zip([None, *runs], runs, [none, *changes], strict=False)  # with the one before it
         cells = (

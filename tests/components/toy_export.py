@@ -158,6 +158,6 @@ def make_toy_export(directory: Path, predictor: Summing | None = None) -> ToyExp
     plain = [{**row["sequence"], **row["context"]} for row in rows]
     (directory / "example.json").write_text(json.dumps(plain[0]))
     (directory / "limits.json").write_text(json.dumps(LIMITS))
-    _, probabilities = score_saved_model(directory / "saved_model", records, batch_size=1)
+    _, probabilities, _ = score_saved_model(directory / "saved_model", records, batch_size=1)
     export = Export(str(directory), "toy-digest", 0.0, len(rows))
     return ToyExport(export, plain, records, probabilities)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from components.config import SplitConfig
 from components.errors import ConfigError, NotFoundError
+from components.metrics import metrics_of
 from pipelines.config import dump_config, flatten, load_config, parse_config
 
 MINIMAL = """
@@ -234,6 +235,5 @@ def test_a_bound_is_on_a_metric_that_is_measured() -> None:
         parse_config(text)
     assert (
         "gate.bounds.edit_score: it is not measured where the rows have one label for each row; "
-        "bound accuracy, macro_f1, balanced_accuracy, weighted_f1, mcc, roc_auc, "
-        "average_precision, average_loss, brier, ece"
+        f"bound {', '.join(metrics_of('per_row'))}"
     ) in str(caught.value)

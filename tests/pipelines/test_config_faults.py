@@ -198,7 +198,7 @@ def test_a_value_of_several_kinds_has_one_fault() -> None:
         ("model.optimizer.lr", "model.optimizer.learning_rate"),
         ("features.sequence.x.log", "log1p"),
         ("gate.bounds.auc", "roc_auc, average_precision"),
-        ("gate.threshold", "gate.bounds"),
+        ("gate.decision", "threshold says"),
     ],
 )
 def test_a_wish_is_told_where_it_goes(path: str, says: str) -> None:

@@ -83,7 +83,9 @@ def test_runs_are_compared_by_what_the_whole_test_split_says_and_by_no_constant(
     assert record.compared == metric_values(METRICS)
     assert set(record.compared) < set(record.metrics)
     assert not [name for name in record.compared if "recall" in name or "examples" in name]
-    assert record.parameters == {"test.examples": 1234}
+    assert record.parameters == {
+        "test.examples": 1234, "metrics.top_k": None, "metrics.costs": {},
+    }  # fmt: skip
 
 
 def test_rows_are_known_by_files_size_and_digest() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -92,13 +94,22 @@ def test_the_reference_takes_more_evidence_than_the_champion() -> None:
 
 
 def test_nights_add_up_on_rows_of_their_own_alone() -> None:
-    tonight = RowSet("t", ("m",))
+    tonight, champion = RowSet("t", ("m",)), Evidence(1, 1000, 0.0, 0.0)
     looks = [night(1, "a"), night(2, "b"), night(1, "m"), night(1, "c"), night(1, "c")]
-    assert len(evidence.nights_before(looks, 1, tonight)) == 2  # a, and c once
-    assert evidence.nights_before(looks[2:3], 1, tonight) == []
-    assert evidence.nights_before(looks, 1, None) == []
+    assert len(evidence.nights_before(looks, champion, tonight)) == 2  # a, and c once
+    assert evidence.nights_before(looks[2:3], champion, tonight) == []
+    assert evidence.nights_before(looks, champion, None) == []
     many = [night(1, str(number)) for number in range(9)]
-    assert len(evidence.nights_before(many, 1, tonight)) == evidence.NIGHTS - 1
+    assert len(evidence.nights_before(many, champion, tonight)) == evidence.NIGHTS - 1
+
+
+def test_nights_that_were_compared_by_other_costs_do_not_add_up() -> None:
+    tonight = RowSet("t", ("m",))
+    looks = [night(1, "a"), night(1, "b")]
+    by_cost = Evidence(1, 1000, 0.0, 0.0, costs_digest="c")
+    assert evidence.nights_before(looks, by_cost, tonight) == []
+    alike = [dataclasses.replace(looks[0], against=(by_cost,)), looks[1]]
+    assert evidence.nights_before(alike, by_cost, tonight) == [by_cost]
 
 
 def test_years_may_be_judged_at_once() -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.artifacts.predictions import StepPredictions
+from components.artifacts.predictions import PredictionTable, StepPredictions
 from components.evaluation.gate import mcnemar_worse
-from components.evaluation.permutation import paired_rows, sign_flip_p
+from components.evaluation.permutation import paired_costs, paired_rows, sign_flip_p
 
 FEW = st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0]), min_size=1, max_size=7)
 
@@ -67,3 +67,29 @@ def test_shares_of_rows_of_any_length_count_alike() -> None:
     found = paired_rows(table(["x.", "xxxx"]), table(["..", "xx.."]))
     assert found.mean_difference == 0.5
     assert (found.candidate_ahead, found.other_ahead) == (2, 0)
+
+
+def answers(text: str) -> PredictionTable:
+    """A row of the label a for each letter, which is the answer."""
+    probabilities = np.array([[letter == "a", letter == "b"] for letter in text], np.float64)
+    ids = tuple(map(str, range(len(text))))
+    return PredictionTable(ids, ("a",) * len(text), ("a", "b"), probabilities)
+
+
+def test_equal_costs_of_all_errors_are_the_test_of_right_answers() -> None:
+    ours, theirs = answers("aaabb"), answers("abbba")
+    by_cost = paired_costs(ours, theirs, {"a": {"b": 7.0}, "b": {"a": 7.0}})
+    found = paired_rows(ours, theirs)
+    assert (by_cost.mean_difference, by_cost.p_worse) == (found.mean_difference, found.p_worse)
+    assert by_cost.candidate_ahead == found.candidate_ahead == 2
+    assert by_cost.costs_digest
+    assert not found.costs_digest
+
+
+def test_costs_are_shares_of_the_largest_one_and_a_mean_over_the_steps_of_a_row() -> None:
+    costs = {"a": {"b": 2.0}, "b": {"a": 8.0}}
+    assert paired_costs(answers("aa"), answers("ba"), costs).mean_difference == 0.125
+    steps = paired_costs(table(["xx", "xx"]), table(["x.", "xx"]), costs)
+    assert (steps.mean_difference, steps.candidate_ahead) == (0.0625, 1)
+    other = paired_costs(answers("aa"), answers("ba"), {"a": {"b": 2.0}, "b": {"a": 4.0}})
+    assert other.costs_digest != steps.costs_digest

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import random
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from components.artifacts.predictions import PredictionTable
 from components.artifacts.values import Interval, Metrics
 from components.errors import DataError
 from components.evaluation.scoring import LOSS_FLOOR, calibration, differences, score
-from components.metrics import metrics_of
+from components.metrics import TOP_K, metrics_of
+from components.metrics_config import MetricsConfig, cost_of
 
 
 def random_table(examples: int, classes: int, seed: int, signal: float = 2.0) -> PredictionTable:
@@ -45,8 +47,14 @@ def table_of(
     return PredictionTable(ids, tuple(labels), tuple(classes), np.array(rows))
 
 
-def measured(table: PredictionTable, labels: str | None = None) -> Metrics:
-    return score(table, labels or table.classes, predictions_path="p", digest="d")
+def measured(table: PredictionTable, labels: str | None = None, **asked: Any) -> Metrics:
+    return score(
+        table,
+        labels or table.classes,
+        predictions_path="p",
+        digest="d",
+        settings=MetricsConfig(**asked),
+    )
 
 
 TABLES = st.builds(
@@ -125,6 +133,126 @@ def test_the_rarer_label_is_the_positive_one_whatever_its_place() -> None:
 def test_labels_that_are_not_two_are_not_ranked(labels: str, classes: str) -> None:
     seen = measured(table_of(labels, "aaa", classes=classes))
     assert {"roc_auc", "average_precision"}.isdisjoint(seen.overall)
+
+
+@pytest.mark.slow
+@given(
+    st.builds(random_table, st.integers(1, 60), st.integers(3, 12), st.integers(0, 10_000)),
+    st.sampled_from(TOP_K),
+)
+@settings(max_examples=25, deadline=None)
+def test_the_label_is_among_the_most_probable_as_often_as_scikit_learn_says(
+    table: PredictionTable, k: int
+) -> None:
+    seen = measured(table, top_k=k).overall
+    measured_k = {each for each in TOP_K if f"top_{each}_accuracy" in seen}
+    assert measured_k == ({k} if k < len(table.classes) else set())
+    if measured_k:
+        expected = sk.top_k_accuracy_score(
+            table.label_index, table.probabilities, k=k, labels=range(len(table.classes))
+        )
+        assert seen[f"top_{k}_accuracy"].value == pytest.approx(expected)
+
+
+def test_of_more_than_five_labels_the_three_most_probable_are_looked_at() -> None:
+    assert "top_3_accuracy" not in measured(random_table(20, 5, seed=1)).overall
+    assert "top_3_accuracy" in measured(random_table(20, 6, seed=1)).overall
+
+
+def test_what_is_not_known_is_not_among_the_most_probable() -> None:
+    table = table_of("aaz", "aaa")
+    probabilities = table.probabilities.copy()
+    probabilities[1] = np.nan
+    table = dataclasses.replace(table, probabilities=probabilities)
+    assert measured(table, top_k=2).overall["top_2_accuracy"].value == pytest.approx(1 / 3)
+
+
+def test_of_equally_probable_labels_the_first_is_the_first_as_in_the_answer() -> None:
+    rows = np.full((3, 3), 1 / 3)
+    table = PredictionTable(("1", "2", "3"), ("a", "b", "c"), ("a", "b", "c"), rows)
+    seen = measured(table, top_k=2).overall
+    assert seen["accuracy"].value == pytest.approx(1 / 3)
+    assert seen["top_2_accuracy"].value == pytest.approx(2 / 3)
+
+
+# More probabilities than ranks share these; the ranks of 30 labels are 68 each.
+@pytest.mark.parametrize(
+    ("examples", "classes", "exact"), [(150, 3, 1e-9), (2_000, 5, 1e-3), (2_000, 30, 1e-2)]
+)
+def test_each_of_more_labels_is_ranked_against_the_rest_as_by_scikit_learn(
+    examples: int, classes: int, exact: float
+) -> None:
+    table = random_table(examples, classes, seed=3, signal=1.0)
+    seen = measured(table).overall
+    indicator = np.array([[label == name for name in table.classes] for label in table.labels])
+    found = seen["macro_roc_auc"], seen["macro_average_precision"]
+    expected = (
+        sk.roc_auc_score(indicator, table.probabilities, average="macro"),
+        sk.average_precision_score(indicator, table.probabilities, average="macro"),
+    )
+    assert [each.value for each in found] == pytest.approx(expected, abs=exact)
+    assert all(each.low < each.value < each.high for each in found)
+    assert {"roc_auc", "average_precision"}.isdisjoint(seen)
+
+
+def test_a_label_without_rows_is_left_out_of_the_mean_over_the_labels() -> None:
+    table = random_table(200, 4, seed=5)
+    without = table.take([i for i, label in enumerate(table.labels) if label != "c3"])
+    seen = measured(without).overall["macro_roc_auc"].value
+    each = [
+        sk.roc_auc_score(np.array(without.labels) == name, without.probabilities[:, i])
+        for i, name in enumerate(without.classes[:3])
+    ]
+    assert seen == pytest.approx(np.mean(each))
+
+
+def test_labels_that_would_have_too_few_ranks_are_not_ranked() -> None:
+    assert "macro_roc_auc" in measured(random_table(20, 128, seed=1)).overall
+    assert "macro_roc_auc" not in measured(random_table(20, 129, seed=1)).overall
+
+
+COSTS = st.dictionaries(
+    st.sampled_from(["c0", "c1", "c9"]),
+    st.dictionaries(st.sampled_from(["c0", "c1", "c2"]), st.floats(0, 100), min_size=1),
+    min_size=1,
+)
+
+
+@given(TABLES, COSTS)
+@settings(max_examples=20, deadline=None)
+def test_the_expected_cost_is_the_mean_over_the_answers(
+    table: PredictionTable, costs: dict[str, dict[str, float]]
+) -> None:
+    seen = measured(table, costs=costs).overall["expected_cost"]
+    each = [cost_of(costs, *pair) for pair in zip(table.labels, table.predicted, strict=True)]
+    assert seen.value == pytest.approx(np.mean(each))
+    matrix = sk.confusion_matrix(table.labels, table.predicted, labels=list(table.classes))
+    weights = [[cost_of(costs, a, b) for b in table.classes] for a in table.classes]
+    assert seen.value == pytest.approx((matrix * np.array(weights)).sum() / len(table))
+    assert "expected_cost" not in measured(table).overall
+
+
+def test_no_answer_costs_as_much_as_the_dearest_one() -> None:
+    table = table_of("ab", "ab")
+    probabilities = table.probabilities.copy()
+    probabilities[0] = np.nan
+    table = dataclasses.replace(table, probabilities=probabilities)
+    seen = measured(table, costs={"a": {"b": 5.0}}).overall
+    assert seen["expected_cost"].value == 2.5
+
+
+def test_the_answer_need_not_be_the_most_probable_label() -> None:
+    """At a threshold of 0.2 for b; the confidence is the probability of the answer."""
+    rows = np.array([[0.7, 0.3], [0.7, 0.3], [0.9, 0.1], [0.2, 0.8]])
+    ids = np.array([1, 1, 0, 1])
+    table = PredictionTable(tuple("1234"), tuple("abab"), ("a", "b"), rows, class_ids=ids)
+    seen = measured(table)
+    assert table.predicted == tuple("bbab")
+    assert seen.confusion == ((1, 1), (0, 2))
+    assert seen.overall["average_loss"].value == pytest.approx(-np.log([0.7, 0.3, 0.9, 0.8]).mean())
+    # Two answers in the bin of 0.3, one of them right; one each at 0.9 and 0.8.
+    assert seen.overall["ece"].value == pytest.approx((2 * 0.2 + 0.1 + 0.2) / 4)
+    assert measured(table.take([3, 2, 1, 0])) == seen
 
 
 @given(TABLES, st.randoms(use_true_random=False))

@@ -108,9 +108,10 @@ def test_what_is_served_is_what_was_evaluated(exported: Export, trained: Trained
     records = list(read_raw_records(trained.prepared.examples))
     expected = read_predictions(Path(trained.metrics.predictions_path))
     for score in (score_saved_model, score_raw_tensors):
-        labels, probabilities = score(saved_model, records, 7)
+        labels, probabilities, ids = score(saved_model, records, 7)
         assert labels == expected.classes
         np.testing.assert_allclose(probabilities, expected.probabilities, atol=1e-5)
+        np.testing.assert_array_equal(ids, expected.predicted_index)
     assert np.ptp(expected.probabilities, axis=0).max() > 1e-3
 
 

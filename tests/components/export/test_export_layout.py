@@ -27,7 +27,7 @@ def test_the_schema_goes_where_the_saved_model_goes(toy: ToyExport, tmp_path: Pa
 def test_it_is_the_directory_that_tensorflow_passes_over(toy: ToyExport) -> None:
     assert schema_directory(toy.saved_model).name == "assets.extra"
     assert [path.name for path in schema_directory(toy.saved_model).iterdir()] == ["schema.json"]
-    _, probabilities = score_saved_model(toy.saved_model, toy.records, batch_size=2)
+    _, probabilities, _ = score_saved_model(toy.saved_model, toy.records, batch_size=2)
     np.testing.assert_allclose(probabilities, toy.probabilities, atol=1e-6)
 
 

@@ -11,7 +11,7 @@ import pytest
 from components.data import row_parsing
 from components.data.row_parsing import Row, parse_row
 from components.export import row_scoring
-from components.export.row_scoring import RowScorer, answer_row
+from components.export.row_scoring import RowScorer, RowScores, answer_row
 from tests.components.toy_export import FORM, LABELS, LENGTHS, ToyExport, json_row
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
@@ -34,7 +34,9 @@ def test_the_size_of_a_batch_changes_no_answer(
     monkeypatch.setattr(row_scoring, "BATCH_ROWS", rows)
     monkeypatch.setattr(row_scoring, "BATCH_STEPS", steps)
     assert scorer.labels == LABELS
-    np.testing.assert_allclose(scorer.score(_rows(LENGTHS)), toy.probabilities, atol=1e-6)
+    probabilities, ids = zip(*scorer.score(_rows(LENGTHS)), strict=True)
+    np.testing.assert_allclose(probabilities, toy.probabilities, atol=1e-6)
+    np.testing.assert_array_equal(ids, toy.probabilities.argmax(axis=1))
 
 
 def test_no_rows_have_no_scores(scorer: RowScorer) -> None:
@@ -57,13 +59,19 @@ def test_a_module_that_is_served_imports_nothing_of_this_project(module: object)
     assert not {name for name in names if name.startswith(("components", "rnn_core", "pipelines"))}
 
 
-def test_an_answer_names_the_most_probable_label_and_lists_as_many_as_were_asked_for() -> None:
-    scores = np.array([0.25, 0.5, 0.25], np.float32)
+def test_an_answer_names_the_models_label_and_lists_as_many_as_were_asked_for() -> None:
+    scores = RowScores(np.array([0.25, 0.5, 0.25], np.float32), 1)
     every = answer_row(scores, ("a", "b", "c"))
     assert every == ("b", 0.5, {"a": 0.25, "b": 0.5, "c": 0.25})
     assert list(answer_row(scores, ("a", "b", "c"), top_k=2).probabilities) == ["b", "a"]
 
 
 def test_of_a_row_whose_steps_have_answers_each_is_a_list() -> None:
-    found = answer_row(np.array([[0.75, 0.25], [0.5, 0.5]], np.float32), ("a", "b"), top_k=1)
+    scores = RowScores(np.array([[0.75, 0.25], [0.5, 0.5]], np.float32), np.array([0, 0]))
+    found = answer_row(scores, ("a", "b"), top_k=1)
     assert found == (["a", "a"], [0.75, 0.5], [{"a": 0.75}, {"a": 0.5}])
+
+
+def test_the_answer_need_not_be_the_most_probable_label() -> None:
+    scores = RowScores(np.array([0.75, 0.25], np.float32), 1)
+    assert answer_row(scores, ("no", "yes"), top_k=1) == ("yes", 0.25, {"no": 0.75})

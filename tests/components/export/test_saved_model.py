@@ -15,23 +15,25 @@ pytest_plugins = ["tests.components.mlflow_fixtures"]
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 100])
 def test_the_size_of_a_batch_changes_no_answer(toy: ToyExport, batch_size: int) -> None:
-    labels, probabilities = score_saved_model(toy.saved_model, iter(toy.records), batch_size)
+    labels, probabilities, ids = score_saved_model(toy.saved_model, iter(toy.records), batch_size)
     assert labels == LABELS
     assert probabilities.dtype == np.float64
     np.testing.assert_allclose(probabilities, toy.probabilities, atol=1e-6)
+    np.testing.assert_array_equal(ids, toy.probabilities.argmax(axis=1))
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_raw_tensors_are_answered_as_examples_are(toy: ToyExport, batch_size: int) -> None:
-    labels, probabilities = score_raw_tensors(toy.saved_model, toy.records, batch_size)
+    labels, probabilities, ids = score_raw_tensors(toy.saved_model, toy.records, batch_size)
     assert labels == LABELS
     np.testing.assert_allclose(probabilities, toy.probabilities, atol=1e-6)
+    np.testing.assert_array_equal(ids, toy.probabilities.argmax(axis=1))
 
 
 def test_no_rows_give_no_answers_and_all_labels(toy: ToyExport) -> None:
-    labels, probabilities = score_saved_model(toy.saved_model, [], batch_size=4)
+    labels, probabilities, ids = score_saved_model(toy.saved_model, [], batch_size=4)
     assert labels == LABELS
-    assert probabilities.shape == (0, len(LABELS))
+    assert (probabilities.shape, ids.shape) == ((0, len(LABELS)), (0,))
 
 
 @pytest.mark.parametrize(

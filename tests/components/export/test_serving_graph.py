@@ -52,7 +52,7 @@ def test_both_signatures_answer_with_the_same_outputs(loaded: Any, toy: ToyExpor
 
 
 def test_padding_changes_no_answer(toy: ToyExport) -> None:
-    _, together = score_raw_tensors(toy.saved_model, toy.records, batch_size=len(toy.records))
+    _, together, _ = score_raw_tensors(toy.saved_model, toy.records, batch_size=len(toy.records))
     np.testing.assert_allclose(together, toy.probabilities, atol=1e-6)
     assert len({round(row[0], 6) for row in toy.probabilities.tolist()}) == len(set(LENGTHS))
 

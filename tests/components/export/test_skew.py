@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 
 from components.artifacts.predictions import PredictionTable, StepPredictions
+from components.artifacts.values import CurvePoint, Threshold
 from components.errors import SkewError
 from components.export.skew import SIGNATURES, largest_difference
 
@@ -21,6 +23,7 @@ def answers(**changes: Any) -> dict[str, Any]:
     """Two of the rows, in another order."""
     found = EXPECTED.probabilities[[2, 0]]
     plain = {name: found.copy() for name in SIGNATURES}
+    plain |= {f"{name}.class_ids": np.array([0, 0]) for name in SIGNATURES}
     return {"ids": np.array(["c", "a"]), "labels": np.array(["x", "y"]), **plain, **changes}
 
 
@@ -64,8 +67,32 @@ def test_steps_are_matched_by_the_ids_of_their_rows() -> None:
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]])
     expected = StepPredictions(("a", "b"), ("x", "y", "x"), ("x", "y"), probabilities, (2, 1))
     found = {name: probabilities[[2, 0, 1]] for name in SIGNATURES}
-    given = {"ids": np.array(["b", "a"]), "labels": np.array(["x", "y"]), **found}
+    ids = {f"{name}.class_ids": np.array([0, 0, 1]) for name in SIGNATURES}
+    given = {"ids": np.array(["b", "a"]), "labels": np.array(["x", "y"]), **found, **ids}
     assert largest_difference(given, expected, 1e-5) == 0.0
     found["raw"] = found["raw"] + np.array([[0, 0], [0, 0], [0.1, 0]])
     with pytest.raises(SkewError, match=r"row 'a', signature raw.* 1 of 2 rows differ"):
         largest_difference({**given, **found}, expected, 1e-5)
+
+
+@pytest.mark.parametrize("signature", SIGNATURES)
+def test_another_answer_at_the_same_probabilities_is_skew(signature: str) -> None:
+    # Of row c both are equally probable: it may be answered either way.
+    either = answers(**{f"{signature}.class_ids": np.array([1, 0])})
+    assert largest_difference(either, EXPECTED, 1e-5) == 0.0
+    with pytest.raises(SkewError, match=f"row 'a', signature {signature}: .* answers 'y'"):
+        largest_difference(answers(**{f"{signature}.class_ids": np.array([0, 1])}), EXPECTED, 1e-5)
+
+
+def test_by_a_threshold_an_answer_may_differ_next_to_it_alone() -> None:
+    point = CurvePoint(0.1, 1.0, 1.0, 1.0)
+    threshold = Threshold("y", 0.1, "f_beta", point)
+    expected = dataclasses.replace(EXPECTED, class_ids=np.array([1, 1, 1]))
+    same = {f"{name}.class_ids": np.array([1, 1]) for name in SIGNATURES}
+    assert largest_difference(answers(**same), expected, 1e-5, threshold) == 0.0
+    near = same | {"raw.class_ids": np.array([1, 0])}
+    assert largest_difference(answers(**near), expected, 1e-5, threshold) == 0.0
+    with pytest.raises(SkewError, match="row 'c'"):
+        largest_difference(
+            answers(**(same | {"raw.class_ids": np.array([0, 1])})), expected, 1e-5, threshold
+        )

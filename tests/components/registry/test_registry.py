@@ -52,7 +52,7 @@ def test_a_promoted_model_is_the_champion_and_its_copy_answers_the_same(
     champion = find_champion(name, store, tmp_path / "champions")
     assert champion is not None
     assert (champion.name, champion.version, champion.model_digest) == (name, 1, "toy-digest")
-    _, probabilities = score_saved_model(Path(champion.path), toy.records, 2)
+    _, probabilities, _ = score_saved_model(Path(champion.path), toy.records, 2)
     np.testing.assert_allclose(probabilities, toy.probabilities, atol=1e-6)
     (listed,) = list_versions(name, store)
     assert listed.decision == "promoted"
@@ -234,7 +234,7 @@ def test_everything_works_through_a_server(
     assert (again.version, again.reused) == (1, True)
     champion = find_champion(name, server.uri, tmp_path)
     assert champion is not None
-    _, probabilities = score_saved_model(Path(champion.path), toy.records, 2)
+    _, probabilities, _ = score_saved_model(Path(champion.path), toy.records, 2)
     np.testing.assert_allclose(probabilities, toy.probabilities, atol=1e-6)
     assert [one.aliases for one in list_versions(name, server.uri)] == [("champion",)]
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from components.data.row_parsing import Row
-from components.serving.batching import LONG_ROW_STEPS, Batcher, Scores, TooManyWaitingError
+from components.export.row_scoring import RowScores
+from components.serving.batching import LONG_ROW_STEPS, Batcher, TooManyWaitingError
 from components.serving.limits import Batching
 
 SECONDS = 60.0
@@ -32,14 +33,14 @@ class Model:
         self.may_go_on.set()
         self.has_begun = threading.Event()
 
-    def __call__(self, rows: Sequence[Row]) -> list[Scores]:
+    def __call__(self, rows: Sequence[Row]) -> list[RowScores]:
         self.batches.append([one.steps for one in rows])
         self.has_begun.set()
         if any(one.id == "wait" for one in rows):
             assert self.may_go_on.wait(SECONDS)
         if any(one.id == "bad" for one in rows):
             raise ValueError("a row that the model cannot take")
-        return [np.array([one.steps, -one.steps], np.float32) for one in rows]
+        return [RowScores(np.array([1.0], np.float32), one.steps) for one in rows]
 
 
 @contextmanager
@@ -53,7 +54,7 @@ def batcher(model: Model, max_waiting: int = 1000, **options: Any) -> Iterator[B
         one.close()
 
 
-async def held(model: Model, one: Batcher) -> asyncio.Task[list[Scores]]:
+async def held(model: Model, one: Batcher) -> asyncio.Task[list[RowScores]]:
     """A request that is being computed, and stays so until the model may go on."""
     model.may_go_on.clear()
     model.has_begun.clear()
@@ -71,7 +72,7 @@ def test_each_row_gets_its_own_scores_in_the_order_of_the_request() -> None:
         with batcher(Model()) as one:
             lengths = [5, 2000, 1, 300, 5, 1]
             found = await one.score([row(steps) for steps in lengths])
-            assert [each[0] for each in found] == lengths
+            assert [each.class_ids for each in found] == lengths
             assert await one.score([]) == []
 
     run(ask())
@@ -87,7 +88,7 @@ def test_requests_that_come_during_a_batch_share_the_next_one() -> None:
             await asyncio.sleep(0)
             model.may_go_on.set()
             await first
-            assert [(await other)[0][0] for other in others] == [4, 5, 6, 7, 4, 5]
+            assert [(await other)[0].class_ids for other in others] == [4, 5, 6, 7, 4, 5]
 
     run(ask())
     assert model.batches == [[3], [4, 5, 6, 7, 4, 5]]
@@ -97,8 +98,8 @@ def test_a_lone_row_waits_for_nobody() -> None:
     async def ask() -> None:
         # It would wait for longer than the test may take.
         with batcher(Model(), max_wait_milliseconds=SECONDS * 2000) as one:
-            assert (await one.score([row(2)]))[0][0] == 2
-            assert (await one.score([row(3)]))[0][0] == 3
+            assert (await one.score([row(2)]))[0].class_ids == 2
+            assert (await one.score([row(3)]))[0].class_ids == 3
 
     run(ask())
 
@@ -127,7 +128,7 @@ def test_a_batch_waits_no_longer_than_it_may() -> None:
     async def ask() -> None:
         with batcher(model, max_wait_milliseconds=1.0) as one:
             await one.score([row(2), row(3)])
-            assert (await one.score([row(2)]))[0][0] == 2
+            assert (await one.score([row(2)]))[0].class_ids == 2
 
     run(ask())
     assert model.batches == [[2, 3], [2]]
@@ -170,7 +171,7 @@ def test_a_long_row_does_not_hold_up_short_ones() -> None:
             model.may_go_on.clear()
             long = asyncio.create_task(one.score([row(LONG_ROW_STEPS + 1, "wait")]))
             assert await asyncio.to_thread(model.has_begun.wait, SECONDS)
-            assert (await one.score([row(7)]))[0][0] == 7
+            assert (await one.score([row(7)]))[0].class_ids == 7
             assert not long.done()
             model.may_go_on.set()
             await long
@@ -189,10 +190,10 @@ def test_a_row_that_fails_fails_alone() -> None:
             await asyncio.sleep(0)
             model.may_go_on.set()
             await first
-            assert [(await each)[0][0] for each in good] == [6, 6]
+            assert [(await each)[0].class_ids for each in good] == [6, 6]
             with pytest.raises(ValueError, match="cannot take"):
                 await bad
-            assert (await one.score([row(5)]))[0][0] == 5
+            assert (await one.score([row(5)]))[0].class_ids == 5
 
     run(ask())
 
@@ -246,7 +247,7 @@ def test_who_waits_when_it_is_closed_is_answered_and_its_threads_end() -> None:
             one.close()
             model.may_go_on.set()
             await first
-            assert (await waiting)[0][0] == 2
+            assert (await waiting)[0].class_ids == 2
             for thread in threads:
                 await asyncio.to_thread(thread.join, SECONDS)
             assert not any(thread.is_alive() for thread in threads)

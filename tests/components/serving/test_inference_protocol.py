@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from components.data.row_parsing import Row, RowFormat, parse_row
+from components.export.row_scoring import RowScores
 from components.serving.inference_protocol import (
     ProtocolError,
     example_request,
@@ -131,20 +132,33 @@ def test_rows_without_steps_are_rows_and_not_errors() -> None:
     assert [row["sequence"]["pulse"] for row in rows] == [[], []]
 
 
-SCORES = [np.array([0.25, 0.75], np.float32), np.array([0.5, 0.5], np.float32)]
+SCORES = [
+    RowScores(np.array([0.25, 0.75], np.float32), 1),
+    RowScores(np.array([0.5, 0.5], np.float32), 0),
+    RowScores(np.array([0.75, 0.25], np.float32), 1),
+]
 
 
 def test_the_answers_are_tensors_in_the_order_of_the_rows() -> None:
     label, confidence, probabilities = tensors_of_answers(SCORES, ["no", "yes"], False, None)
-    assert label == {"name": "label", "datatype": "BYTES", "shape": [2], "data": ["yes", "no"]}
-    assert confidence["data"] == [0.75, 0.5]
-    assert probabilities["shape"] == [2, 2]
-    assert probabilities["data"] == [0.25, 0.75, 0.5, 0.5]
+    assert label == {
+        "name": "label",
+        "datatype": "BYTES",
+        "shape": [3],
+        "data": ["yes", "no", "yes"],
+    }
+    # The last one is answered by a threshold: its confidence is that of the answer.
+    assert confidence["data"] == [0.75, 0.5, 0.25]
+    assert probabilities["shape"] == [3, 2]
+    assert probabilities["data"] == [0.25, 0.75, 0.5, 0.5, 0.75, 0.25]
     assert probabilities["parameters"] == {"labels": ["no", "yes"]}
 
 
 def test_answers_of_steps_are_filled_up_to_the_longest_row() -> None:
-    scores = [np.array([[0.25, 0.75], [1.0, 0.0]], np.float32), np.array([[1, 0]], np.float32)]
+    scores = [
+        RowScores(np.array([[0.25, 0.75], [1.0, 0.0]], np.float32), np.array([1, 0])),
+        RowScores(np.array([[1, 0]], np.float32), np.array([0])),
+    ]
     found = tensors_of_answers(scores, ["no", "yes"], True, None)
     label, confidence, probabilities, lengths = found
     assert (label["shape"], label["data"]) == ([2, 2], ["yes", "no", "no", ""])

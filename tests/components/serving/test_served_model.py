@@ -34,7 +34,10 @@ def test_the_answers_are_those_of_predict(toy: ToyExport) -> None:
     records = [Record(index, b"", value) for index, value in enumerate(values)]
     for scores, answer in zip(found, Predictor(toy.saved_model).predict(records), strict=True):
         # Rows of another batch are padded otherwise.
-        np.testing.assert_allclose(scores, list(answer.probabilities.values()), atol=1e-6)
+        np.testing.assert_allclose(
+            scores.probabilities, list(answer.probabilities.values()), atol=1e-6
+        )
+        assert model.labels[scores.class_ids] == answer.label
 
 
 def test_its_example_is_a_row_that_it_takes(toy: ToyExport) -> None:
@@ -59,8 +62,9 @@ def test_a_model_of_steps_answers_each_step(tmp_path: Path) -> None:
     rows = parse_rows([json_row(5) | {"label": None}, json_row(2) | {"label": None}], model.form)
     first, second = asyncio.run(model.score(rows))
     model.retire()
-    assert (first.shape, second.shape) == ((5, 3), (2, 3))
-    np.testing.assert_allclose(first[:2], second, atol=1e-6)
+    assert [each.shape for each in (*first, *second)] == [(5, 3), (5,), (2, 3), (2,)]
+    np.testing.assert_allclose(first.probabilities[:2], second.probabilities, atol=1e-6)
+    np.testing.assert_array_equal(first.class_ids, first.probabilities.argmax(axis=1))
 
 
 def test_a_file_that_is_no_model_is_told_in_one_sentence(toy: ToyExport, tmp_path: Path) -> None:

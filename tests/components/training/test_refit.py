@@ -21,7 +21,7 @@ from components.artifacts.values import Model
 from components.config import LaunchConfig, ModelConfig, OptimizerConfig, TrainingConfig
 from components.training.datasets import count
 from components.training.estimator import CHECKPOINTS
-from components.training.fit import fit, validation_temperature
+from components.training.fit import fit, temperature_of, validation_answers
 from components.training.fits import first_job, fold_jobs, refit_job
 from components.training.train import train_model
 from tests.components.conftest import Prepared
@@ -76,7 +76,8 @@ def test_the_temperature_is_that_of_the_fit_which_has_not_seen_the_validation_ro
 ) -> None:
     job = first_job(mixed.examples, MODEL, TRAINING, SEED, LaunchConfig())
     checkpoint = tf.train.latest_checkpoint(str(Path(whole.path) / CHECKPOINTS))
-    assert whole.temperature == validation_temperature(job, Path(whole.path), checkpoint)
+    answers = validation_answers(job, Path(whole.path), checkpoint)
+    assert whole.temperature == temperature_of(answers)
     assert whole.temperature != 1.0
 
 
