@@ -165,6 +165,10 @@ class DataConfig:
     # One for each of the three splits.
     min_label_rows: PositiveInt = 3
     """A label with fewer rows in the training file is rare."""
+    # Short rows of few values repeat each other without any fault.
+    repeated_content: Literal["warn", "stop"] = "warn"
+    """What follows if a validation or test row holds what a row of another split holds under
+    another id, which makes every metric too good: ``warn`` counts them, ``stop`` stops the run."""
     bad_rows_allowed_fraction: Fraction = 0.01
     """The run stops when a larger share of the rows is invalid."""
     max_row_steps: PositiveInt = MAX_ROW_STEPS

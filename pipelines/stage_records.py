@@ -124,6 +124,9 @@ def record_examples(value: Examples, config: PipelineConfig) -> StageRecord:
             f"; {sum(rare_rows.values()):,} rows of {len(rare_rows):,} rare labels "
             f"{what[rare['rare_labels']]}"
         )
+    repeated = statistics.get("repeated_content", {})
+    if repeated.get("rows"):
+        found += f"; {repeated['told']}"
     return StageRecord(
         f"{summary}; {invalid:,} invalid rows{found}",
         parameters,
@@ -131,6 +134,7 @@ def record_examples(value: Examples, config: PipelineConfig) -> StageRecord:
             **metrics,
             "examples/bad_rows": float(invalid),
             "examples/rare_label_rows": float(sum(rare_rows.values())),
+            "examples/repeated_content_rows": float(sum(repeated.get("rows", {}).values())),
         },
         artifacts=tuple(directory / name for name in files),
     )

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from components.artifacts.values import SPLITS, Split
 from components.config import DataConfig
+from components.data.contents import NONE_REPEATED, RepeatedContents
 from components.data.sources.formats import source_of
 from components.data.splits.by_id import SplitRule
 from components.data.statistics import Profile
@@ -30,10 +31,12 @@ def obstacles(
     rule: SplitRule,
     data: DataConfig,
     features: FeaturesConfig,
+    repeated: RepeatedContents = NONE_REPEATED,
 ) -> Iterator[DataError]:
     """The reasons why no model can be trained on these rows, from cause to consequence.
 
-    They are ids that occur twice, groups in two splits, rare labels that the config does not
+    They are ids that occur twice, groups and, if the config says so, contents in two splits, rare
+    labels that the config does not
     allow, an empty split, a single label, and numbers too large to be scaled. What follows from one
     of them is not named.
     """
@@ -47,6 +50,15 @@ def obstacles(
             f"two splits: {shown}{f' and {more:,} more' if more > 0 else ''}. The model would be "
             "tested on groups that it knows: move their rows to one file, or give one file, and "
             "the groups decide the split."
+        )
+    if repeated.rows and data.repeated_content == "stop":
+        contradict = " Labels of one content that differ contradict each other." * bool(
+            repeated.relabelled
+        )
+        yield DataError(
+            f"{repeated.told()}. The model would be tested on what it was trained on: remove the "
+            "repeated rows, or let data.split.group keep those together that belong together; "
+            f"data.repeated_content: warn goes on.{contradict}"
         )
     if error := _rare_labels(profile, rule, data):
         yield error

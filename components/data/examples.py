@@ -113,7 +113,8 @@ def write_examples(
         schema = Schema(features, labels, sizes, data.max_row_steps, data.columns, data.label)
         save_schema(schema, partial)
         shown = {features.by_name[name].in_rows(name): size for name, size in sizes.items()}
-        write_statistics(survey.profile, shown, partial, rare_labels(survey.rule, data))
+        rare = rare_labels(survey.rule, data)
+        write_statistics(survey.profile, shown, partial, rare, survey.repeated)
         write_invalid_rows(survey.invalid_rows, partial / DEAD_LETTERS)
         # Of what is trained on: other statistics or dead letters make no other examples.
         trained_on = [*sorted(partial.glob("*.tfrecord")), partial / "schema.json"]

@@ -4,7 +4,8 @@
 rows (or steps) of each label, and of each numeric feature the count, mean, standard deviation,
 minimum and maximum of each of its F numbers over all steps; and over all splits the missing values,
 the numbers that float32 cannot tell from those of the step before, the invalid rows with their
-causes, the rare labels with what became of their rows, and the vocabulary sizes.
+causes, the rare labels with what became of their rows, the rows whose content another split has,
+and the vocabulary sizes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from components.artifacts.storage import write_atomically
 from components.artifacts.values import SPLITS, Split
 from components.config import DataConfig
+from components.data.contents import RepeatedContents
 from components.data.row_parsing import InvalidRow, Row
 from components.data.sources.formats import source_of
 from components.data.splits.by_id import SplitRule
@@ -223,9 +225,14 @@ def write_statistics(
     vocabulary_sizes: Mapping[str, int],
     directory: Path,
     rare: Mapping[str, Any],
+    repeated: RepeatedContents,
 ) -> None:
     """Writes ``statistics.json``; the same rows give the same bytes."""
-    values = {**summary(profile, vocabulary_sizes), "rare_labels": dict(rare)}
+    values = {
+        **summary(profile, vocabulary_sizes),
+        "rare_labels": dict(rare),
+        "repeated_content": asdict(repeated) | {"told": repeated.told()},
+    }
     content = json.dumps(values, indent=2, sort_keys=True)
     write_atomically(directory / STATISTICS, content + "\n")
 

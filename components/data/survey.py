@@ -1,7 +1,7 @@
 """The first pass over the rows: what is in them, and whether a model can be trained on them.
 
-It finds the invalid rows, the ids that occur twice and the statistics, before anything is learned
-from the data.
+It finds the invalid rows, the ids that occur twice, the contents that are in two splits and the
+statistics, before anything is learned from the data.
 """
 
 from __future__ import annotations
@@ -23,6 +23,13 @@ from components.artifacts.storage import write_atomically
 from components.config import DataConfig, PreprocessingConfig
 from components.data.beam import run_pipeline
 from components.data.checks import Duplicates, Occurrence, obstacles
+from components.data.contents import (
+    NONE_REPEATED,
+    Contents,
+    RepeatedContents,
+    find_repeated,
+    merge_repeated,
+)
 from components.data.row_parsing import InvalidRow, Row, RowFormat, Value
 from components.data.sources.formats import files_of, source_of
 from components.data.sources.source import Chunk
@@ -69,6 +76,8 @@ class Survey:
     sample: tuple[Mapping[str, Value], ...]
     parted_groups: tuple[str, ...] = ()
     """Those with rows in two splits or more, which files of their own can bring about."""
+    repeated: RepeatedContents = NONE_REPEATED
+    """What the validation and test rows have in common with the splits before theirs."""
 
 
 def survey_rows(
@@ -106,11 +115,11 @@ def survey_rows(
             | "Merge counts" >> beam.CombineGlobally(merge_counts)
             | "Rule" >> beam.Map(split_rule, data, *times)
         )
-        profiles, invalid_rows, ids, sampled, groups = (
+        profiles, invalid_rows, ids, sampled, groups, contents = (
             spread
             | "Survey" >> beam.FlatMap(
-                _survey_chunk, features, form, AsSingleton(rule)
-            ).with_outputs("invalid", "ids", "sample", "groups", main="profiles")
+                _survey_chunk, features, form, AsSingleton(rule), len(chunks)
+            ).with_outputs("invalid", "ids", "sample", "groups", "contents", main="profiles")
         )  # fmt: skip
         profile = profiles | "Merge" >> beam.CombineGlobally(_MergeProfiles(features))
         duplicates = (
@@ -126,6 +135,12 @@ def survey_rows(
             | "Keep parted" >> beam.Filter(lambda item: item[1] > 1)
             | "Their names" >> beam.Keys()
         )
+        repeated = (
+            contents
+            | "Group contents" >> beam.GroupByKey()
+            | "Repeated contents" >> beam.Map(find_repeated)
+            | "Merge contents" >> beam.CombineGlobally(merge_repeated)
+        )
         sample = sampled | "Sample" >> beam.CombineGlobally(_smallest)
         (
             pipeline
@@ -139,6 +154,7 @@ def survey_rows(
                 AsSingleton(rule),
                 AsSingleton(sample),
                 AsList(parted),
+                AsSingleton(repeated),
             )
         )
     survey = cast(Survey, pickle.loads(found.read_bytes()))
@@ -158,7 +174,13 @@ def check_survey(
     # From cause to consequence: many invalid rows may also empty a split or remove a label.
     _check_budget(survey, data, dead_letters)
     for obstacle in obstacles(
-        survey.profile, survey.duplicates, survey.parted_groups, survey.rule, data, features
+        survey.profile,
+        survey.duplicates,
+        survey.parted_groups,
+        survey.rule,
+        data,
+        features,
+        survey.repeated,
     ):
         raise obstacle
 
@@ -170,11 +192,12 @@ def write_invalid_rows(rows: Iterable[InvalidRowEntry], path: Path) -> None:
 
 
 def _survey_chunk(
-    chunk: Chunk, features: FeaturesConfig, form: RowFormat, rule: SplitRule
+    chunk: Chunk, features: FeaturesConfig, form: RowFormat, rule: SplitRule, chunks: int
 ) -> Iterator[Profile | TaggedOutput]:
     profile = new_profile(features)
     path = chunk.source.path
     sampled: list[_Sampled] = []
+    contents = Contents(parts=chunks)
     numeric = features.numeric_sequences if features.summaries.learns else ()
     for record, split, row in read_split_rows(chunk, form, rule):
         if isinstance(row, InvalidRow):
@@ -186,6 +209,7 @@ def _survey_chunk(
             profile.add_left_out()
         else:
             profile.add(split, row)
+            contents.add(split, row)
         if split == "train" and numeric:
             sampled.append(_sampled(row, numeric))
             if len(sampled) > 4 * _SAMPLED_ROWS:
@@ -193,6 +217,8 @@ def _survey_chunk(
         yield TaggedOutput("ids", (row.id, (path, record.number, split)))
         if row.group and split is not None:
             yield TaggedOutput("groups", (row.group, split))
+    for part in contents.parts():
+        yield TaggedOutput("contents", part)
     yield TaggedOutput("sample", sampled)
     yield profile
 
@@ -242,6 +268,7 @@ def _write_survey(
     rule: SplitRule,
     sample: list[_Sampled],
     parted_groups: list[str],
+    repeated: RepeatedContents,
 ) -> None:
     # Beam gives both in any order; messages and files must not depend on it.
     in_order = sorted(duplicates, key=lambda item: item[1][0][:2])
@@ -253,6 +280,7 @@ def _write_survey(
         rule,
         rows,
         tuple(sorted(parted_groups)),
+        repeated,
     )
     write_atomically(Path(path), pickle.dumps(survey))
 

@@ -114,6 +114,7 @@ def test_examples_are_counted_a_split_and_their_files_are_kept(tmp_path: Path) -
         "examples/test": 70.0,
         "examples/bad_rows": 1.0,
         "examples/rare_label_rows": 0.0,
+        "examples/repeated_content_rows": 0.0,
     }
     assert record.parameters["features.sequence.x.kind"] == "numeric"
     assert record.parameters["preprocessing.shards"] == 2

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from components.config import DataConfig
+from components.data.contents import NONE_REPEATED
 from components.data.row_parsing import InvalidRow, Row
 from components.data.splits.by_id import SplitFractions, SplitRule
 from components.data.statistics import (
@@ -132,7 +133,9 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     steps = np.random.default_rng(1).normal(size=(5, 2)).astype(np.float32)
     contents = set()
     for name in ("one", "two"):
-        write_statistics(profile_of([steps, -steps]), {"word": 4}, tmp_path / name, {})
+        write_statistics(
+            profile_of([steps, -steps]), {"word": 4}, tmp_path / name, {}, NONE_REPEATED
+        )
         contents.add((tmp_path / name / "statistics.json").read_bytes())
     assert len(contents) == 1
 

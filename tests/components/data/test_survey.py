@@ -131,6 +131,42 @@ def test_ids_in_two_splits_are_counted(check: Check, write_rows: WriteRows) -> N
         check(DataConfig(train=train, test=test))
 
 
+def test_contents_in_two_splits_are_counted_the_same_in_any_number_of_chunks(
+    write_rows: WriteRows, tmp_path: Path
+) -> None:
+    train = write_rows([*rows(60), row(3, id="again in training")], "train.jsonl")
+    repeated = [row(5, id="leak"), row(8, id="contradiction", label="b"), row(9, id="b", label="b")]
+    new = [row(100 + number, id=f"new-{number}") for number in range(20)]
+    test = write_rows([*new, *repeated], "test.jsonl")
+    data = DataConfig(train=train, test=test, validation_fraction=0.1)
+    found = []
+    for chunk_bytes in (300, 1 << 20):
+        chunks = chunks_of(find_rows(data), chunk_bytes=chunk_bytes)
+        form = row_format(FEATURES, data)
+        found.append(
+            survey_rows(chunks, FEATURES, form, data, PreprocessingConfig(), tmp_path).repeated
+        )
+    assert found[0] == found[1]
+    in_test = found[0].rows["test"]
+    assert (in_test, found[0].relabelled) == (3, 1)
+    assert [pair[0] for pair in found[0].examples] == ["b", "contradiction"]
+    assert found[0].told().startswith("3 test")
+
+
+def test_contents_in_two_splits_stop_the_run_where_the_config_says_so(
+    check: Check, write_rows: WriteRows
+) -> None:
+    train = write_rows(rows(60), "train.jsonl")
+    test = write_rows([row(5, id="leak"), row(8, id="new", label="b")], "test.jsonl")
+    assert check(DataConfig(train=train, test=test)).repeated.rows == {"test": 2}
+    with pytest.raises(DataError) as error:
+        check(DataConfig(train=train, test=test, repeated_content="stop"))
+    message = str(error.value)
+    assert message.startswith("2 test rows have the content of a row in another split, as 'leak'")
+    assert "; 1 of them with another label. The model would be tested on" in message
+    assert "data.repeated_content: warn goes on" in message
+
+
 def test_rare_and_unknown_labels_stop_nothing(check: Check, write_rows: WriteRows) -> None:
     train = write_rows([*rows(40), row(50, label="rare")], "train.jsonl")
     test = write_rows([row(90, label="c"), row(91, label="c"), row(92)], "test.jsonl")
