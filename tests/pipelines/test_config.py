@@ -237,3 +237,53 @@ def test_a_bound_is_on_a_metric_that_is_measured() -> None:
         "gate.bounds.edit_score: it is not measured where the rows have one label for each row; "
         f"bound {', '.join(metrics_of('per_row'))}"
     ) in str(caught.value)
+
+
+ROWS = STEPS.replace("per_step", "per_row")
+COSTS = "metrics: {costs: {a: {b: 5}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "path"),
+    [
+        ("gate: {bounds: {expected_cost: {max: 1}}}\n", "gate.bounds.expected_cost: it needs"),
+        ("gate: {compare_by: expected_cost}\n", "gate.compare_by: it needs metrics.costs"),
+        ("threshold: {positive: a, aim: cost}\n", "threshold.aim: it needs metrics.costs"),
+    ],
+)
+def test_what_is_about_costs_needs_them(lines: str, path: str) -> None:
+    with pytest.raises(ConfigError, match=path):
+        parse_config(ROWS + lines)
+    assert parse_config(ROWS + lines + COSTS)
+
+
+def test_a_bound_on_the_most_probable_labels_is_on_as_many_as_are_looked_at() -> None:
+    bound = "gate: {{bounds: {{top_{}_accuracy: {{min: 0.9}}}}}}\n"
+    assert parse_config(ROWS + bound.format(3))
+    assert parse_config(ROWS + bound.format(5) + "metrics: {top_k: 5}\n")
+    with pytest.raises(ConfigError, match=r"top_5_accuracy: it is measured with metrics\.top_k: 5"):
+        parse_config(ROWS + bound.format(5))
+
+
+def test_a_threshold_needs_validation_rows_that_the_model_has_not_seen() -> None:
+    lines = ROWS + "training: {folds: 5}\n"
+    with pytest.raises(ConfigError, match=r"threshold: it is chosen on validation rows"):
+        parse_config(lines + "threshold: {positive: a}\n")
+
+
+def test_yaml_reads_yes_as_true_and_the_config_says_so() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(
+            ROWS + "threshold: {positive: yes}\nmetrics: {costs: {no: {a: 1}, a: {a: -1}}}"
+        )
+    message = str(caught.value)
+    assert "threshold.positive: YAML reads this label as true: write it in quotes" in message
+    assert "metrics.costs.False: YAML reads this label as false: write it in quotes" in message
+    assert "metrics.costs.a.a: expected a finite cost, 0 or more; got -1" in message
+
+
+def test_labels_are_checked_once_they_are_known() -> None:
+    config = parse_config(ROWS + COSTS + "threshold: {positive: c}\n")
+    config.check_labels(("b", "c"), rare=("a",))
+    with pytest.raises(ConfigError, match=r"has 2 faults with these rows:\n  metrics\.costs\.a: "):
+        config.check_labels(("b", "d"), rare=())

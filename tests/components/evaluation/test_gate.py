@@ -542,3 +542,58 @@ def test_labels_that_a_model_does_not_know_are_counted_in_steps() -> None:
     unknown = dataclasses.replace(of_rows(0.5, 0.5), unknown_to_champion={"new": 12})
     _, reason = rule_of(decide(METRICS, unknown, GateConfig(min_examples=1)), "champion")
     assert reason.endswith('does not know label "new", and so is wrong on 12 test steps')
+
+
+def paid(mean_difference: float, p_worse: float, squares: float = 4.0) -> PairedRows:
+    p_better = 1 - p_worse
+    return PairedRows(mean_difference, 9, 3, p_worse, p_better, squares, costs_digest="c")
+
+
+@pytest.mark.parametrize(("p_worse", "passes"), [(0.9, True), (0.001, False)])
+def test_models_may_be_compared_by_what_their_answers_cost(p_worse: float, passes: bool) -> None:
+    rule = ChampionRule(promote_if="not_significantly_worse")
+    gate = GateConfig(champion=rule, compare_by="expected_cost")
+    # By right answers it is the other way round.
+    champion = dataclasses.replace(
+        against(0, 30) if passes else against(30, 0), paired_costs=paid(0.02, p_worse)
+    )
+    decision = decide(METRICS, champion, gate)
+    assert decision.promoted == passes
+    assert rule_of(decision, "champion")[1].split(": ", 1)[1] == (
+        "the candidate's answers to a row cost 2 % of the largest cost less on average; the "
+        "candidate costs less on 9 rows, the champion on 3 rows "
+        f"(sign-flip permutation test of the rows, p = {p_worse:.4g})"
+    )
+    assert decision.look is None or decision.look.against[0].costs_digest == "c"
+    assert decide(METRICS, champion, GateConfig(champion=rule)).promoted != passes
+
+
+def test_the_cheap_model_is_compared_by_cost_too() -> None:
+    baseline = beside(30, 0)
+    pairs = dataclasses.replace(baseline.pairs, costs=paid(-0.05, 0.001))
+    baseline = dataclasses.replace(baseline, pairs=pairs)
+    rule = BaselineRule(require="not_significantly_worse")
+    gate = GateConfig(baseline=rule, compare_by="expected_cost")
+    decision = decide(METRICS, None, gate, baseline)
+    passed, reason = rule_of(decision, "baseline")
+    assert not passed
+    assert "cost 5 % of the largest cost more on average" in reason
+    (note,) = (each for each in decision.notes if "trains in seconds" in each)
+    assert "is significantly worse than" in note
+    assert "cost 5 % of the largest cost more on average" in note
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("top_3_accuracy", "of more than 3 labels, with metrics.top_k: 3, and there are 3 labels"),
+        ("expected_cost", "where the config has metrics.costs, and"),
+        ("macro_roc_auc", "of 3 to 128 labels, if labels times test examples are at most"),
+        ("brier", "Brier score was not measured"),
+    ],
+)
+def test_a_bound_on_what_is_not_measured_fails_and_says_what_it_takes(key: str, words: str) -> None:
+    decision = decide(METRICS, None, GateConfig(bounds={key: Bound(max=0.5)}))
+    passed, reason = rule_of(decision, f"{key}.max")
+    assert not passed
+    assert words in reason

@@ -16,6 +16,7 @@ from components.artifacts.values import (
     BaselineMetrics,
     ChampionMetrics,
     Comparison,
+    CurvePoint,
     IncomparableChampion,
     Interval,
     Metrics,
@@ -25,6 +26,7 @@ from components.artifacts.values import (
     SliceMetrics,
     Slices,
     SourceFile,
+    Threshold,
 )
 from components.evaluation.gate import decide
 from components.evaluation.scoring import overall, score, without_temperature
@@ -515,3 +517,28 @@ def test_what_has_changed_since_the_champions_run_is_listed(full_text: str) -> N
 def test_what_is_not_known_of_the_champions_run_is_said(since: SinceChampion, says: str) -> None:
     report = dataclasses.replace(inputs(), since_champion=since, predictions=None, history=())
     assert says in shown(render_report(report))
+
+
+def test_the_threshold_is_shown_with_what_lies_beside_it() -> None:
+    points = [CurvePoint(0.2, 0.5, 0.9, 0.64), CurvePoint(0.5, 0.8, 0.4, 0.53)]
+    threshold = Threshold("yes", 0.31, "f_beta", CurvePoint(0.31, 0.6, 0.8, 0.69), tuple(points),
+                          rows=90, positives=11)  # fmt: skip
+    text = shown(render_report(dataclasses.replace(inputs(), threshold=threshold)))
+    assert "yes is answered where its probability is 0.3100 or more" in text
+    assert "chosen on 90 validation rows, by f_beta; 11 of the answers to them are yes" in text
+    for words in ("the next lower 0.2000 0.500 0.900", "the usual one 0.5000 0.800 0.400"):
+        assert words in text
+    none = dataclasses.replace(threshold, value=0.5, note="no validation answer has the label 'y'")
+    text = shown(render_report(dataclasses.replace(inputs(), threshold=none)))
+    assert "Nothing could be chosen: No validation answer has the label" in text
+
+
+def test_costs_and_repeated_contents_are_told() -> None:
+    costs = PairedRows(0.0125, 30, 20, 0.9, 0.1, 4.0, costs_digest="c")
+    champion = dataclasses.replace(CHAMPION, paired_costs=costs)
+    told = "2 test rows have the content of a row in another split"
+    statistics = STATISTICS | {"repeated_content": {"rows": {"test": 2}, "told": told}}
+    report = dataclasses.replace(inputs(), champion_metrics=champion, statistics=statistics)
+    text = shown(render_report(report))
+    assert "differ by +0.0125 of the largest cost on average" in text
+    assert f"{told}." in text
