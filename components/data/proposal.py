@@ -7,6 +7,7 @@ from 0 or 1 on an id. What some rows lack or what no model can take is left out,
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -268,8 +269,21 @@ def propose_gate(profile: Profile, task: LabelTask = PER_ROW) -> tuple[GateConfi
         return gate, [f"{found}: {cure}."]
     return gate, [
         f"{found}: accuracy says little about the others, so macro_f1 is bounded, in which each "
-        f"label counts the same; that answer alone has {macro_f1:.3g}."
+        f"label counts the same; that answer alone has {macro_f1:.3g}.",
+        *_threshold_note(labels),
     ]
+
+
+def _threshold_note(labels: Mapping[str, int]) -> Iterator[str]:
+    """What a threshold would do. It is not proposed: it costs accuracy, by which models are
+    compared, and with few positive rows it may cost macro-F1 too (docs/own_data.md)."""
+    if len(labels) == 2:
+        rarer = json.dumps(min(labels, key=lambda label: labels[label]), ensure_ascii=False)
+        yield (
+            f"threshold: {{positive: {rarer}, aim: f_beta}} would answer {rarer} from the "
+            "probability on that has the best F1 on the validation split: macro_f1 mostly rises, "
+            "and accuracy falls."
+        )
 
 
 def _between(least: float, part: float) -> float:

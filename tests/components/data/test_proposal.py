@@ -141,11 +141,12 @@ def test_the_gate_asks_for_more_than_always_naming_the_commonest_label() -> None
 
 
 def test_among_uneven_labels_the_gate_asks_for_macro_f1_and_the_note_says_why() -> None:
-    gate, (note,) = propose_gate(profile_with_test_labels(common=45, rare=5))
+    gate, (note, threshold) = propose_gate(profile_with_test_labels(common=45, rare=5))
     # Always 'common': F1 of 2 * 0.9 / 1.9 and of 0, a quarter of the way from their mean to 1.
     assert gate.bounds == {"macro_f1": Bound(min=0.6)}
     assert note.startswith("90 % of the test rows have the label 'common', of 2 labels in training")
     assert note.endswith("that answer alone has 0.474.")
+    assert threshold.startswith('threshold: {positive: "rare", aim: f_beta} would answer "rare"')
 
 
 @pytest.mark.parametrize(
