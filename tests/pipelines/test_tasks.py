@@ -31,7 +31,8 @@ from pipelines.stages import AnyTask, Stage
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 ALL = (
-    tasks.find_rows, tasks.write_examples, tasks.train_model, tasks.measure_model,
+    tasks.find_rows, tasks.write_examples, tasks.train_model, tasks.choose_threshold,
+    tasks.measure_model,
     tasks.measure_baseline, tasks.find_incumbents, tasks.measure_champion,
     tasks.measure_reference, tasks.measure_slices, tasks.decide,
     tasks.export_model, tasks.register_model,
@@ -170,7 +171,7 @@ def test_the_cached_stages_are_those_whose_code_counts() -> None:
     cached = {stage.name for stage in ALL if stage.task.persist_result}
     assert cached == {stage.name for stage in ALL if stage.code is not None}
     assert cached == {
-        "examples", "model", "metrics", "baseline", "champion_metrics", "reference_metrics",
+        "examples", "model", "threshold", "metrics", "baseline", "champion_metrics", "reference_metrics",
         "slices", "export",
     }  # fmt: skip
 
