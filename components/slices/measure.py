@@ -38,10 +38,13 @@ from components.evaluation.scoring import overall
 from components.features.sliceable import sliceable
 from components.gate_config import SliceConfig
 from components.metrics import METRICS
+from components.metrics_config import MetricsConfig
 from components.slices.members import count_values, read_values, slices_of
 from components.training.datasets import read_ids
 
 SLICES = "slices.json"
+
+_DEFAULTS = MetricsConfig()
 
 
 def measure_slices(
@@ -86,7 +89,8 @@ def measure_slices(
             # Two entries may make a slice of the same name, such as by different edges.
             named[each.name] += 1
             name = each.name if named[each.name] == 1 else f"{each.name} - {named[each.name]}"
-            measured.append(measure_slice(name, each.range, index, each.rows, ours, theirs))
+            one = measure_slice(name, each.range, index, each.rows, ours, theirs, metrics.settings)
+            measured.append(one)
         more = count_values(entry, columns, values) - (len(measured) - before)
         if more > 0:
             left_out[index] = more
@@ -105,6 +109,7 @@ def measure_slice(
     rows: np.ndarray[tuple[int], np.dtype[np.int64]],
     ours: PredictionTable,
     theirs: PredictionTable | None,
+    settings: MetricsConfig = _DEFAULTS,
 ) -> SliceMetrics:
     """The rows with these indices, of two tables of the same rows in the same order."""
     if not len(rows):
@@ -112,7 +117,7 @@ def measure_slice(
     # By their ids, as all metrics: the resamples do not depend on the order of the rows.
     rows = rows[np.argsort(np.array([ours.ids[row] for row in rows.tolist()]))]
     candidate = ours.take(rows)
-    reached = overall(candidate)
+    reached = overall(candidate, settings)
     if theirs is None:
         return SliceMetrics(name, values, entry, len(rows), reached)
     champion = theirs.take(rows)

@@ -171,7 +171,8 @@ def test_the_cached_stages_are_those_whose_code_counts() -> None:
     cached = {stage.name for stage in ALL if stage.task.persist_result}
     assert cached == {stage.name for stage in ALL if stage.code is not None}
     assert cached == {
-        "examples", "model", "threshold", "metrics", "baseline", "champion_metrics", "reference_metrics",
+        "examples", "model", "threshold", "metrics", "baseline", "champion_metrics",
+        "reference_metrics",
         "slices", "export",
     }  # fmt: skip
 
