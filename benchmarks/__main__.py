@@ -37,6 +37,13 @@ def networks() -> None:
     benchmark.run()
 
 
+def streamed() -> None:
+    load_tensorflow()
+    from benchmarks.peers import streamed as benchmark
+
+    benchmark.run()
+
+
 def scaling_pipeline() -> None:
     load_tensorflow()
     from benchmarks.scaling import pipeline
@@ -54,6 +61,7 @@ BENCHMARKS = {
     "inference": inference.run,
     "records": records.run,
     "memory": memory.run,
+    "streamed": streamed,
     "serving": serving.run,
     "training_startup": training_startup.run,
     "workers": workers.run,

@@ -377,8 +377,14 @@ class TrainingConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class LaunchConfig:
-    """How the training workers are started and ended; nothing here changes what they make."""
+    """How the training workers run, from start to end; nothing here changes what they make."""
 
+    # The other half is for the network, for what other programs hold, and for the files themselves,
+    # which the system keeps in what memory is left.
+    memory_fraction: Fraction = 0.5
+    """Training holds its rows in memory while they take at most this share of the machine's, or of
+    the container's limit, all processes on the machine together. Above it each batch is read from a
+    copy of the rows on disk, which gives the same model; 0: always."""
     restarts_allowed: NonNegativeInt = 3
     """How often all workers are started again, from the last checkpoint, when one fails."""
     # What Kubernetes gives a pod by default between the two signals.

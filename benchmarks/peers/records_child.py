@@ -17,6 +17,7 @@ from components.artifacts.schema import Schema, load_schema, save_schema
 from components.artifacts.values import Examples
 from components.config import ModelConfig
 from components.data.sequence_examples import encode
+from components.data.statistics import STATISTICS
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
 from components.training.datasets import read_batches
@@ -58,6 +59,7 @@ def _write(work: Work, directory: Path, is_sorted: bool) -> Examples:
     labels = tuple(sorted({str(label) for _, _, label in rows}))
     features = FeaturesConfig({"x": NumericFeature("numeric", width=work.features)})
     save_schema(Schema(features, labels, {}), directory)
+    (directory / STATISTICS).write_text(json.dumps({"rows": {"train": len(rows)}}))
     with tf.io.TFRecordWriter(str(directory / "train-00000-of-00001.tfrecord")) as writer:
         for length, values, label in rows:
             writer.write(encode({"label": [str(label).encode()]}, {"x": values[:length]}))

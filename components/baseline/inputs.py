@@ -74,8 +74,7 @@ def read_inputs(examples: Examples, split: Split, most_rows: int) -> Inputs:
     labels: list[tuple[str, ...]] = []
     numbers: list[Array] = []
     tokens: list[list[str]] = []
-    # Of each batch a worker takes every n-th row, and n divides the batch: so it does of the split.
-    for features, names in read_batches(examples, split, _ROWS_AT_ONCE * every, workers=every):
+    for features, names in read_batches(examples, split, _ROWS_AT_ONCE, every=every):
         found = names.to_list() if hasattr(names, "to_list") else names.numpy()[:, None].tolist()
         labels += [tuple(name.decode() for name in of_row) for of_row in found]
         for row in _rows(features, len(found)):

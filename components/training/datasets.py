@@ -1,32 +1,48 @@
 """Examples on disk become batches of tensors, in an order that a seed repeats.
 
-All examples of a split are parsed once and held in memory: to put a batch together is to copy its
-rows, which leaves the cores to the training. A dataset holds no state but the number of the batch:
-the order of an epoch is a permutation computed from the seed and the number of the epoch, so a
-checkpoint of an iterator is small and continues exactly.
+In the order of the files they are parsed batch by batch. To be read in any other order, all of a
+split are parsed once: into memory, where to put a batch together is to copy its rows, which leaves
+the cores to the training; or, where they are too many for that, into a ``RowStore`` on disk. Which
+of the two changes no batch. A dataset holds no state but the number of the batch: the order of an
+epoch is a permutation computed from the seed and the number of the epoch, so a checkpoint of an
+iterator is small and continues exactly, at once, however many rows there are.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import tensorflow as tf
 
 from components.artifacts.schema import load_schema
 from components.artifacts.values import RAW_TEST, Examples, Split
 from components.data.statistics import read_statistics
-from components.errors import NotFoundError
+from components.errors import DataError, NotFoundError
 from components.labels.table import KINDS
 from components.training.example_parsing import parse_examples, parse_key
+from components.training.row_store import RowStore, make_store, slice_rows
 from components.training.selection import Selection, assign_folds
+from rnn_core.storage.files import first_line
 
 _as_written = tf.autograph.experimental.do_not_convert
 """Of a function without Python's own loops and branches over tensors: it is traced at once."""
-_ENDLESS: Final = tf.int64.max
+_Parsed: TypeAlias = tuple[dict[str, Any], Any]
+"""Features by name, and labels, of some rows."""
+_ENDLESS: Final = 2**62
+"""Rows: more than any training reads, and so few that none of the sums with it overflows."""
 _PARSED_AT_ONCE: Final = 1024
+_MEMORY_PER_BYTE: Final = 3.0
+"""Of a byte of the files, at the peak: as measured by ``python -m benchmarks streamed``."""
+_BYTES_AT_ONCE: Final = 2**22
+_MOST_AT_ONCE: Final = 16
+"""So many batches, if they are small, are read from disk in one call: Python that is called behind
+each step finds itself out of the processor's caches, and takes several times as long."""
 _KEY: Final = 498247692
 """What ``tf.random.experimental.index_shuffle`` puts before a seed; the orders here are its own."""
 
@@ -40,9 +56,13 @@ def read_batches(
     repeat: bool = False,
     worker: int = 0,
     workers: int = 1,
+    on_disk: bool = False,
     at_most: int = -1,
+    every: int = 1,
 ) -> tf.data.Dataset:
     """Batches of (features, labels): features and labels as ``example_parsing`` says.
+
+    Without a seed, an end left out or folds, no more than some batches are in memory at a time.
 
     Args:
         examples: the directory of the examples; it is read when the dataset is made.
@@ -54,41 +74,152 @@ def read_batches(
         worker: index of the worker that reads.
         workers: how many share each batch. Worker k takes its rows k, k + workers, and so on, or a
           batch of no rows where there are too few: together they read the very batches of one.
-        at_most: reads no more rows of each split, the first; -1: all.
+        on_disk: holds no rows in memory; the batches are the same.
+        at_most: of whole splits in the order of the files: reads no more rows, the first; -1: all.
+        every: of these: reads the first row, and each so-many-th behind it.
 
     Raises:
         NotFoundError: the directory holds no such examples.
+        DataError: a file was changed or cut off; ``reading_errors`` turns what iterators raise into
+            the same.
+        StorageError: what ``on_disk`` needs cannot be written.
     """
     selection = _selection(rows)
-    parsed = _parsed(examples, selection.splits, at_most)
+    if shuffle_seed is None and not repeat and not selection.folds:
+        records = _concatenated([_records(examples, split) for split in selection.splits])
+        records = (records.shard(every, 0) if every > 1 else records).take(at_most)
+        parse = functools.partial(_parse_share, _parsing(examples), worker, workers)
+        batches = records.batch(batch_size)
+        return batches.map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+    if at_most != -1 or every != 1:
+        raise ValueError("at_most and every are of whole splits in the order of the files")
+    with reading_errors(examples):
+        found: _Rows = (_open_stores if on_disk else _RowsInMemory)(examples, selection)
     chosen = _rows_of_fold(examples, selection)
     of_fold = None if chosen is None else tf.constant(chosen, tf.int64)
-    count = _row_count(parsed[1] if of_fold is None else of_fold)
+    count = tf.constant(len(found if chosen is None else chosen), tf.int64)
+    # Positions count through all epochs, so a batch may hold the end of one and the start of the
+    # next. All workers find the whole batch's rows; each takes only its own.
+    end = _ENDLESS if repeat else count
 
     @_as_written
-    def take(first: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
-        # Positions count through all epochs, so a batch may hold the end of one and the start of
-        # the next. All workers compute the whole batch's rows; each gathers only its own.
-        end = first + batch_size if repeat else tf.minimum(first + batch_size, count)
-        positions = tf.range(first, end)
-        indices = _shuffled_indices(positions // count, positions % count, count, shuffle_seed)
-        own = indices[worker::workers]
-        if of_fold is not None:
-            own = tf.gather(of_fold, own)
-        return tf.nest.map_structure(lambda tensor: tf.gather(tensor, own), parsed)
+    def find_rows(positions: tf.Tensor) -> tf.Tensor:
+        rows = _shuffled_indices(positions // count, positions % count, count, shuffle_seed)
+        return rows if of_fold is None else tf.gather(of_fold, rows)
 
-    batch_starts = tf.data.Dataset.range(0, _ENDLESS - batch_size if repeat else count, batch_size)
-    # To gather a batch takes a small part of a step: more threads would disturb the training's.
+    @_as_written
+    def gather_batch(first: tf.Tensor, number: tf.Tensor, read: tf.Tensor) -> _Parsed:
+        del number, read
+        rows = find_rows(tf.range(first, tf.minimum(first + batch_size, end)))
+        return found.take(rows[worker::workers])
+
+    @_as_written
+    def read_from_disk(first: tf.Tensor) -> tuple[tf.Tensor, _Parsed]:
+        """The own rows of some batches, and where in them each batch begins and the last ends."""
+        positions = tf.range(first, tf.minimum(first + at_once * batch_size, end))
+        numbers, places = (positions - first) // batch_size, (positions - first) % batch_size
+        is_own = places % workers == worker
+        sizes = tf.math.segment_sum(tf.cast(is_own, tf.int64), numbers)
+        own = tf.boolean_mask(find_rows(positions), is_own)
+        return tf.concat([[0], tf.cumsum(sizes)], 0), found.take(own)
+
+    @_as_written
+    def cut_batch(first: tf.Tensor, number: tf.Tensor, read: tuple[tf.Tensor, _Parsed]) -> _Parsed:
+        del first
+        starts, rows = read
+        cut = functools.partial(slice_rows, first=starts[number], last=starts[number + 1])
+        return tf.nest.map_structure(cut, rows)
+
+    at_once = _batches_at_once(examples, selection, batch_size)
+    # The same datasets for both, so that a training goes on from disk if it was killed for want of
+    # memory. What maps is outside of flat_map, which would set it up anew each time.
+    read, make_batch = (read_from_disk, cut_batch) if on_disk else (tf.identity, gather_batch)
+
+    @_as_written
+    def of_each_batch(first: tf.Tensor, read: Any) -> tf.data.Dataset:
+        firsts = tf.data.Dataset.range(
+            first, tf.minimum(first + at_once * batch_size, end), batch_size
+        )
+        reads = tf.data.Dataset.from_tensors(read).repeat()
+        return tf.data.Dataset.zip(firsts, tf.data.Dataset.range(at_once), reads)
+
+    dataset = tf.data.Dataset.range(0, end, at_once * batch_size)
+    dataset = dataset.map(lambda first: (first, read(first))).prefetch(1).flat_map(of_each_batch)
+    return dataset.map(make_batch).prefetch(2).with_options(_options(2 if on_disk else 1))
+
+
+def _options(threads: int) -> tf.data.Options:
     options = tf.data.Options()
-    options.threading.private_threadpool_size = 1
+    # To put a batch together takes a small part of a step: more threads would disturb the
+    # training's. From disk one reads ahead while the other cuts.
+    options.threading.private_threadpool_size = threads
     options.experimental_optimization.map_parallelization = False
     options.autotune.enabled = False
-    return batch_starts.map(take).prefetch(2).with_options(options)
+    # The state of an iterator is then the number of the batch, without what was read ahead.
+    options.experimental_symbolic_checkpoint = True
+    return options
+
+
+def _batches_at_once(examples: Examples, selection: Selection, batch_size: int) -> int:
+    """How many batches are read from disk in one call; in memory it has no effect."""
+    rows = count(examples, Selection(selection.splits))
+    batch_bytes = max(1, batch_size * _bytes_on_disk(examples, selection) // max(1, rows))
+    return max(1, min(_MOST_AT_ONCE, _BYTES_AT_ONCE // batch_bytes))
+
+
+def _bytes_on_disk(examples: Examples, selection: Selection) -> int:
+    """Of the files of whole splits."""
+    return sum(
+        path.stat().st_size for split in selection.splits for path in _shards(examples, split)
+    )
+
+
+def make_row_stores(examples: Examples, rows: Selection) -> None:
+    """Makes what ``read_batches`` needs to read rows ``on_disk``, unless it is there.
+
+    Raises:
+        DataError: a file was changed or cut off.
+        StorageError: the disk is full or the directory cannot be written.
+    """
+    with reading_errors(examples):
+        _open_stores(examples, rows)
+
+
+def bytes_in_memory(examples: Examples, rows: Selection) -> int:
+    """How much memory a process takes at most to hold these rows."""
+    return int(_MEMORY_PER_BYTE * _bytes_on_disk(examples, rows))
+
+
+@contextlib.contextmanager
+def reading_errors(examples: Examples) -> Iterator[None]:
+    """Turns what TensorFlow raises at a file that was changed or cut off into one clear error.
+
+    Raises:
+        DataError: with the directory, and what to do.
+    """
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.FailedPreconditionError) as error:
+        is_count = "was expected to contain" in str(error)
+        if isinstance(error, tf.errors.FailedPreconditionError) and not is_count:
+            raise
+        raise DataError(
+            f"the examples in {examples.path} cannot be read ({first_line(error)}): a file was "
+            "changed or cut off since it was written. Delete the directory and run again: the "
+            "examples are made anew."
+        ) from None
+    except tf.errors.InvalidArgumentError as error:
+        # From Python behind ``tf.numpy_function``: the name of its error, the text, the traceback.
+        found = re.search(rf"{DataError.__name__}: (.*)", str(error))
+        if found is None:
+            raise
+        raise DataError(found[1]) from None
 
 
 def read_raw_records(examples: Examples) -> Iterator[bytes]:
     """The serialized raw examples of the test split, in the order of its other readers."""
-    return iter(_records(examples, RAW_TEST).as_numpy_iterator())
+    with reading_errors(examples):
+        yield from _records(examples, RAW_TEST).as_numpy_iterator()
 
 
 def read_ids(examples: Examples, split: Split) -> list[str]:
@@ -146,12 +277,6 @@ def _rows_of_fold(examples: Examples, selection: Selection) -> list[int] | None:
     return [row for row, fold in enumerate(folds) if (fold == selection.fold) == selection.held_out]
 
 
-def _row_count(labels: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
-    """int64 scalar."""
-    is_ragged = isinstance(labels, tf.RaggedTensor)
-    return labels.nrows(tf.int64) if is_ragged else tf.size(labels, out_type=tf.int64)
-
-
 def _shuffled_indices(
     epochs: tf.Tensor, positions: tf.Tensor, count: tf.Tensor, seed: int | None
 ) -> tf.Tensor:
@@ -165,34 +290,82 @@ def _shuffled_indices(
     return tf.raw_ops.RandomIndexShuffle(index=positions, seed=seeds, max_index=count - 1, rounds=4)
 
 
-def _parsed(
-    examples: Examples, splits: tuple[Split, ...], at_most: int
-) -> tuple[dict[str, Any], tf.Tensor]:
-    """(features, labels) of the N examples of some splits, one split behind the other."""
+@_as_written
+def _parse_share(
+    parse: Callable[[tf.Tensor], _Parsed], worker: int, workers: int, records: tf.Tensor
+) -> _Parsed:
+    """The rows of a batch that one of the workers takes."""
+    if workers == 1:
+        return parse(records)
+    own = records[worker::workers]
+    # The parser takes no empty batch: it gets a row too many, behind the others.
+    parsed = parse(tf.concat([own, records[:1]], 0))
+    return tf.nest.map_structure(lambda tensor: tensor[: tf.size(own)], parsed)
+
+
+class _RowsInMemory:
+    """All rows of some splits, one split behind the other: what a ``RowStore`` has on disk."""
+
+    def __init__(self, examples: Examples, selection: Selection) -> None:
+        parts = list(_concatenated([_parsed(examples, split) for split in selection.splits]))
+        self._rows: _Parsed = tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *parts)
+
+    def __len__(self) -> int:
+        labels = self._rows[1]
+        return int(labels.nrows() if isinstance(labels, tf.RaggedTensor) else tf.size(labels))
+
+    def take(self, rows: tf.Tensor) -> _Parsed:
+        taken: _Parsed = tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), self._rows)
+        return taken
+
+
+_Rows: TypeAlias = _RowsInMemory | RowStore
+
+
+def _open_stores(examples: Examples, selection: Selection) -> RowStore:
+    labels = load_schema(examples.path).labels
+    stores = []
+    for split in selection.splits:
+        batches = _parsed(examples, split)
+        stores.append(Path(examples.path) / f"rows-{split}")
+        make_store(stores[-1], batches, labels, _shards(examples, split))
+    return RowStore(stores, batches.element_spec, labels)
+
+
+def _parsed(examples: Examples, split: Split) -> tf.data.Dataset:
+    """The examples of a split, many at once."""
+    records = _records(examples, split).batch(_PARSED_AT_ONCE)
+    return records.map(_parsing(examples), num_parallel_calls=tf.data.AUTOTUNE).prefetch(1)
+
+
+def _parsing(examples: Examples) -> Callable[[tf.Tensor], _Parsed]:
     schema = load_schema(examples.path)
 
     @_as_written
-    def parse(records: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
+    def parse(records: tf.Tensor) -> _Parsed:
         return parse_examples(records, schema)
 
-    parts = [
-        part
-        for split in splits
-        for part in _records(examples, split)
-        .take(at_most)
-        .batch(_PARSED_AT_ONCE)
-        .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
-    ]
-    return tf.nest.map_structure(lambda *tensors: tf.concat(tensors, 0), *parts)
+    return parse
 
 
 def _records(examples: Examples, name: str) -> tf.data.Dataset:
     """The serialized examples of all shards."""
+    records = tf.data.TFRecordDataset(list(map(str, _shards(examples, name))))
+    # A file that ends between two records looks whole.
+    rows = read_statistics(Path(examples.path))["rows"]["test" if name == RAW_TEST else name]
+    return records.apply(tf.data.experimental.assert_cardinality(rows))
+
+
+def _shards(examples: Examples, name: str) -> list[Path]:
     # Sorted: file systems list in different orders, and the seed permutes this one.
-    files = sorted(map(str, Path(examples.path).glob(f"{name}-*.tfrecord")))
+    files = sorted(Path(examples.path).glob(f"{name}-*.tfrecord"))
     if not files:
         raise NotFoundError(f"{examples.path} holds no examples named {name}-*.tfrecord.")
-    return tf.data.TFRecordDataset(files)
+    return files
+
+
+def _concatenated(datasets: Sequence[tf.data.Dataset]) -> tf.data.Dataset:
+    return functools.reduce(tf.data.Dataset.concatenate, datasets)
 
 
 def _read_keys(
@@ -200,8 +373,9 @@ def _read_keys(
 ) -> list[tuple[str, ...]]:
     # In parts: an example may be a thousand times as large as its id.
     parts = _records(examples, split).batch(_PARSED_AT_ONCE)
-    return [
-        tuple(text.decode() for text in texts)
-        for records in parts
-        for texts in parse_key(records, key).to_list()
-    ]
+    with reading_errors(examples):
+        return [
+            tuple(text.decode() for text in texts)
+            for records in parts
+            for texts in parse_key(records, key).to_list()
+        ]

@@ -22,7 +22,7 @@ from components.config import ConvolutionConfig, ModelConfig, OptimizerConfig
 from components.errors import NotFoundError
 from components.labels.table import KINDS
 from components.runtime.libraries import quiet_libraries
-from components.training.datasets import read_batches
+from components.training.datasets import read_batches, reading_errors
 from rnn_core.optimizers.optimizers import KINDS as OPTIMIZERS
 
 CHECKPOINTS = "checkpoints"
@@ -162,7 +162,8 @@ def predict_probabilities(
         checkpoint_path=checkpoint,
         yield_single_examples=False,
     )
-    return np.concatenate([kind.answers(batch) for batch in batches])
+    with reading_errors(examples):
+        return np.concatenate([kind.answers(batch) for batch in batches])
 
 
 def feature_columns(schema: Schema) -> tuple[list[Any], list[Any]]:

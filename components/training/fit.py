@@ -20,7 +20,13 @@ from components.artifacts.predictions import TABLES, PredictionTable
 from components.artifacts.schema import load_schema
 from components.config import EARLY_STOPPING_METRICS
 from components.errors import StorageError, TrainingError
-from components.training.datasets import label_counts, read_batches, read_ids, read_labels
+from components.training.datasets import (
+    label_counts,
+    read_batches,
+    read_ids,
+    read_labels,
+    reading_errors,
+)
 from components.training.estimator import Training, build_estimator, predict_probabilities
 from components.training.history_hook import OnPoint, Recorder, ValidationRecorder
 from components.training.job import TrainingJob
@@ -44,10 +50,11 @@ def fit(job: TrainingJob, directory: Path, on_point: OnPoint) -> None:
 
     Raises:
         TrainingError: training cannot go on; the last good checkpoint is kept.
+        DataError: a file of the examples was changed or cut off.
         StorageError: the disk is full or the directory cannot be written.
     """
     recorder = Recorder(directory / HISTORY, job.training.log_every_steps, on_point, job.name)
-    with _training_errors():
+    with _training_errors(job):
         _fit(job, directory, recorder, _run_config(job))
 
 
@@ -61,11 +68,12 @@ def fit_as_worker(job: TrainingJob, directory: Path) -> None:
     Raises:
         RnnCoreError: the workers could not begin together, or one was lost (``WorkerLostError``).
         TrainingError: training cannot go on; the last good checkpoint is kept.
+        DataError: a file of the examples was changed or cut off.
         StorageError: the disk is full or the directory cannot be written.
     """
     # First of all: TensorFlow refuses to make such a strategy after its first operation.
     strategy = rnn_core.multi_worker_strategy(job.launch.worker_wait_seconds)
-    with _training_errors():
+    with _training_errors(job):
         config = _run_config(job, strategy)
         history = directory / HISTORY if config.is_chief else None
         recorder = Recorder(history, job.training.log_every_steps, fit=job.name)
@@ -73,9 +81,10 @@ def fit_as_worker(job: TrainingJob, directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def _training_errors() -> Iterator[None]:
+def _training_errors(job: TrainingJob) -> Iterator[None]:
     try:
-        yield
+        with reading_errors(job.examples):
+            yield
     except rnn_core.WorkerLostError:
         # As it is: its exit status differs, and the supervisor looks for the cause elsewhere.
         raise
@@ -99,6 +108,7 @@ def _fit(job: TrainingJob, directory: Path, recorder: Recorder, config: rnn_core
         return read_batches(
             job.examples, job.rows, training.batch_size, shuffle_seed=job.seed, repeat=True,
             worker=input_context.input_pipeline_id, workers=input_context.num_input_pipelines,
+            on_disk=job.on_disk,
         )  # fmt: skip
 
     held_out = job.held_out
@@ -110,6 +120,7 @@ def _fit(job: TrainingJob, directory: Path, recorder: Recorder, config: rnn_core
         return read_batches(
             job.examples, held_out, training.batch_size,
             worker=input_context.input_pipeline_id, workers=input_context.num_input_pipelines,
+            on_disk=job.on_disk,
         )  # fmt: skip
 
     higher_is_better = EARLY_STOPPING_METRICS[training.early_stopping_metric] > 0
@@ -159,11 +170,12 @@ def training_accuracy(job: TrainingJob, directory: Path, checkpoint: str) -> flo
     estimator = build_estimator(
         load_schema(job.examples.path), job.model, directory / job.name, rnn_core.RunConfig()
     )
-    metrics = estimator.evaluate(
-        lambda: read_batches(job.examples, job.rows, 256, at_most=_TRAINING_ROWS),
-        checkpoint_path=checkpoint,
-        name="training",
-    )
+    with reading_errors(job.examples):
+        metrics = estimator.evaluate(
+            lambda: read_batches(job.examples, job.rows, 256, at_most=_TRAINING_ROWS),
+            checkpoint_path=checkpoint,
+            name="training",
+        )
     return float(metrics["accuracy"])
 
 

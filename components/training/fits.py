@@ -7,16 +7,20 @@ were best.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
 from components.artifacts.history import HistoryPoint, name_in_fit, series
 from components.artifacts.values import Examples
 from components.config import EARLY_STOPPING_METRICS, LaunchConfig, ModelConfig, TrainingConfig
-from components.training.datasets import count
+from components.runtime.memory import memory_bytes
+from components.training.datasets import bytes_in_memory, count, make_row_stores
 from components.training.job import TrainingJob
 from components.training.selection import Selection
 from components.training.steps import as_many_epochs, steps_of
+
+_LOG = logging.getLogger("rnnflow.training")
 
 _ALL = Selection(("train", "validation"))
 
@@ -27,10 +31,30 @@ def first_job(
     training: TrainingConfig,
     seed: int,
     launch: LaunchConfig,
+    processes: int = 1,
 ) -> TrainingJob:
-    """A fit to the training split, held against the validation split."""
+    """A fit to the training split, held against the validation split.
+
+    Args:
+        examples: the examples.
+        model: the network.
+        training: the lengths.
+        seed: decides initial weights and the order of the examples.
+        launch: how workers run.
+        processes: of this machine that train, each of which holds all rows, or none.
+    """
     steps = steps_of(training, count(examples, "train"))
-    return TrainingJob(examples, model, training, seed, steps, launch=launch)
+    rows = _ALL if training.is_refit else Selection(("train",))
+    needed, limit = processes * bytes_in_memory(examples, rows), memory_bytes()
+    on_disk = needed > launch.memory_fraction * limit
+    if on_disk:
+        _LOG.info(
+            "Batches are read from disk, one by one: the rows would take %.1f GB of memory, and "
+            "launch.memory_fraction = %g allows %.1f GB of %.1f GB.",
+            needed / 1e9, launch.memory_fraction, launch.memory_fraction * limit / 1e9, limit / 1e9,
+        )  # fmt: skip
+        make_row_stores(examples, rows)
+    return TrainingJob(examples, model, training, seed, steps, launch=launch, on_disk=on_disk)
 
 
 def fold_jobs(first: TrainingJob) -> list[TrainingJob]:

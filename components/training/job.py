@@ -47,6 +47,8 @@ class TrainingJob:
     """Tells it from the other fits of a model: of its folder, below the model's, and of its lines
     in the history. That of the first is empty."""
     launch: LaunchConfig = LaunchConfig()
+    on_disk: bool = False
+    """Whether its batches are read from disk, one by one, and no rows held in memory."""
 
 
 _JOBS = TypeAdapter(TrainingJob)

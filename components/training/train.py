@@ -77,13 +77,16 @@ def train_model(
 
     Raises:
         TrainingError: training cannot go on; the last good checkpoint is kept.
+        DataError: a file of the examples was changed or cut off.
         StorageError: the disk is full or the directory cannot be written.
     """
     with building(directory, resume=True) as partial:
         schema = load_schema(Path(examples.path))
         save_settings(partial, schema, model)
         began = time.monotonic()
-        first = first_job(examples, model, training, seed, launch)
+        # The workers of a cluster have a machine each.
+        processes = training.workers if chief is None else 1
+        first = first_job(examples, model, training, seed, launch, processes)
         jobs = fold_jobs(first) if training.folds else [first]
         for job in jobs:
             _run(job, partial, on_progress, chief)

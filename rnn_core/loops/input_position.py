@@ -10,6 +10,7 @@ one reads its input from the start.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import re
@@ -65,9 +66,21 @@ class InputPosition:
         self.batches = 0
         self._worker, self._workers = worker, workers
         self._way, self._seed = way, seed
-        self._graph = inspect(dataset)
-        self._counts_because = _reason_to_count(way, self._graph)
+        self._dataset = dataset
+        self._counts_because = self._reason_to_count()
         self._logged = False
+
+    @functools.cached_property
+    def _graph(self) -> InputGraph:
+        # Only if it is asked for: the graph holds a copy of all tensors that the dataset reads.
+        return inspect(self._dataset)
+
+    def _reason_to_count(self) -> str | None:
+        if self._way == "count":
+            return "as RunConfig.input_checkpoint says"
+        if self._way == "auto" and not self._graph.is_exact:
+            return "its iterator has no exact state"
+        return self._graph.large_buffer if self._way == "auto" else None
 
     def save(self, checkpoint: str) -> None:
         """Writes the position for ``checkpoint``, before the checkpoint itself is written.
@@ -225,14 +238,6 @@ def saved_seed(checkpoint: str, worker: int, workers: int) -> int | None:
     """The seed of the input that ``checkpoint`` has a position in; None if it has none."""
     record = read_json(f"{_prefix(checkpoint, worker, workers)}.json") or {}
     return record.get("seed")
-
-
-def _reason_to_count(way: InputCheckpoint, graph: InputGraph) -> str | None:
-    if way == "count":
-        return "as RunConfig.input_checkpoint says"
-    if way == "auto" and not graph.is_exact:
-        return "its iterator has no exact state"
-    return graph.large_buffer if way == "auto" else None
 
 
 def has_exact_state(dataset: tf.data.Dataset) -> bool:

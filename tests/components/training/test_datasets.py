@@ -194,6 +194,17 @@ def test_a_share_of_the_batches_that_was_saved_continues_exactly(
     assert first_numbers(restored, 8) == expected
 
 
+def test_the_first_rows_alone_or_each_so_many_th(vowels: Prepared) -> None:
+    whole = list(chain.from_iterable(fingerprints(read_batches(vowels.examples, "test", 100))))
+    first = fingerprints(read_batches(vowels.examples, "test", 64, at_most=150))
+    assert [len(batch) for batch in first] == [64, 64, 22]
+    assert list(chain.from_iterable(first)) == whole[:150]
+    spread = fingerprints(read_batches(vowels.examples, "test", 64, every=3))
+    assert list(chain.from_iterable(spread)) == whole[::3]
+    with pytest.raises(ValueError, match="at_most and every"):
+        read_batches(vowels.examples, "test", 64, shuffle_seed=1, every=3)
+
+
 def test_raw_records_are_the_test_rows_in_the_same_order(mixed: Prepared) -> None:
     ids = [
         tf.train.SequenceExample.FromString(record).context.feature["id"].bytes_list.value[0]

@@ -16,7 +16,13 @@ from components.artifacts.history import HISTORY, HistoryPoint, read_history, se
 from components.artifacts.storage import is_complete
 from components.artifacts.training_facts import find_training_facts
 from components.artifacts.values import Examples, Model
-from components.config import EarlyStoppingMetric, ModelConfig, OptimizerConfig, TrainingConfig
+from components.config import (
+    EarlyStoppingMetric,
+    LaunchConfig,
+    ModelConfig,
+    OptimizerConfig,
+    TrainingConfig,
+)
 from components.errors import TrainingError
 from components.training.estimator import CHECKPOINTS, load_estimator
 from components.training.train import train_model
@@ -29,6 +35,7 @@ TRAINING = TrainingConfig(
     batch_size=16, max_steps=MAX_STEPS, evaluate_every_steps=4, log_every_steps=2,
     early_stopping_patience_steps=None,
 )  # fmt: skip
+LAUNCH = LaunchConfig()
 Progress = tuple[Path, int, dict[str, float]]
 
 
@@ -57,6 +64,7 @@ def _train(
     training: TrainingConfig = TRAINING,
     seed: int = SEED,
     cut_at: int | None = None,
+    launch: LaunchConfig = LAUNCH,
 ) -> Trained:
     told: list[Progress] = []
 
@@ -67,8 +75,9 @@ def _train(
             raise CutError
 
     made = train_model(
-        examples, model, training, seed, directory=directory, on_progress=on_progress
-    )
+        examples, model, training, seed,
+        directory=directory, on_progress=on_progress, launch=launch,
+    )  # fmt: skip
     return Trained(made, tuple(told))
 
 
@@ -210,6 +219,24 @@ def test_a_training_that_was_cut_has_the_history_of_one_that_was_not(
     assert [(point.step, point.metrics) for point in resumed.history] == [
         (point.step, point.metrics) for point in whole.history
     ]
+
+
+@pytest.mark.parametrize("before", [0.5, 0.0], ids=["in memory", "from disk"])
+def test_a_training_from_disk_ends_with_the_weights_of_one_in_memory_bit_for_bit(
+    whole: Trained, mixed: Prepared, tmp_path: Path, before: float
+) -> None:
+    """It goes on from a checkpoint, which the part before it may have written in another way."""
+    with pytest.raises(CutError):
+        _train(
+            mixed.examples,
+            tmp_path / "model",
+            cut_at=6,
+            launch=LaunchConfig(memory_fraction=before),
+        )
+    again = _train(mixed.examples, tmp_path / "model", launch=LaunchConfig(memory_fraction=0.0))
+    assert (mixed.path / "rows-train" / "values.bin").is_file()
+    assert _equal(_last(whole), _last(again))
+    assert [point.metrics for point in again.history] == [point.metrics for point in whole.history]
 
 
 def test_the_test_split_is_never_read_and_the_same_seed_gives_the_same_weights(

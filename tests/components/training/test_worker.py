@@ -11,10 +11,13 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from components.artifacts.history import HISTORY, read_history
 from components.artifacts.values import Examples
@@ -41,7 +44,7 @@ def _job(examples: Examples) -> TrainingJob:
 def _run(
     job: TrainingJob, directory: Path, environment: Mapping[str, str] = {}
 ) -> subprocess.CompletedProcess[str]:
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     return subprocess.run(
         training_command(save_job(job, directory)),
         env={**child_environment(), **environment},
@@ -66,6 +69,39 @@ def test_a_worker_trains_where_its_job_is_and_says_that_it_has_finished(
     assert any(line.startswith("step 4: loss") for line in lines)
     assert (tmp_path / "model" / CHECKPOINTS / "model.ckpt-4.index").is_file()
     assert {point.step for point in read_history(tmp_path / "model" / HISTORY)} == {2, 4}
+
+
+def test_a_worker_that_reads_from_disk_and_is_killed_ends_with_the_weights_of_one_in_memory(
+    mixed: Prepared, tmp_path: Path
+) -> None:
+    training = dataclasses.replace(TRAINING, max_steps=300, early_stopping_patience_steps=None)
+    model = ModelConfig(units=(4,))
+    in_memory = first_job(mixed.examples, model, training, 7, IMPATIENT)
+    on_disk = first_job(
+        mixed.examples, model, training, 7, dataclasses.replace(IMPATIENT, memory_fraction=0.0)
+    )
+    assert (in_memory.on_disk, on_disk.on_disk) == (False, True)
+    (tmp_path / "disk").mkdir()
+    with subprocess.Popen(
+        training_command(save_job(on_disk, tmp_path / "disk")),
+        env=child_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        while not list((tmp_path / "disk" / CHECKPOINTS).glob("model.ckpt-*.input.json")):
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.005)
+        process.kill()
+    killed_at = tf.train.latest_checkpoint(str(tmp_path / "disk" / CHECKPOINTS))
+    assert killed_at is None or not killed_at.endswith("-300")
+    for name, job in (("disk", on_disk), ("memory", in_memory)):
+        done = _run(job, tmp_path / name)
+        assert done.returncode == 0, done.stdout
+    one, other = (
+        tf.train.load_checkpoint(str(tmp_path / name / CHECKPOINTS / "model.ckpt-300"))
+        for name in ("disk", "memory")
+    )
+    assert len(one.get_variable_to_shape_map()) > 5
+    for variable in one.get_variable_to_shape_map():
+        np.testing.assert_array_equal(one.get_tensor(variable), other.get_tensor(variable))
 
 
 def test_a_worker_that_waits_for_another_in_vain_has_lost_it(
