@@ -102,7 +102,7 @@ def parse_space(path: Path, settings: Sequence[str], texts: Sequence[str]) -> Sp
     Args:
         path: of the config.
         settings: ``KEY=VALUE``, which hold in every trial.
-        texts: ``PATH=VALUES``, as at the top of this module.
+        texts: ``KEY=VALUES``, as at the top of this module.
 
     Raises:
         ConfigError: a parameter cannot be read or varied, or the config cannot have such a value.
@@ -128,7 +128,7 @@ def _parse(text: str) -> Parameter:
     path, sign, values = (part.strip() for part in text.partition("="))
     if not sign or not path or not values:
         raise ConfigError(
-            "--param: expected PATH=VALUES such as model.units=[32],[64] or "
+            "--param: expected KEY=VALUES such as model.units=[32],[64] or "
             f"model.optimizer.learning_rate=log:1e-4..1e-2, got {text!r}."
         )
     if path.partition(".")[0] not in _SWEPT or path in _FIXED:

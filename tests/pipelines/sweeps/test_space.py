@@ -99,8 +99,8 @@ def test_the_settings_of_a_config_are_found_in_the_space_that_holds_them(config:
 @pytest.mark.parametrize(
     ("parameter", "message"),
     [
-        ("model.units", "expected PATH=VALUES"),
-        ("=1,2", "expected PATH=VALUES"),
+        ("model.units", "expected KEY=VALUES"),
+        ("=1,2", "expected KEY=VALUES"),
         ("model.units=[32]", "two values or more"),
         ("model.units=[32],[32]", "two values or more"),
         ("model.units=[32", "not valid YAML"),
