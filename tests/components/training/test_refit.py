@@ -24,6 +24,7 @@ from components.training.estimator import CHECKPOINTS
 from components.training.fit import fit, temperature_of, validation_answers
 from components.training.fits import first_job, fold_jobs, refit_job
 from components.training.train import train_model
+from rnn_core.storage.checkpoints import step_from_name
 from tests.components.conftest import Prepared
 from tests.programs import LOAD_TENSORFLOW
 
@@ -180,13 +181,20 @@ def _kill_in(fit: str, mixed: Prepared, directory: Path, training: TrainingConfi
 
     metric = "train/loss" if fit == "first fit" else f"{fit}/train/loss"
     arguments = [mixed.examples.path, str(directory), json.dumps(dataclasses.asdict(training))]
-    history = directory.with_name(f"{directory.name}.partial") / HISTORY
+    partial = directory.with_name(f"{directory.name}.partial")
+    checkpoints = partial / ("" if fit == "first fit" else fit) / CHECKPOINTS
     with subprocess.Popen(
         [sys.executable, "-c", LOAD_TENSORFLOW + PROGRAM, *arguments],
         cwd=Path(__file__).parents[3], env={**os.environ, "PYTHONPATH": "."},
     ) as process:  # fmt: skip
         try:
-            while not any(step >= 35 for step in series(read_history(history), metric)[0]):
+            # A checkpoint is written in the background, while the history goes on.
+            while not (
+                any(step >= 35 for step in series(read_history(partial / HISTORY), metric)[0])
+                and any(
+                    step_from_name(path.stem) > 0 for path in checkpoints.glob("model.ckpt-*.index")
+                )
+            ):
                 assert process.poll() is None, "the training ended before it could be killed"
                 time.sleep(0.01)
         finally:
