@@ -38,6 +38,7 @@ TRAINING = TrainingConfig(
     temperature_scaling=True,
 )  # fmt: skip
 FOLDS = dataclasses.replace(TRAINING, refit=False, folds=3, max_epochs=12, checkpoint="best")
+CHECKPOINT = "model.ckpt-*.index"
 # Of the arguments: examples, directory, and the training as JSON.
 PROGRAM = """
 import sys
