@@ -118,7 +118,7 @@ def find_repeated(part: tuple[int, Iterable[bytes]]) -> RepeatedContents:
                 relabelled += sum(seen[2] not in before for seen in same)
                 pairs += [(row_id, split, *first) for row_id in ids[:_SHOWN]]
             before |= {seen[2] for seen in same}
-    return RepeatedContents(counts, relabelled, tuple(sorted(pairs)[:_SHOWN]))
+    return RepeatedContents(dict(counts), relabelled, tuple(sorted(pairs)[:_SHOWN]))
 
 
 def merge_repeated(found: Iterable[RepeatedContents]) -> RepeatedContents:
@@ -130,4 +130,4 @@ def merge_repeated(found: Iterable[RepeatedContents]) -> RepeatedContents:
         counts.update(one.rows)
         relabelled += one.relabelled
         pairs = sorted([*pairs, *one.examples])[:_SHOWN]
-    return RepeatedContents(counts, relabelled, tuple(pairs))
+    return RepeatedContents(dict(counts), relabelled, tuple(pairs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,12 @@ from components.data.contents import (
     merge_repeated,
 )
 from components.data.row_parsing import Row
+from components.data.statistics import new_profile, read_statistics, write_statistics
+from components.features.config import FeaturesConfig
+from components.features.numeric import NumericFeature
+
+
+FEATURES = FeaturesConfig({"x": NumericFeature(kind="numeric")})
 
 
 def row(row_id: str, values: Any, label: str = "a") -> Row:
@@ -61,6 +68,17 @@ def test_every_row_that_a_split_before_has_is_counted(
     assert (found.rows, found.relabelled) == (counts, relabelled)
     assert found == found_in(list(reversed(rows)), parts=1)
     assert bool(found.told()) == bool(counts)
+
+
+def test_what_was_found_is_written_with_the_statistics(tmp_path: Path) -> None:
+    found = found_in([("train", row("a", [1])), ("test", row("b", [1], "b"))])
+    write_statistics(new_profile(FEATURES), {}, tmp_path, {}, found)
+    assert read_statistics(tmp_path)["repeated_content"] == {
+        "rows": {"test": 1},
+        "relabelled": 1,
+        "examples": [["b", "test", "a", "train"]],
+        "told": found.told(),
+    }
 
 
 def test_what_is_told_names_two_pairs_and_the_rows_of_each_split() -> None:
