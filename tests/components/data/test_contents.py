@@ -21,7 +21,6 @@ from components.data.statistics import new_profile, read_statistics, write_stati
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
 
-
 FEATURES = FeaturesConfig({"x": NumericFeature(kind="numeric")})
 
 
