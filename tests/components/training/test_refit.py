@@ -24,7 +24,6 @@ from components.training.estimator import CHECKPOINTS
 from components.training.fit import fit, temperature_of, validation_answers
 from components.training.fits import first_job, fold_jobs, refit_job
 from components.training.train import train_model
-from rnn_core.storage.checkpoints import step_from_name
 from tests.components.conftest import Prepared
 from tests.programs import LOAD_TENSORFLOW
 
@@ -38,7 +37,7 @@ TRAINING = TrainingConfig(
     temperature_scaling=True,
 )  # fmt: skip
 FOLDS = dataclasses.replace(TRAINING, refit=False, folds=3, max_epochs=12, checkpoint="best")
-CHECKPOINT = "model.ckpt-*.index"
+CHECKPOINT = "model.ckpt-[1-9][0-9].index"
 # Of the arguments: examples, directory, and the training as JSON.
 PROGRAM = """
 import sys
@@ -192,9 +191,7 @@ def _kill_in(fit: str, mixed: Prepared, directory: Path, training: TrainingConfi
             # A checkpoint is written in the background, while the history goes on.
             while not (
                 any(step >= 35 for step in series(read_history(partial / HISTORY), metric)[0])
-                and any(
-                    step_from_name(path.stem) > 0 for path in checkpoints.glob("model.ckpt-*.index")
-                )
+                and any(checkpoints.glob(CHECKPOINT))
             ):
                 assert process.poll() is None, "the training ended before it could be killed"
                 time.sleep(0.01)

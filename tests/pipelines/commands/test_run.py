@@ -96,7 +96,7 @@ def test_an_unexpected_error_is_one_line_and_the_place_of_its_trace(small: Proje
     assert message.startswith("OSError: ")
     assert str(trace) in message
     assert "Traceback" not in message
-    assert "_check_file" in trace.read_text()
+    assert "find_rows" in trace.read_text()
 
 
 def test_another_worker_than_the_first_follows_it_and_runs_nothing(

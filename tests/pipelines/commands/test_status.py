@@ -11,7 +11,7 @@ from components.artifacts.storage import write_atomically
 from components.artifacts.values import Decision, Version
 from components.errors import NotFoundError
 from components.registry.registry import register_model
-from components.tracking.tracker import Point, Tracker
+from components.tracking.tracker import RUN_ID_TAG, STATUS_TAG, Point, Tracker
 from pipelines.commands import status
 from pipelines.work_directory import CONFIG, WorkDirectory
 from tests.components.toy_export import ToyExport
@@ -38,10 +38,10 @@ def _tracked(
     """A pipeline run as MLflow knows it; the experiment is named after the work directory."""
     journal = work.runs / run_id / "tracking.jsonl"
     tracker = Tracker(journal, work.tracking_uri, work.root.name)
-    tracker.start_run("pipeline", run_id, None, {"rnnflow.status": "running"})
+    tracker.start_run("pipeline", run_id, None, {RUN_ID_TAG: run_id, STATUS_TAG: "running"})
     tracker.log_params("pipeline", params)
     tracker.log_metrics("pipeline", [Point(*item, 0, 1_000) for item in metrics.items()])
-    tracker.end_run("pipeline", "FINISHED", {"rnnflow.status": status, **(tags or {})})
+    tracker.end_run("pipeline", "FINISHED", {STATUS_TAG: status, **(tags or {})})
     assert tracker.flush() == 0
 
 
