@@ -10,6 +10,7 @@ import pytest
 from components.artifacts.storage import write_atomically
 from components.artifacts.values import Decision, Version
 from components.errors import NotFoundError
+from components.metrics import METRICS
 from components.registry.registry import register_model
 from components.tracking.tracker import RUN_ID_TAG, STATUS_TAG, Point, Tracker
 from pipelines.commands import status
@@ -75,7 +76,8 @@ def test_runs_are_compared_oldest_first_with_intervals_and_differences(
     name = work.root.name
     _tracked(work, "20260101-000000-aaaa", _accuracy(0.9), {"seed": 7, "units": 8}, "refused")
     _tracked(work, "20260102-000000-bbbb", _accuracy(0.95), {"seed": 7, "units": 64})
-    _tracked(work, "20260103-000000-cccc", _accuracy(0.95), {"seed": 7, "units": 64, "new": "x"})
+    measured = {**_accuracy(0.95), METRICS["macro_f1"].mlflow_key: 0.9}
+    _tracked(work, "20260103-000000-cccc", measured, {"seed": 7, "units": 64, "new": "x"})
     status.compare_runs(name, 5, work.root)
     text = capsys.readouterr().out
     rows = _rows(text)
@@ -85,7 +87,8 @@ def test_runs_are_compared_oldest_first_with_intervals_and_differences(
         "0.9500 [0.930, 0.960] +0.0500",
         "0.9500 [0.930, 0.960] =",
     ]
-    assert rows["macro-F1"] == ["-", "-", "-"]
+    assert rows["macro-F1"] == ["-", "-", "0.9000 [0.900, 0.900]"]
+    assert "balanced accuracy" not in rows, "no run has measured it"
     assert rows["units"] == ["8", "64", "64"]
     assert rows["new"] == ["-", "-", "x"]
     assert "seed" not in rows
