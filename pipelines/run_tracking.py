@@ -17,7 +17,7 @@ from components.artifacts.values import Version
 from components.errors import ServerAwayError
 from components.runtime.machine_load import MachineLoad
 from components.tracking import tracker
-from components.tracking.background_sender import BackgroundSender
+from components.tracking.background_sender import SEND_DELAY_SECONDS, BackgroundSender
 from components.tracking.owner import Owner
 from components.tracking.values import NOTE_TAG, version_page
 from pipelines.config import PipelineConfig, flatten
@@ -25,9 +25,6 @@ from pipelines.provenance import provenance_tags
 from pipelines.servers.patience import PATIENCE
 from pipelines.stage_records import StageRecord
 from pipelines.work_directory import CONFIG, JOURNAL, Status, WorkDirectory
-
-SEND_DELAY_SECONDS = 5.0
-"""How far MLflow may be behind the run while its server answers."""
 
 _PARENT = "pipeline"
 

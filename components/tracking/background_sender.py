@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
+from typing import Final
+
+SEND_DELAY_SECONDS: Final = 5.0
+"""How far MLflow may be behind the work while its server answers."""
 
 
 class BackgroundSender:

@@ -10,7 +10,7 @@ from typing import Final
 from optuna import Trial
 from optuna.trial import FrozenTrial
 
-from components.tracking.background_sender import BackgroundSender
+from components.tracking.background_sender import SEND_DELAY_SECONDS, BackgroundSender
 from components.tracking.tracker import Point, RunStatus, Tracker
 from components.tracking.values import NOTE_TAG
 from pipelines.config import PipelineConfig, flatten
@@ -20,7 +20,6 @@ from pipelines.sweeps.study import number_of
 
 JOURNAL: Final = "tracking.jsonl"
 _SWEEP: Final = "sweep"
-_SEND_DELAY_SECONDS: Final = 5.0
 
 
 class SweepRecord:
@@ -38,7 +37,7 @@ class SweepRecord:
         self, directory: Path, tracking_uri: str, config: PipelineConfig, space: Space, metric: str
     ) -> None:
         self._space, self._metric, self._name = space, metric, directory.name
-        self._sender = BackgroundSender(self._send, _SEND_DELAY_SECONDS)
+        self._sender = BackgroundSender(self._send, SEND_DELAY_SECONDS)
         self._tracker = Tracker(
             directory / JOURNAL, tracking_uri, config.name, self._sender.request
         )

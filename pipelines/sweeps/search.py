@@ -105,10 +105,16 @@ class Search:
             highlight=False,
         )
         running: list[_Running] = []
+        is_exhausted = False
         try:
             while True:
-                while len(running) < parallel and (trial := self.study.next_trial(len(running))):
-                    running.append(self._start(trial))
+                # Asked once too often, and not at every look at the trials that still run.
+                while len(running) < parallel and not is_exhausted:
+                    trial = self.study.next_trial(len(running))
+                    if trial is None:
+                        is_exhausted = True
+                    else:
+                        running.append(self._start(trial))
                 if not running:
                     return
                 time.sleep(_POLL_SECONDS)
@@ -116,14 +122,6 @@ class Search:
         finally:
             for each in running:
                 each.process.stop(self.config.launch.grace_seconds)
-
-    @property
-    def ranked(self) -> list[FrozenTrial]:
-        """The trials that were trained to their end, the best first, and then the others."""
-        trials = self.study.finished
-        complete = [each for each in trials if each.state == TrialState.COMPLETE]
-        complete.sort(key=lambda each: (-self._sign * (each.value or 0.0), each.number))
-        return [*complete, *(each for each in trials if each.state != TrialState.COMPLETE)]
 
     @property
     def own(self) -> FrozenTrial | None:

@@ -88,13 +88,19 @@ class Study:
         return [each for each in self._study.trials if each.state.is_finished() and _counts(each)]
 
     @property
-    def best(self) -> FrozenTrial | None:
-        """The best of those that were trained to their end, the earliest of equal ones."""
-        complete = [each for each in self.finished if each.state == TrialState.COMPLETE]
+    def ranked(self) -> list[FrozenTrial]:
+        """Those that were trained to their end, the best and earliest first, then the others."""
+        trials = self.finished
+        complete = [each for each in trials if each.state == TrialState.COMPLETE]
         sign = 1 if self._study.direction == optuna.study.StudyDirection.MAXIMIZE else -1
-        return max(
-            complete, key=lambda each: (sign * (each.value or 0.0), -each.number), default=None
-        )
+        complete.sort(key=lambda each: (-sign * (each.value or 0.0), each.number))
+        return [*complete, *(each for each in trials if each.state != TrialState.COMPLETE)]
+
+    @property
+    def best(self) -> FrozenTrial | None:
+        """The first of ``ranked``; None if no trial was trained to its end."""
+        first = next(iter(self.ranked), None)
+        return first if first is not None and first.state == TrialState.COMPLETE else None
 
     def next_trial(self, running: int) -> optuna.Trial | None:
         """The next one; None if there is nothing more to try.

@@ -172,7 +172,7 @@ def _page(search: Search, space: Space, name: str, run_id: str | None) -> str:
                     reason_of(trial),
                     search.curve(trial),
                 )
-                for trial in search.ranked
+                for trial in search.study.ranked
             ],
             as_it_was=None if search.own is None else result_of(search.own),
             importances=search.study.importances(),

@@ -79,13 +79,13 @@ def test_each_trial_is_judged_at_the_checkpoint_that_would_be_its_model(
 ) -> None:
     search = make_search(["training.checkpoint=best,last"], trials=2)
     search.run(parallel=2)
-    best, last = sorted(search.ranked, key=lambda each: "last" in each.params.values())
+    best, last = sorted(search.study.ranked, key=lambda each: "last" in each.params.values())
     steps, losses = search.curve(best)
     assert steps == [3, 6, 9, 12]
     assert best.value == min(losses)
     assert last.value == search.curve(last)[1][-1]
     # In MLflow each is a run of its own, with what varies and what came out.
-    search.record.end("FINISHED", search.ranked[0])
+    search.record.end("FINISHED", search.study.ranked[0])
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name(search.config.name)
     assert experiment is not None
@@ -117,7 +117,7 @@ def test_a_trial_that_is_worse_than_most_is_ended_early(
         )
         study.add_trial(good)
     search.run(parallel=1)
-    (ended,) = [each for each in search.ranked if each.state == TrialState.PRUNED]
+    (ended,) = [each for each in search.study.ranked if each.state == TrialState.PRUNED]
     assert result_of(ended) == "pruned"
     assert search.study.best is not None
     assert search.study.best.number != ended.number
@@ -137,7 +137,7 @@ def test_if_the_first_trials_all_fail_the_sweep_says_why(
         search.study.fail(trial, "no memory")
     with pytest.raises(TrainingError, match=r"the first 3 trials failed.*loss"):
         search.run(parallel=1)
-    failed = search.ranked[-1]
+    failed = search.study.ranked[-1]
     assert result_of(failed) == "failed"
     assert "loss" in reason_of(failed)
     assert sorted(path.name for path in (tmp_path / "sweep" / "0003").iterdir()) == KEPT
