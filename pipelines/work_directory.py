@@ -93,8 +93,13 @@ class Outcome:
     @property
     def saved_model(self) -> Path | None:
         """The directory of the SavedModel that the run exported; None if it did not come so far."""
-        found = [stage.artifact for stage in self.stages if stage.name == "export"]
-        return Path(found[0]) / "saved_model" if found and found[0] else None
+        made = self.artifact("export")
+        return made and made / "saved_model"
+
+    def artifact(self, name: str) -> Path | None:
+        """The directory that a stage made or reused; None if there is none, or it makes none."""
+        found = [stage.artifact for stage in self.stages if stage.name == name]
+        return Path(found[0]) if found and found[0] else None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Self
@@ -139,6 +139,11 @@ class PredictionTable:
             probabilities=self.probabilities[rows],
             class_ids=None if self.class_ids is None else self.class_ids[rows],
         )
+
+    def of_ids(self, ids: Iterable[str]) -> Self:
+        """The rows with these ids, which are among those of the table, in this order."""
+        row_of = {row_id: row for row, row_id in enumerate(self.ids)}
+        return self.take([row_of[row_id] for row_id in ids])
 
     def column(self, answers: pa.Array) -> pa.Array:
         """A column of the file, with one entry for each row, from [A]."""

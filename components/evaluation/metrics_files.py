@@ -129,9 +129,7 @@ def pair(candidate: Metrics, table: PredictionTable) -> Pairs:
         NotFoundError: the candidate's predictions are gone.
     """
     ours = read_predictions(Path(candidate.predictions_path))
-    place = {id_: i for i, id_ in enumerate(ours.ids)}
-    rows = [place[id_] for id_ in table.ids]
-    return paired_with(ours.take(rows), table, candidate.settings.costs)
+    return paired_with(ours.of_ids(table.ids), table, candidate.settings.costs)
 
 
 def paired_with(

@@ -80,8 +80,7 @@ def changed_answers(
     Where only the champion is right comes first, then where only the candidate is, then where
     neither is; among these, where the candidate is most certain.
     """
-    place = {id_: row for row, id_ in enumerate(champion.ids)}
-    champion = champion.take([place[id_] for id_ in candidate.ids])
+    champion = champion.of_ids(candidate.ids)
     ours, theirs = np.array(candidate.predicted), np.array(champion.predicted)
     (differ,) = np.nonzero(ours != theirs)
     # 0 if the champion alone is right, 1 if the candidate alone is, 2 if neither is.

@@ -75,11 +75,11 @@ def measure_slices(
     keys = sorted({columns[name].key for entry in entries for name in entry.names})
     values = read_values(examples, schema, keys)
     ids = read_ids(examples, "test")
-    ours = _in_order(read_predictions(Path(metrics.predictions_path)), ids)
+    ours = read_predictions(Path(metrics.predictions_path)).of_ids(ids)
     theirs = None
     if isinstance(champion_metrics, ChampionMetrics):
         path = Path(champion_metrics.metrics.predictions_path)
-        theirs = _in_order(read_predictions(path), ids)
+        theirs = read_predictions(path).of_ids(ids)
     measured: list[SliceMetrics] = []
     left_out = {}
     named: Counter[str] = Counter()
@@ -144,8 +144,3 @@ def difference(candidate: PredictionTable, champion: PredictionTable) -> Interva
     gained = candidate.correct.astype(np.float64) - champion.correct
     contributions = np.column_stack([candidate.row_sums(gained[:, None]), answers])
     return Bootstrap(contributions).interval(lambda sums: sums[:, 0] / sums[:, 1])
-
-
-def _in_order(table: PredictionTable, ids: Sequence[str]) -> PredictionTable:
-    place = {id_: index for index, id_ in enumerate(table.ids)}
-    return table.take([place[id_] for id_ in ids])

@@ -139,9 +139,9 @@ class _Examples:
             run_pipeline(self._path, self._work_dir, until="examples", settings=settings)
             outcome = self._work.find_outcome(self._work.run().name)
             assert outcome is not None, "a run that ended has an outcome"
-            (made,) = (stage.artifact for stage in outcome.stages if stage.name == "examples")
+            made = outcome.artifact("examples")
             assert made is not None, "the stage makes an artifact"
-            self._made[key] = Examples(made, Path(made).name)
+            self._made[key] = Examples(str(made), made.name)
         return self._made[key]
 
 

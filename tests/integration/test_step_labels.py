@@ -52,7 +52,9 @@ def first(project: Project) -> Outcome:
 
 
 def _artifact(outcome: Outcome, stage: str) -> Path:
-    return Path(str(next(one.artifact for one in outcome.stages if one.name == stage)))
+    made = outcome.artifact(stage)
+    assert made is not None
+    return made
 
 
 def test_every_step_of_the_test_rows_is_measured(first: Outcome) -> None:

@@ -73,7 +73,9 @@ def first(project: Project) -> Outcome:
 
 
 def _artifact(outcome: Outcome, stage: str) -> Path:
-    return Path(str(next(one.artifact for one in outcome.stages if one.name == stage)))
+    made = outcome.artifact(stage)
+    assert made is not None
+    return made
 
 
 def _threshold(outcome: Outcome) -> Threshold:
