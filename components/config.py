@@ -197,8 +197,8 @@ class PreprocessingConfig:
     """A Beam runner by name; it is never left to Beam's default."""
     runner_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Beam pipeline options, passed through."""
-    shards: PositiveInt = 2
-    """TFRecord files per split."""
+    shards: PositiveInt | None = None
+    """TFRecord files per split; without it two, or as many as keep each at some 128 MB."""
 
 
 @dataclass(frozen=True, config=STRICT)

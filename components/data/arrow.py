@@ -1,93 +1,140 @@
-"""Rows as Arrow record batches, the form in which TFT takes and gives them.
+"""Rows as Arrow record batches, the form in which they are stored, and TFT takes and gives them.
 
 A column holds the values of a row one after the other: T x F numbers, T ids, T strings; T is 1 in
-the context. The id, the labels and the split go beside them as text, unseen by TFT.
+the context. What stands beside the features has a name with an underscore, as no feature has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from tensorflow_metadata.proto.v0 import path_pb2, schema_pb2
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 
-from components.artifacts.values import Split
 from components.data.row_parsing import Row, Value
 from components.features.config import AnyFeature, FeaturesConfig
-from components.features.kind import DType
+from components.features.kind import DType, ValueType
 
-ID, LABEL, SPLIT = "id", "label", "split"
-_TEXT = pa.large_list(pa.large_string())
-_ARROW_TYPES: dict[DType, pa.DataType] = {
+ID, LABELS, SPLIT, GROUP, SECONDS = "_id", "_labels", "_split", "_group", "_seconds"
+_TEXTS = pa.large_list(pa.large_string())
+_ARROW_TYPES: Mapping[DType, pa.DataType] = {
     "float32": pa.large_list(pa.float32()),
     "int64": pa.large_list(pa.int64()),
     "string": pa.large_list(pa.large_binary()),
 }
+# TFT passes on what it does not read if it is a column of lists.
+_PASSED_ON = {
+    ID: _TEXTS, LABELS: _TEXTS, SPLIT: pa.large_list(pa.int8()),
+}  # fmt: skip
 
 
 def adapter_config(features: FeaturesConfig) -> TensorAdapterConfig:
     """How TFT reads the columns: the sequence as ragged, the context as dense tensors."""
     representations = {name: _dense(name, f) for name, f in features.context.items()}
     representations |= {name: _ragged(name, f) for name, f in features.sequence.items()}
-    return TensorAdapterConfig(_arrow_schema(features), representations)
-
-
-def pass_through() -> set[str]:
-    """The columns that TFT passes on without reading them."""
-    return {_hidden(ID), _hidden(LABEL), _hidden(SPLIT)}
-
-
-def to_record_batch(rows: Sequence[tuple[Split, Row]], features: FeaturesConfig) -> pa.RecordBatch:
-    """One record batch of labelled rows, each with the split it belongs to."""
-    columns = [
-        _column([row.values[name] for _, row in rows], _ARROW_TYPES[feature.raw.dtype])
-        for name, feature in features.by_name.items()
-    ]
-    texts = (
-        [[row.id] for _, row in rows],
-        [list(row.labels or ()) for _, row in rows],
-        [[split] for split, _ in rows],
-    )
-    columns += [pa.array(text, _TEXT) for text in texts]
-    return pa.RecordBatch.from_arrays(columns, schema=_arrow_schema(features))
-
-
-def transformed_rows(
-    batch: pa.RecordBatch, features: FeaturesConfig
-) -> Iterator[tuple[Split, Row]]:
-    """Each row with its split, its values being of their kinds' types ``transformed``."""
-    # Per feature the values of all rows, and where each row begins: a row is a view of both.
-    columns = {}
-    types = {**features.transformed_context, **features.transformed_sequence}
-    for name, transformed in types.items():
-        column = batch.column(name)
-        steps = column.values.to_numpy(zero_copy_only=False)
-        width = transformed.values_per_step
-        shape = (-1, *transformed.step_shape)
-        columns[name] = steps.reshape(shape), column.offsets.to_numpy() // width
-    texts = [batch.column(_hidden(name)).flatten().to_pylist() for name in (SPLIT, ID)]
-    texts.append(batch.column(_hidden(LABEL)).to_pylist())
-    for index, (split, row_id, labels) in enumerate(zip(*texts, strict=True)):
-        values: dict[str, Value] = {
-            name: steps[begin[index] : begin[index + 1]] for name, (steps, begin) in columns.items()
-        }
-        steps = len(values[next(iter(features.sequence))])
-        yield split, Row(row_id, tuple(labels), steps, values)
-
-
-def _hidden(name: str) -> str:
-    """A column name that no feature can have."""
-    return f"_{name}"
-
-
-def _arrow_schema(features: FeaturesConfig) -> pa.Schema:
     fields = [
         pa.field(name, _ARROW_TYPES[feature.raw.dtype])
         for name, feature in features.by_name.items()
     ]
-    return pa.schema(fields + [pa.field(_hidden(name), _TEXT) for name in (ID, LABEL, SPLIT)])
+    hidden = [pa.field(name, kind) for name, kind in _PASSED_ON.items()]
+    return TensorAdapterConfig(pa.schema(fields + hidden), representations)
+
+
+def pass_through() -> set[str]:
+    """The columns that TFT passes on without reading them."""
+    return set(_PASSED_ON)
+
+
+def to_record_batch(rows: Sequence[Row], features: FeaturesConfig) -> pa.RecordBatch:
+    """Rows as they were read: their features, ids, labels, groups and times."""
+    columns = {
+        name: _column([row.values[name] for row in rows], _ARROW_TYPES[feature.raw.dtype])
+        for name, feature in features.by_name.items()
+    }
+    columns[ID] = pa.array([row.id for row in rows], pa.large_string())
+    columns[LABELS] = text_column([row.labels or () for row in rows])
+    columns[GROUP] = pa.array([row.group for row in rows], pa.large_string())
+    columns[SECONDS] = pa.array([row.seconds for row in rows], pa.float64())
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def rows_of(batch: pa.RecordBatch, features: FeaturesConfig) -> list[Row]:
+    """The rows that ``to_record_batch`` made a batch of; their numbers are views of its columns."""
+    columns = {name: values_of(batch, name, one.raw) for name, one in features.by_name.items()}
+    lengths = np.diff(columns[next(iter(features.sequence))].begins).tolist()
+    texts = (batch.column(name).to_pylist() for name in (ID, LABELS, GROUP, SECONDS))
+    rows = []
+    for index, (row_id, labels, group, seconds) in enumerate(zip(*texts, strict=True)):
+        values = {name: column.of_row(index) for name, column in columns.items()}
+        row = Row(row_id, tuple(labels), lengths[index], values, group=group, seconds=seconds)
+        rows.append(row)
+    return rows
+
+
+def for_transform(
+    batch: pa.RecordBatch,
+    splits: NDArray[np.int8],
+    labels: pa.Array,
+    chosen: NDArray[np.bool_],
+    features: FeaturesConfig,
+) -> pa.RecordBatch:
+    """The chosen rows of a batch as TFT takes them, with their splits and classes beside them.
+
+    Args:
+        batch: of ``to_record_batch``.
+        splits: int8 [rows], the place of each row's split among ``SPLITS``.
+        labels: the classes of each row, as a column.
+        chosen: bool [rows].
+        features: of the rows.
+    """
+    columns = {name: batch.column(name) for name in features.by_name}
+    columns[LABELS] = labels
+    ids, splits_column = batch.column(ID), pa.array(splits)
+    if not chosen.all():
+        mask = pa.array(chosen)
+        columns = {name: column.filter(mask) for name, column in columns.items()}
+        ids, splits_column = ids.filter(mask), splits_column.filter(mask)
+    # One list of one value for each row.
+    ends = pa.array(np.arange(len(ids) + 1), pa.int64())
+    columns[ID] = pa.LargeListArray.from_arrays(ends, ids)
+    columns[SPLIT] = pa.LargeListArray.from_arrays(ends, splits_column)
+    schema = adapter_config(features).arrow_schema
+    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+class Values(NamedTuple):
+    """The values of a column, and where those of each row begin."""
+
+    steps: Value
+    """[N, F] numbers, [N] ids or N strings, of all rows."""
+    begins: NDArray[np.int64]
+    """[rows + 1]."""
+
+    def of_row(self, index: int) -> Value:
+        """The values of one row; of numbers a view."""
+        view: Value = self.steps[self.begins[index] : self.begins[index + 1]]
+        return view
+
+
+def values_of(batch: pa.RecordBatch, name: str, kind: ValueType) -> Values:
+    """The values of a feature, which are of this type."""
+    column = batch.column(name)
+    begins = column.offsets.to_numpy() // kind.values_per_step
+    # All that the column is a part of, as its offsets count from there.
+    if kind.dtype == "string":
+        return Values(column.values.to_pylist(), begins)
+    return Values(column.values.to_numpy().reshape(-1, *kind.step_shape), begins)
+
+
+def text_column(texts: Sequence[Sequence[str]]) -> pa.LargeListArray:
+    """A column with any number of texts in each row."""
+    flat = pa.array([text for row in texts for text in row], pa.large_string())
+    ends = pa.array(np.cumsum([0, *map(len, texts)]), pa.int64())
+    return pa.LargeListArray.from_arrays(ends, flat)
 
 
 def _column(values: Sequence[Value], kind: pa.DataType) -> pa.LargeListArray:

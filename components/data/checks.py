@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
 
 from components.artifacts.values import SPLITS, Split
 from components.config import DataConfig
-from components.data.contents import NONE_REPEATED, RepeatedContents
+from components.data.repeats import NONE_REPEATED, Duplicates, RepeatedContents
 from components.data.sources.formats import source_of
 from components.data.splits.by_id import SplitRule
 from components.data.statistics import Profile
@@ -16,12 +15,6 @@ from components.features.config import FeaturesConfig
 
 _SHOWN = 5
 """Examples of a fault that a message names."""
-
-Occurrence: TypeAlias = tuple[str, int, Split | None]
-"""Where an id occurs: path, number of the row, split or None if the row is left out. A tuple: Beam
-encodes one for every row."""
-Duplicates: TypeAlias = Sequence[tuple[str, tuple[Occurrence, ...]]]
-"""The ids that occur more than once."""
 
 
 def obstacles(
@@ -40,7 +33,7 @@ def obstacles(
     allow, an empty split, a single label, and numbers too large to be scaled. What follows from one
     of them is not named.
     """
-    if duplicates:
+    if duplicates.count:
         yield _duplicate_ids(duplicates)
     if parted_groups:
         shown = ", ".join(map(repr, parted_groups[:_SHOWN]))
@@ -86,16 +79,15 @@ def named_labels(counts: Mapping[str, int]) -> str:
 
 def _duplicate_ids(duplicates: Duplicates) -> DataError:
     shown = "; ".join(
-        f"{row_id!r} at "
-        + ", ".join(source_of(path).location(number) for path, number, _ in found[:_SHOWN])
-        + (f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else "")
-        for row_id, found in duplicates[:_SHOWN]
+        f"{repeated.id!r} at "
+        + ", ".join(source_of(at.path).location(at.number) for at in repeated.first)
+        + (f" and {more:,} more" if (more := repeated.rows - len(repeated.first)) else "")
+        for repeated in duplicates.examples
     )
-    # The same row in the training and the test split makes every metric too good.
-    in_two = sum(len({split for _, _, split in found}) > 1 for _, found in duplicates)
+    in_two = duplicates.in_two_splits
     leak = f", {in_two:,} of them in two splits" if in_two else ""
     return DataError(
-        f"every id may occur once, but {len(duplicates):,} occur more often{leak}: {shown}. "
+        f"every id may occur once, but {duplicates.count:,} occur more often{leak}: {shown}. "
         "Remove the repeated rows or give them ids of their own."
     )
 

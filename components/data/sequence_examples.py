@@ -9,7 +9,7 @@ Wire format: https://protobuf.dev/programming-guides/encoding/; messages: tensor
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 
 import numpy as np
@@ -28,80 +28,93 @@ SECONDS = "_seconds"
 
 def encode_row(row: Row, features: FeaturesConfig, *, with_time: bool = False) -> bytes:
     """Serializes a row, raw or transformed: its id, its labels if it has any, and the features."""
-    context: dict[str, Value] = {"id": [row.id.encode()]}
-    if with_time:
-        # As float32, the only kind of fractions in an example, a second is lost today.
-        context[SECONDS] = np.array([math.floor(row.seconds)], np.int64)
-    if row.labels is not None:
-        context["label"] = [label.encode() for label in row.labels]
+    context = beside_features(row.id, row.labels, row.seconds if with_time else None)
     # The summaries are in transformed rows only.
     names = [name for name in features.transformed_context if name in row.values]
     context |= {name: row.values[name] for name in names}
     return encode(context, {name: row.values[name] for name in features.sequence})
 
 
+def beside_features(
+    row_id: str, labels: Sequence[str] | None, seconds: float | None = None
+) -> dict[str, Value]:
+    """What the example of a row holds beside its features, by name."""
+    beside: dict[str, Value] = {"id": [row_id.encode()]}
+    if labels is not None:
+        beside["label"] = [label.encode() for label in labels]
+    if seconds is not None:
+        # As float32, the only kind of fractions in an example, a second is lost today.
+        beside[SECONDS] = np.array([math.floor(seconds)], np.int64)
+    return beside
+
+
 def encode(context: Mapping[str, Value], sequence: Mapping[str, Value]) -> bytes:
-    """Serializes one example.
+    """Serializes one example; of many rows ``components.data.passes.encoding`` does it faster.
 
     Args:
         context: by feature name float32 [1, F], int64 [1], or one string.
         sequence: by feature name float32 [T, F], F numbers per step; or int64 [T] or T strings, one
             per step.
     """
-    features = _map({name: _feature(value) for name, value in context.items()})
+    features = _map({name: feature_of(value) for name, value in context.items()})
     lists = _map({name: _steps(value) for name, value in sequence.items()})
-    return _field(1, features) + _field(2, lists)
+    return field(1, features) + field(2, lists)
 
 
-def _feature(value: Value) -> bytes:
-    """A Feature that holds all the values."""
+def feature_of(value: Value) -> bytes:
+    """A Feature that holds all the values: float32, int64, or strings."""
     if isinstance(value, list):
-        return _field(_BYTES_LIST, b"".join(_field(1, string) for string in value))
-    if _is_float(value):
-        return _field(_FLOAT_LIST, _field(1, _little_endian(value)))
-    return _field(_INT64_LIST, _field(1, b"".join(_varint(int(number)) for number in value)))
+        return field(_BYTES_LIST, b"".join(field(1, string) for string in value))
+    if is_float(value):
+        return field(_FLOAT_LIST, field(1, _little_endian(value)))
+    return field(_INT64_LIST, field(1, b"".join(_varint(int(number)) for number in value)))
 
 
 def _steps(value: Value) -> bytes:
     """A FeatureList: one Feature a step."""
     if isinstance(value, list):
-        return b"".join(_field(1, _feature([string])) for string in value)
-    if _is_float(value):
-        return _float_steps(value)
+        return b"".join(field(1, feature_of([string])) for string in value)
+    if is_float(value):
+        return float_steps(value).tobytes()
     # Ids repeat within a sequence: each is encoded once.
     known = {int(number): b"" for number in value}
     for number in known:
-        known[number] = _field(1, _feature(np.array([number])))
+        known[number] = field(1, feature_of(np.array([number])))
     return b"".join(known[int(number)] for number in value)
 
 
-def _is_float(value: Numbers) -> TypeGuard[NDArray[np.float32]]:
+def is_float(value: Numbers) -> TypeGuard[NDArray[np.float32]]:
+    """Whether the numbers are float32."""
     return value.dtype == np.float32
 
 
-def _float_steps(value: NDArray[np.float32]) -> bytes:
-    """Every step has the same size, so the headers are one constant block of columns."""
+def float_steps(value: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The Features of N steps with F numbers each, as the bytes [N, size of one]."""
+    # Every step has the same size, so the headers are one constant block of columns.
     steps, width = value.shape
     # One step is encoded as usual; all that is before its 4 F bytes of numbers is the header.
-    step = _field(1, _feature(np.zeros(width, np.float32)))
+    step = field(1, feature_of(np.zeros(width, np.float32)))
     header = len(step) - 4 * width
     block = np.empty((steps, len(step)), np.uint8)
     block[:, :header] = np.frombuffer(step[:header], np.uint8)
     block[:, header:] = np.frombuffer(_little_endian(value), np.uint8).reshape(steps, 4 * width)
-    return block.tobytes()
+    return block
 
 
 def _map(entries: Mapping[str, bytes]) -> bytes:
     """A ``map<string, message>``, which both Features and FeatureLists hold as field 1."""
     return b"".join(
-        _field(1, _field(1, name.encode()) + _field(2, entries[name])) for name in sorted(entries)
+        field(1, field(1, name.encode()) + field(2, entries[name])) for name in sorted(entries)
     )
 
 
-def _field(number: int, payload: bytes) -> bytes:
-    """A length-delimited field."""
+def field(number: int, payload: bytes) -> bytes:
+    """A length-delimited field of a message."""
     # The tag is the field's number and, in three bits, the wire type: 2 is length-delimited.
-    return bytes([number << 3 | 2]) + _varint(len(payload)) + payload
+    size = len(payload)
+    if size < 0x80:  # most of them: ids, names, and the steps of short vectors
+        return bytes((number << 3 | 2, size)) + payload
+    return bytes((number << 3 | 2,)) + _varint(size) + payload
 
 
 def _varint(number: int) -> bytes:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from components.artifacts.storage import write_atomically
 from components.artifacts.values import SPLITS, Split
 from components.config import DataConfig
-from components.data.contents import RepeatedContents
+from components.data.repeats import RepeatedContents
 from components.data.row_parsing import InvalidRow, Row
 from components.data.sources.formats import source_of
 from components.data.splits.by_id import SplitRule
@@ -93,13 +93,16 @@ class SplitProfile:
     """The rows, or the steps, of each label."""
     moments: dict[str, Moments] = field(default_factory=dict)
 
-    def add(self, row: Row, numeric: Mapping[str, str]) -> None:
-        """Adds a row; of the features in ``numeric``, its numbers too."""
+    def add(self, row: Row, labels: tuple[str, ...]) -> None:
+        """Counts a row of these classes; its numbers are added by ``add_numbers``."""
         self.rows += 1
         self.lengths[row.steps] += 1
-        self.labels.update(row.labels or ())
-        for name, key in sorted(numeric.items()):
-            self._add_moments(name, Moments.of(np.asarray(row.values[key], np.float32)))
+        self.labels.update(labels)
+
+    def add_numbers(self, name: str, steps: NDArray[np.float32]) -> None:
+        """Adds the numbers of a feature at some steps, [N, F]; N may be 0."""
+        if len(steps):
+            self._add_moments(name, Moments.of(steps))
 
     def merge(self, other: SplitProfile) -> None:
         """Adds the rows of another profile."""
@@ -163,8 +166,14 @@ class Profile:
         return sum(rows.count for rows in self.invalid.values())
 
     def add(self, split: Split, row: Row) -> None:
-        """Adds a valid row."""
-        self.splits[split].add(row, self.numeric)
+        """Adds a valid row, with its numbers."""
+        self.splits[split].add(row, row.labels or ())
+        for name, key in sorted(self.numeric.items()):
+            self.splits[split].add_numbers(name, np.asarray(row.values[key], np.float32))
+        self.add_filled(row)
+
+    def add_filled(self, row: Row) -> None:
+        """Counts the missing values of a valid row that were filled, and those that merged."""
         self.missing.update(row.filled)
         self.merged.update(row.merged)
 

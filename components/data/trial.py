@@ -10,7 +10,8 @@ from pathlib import Path
 
 from components.artifacts.values import Split
 from components.config import DataConfig
-from components.data.checks import Duplicates, Occurrence, named_labels, obstacles
+from components.data.checks import named_labels, obstacles
+from components.data.repeats import SHOWN_IDS, Duplicates, Occurrence, RepeatedId
 from components.data.row_parsing import InvalidRow
 from components.data.sources.source import Chunk
 from components.data.splits.by_id import SplitRule, read_split_rows
@@ -41,14 +42,20 @@ class Trial:
     """Whether a label is true or false, and not the text."""
     occurrences: dict[str, list[Occurrence]] = field(default_factory=dict)
     """By id."""
+    splits_of_id: dict[str, set[Split | None]] = field(default_factory=dict)
     splits_of_group: dict[str, set[Split]] = field(default_factory=dict)
     first_invalid: str = ""
 
     @property
     def duplicates(self) -> Duplicates:
-        """The ids that occur more than once, that of the most rows first."""
-        found = [(key, tuple(rows)) for key, rows in self.occurrences.items() if len(rows) > 1]
-        return sorted(found, key=lambda item: -len(item[1]))
+        """The ids that occur more than once."""
+        repeated = [
+            RepeatedId(tuple(rows[:SHOWN_IDS]), row_id, len(rows))
+            for row_id, rows in self.occurrences.items()
+            if len(rows) > 1
+        ]
+        in_two = sum(len(self.splits_of_id[each.id]) > 1 for each in repeated)
+        return Duplicates(len(repeated), in_two, tuple(sorted(repeated)[:SHOWN_IDS]))
 
 
 def try_rows(chunks: Sequence[Chunk], data: DataConfig, features: FeaturesConfig) -> Trial:
@@ -70,7 +77,8 @@ def try_rows(chunks: Sequence[Chunk], data: DataConfig, features: FeaturesConfig
                 trial.first_invalid = trial.first_invalid or where
                 trial.profile.add_invalid(row, path, record.number)
                 continue
-            trial.occurrences.setdefault(row.id, []).append((path, record.number, split))
+            trial.occurrences.setdefault(row.id, []).append(Occurrence(path, record.number))
+            trial.splits_of_id.setdefault(row.id, set()).add(split)
             if row.group and split is not None:
                 trial.splits_of_group.setdefault(row.group, set()).add(split)
             label = record.values["label"]

@@ -117,7 +117,7 @@ def test_examples_are_counted_a_split_and_their_files_are_kept(tmp_path: Path) -
         "examples/repeated_content_rows": 0.0,
     }
     assert record.parameters["features.sequence.x.kind"] == "numeric"
-    assert record.parameters["preprocessing.shards"] == 2
+    assert record.parameters["preprocessing.runner"] == "FnApiRunner"
     names = {path.name for path in record.artifacts}
     assert {"statistics.json", "dead_letters.jsonl", "transform"} <= names
 

@@ -21,6 +21,7 @@ from components.artifacts.values import Split
 from components.config import DataConfig
 from components.data.row_parsing import InvalidRow, Row, RowFormat
 from components.data.sources.source import Chunk, Record
+from components.labels.kind import LabelKind
 from components.labels.table import KINDS
 
 _MANTISSA_BITS = 53
@@ -171,20 +172,26 @@ def read_split_rows(
         if isinstance(row, InvalidRow):
             yield record, None, row
             continue
-        known = kind.known_labels(row.labels or (), rule.classes)
-        if known is None:
-            yield record, None, row
-            continue
-        if known != row.labels:
-            row = replace(row, labels=known)
-        alone = (label for label in known if rule.trains_alone(label))
-        stratum = next(alone, None) or kind.stratum(known)
-        yield record, chunk.split or rule.split_of_row(row, stratum), row
+        split, known = place_row(row, chunk.split, rule, kind)
+        yield record, split, row if known == row.labels else replace(row, labels=known)
 
 
-def shard_of(row_id: str, shards: int) -> int:
-    """The shard of the row, from bits of the hash that do not decide its split.
+def place_row(
+    row: Row, split_of_file: Split | None, rule: SplitRule, kind: LabelKind
+) -> tuple[Split | None, tuple[str, ...]]:
+    """The split of a row, None if it is left out, and its labels as the classes of the model."""
+    labels = row.labels or ()
+    known = kind.known_labels(labels, rule.classes)
+    if known is None:
+        return None, labels
+    alone = (label for label in known if rule.trains_alone(label))
+    stratum = next(alone, None) or kind.stratum(known)
+    return split_of_file or rule.split_of_row(row, stratum), known
+
+
+def shard_of(hash_of_row: bytes, shards: int) -> int:
+    """The shard of the row, from bits of the hash of its id that do not decide its split.
 
     So the rows of every split are spread over all shards.
     """
-    return int.from_bytes(hash_of_id(row_id)[-8:], "big") % shards
+    return int.from_bytes(hash_of_row[-8:], "big") % shards

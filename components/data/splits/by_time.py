@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from components.config import DataConfig
-from components.data.row_parsing import InvalidRow, RowFormat
+from components.data.row_parsing import Row, RowFormat
 from components.data.sources.source import Chunk
 from components.data.splits.by_id import TimeCuts, hash_of_id, split_fractions
 
@@ -36,6 +36,16 @@ class Times:
     newest_of_group: dict[str, float] = field(default_factory=dict)
     sample: list[_SampledRow] = field(default_factory=list)
     newest: float = float("-inf")
+
+    def add(self, row: Row) -> None:
+        """Adds a row."""
+        self.newest = max(self.newest, row.seconds)
+        if row.group:
+            known = self.newest_of_group.get(row.group, row.seconds)
+            self.newest_of_group[row.group] = max(known, row.seconds)
+        self.sample.append(_SampledRow(hash_of_id(row.id), row.group, row.seconds))
+        if len(self.sample) > 2 * _SAMPLED_ROWS:
+            self.sample = heapq.nsmallest(_SAMPLED_ROWS, self.sample)
 
     def cuts(self, data: DataConfig) -> TimeCuts:
         """Where the splits begin: so many days before the newest row, or by fractions of the rows.
@@ -69,15 +79,8 @@ def read_times(chunks: Iterable[Chunk], form: RowFormat) -> Times:
             continue
         for record in chunk.records():
             row = record.parse(form)
-            if isinstance(row, InvalidRow):
-                continue
-            times.newest = max(times.newest, row.seconds)
-            if row.group:
-                known = times.newest_of_group.get(row.group, row.seconds)
-                times.newest_of_group[row.group] = max(known, row.seconds)
-            times.sample.append(_SampledRow(hash_of_id(row.id), row.group, row.seconds))
-            if len(times.sample) > 2 * _SAMPLED_ROWS:
-                times.sample = heapq.nsmallest(_SAMPLED_ROWS, times.sample)
+            if isinstance(row, Row):
+                times.add(row)
     return times
 
 

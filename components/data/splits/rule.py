@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from components.artifacts.values import Split
 from components.config import DataConfig
-from components.data.row_parsing import InvalidRow, RowFormat
+from components.data.row_parsing import Row, RowFormat
 from components.data.sources.source import Chunk
 from components.data.splits.by_id import (
     ALL_TRAIN,
@@ -17,6 +18,7 @@ from components.data.splits.by_id import (
     split_fractions,
 )
 from components.data.splits.by_time import Times
+from components.labels.kind import LabelKind
 from components.labels.table import KINDS
 
 OTHER = "other"
@@ -56,19 +58,23 @@ def count_labels(chunks: Iterable[Chunk], form: RowFormat) -> LabelCounts:
     for chunk in chunks:
         for record in chunk.records():
             row = record.parse(form)
-            if isinstance(row, InvalidRow):
-                continue
-            labels = row.labels or ()
-            for label in dict.fromkeys(labels):
-                seen = counts.setdefault(label, LabelRows())
-                if chunk.split in (None, "train"):
-                    seen.train += 1
-                else:
-                    seen.others += 1
-            positions = counts[kind.stratum(labels)].positions
-            if chunk.split is None and len(positions) <= _MOST_POSITIONS:
-                positions.append(position(row.id))
+            if isinstance(row, Row):
+                count_row(counts, row, chunk.split, kind)
     return counts
+
+
+def count_row(counts: LabelCounts, row: Row, split_of_file: Split | None, kind: LabelKind) -> None:
+    """Adds a row of a file to the counts."""
+    labels = row.labels or ()
+    for label in dict.fromkeys(labels):
+        seen = counts.setdefault(label, LabelRows())
+        if split_of_file in (None, "train"):
+            seen.train += 1
+        else:
+            seen.others += 1
+    positions = counts[kind.stratum(labels)].positions
+    if split_of_file is None and len(positions) <= _MOST_POSITIONS:
+        positions.append(position(row.id))
 
 
 def merge_counts(parts: Iterable[LabelCounts]) -> LabelCounts:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,10 +10,15 @@ from hypothesis import strategies as st
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 
 from components.artifacts.schema import Schema
-from components.data.arrow import adapter_config, to_record_batch, transformed_rows
+from components.data.arrow import (
+    adapter_config,
+    for_transform,
+    rows_of,
+    text_column,
+    to_record_batch,
+)
 from components.data.row_parsing import Row, parse_row
 from components.data.sequence_examples import encode_row
-from components.features.summaries import SummariesConfig
 from components.training.example_parsing import parse_raw_examples
 from tests.components.conftest import MIXED, MIXED_FORM, mixed_row
 
@@ -30,13 +33,9 @@ def rows(numbers: list[int]) -> list[Row]:
 @given(NUMBERS)
 def test_a_batch_gives_back_the_rows_it_was_made_of(numbers: list[int]) -> None:
     source = rows(numbers)
-    batch = to_record_batch([("test", row) for row in source], MIXED)
-    # The transform adds the summaries: these rows did not pass through it.
-    as_read = dataclasses.replace(MIXED, summaries=SummariesConfig())
-    found = list(transformed_rows(batch, as_read))
+    found = rows_of(to_record_batch(source, MIXED), MIXED)
     assert len(found) == len(source)
-    for row, (split, same) in zip(source, found, strict=True):
-        assert split == "test"
+    for row, same in zip(source, found, strict=True):
         assert (same.id, same.labels, same.steps) == (row.id, row.labels, row.steps)
         for name, value in row.values.items():
             np.testing.assert_array_equal(np.array(same.values[name]), np.array(value))
@@ -46,7 +45,13 @@ def test_a_batch_gives_back_the_rows_it_was_made_of(numbers: list[int]) -> None:
 @given(NUMBERS)
 def test_tft_sees_the_same_tensors_as_the_parser_of_served_examples(numbers: list[int]) -> None:
     source = rows(numbers)
-    batch = to_record_batch([("train", row) for row in source], MIXED)
+    batch = for_transform(
+        to_record_batch(source, MIXED),
+        np.zeros(len(source), np.int8),
+        text_column([row.labels or () for row in source]),
+        np.ones(len(source), bool),
+        MIXED,
+    )
     seen = TensorAdapter(adapter_config(MIXED)).ToBatchTensors(batch, produce_eager_tensors=True)
     serialized = [encode_row(row, MIXED) for row in source]
     served = parse_raw_examples(tf.constant(serialized), Schema(MIXED, (), {}))

@@ -106,7 +106,7 @@ def test_a_second_run_gives_the_same_bytes_and_says_nothing_on_the_terminal(
 def test_neither_the_order_of_the_lines_nor_the_size_of_a_batch_moves_a_row(
     vowels: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("components.data.examples.BATCH_ROWS", 7)
+    monkeypatch.setattr("components.data.passes.typed_rows.BATCH_ROWS", 7)
     lines = Path(vowels.data.train).read_text().splitlines()
     train = write_lines(tmp_path / "reversed.jsonl", reversed(lines))
     data = DataConfig(train=train, test=vowels.data.test)

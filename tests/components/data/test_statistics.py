@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from components.config import DataConfig
-from components.data.contents import NONE_REPEATED
+from components.data.repeats import NONE_REPEATED
 from components.data.row_parsing import InvalidRow, Row
 from components.data.splits.by_id import SplitFractions, SplitRule
 from components.data.statistics import (

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.config import ColumnsConfig, DataConfig, PreprocessingConfig
+from components.data.passes.survey import survey_rows
 from components.data.proposal import propose
 from components.data.row_parsing import RowFormat
 from components.data.rows import find_rows
@@ -16,7 +17,6 @@ from components.data.sources import formats
 from components.data.sources.formats import chunks_of, files_of, source_of
 from components.data.sources.jsonl import JsonLines
 from components.data.sources.source import CHUNK_BYTES, Chunk, Record, Source
-from components.data.survey import survey_rows
 from components.errors import DataError, NotFoundError
 from components.features.numeric import NumericFeature
 from tests.components.conftest import WriteRows
@@ -121,4 +121,5 @@ def test_a_new_format_takes_one_class_and_one_entry(
     assert (survey.profile.valid_count, survey.profile.invalid_count) == (59, 1)
     ((_, invalid),) = survey.profile.most_common_causes()
     assert invalid.first == "rows.array:41"
-    assert [(entry.source, entry.line) for entry in survey.invalid_rows] == [(str(path), 41)]
+    (letters,) = (json.loads(each.read_text()) for each in survey.invalid_rows)
+    assert (letters["source"], letters["line"]) == (str(path), 41)

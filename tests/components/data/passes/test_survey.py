@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Any
 import pytest
 
 from components.config import DataConfig, PreprocessingConfig, SplitConfig
+from components.data.passes.survey import Survey, check_survey, survey_rows
 from components.data.rows import find_rows
 from components.data.sources.formats import chunks_of
 from components.data.splits.by_id import split_fractions, split_of
 from components.data.splits.values import row_format
-from components.data.survey import Survey, check_survey, survey_rows
 from components.errors import DataError, InvalidRowsError
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
@@ -45,7 +46,10 @@ def check(tmp_path: Path) -> Check:
     def run(data: DataConfig) -> Survey:
         chunks = chunks_of(find_rows(data), chunk_bytes=700)
         form = row_format(FEATURES, data)
-        survey = survey_rows(chunks, FEATURES, form, data, PreprocessingConfig(), tmp_path)
+        scratch = tmp_path / "scratch"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        survey = survey_rows(chunks, FEATURES, form, data, PreprocessingConfig(), scratch)
         check_survey(survey, data, FEATURES, tmp_path / "letters.jsonl")
         return survey
 
@@ -110,7 +114,8 @@ def test_the_dead_letters_of_a_refused_run_are_left_in_the_order_of_the_lines(
 
 def test_a_budget_that_is_just_kept_passes(check: Check, write_rows: WriteRows) -> None:
     survey = check(DataConfig(train=write_rows([*rows(99), "{"]), bad_rows_allowed_fraction=0.01))
-    assert [entry.line for entry in survey.invalid_rows] == [100]
+    (lines,) = (path.read_text() for path in survey.invalid_rows)
+    assert json.loads(lines)["line"] == 100
 
 
 def test_ids_that_occur_twice_are_named_with_their_lines(
@@ -143,9 +148,10 @@ def test_contents_in_two_splits_are_counted_the_same_in_any_number_of_chunks(
     for chunk_bytes in (300, 1 << 20):
         chunks = chunks_of(find_rows(data), chunk_bytes=chunk_bytes)
         form = row_format(FEATURES, data)
-        found.append(
-            survey_rows(chunks, FEATURES, form, data, PreprocessingConfig(), tmp_path).repeated
-        )
+        scratch = tmp_path / str(chunk_bytes)
+        scratch.mkdir()
+        survey = survey_rows(chunks, FEATURES, form, data, PreprocessingConfig(), scratch)
+        found.append(survey.matches.repeated)
     assert found[0] == found[1]
     in_test = found[0].rows["test"]
     assert (in_test, found[0].relabelled) == (3, 1)
@@ -158,7 +164,7 @@ def test_contents_in_two_splits_stop_the_run_where_the_config_says_so(
 ) -> None:
     train = write_rows(rows(60), "train.jsonl")
     test = write_rows([row(5, id="leak"), row(8, id="new", label="b")], "test.jsonl")
-    assert check(DataConfig(train=train, test=test)).repeated.rows == {"test": 2}
+    assert check(DataConfig(train=train, test=test)).matches.repeated.rows == {"test": 2}
     with pytest.raises(DataError) as error:
         check(DataConfig(train=train, test=test, repeated_content="stop"))
     message = str(error.value)
@@ -252,10 +258,3 @@ def test_numbers_whose_squares_overflow_are_refused(check: Check, write_rows: Wr
                 test=write_rows([row(81)], "t"),
             )
         )
-
-
-def test_the_worker_leaves_nothing_behind(
-    check: Check, write_rows: WriteRows, tmp_path: Path
-) -> None:
-    check(DataConfig(train=write_rows(rows(60))))
-    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
