@@ -12,7 +12,7 @@ CONFIG ?= pipelines/configs/japanese_vowels.yaml
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: run test check lint types docs benchmark bench bench-peers bench-workers bench-data bench-quality sanitize goldens drill-training image-test wheel lock clean
+.PHONY: run test check lint types docs benchmark bench bench-peers bench-preprocess bench-workers bench-data bench-quality sanitize goldens drill-training image-test wheel lock clean
 
 run: $(VENV)/.kernel
 	@$(BIN)/rnnflow run $(CONFIG)
@@ -58,6 +58,11 @@ bench: $(VENV)/.kernel
 
 # TensorFlow 2.15 and torch, each in an environment of its own (Python 3.11), for `make bench`.
 bench-peers: $(VENV)-tensorflow-2.15/.installed $(VENV)-torch-2.13/.installed
+
+# Preprocessing beside a plain program and a plain Beam pipeline, and its memory with ten times the
+# rows, for which 6 GB of disk are needed. About 12 minutes.
+bench-preprocess: $(VENV)/.runtime
+	@$(BIN)/python -m benchmarks.preprocessing.run 200000 10
 
 # Many workers: what they bring here, and on paper.
 bench-workers: $(VENV)/.kernel

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from benchmarks import gate_years, startup, training_startup
 from benchmarks.peers import inference, memory, records, training
+from benchmarks.preprocessing import run as preprocessing
 from benchmarks.scaling import check, checkpoints, table, workers
 from benchmarks.serving import run as serving
 from components.runtime.libraries import load_tensorflow
@@ -60,6 +61,7 @@ BENCHMARKS = {
     "training": training.run,
     "inference": inference.run,
     "records": records.run,
+    "preprocessing": preprocessing.run,
     "memory": memory.run,
     "streamed": streamed,
     "serving": serving.run,

@@ -441,6 +441,8 @@ def _flat(steps: list[Any], width: int, fills_missing: bool) -> list[Any]:
         return steps
     if fills_missing:
         steps = [[None] * width if step is None else step for step in steps]
+    if set(map(type, steps)) == {list} and set(map(len, steps)) == {width}:
+        return list(chain.from_iterable(steps))
     step = _first(steps, lambda step: type(step) is not list)
     if step is not None:
         found = json_type(steps[step])
@@ -449,12 +451,10 @@ def _flat(steps: list[Any], width: int, fills_missing: bool) -> list[Any]:
         raise _InvalidValueError(
             "has a step that is not a list", found, step, is_missing, expected=what
         )
-    step = _first(steps, lambda step: len(step) != width)
-    if step is not None:
-        found = f"{len(steps[step])} instead of {width}"
-        what = f"a list of {width} numbers" if width > 1 else "a number"
-        raise _InvalidValueError("has a wrong width", found, step, expected=what)
-    return list(chain.from_iterable(steps))
+    step = next(index for index, step in enumerate(steps) if len(step) != width)
+    found = f"{len(steps[step])} instead of {width}"
+    what = f"a list of {width} numbers" if width > 1 else "a number"
+    raise _InvalidValueError("has a wrong width", found, step, expected=what)
 
 
 def _filled(numbers: list[Any], width: int) -> list[Any]:

@@ -6,6 +6,7 @@ rows are encoded at once, and a row is cut out of them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
@@ -47,7 +48,7 @@ def encode_batch(
             for name in names
         )  # fmt: skip
         lists = b"".join(
-            field(1, keys[name] + field(2, steps[name](index))) for name in sorted(steps)
+            field(1, keys[name] + field(2, of_row(index))) for name, of_row in sorted(steps.items())
         )
         yield field(1, features) + field(2, lists)
 
@@ -57,7 +58,7 @@ def _once(values: Values) -> _OfRow:
     found = values.steps
     if not isinstance(found, list) and is_float(found):
         return lambda index: feature_of(found[index : index + 1])
-    known = _encoded(found, feature_of)
+    known = [_of_one(each) for each in _plain(found)]
     return lambda index: known[index]
 
 
@@ -67,15 +68,21 @@ def _steps(values: Values) -> _OfRow:
     if not isinstance(found, list) and is_float(found):
         block = float_steps(found)
         return lambda index: block[begins[index] : begins[index + 1]].tobytes()
-    known = _encoded(found, lambda value: field(1, feature_of(value)))
+    known = [_step_of_one(each) for each in _plain(found)]
     return lambda index: b"".join(known[begins[index] : begins[index + 1]])
 
 
-def _encoded(values: Value, encode: Callable[[Value], bytes]) -> list[bytes]:
-    """Each string or id by itself; what occurs often is encoded once."""
-    plain = values if isinstance(values, list) else values.tolist()
-    known = {
-        each: encode([each] if isinstance(each, bytes) else np.array([each], np.int64))
-        for each in set(plain)
-    }
-    return [known[each] for each in plain]
+def _plain(values: Value) -> list[bytes] | list[int]:
+    return values if isinstance(values, list) else values.tolist()
+
+
+# Strings and ids come again and again: each is encoded once.
+@functools.lru_cache(maxsize=1 << 16)
+def _of_one(value: bytes | int) -> bytes:
+    """A Feature that holds one string or one id."""
+    return feature_of([value] if isinstance(value, bytes) else np.array([value], np.int64))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _step_of_one(value: bytes | int) -> bytes:
+    return field(1, _of_one(value))

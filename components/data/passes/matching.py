@@ -10,11 +10,11 @@ thousand data sets would have a pair that is not. An id has 128 bits.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import groupby
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -75,46 +75,44 @@ class RowKeys:
     def __init__(self, rows: TypedRows, source: str) -> None:
         self._rows = rows
         self._source = source
-        self._keys: dict[_Kind, list[tuple[int, int, int, int, int]]] = {"ids": [], "contents": []}
-        self._count = 0
+        self._ids: list[bytes] = []
+        self._contents: list[bytes] = []
+        self._places: list[int] = []
 
     def add(self, row: Row, split: Split | None, labels: Sequence[str]) -> None:
         """Adds the next row: its split, or None if it is left out, and its classes."""
-        index, self._count = self._count, self._count + 1
-        place = NO_SPLIT if split is None else SPLITS.index(split)
-        of_id = blake2b(row.id.encode(), digest_size=16).digest()
-        high, low = int.from_bytes(of_id[:8], "big"), int.from_bytes(of_id[8:], "big")
-        self._keys["ids"].append((high, low, self._rows.number, index, place))
-        if split is None:
-            return
+        self._places.append(NO_SPLIT if split is None else SPLITS.index(split))
+        self._ids.append(blake2b(row.id.encode(), digest_size=16).digest())
         # In the order of the config, which is that of every row; the steps tell their ends.
-        values = [
-            value.tobytes() if isinstance(value, np.ndarray) else _BETWEEN.join(value)
-            for value in row.values.values()
-        ]
-        digest = blake2b(b"%d%b%b" % (row.steps, _BETWEEN, _BETWEEN.join(values)), digest_size=8)
-        content = int.from_bytes(digest.digest(), "big")
+        digest = blake2b(b"%d" % row.steps, digest_size=8)
+        for value in row.values.values():
+            digest.update(_BETWEEN)
+            digest.update(_BETWEEN.join(value) if isinstance(value, list) else value.tobytes())
+        content = digest.digest()
         digest.update("".join(f"{label}\0" for label in labels).encode())
-        labelled = int.from_bytes(digest.digest(), "big")
-        self._keys["contents"].append((content, labelled, self._rows.number, index, place))
+        self._contents.append(content + digest.digest())
 
     def write(self, chunks: int) -> Iterator[tuple[Part, Keys]]:
         """Writes the keys, of which there are so many chunks; yields what is in which part."""
         parts = 1 + (chunks - 1) // _CHUNKS_A_PART
-        for kind, found in self._keys.items():
-            keys = np.array(found, _KEY)
+        kinds: dict[_Kind, list[bytes]] = {"ids": self._ids, "contents": self._contents}
+        for kind, digests in kinds.items():
+            keys = np.zeros(len(digests), _KEY)
+            halves = np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
+            keys["key"], keys["more"] = halves[:, 0], halves[:, 1]
+            keys["chunk"], keys["row"] = self._rows.number, np.arange(len(digests))
+            keys["split"] = self._places
+            if kind == "contents":
+                keys = keys[keys["split"] != NO_SPLIT]
             part_of = keys["key"] % np.uint64(parts)
             order = np.argsort(part_of, kind="stable")
             path = Path(self._rows.directory) / f"{self._rows.number:06}.{kind}"
             keys[order].tofile(path)
-            ends = np.searchsorted(part_of[order], np.arange(parts + 1, dtype=np.uint64))
-            for part in range(parts):
-                begin, length = int(ends[part]), int(ends[part + 1] - ends[part])
-                if length:
-                    yield (
-                        (kind, part),
-                        Keys(self._rows, self._source, str(path), begin, length),
-                    )
+            ends = np.searchsorted(part_of[order], np.arange(parts + 1, dtype=np.uint64)).tolist()
+            for part, (begin, end) in enumerate(itertools.pairwise(ends)):
+                if begin < end:
+                    found = Keys(self._rows, self._source, str(path), begin, end - begin)
+                    yield (kind, part), found
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,7 @@ def _duplicates(table: NDArray[np.void], chunks: Mapping[int, Keys]) -> Duplicat
     rows = sorted(_found(table[repeats], chunks), key=lambda row: (row.id, row.at))
     examples: list[RepeatedId] = []
     count = in_two_splits = 0
-    for row_id, each in groupby(rows, key=lambda row: row.id):
+    for row_id, each in itertools.groupby(rows, key=lambda row: row.id):
         same = list(each)
         count += 1
         in_two_splits += len({row.split for row in same}) > 1
@@ -178,11 +176,11 @@ def _repeated(table: NDArray[np.void], chunks: Mapping[int, Keys]) -> RepeatedCo
     counts: Counter[Split] = Counter()
     relabelled = 0
     pairs: list[Pair] = []
-    for _, group in groupby(sorted(_found(table, chunks)), key=lambda row: row.key):
+    for _, group in itertools.groupby(sorted(_found(table, chunks)), key=lambda row: row.key):
         # Split by split, as sorted; once, however many rows there are of one content.
         before: set[int] = set()
         first: tuple[str, Split] | None = None
-        for place, of_split in groupby(group, key=lambda row: row.split):
+        for place, of_split in itertools.groupby(group, key=lambda row: row.split):
             split, same = SPLITS[place], list(of_split)
             ids = sorted(row.id for row in same)
             if first is None:
