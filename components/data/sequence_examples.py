@@ -8,6 +8,7 @@ Wire format: https://protobuf.dev/programming-guides/encoding/; messages: tensor
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TypeGuard
@@ -110,11 +111,13 @@ def _map(entries: Mapping[str, bytes]) -> bytes:
 
 def field(number: int, payload: bytes) -> bytes:
     """A length-delimited field of a message."""
+    return _head(number, len(payload)) + payload
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _head(number: int, size: int) -> bytes:
     # The tag is the field's number and, in three bits, the wire type: 2 is length-delimited.
-    size = len(payload)
-    if size < 0x80:  # most of them: ids, names, and the steps of short vectors
-        return bytes((number << 3 | 2, size)) + payload
-    return bytes((number << 3 | 2,)) + _varint(size) + payload
+    return bytes((number << 3 | 2,)) + _varint(size)
 
 
 def _varint(number: int) -> bytes:

@@ -20,6 +20,7 @@ from components.data.arrow import (
     SECONDS,
     SPLIT,
     adapter_config,
+    chosen_lists,
     for_transform,
     pass_through,
 )
@@ -137,10 +138,14 @@ def _encode_raw_test(chunk: TypedRows, plan: _Plan) -> Iterator[tuple[Shard, Run
     context = {name: each.raw for name, each in features.context.items()}
     sequence = {name: each.raw for name, each in features.sequence.items()}
     for batch in chunk.placed_batches():
-        chosen = pa.array(batch.of("test"))
-        rows, labels = batch.rows.filter(chosen), batch.labels.filter(chosen).to_pylist()
-        ids = rows.column(ID).to_pylist()
-        seconds = rows.column(SECONDS).to_pylist() if plan.with_time else [None] * len(ids)
+        test = batch.of("test")
+        columns = {name: chosen_lists(batch.rows.column(name), test) for name in features.by_name}
+        rows = pa.RecordBatch.from_pydict(columns)
+        chosen = pa.array(test)
+        labels = chosen_lists(batch.labels, test).to_pylist()
+        ids = batch.rows.column(ID).filter(chosen).to_pylist()
+        times = batch.rows.column(SECONDS).filter(chosen).to_pylist()
+        seconds = times if plan.with_time else [None] * len(ids)
         beside = [beside_features(*each) for each in zip(ids, labels, seconds, strict=True)]
         encoded = encode_batch(rows, context, sequence, beside)
         yield from _runs([RAW_TEST] * len(ids), ids, encoded, plan)

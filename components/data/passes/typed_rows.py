@@ -22,7 +22,7 @@ from components.data.arrow import ID, LABELS, SPLIT, text_column, to_record_batc
 from components.data.row_parsing import Row
 from components.features.config import FeaturesConfig
 
-BATCH_ROWS = 1000
+BATCH_ROWS = 2000
 BATCH_STEPS = 50_000
 """A record batch ends at so many rows or steps, which bounds its memory.
 
