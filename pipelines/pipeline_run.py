@@ -14,7 +14,7 @@ import shutil
 import signal
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -262,6 +262,14 @@ class PipelineRun:
             LOGGER.info("%s: %s", self._current.name, text)
             self._next_progress = time.monotonic() + PROGRESS_SECONDS
         self._tracking.log_progress(self._current.name, history, step)
+
+    @property
+    def on_rows(self) -> Callable[[str], None] | None:
+        """Shows how far preprocessing is; None where nobody looks."""
+        return self._show if self._console.is_terminal else None
+
+    def _show(self, text: str) -> None:
+        self._line.update(text)
 
     def final_state(self) -> State[Any]:
         """The state of the flow run; Cancelled if another run was going on, or a person ended it.

@@ -71,12 +71,13 @@ def write_examples(
     preprocessing: PreprocessingConfig,
     *,
     directory: Path,
+    on_progress: Any,
 ) -> Examples:
     """Validates, splits and transforms the rows with Beam."""
     load_tensorflow()  # before Beam
     from components.data import examples
 
-    return examples.write_examples(rows, data, features, preprocessing, directory)
+    return examples.write_examples(rows, data, features, preprocessing, directory, on_progress)
 
 
 @stage(

@@ -63,8 +63,9 @@ def training_flow(
     with contextlib.suppress(BusyError), run:
         rows = run.stage(tasks.find_rows, config.data)
         examples = run.stage(
-            tasks.write_examples, rows, config.data, config.features, config.preprocessing
-        )
+            tasks.write_examples, rows, config.data, config.features, config.preprocessing,
+            on_progress=run.on_rows,
+        )  # fmt: skip
         check_labels(config, Path(examples.path))
         model = run.stage(
             tasks.train_model, examples, config.model, config.training, config.seed,

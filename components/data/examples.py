@@ -24,6 +24,7 @@ from components.artifacts.storage import building, combined_digest, digest_of_fi
 from components.artifacts.values import Examples, Rows
 from components.config import DataConfig, PreprocessingConfig
 from components.data.beam import check_runner
+from components.data.passes.progress import OnProgress, told
 from components.data.passes.shards import shard_count
 from components.data.passes.survey import Survey, check_survey, survey_rows, write_dead_letters
 from components.data.passes.transform import transform_rows
@@ -40,8 +41,17 @@ def write_examples(
     features: FeaturesConfig,
     preprocessing: PreprocessingConfig,
     directory: Path,
+    on_progress: OnProgress | None = None,
 ) -> Examples:
     """Validates, splits, transforms and writes the rows into ``directory``.
+
+    Args:
+        rows: the files.
+        data: which splits there are, and what becomes of invalid rows.
+        features: of the rows.
+        preprocessing: how Beam runs.
+        directory: of the examples.
+        on_progress: is told how many rows are read and transformed.
 
     Raises:
         ConfigError: the Beam runner or its options cannot be used.
@@ -56,17 +66,19 @@ def write_examples(
     with building(directory) as partial, quiet_libraries():
         scratch = partial / "scratch"
         scratch.mkdir()
-        survey = survey_rows(chunks_of(rows), features, form, data, preprocessing, scratch)
-        check_survey(survey, data, features, dead_letters)
-        transform_rows(
-            survey.chunks,
-            features,
-            survey.sample,
-            preprocessing,
-            partial,
-            shards=preprocessing.shards or shard_count(_size_bytes(survey, features)),
-            with_time=form.time is not None,
-        )
+        chunks = chunks_of(rows)
+        with told(scratch, len(chunks), on_progress):
+            survey = survey_rows(chunks, features, form, data, preprocessing, scratch)
+            check_survey(survey, data, features, dead_letters)
+            transform_rows(
+                survey.chunks,
+                features,
+                survey.sample,
+                preprocessing,
+                partial,
+                shards=preprocessing.shards or shard_count(_size_bytes(survey, features)),
+                with_time=form.time is not None,
+            )
         transform = tft.TFTransformOutput(str(partial / "transform"))
         sizes = {
             name: size

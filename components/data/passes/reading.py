@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.artifacts.values import Split
+from components.data.passes.progress import note_read
 from components.data.passes.typed_rows import TypedRows
 from components.data.row_parsing import InvalidRow, Row, RowFormat
 from components.data.sources.source import Chunk, Record
@@ -80,7 +81,9 @@ def read_chunk(
                 read.times.add(row)
             yield record.number, row
 
-    read.size_bytes = read.rows.write(valid_rows(), features)
+    written = read.rows.write(valid_rows(), features)
+    read.size_bytes = written.size_bytes
+    note_read(directory, number, written.rows, len(invalid))
     if invalid:
         lines = (json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in invalid)
         invalid_rows_path(directory, number).write_text("".join(lines), encoding="utf-8")

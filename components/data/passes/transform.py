@@ -26,6 +26,7 @@ from components.data.arrow import (
 )
 from components.data.beam import run_pipeline
 from components.data.passes.encoding import encode_batch
+from components.data.passes.progress import note_transformed
 from components.data.passes.shards import Record, Run, Shard, shard_name, write_runs, write_shard
 from components.data.passes.typed_rows import NO_SPLIT, TypedRows
 from components.data.preprocessing import preprocessing_fn
@@ -131,6 +132,7 @@ def _encode_transformed(
         [beside_features(*each) for each in zip(ids, labels, strict=True)],
     )
     yield from _runs(names, ids, encoded, plan)
+    note_transformed(plan.scratch, len(ids))
 
 
 def _encode_raw_test(chunk: TypedRows, plan: _Plan) -> Iterator[tuple[Shard, Run]]:

@@ -48,6 +48,14 @@ class PlacedBatch(NamedTuple):
         return chosen
 
 
+class Written(NamedTuple):
+    """What a file of rows holds."""
+
+    rows: int
+    size_bytes: int
+    """Of the values."""
+
+
 class Key(NamedTuple):
     """A row as messages name it."""
 
@@ -72,11 +80,8 @@ class TypedRows:
     def _path(self) -> Path:
         return Path(self.directory) / f"{self.number:06}.rows.arrow"
 
-    def write(self, rows: Iterable[tuple[int, Row]], features: FeaturesConfig) -> int:
-        """Writes the rows, each with its number in the source; the size of their values in bytes.
-
-        Of no rows there is no file.
-        """
+    def write(self, rows: Iterable[tuple[int, Row]], features: FeaturesConfig) -> Written:
+        """Writes the rows, each with its number in the source. Of no rows there is no file."""
         return _write(self._path, _batches(rows, features))
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -130,16 +135,17 @@ def _batches(rows: Iterable[tuple[int, Row]], features: FeaturesConfig) -> Itera
         yield made()
 
 
-def _write(path: Path, batches: Iterable[pa.RecordBatch]) -> int:
-    size_bytes = 0
+def _write(path: Path, batches: Iterable[pa.RecordBatch]) -> Written:
+    rows = size_bytes = 0
     with contextlib.ExitStack() as stack:
         writer = None
         for batch in batches:
             if writer is None:
                 writer = stack.enter_context(pa.ipc.new_file(str(path), batch.schema))
             writer.write_batch(batch)
+            rows += batch.num_rows
             size_bytes += batch.nbytes
-    return size_bytes
+    return Written(rows, size_bytes)
 
 
 def _read(path: Path) -> Iterator[pa.RecordBatch]:

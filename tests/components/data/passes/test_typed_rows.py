@@ -29,9 +29,10 @@ def test_rows_come_back_in_order_in_batches_that_rows_and_steps_bound(
             for name, limit in limits.items():
                 patch.setattr(typed_rows, name, limit)
             typed = TypedRows(str(tmp_path), 3)
-            size_bytes = typed.write(enumerate(rows), MIXED)
+            written = typed.write(enumerate(rows), MIXED)
         batches = list(typed.batches())
-        assert size_bytes >= sum(row.steps for row in rows)
+        assert written.rows == len(rows)
+        assert written.size_bytes > sum(row.steps for row in rows)
         assert [row.id for batch in batches for row in rows_of(batch, MIXED)] == [
             row.id for row in rows
         ]
@@ -60,7 +61,7 @@ def test_rows_are_named_by_their_ids_and_numbers_whatever_batch_they_are_in(
 
 def test_a_chunk_without_a_valid_row_has_no_file(tmp_path: Path) -> None:
     typed = TypedRows(str(tmp_path), 0)
-    assert typed.write([], MIXED) == 0
+    assert typed.write([], MIXED) == (0, 0)
     typed.write_places([])
     assert list(typed.placed_batches()) == []
     assert list(tmp_path.iterdir()) == []
