@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components.artifacts.storage import combined_digest, is_url
 from components.artifacts.values import Rows, SourceFile, Split
-from components.config import DEFAULT_COLUMNS, DataConfig
+from components.config import DEFAULT_COLUMNS, ColumnsConfig, DataConfig
 from components.data.sources.formats import files_of, source_of
 from components.data.sources.remote import remote_identity
 from components.data.sources.source import Source
@@ -23,11 +23,11 @@ def find_rows(data: DataConfig) -> Rows:
     """
     # None: the ids decide which rows of the training file go to the splits without a file.
     train_split: Split | None = "train" if data.validation and data.test else None
-    files = _source_files("train", data.train, train_split)
+    files = _source_files("train", data.train, train_split, data.columns)
     if data.validation is not None:
-        files += _source_files("validation", data.validation, "validation")
+        files += _source_files("validation", data.validation, "validation", data.columns)
     if data.test is not None:
-        files += _source_files("test", data.test, "test")
+        files += _source_files("test", data.test, "test", data.columns)
     _check_distinct(files)
     # A file that moves to another split changes the digest; the name of a file does not.
     parts = [(str(file.split), file.digest) for file in files]
@@ -78,10 +78,12 @@ def _identity(key: str, source: Source, *, with_digest: bool = True) -> tuple[st
     return digest or (source.digest() if with_digest else ""), size
 
 
-def _source_files(key: str, path: str, split: Split | None) -> list[SourceFile]:
+def _source_files(
+    key: str, path: str, split: Split | None, columns: ColumnsConfig
+) -> list[SourceFile]:
     found = []
     for file in _files(key, path):
-        source = source_of(file)
+        source = source_of(file, columns)
         found.append(SourceFile(file, split, *_identity(key, source)))
     return found
 

@@ -9,11 +9,14 @@ from pathlib import Path
 from components.artifacts.storage import is_url
 from components.artifacts.values import Rows
 from components.config import DEFAULT_COLUMNS, ColumnsConfig
+from components.data.sources.avro import Avro
 from components.data.sources.columnar import ArrowFile, Parquet
 from components.data.sources.csv_tables import Csv, Tsv
 from components.data.sources.jsonl import GzipJsonLines, JsonLines, ZstdJsonLines
 from components.data.sources.remote import local_copy, remote_files, remote_identity
 from components.data.sources.source import CHUNK_BYTES, Chunk, Source
+from components.data.sources.sql import Sql
+from components.data.sources.tfrecords import TfRecords
 from components.data.sources.ts import TimeSeriesFile
 from components.errors import DataError, NotFoundError
 
@@ -27,6 +30,9 @@ FORMATS: Mapping[str, type[Source]] = {
     ".csv": Csv,
     ".tsv": Tsv,
     ".ts": TimeSeriesFile,
+    ".avro": Avro,
+    ".tfrecord": TfRecords,
+    ".sql": Sql,
 }
 """The format by suffix; a file with any other suffix is read as JSONL."""
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
@@ -39,8 +40,35 @@ def _arrow(table: pa.Table, folder: Path) -> str:
     return str(folder / "rows.arrow")
 
 
+def _avro(table: pa.Table, folder: Path) -> str:
+    schema = fastavro.parse_schema(_avro_type(pa.struct(list(table.schema)), "row"))
+    with (folder / "rows.avro").open("wb") as file:
+        fastavro.writer(file, schema, table.to_pylist(), sync_interval=90)
+    return str(folder / "rows.avro")
+
+
+def _avro_type(kind: pa.DataType, name: str) -> Any:
+    if pa.types.is_struct(kind):
+        fields = [
+            {"name": field.name, "type": ["null", _avro_type(field.type, f"{name}_{field.name}")]}
+            for field in kind
+        ]
+        return {"type": "record", "name": name, "fields": fields}
+    if pa.types.is_list(kind):
+        return {"type": "array", "items": ["null", _avro_type(kind.value_type, name)]}
+    known = {
+        pa.string(): "string",
+        pa.int64(): "long",
+        pa.float64(): "double",
+        pa.bool_(): "boolean",
+    }
+    return known.get(kind, "null")
+
+
 Write = Callable[[pa.Table, Path], str]
-FORMATS = pytest.mark.parametrize("write", [_parquet, _arrow], ids=["parquet", "arrow"])
+FORMATS = pytest.mark.parametrize(
+    "write", [_parquet, _arrow, _avro], ids=["parquet", "arrow", "avro"]
+)
 
 
 def records(source: Source, chunk_bytes: int = 1) -> list[Record]:
@@ -120,7 +148,9 @@ def test_a_fault_is_of_its_row_alone_and_shows_it(write: Write, tmp_path: Path) 
 def test_a_damaged_file_is_told_in_one_sentence(write: Write, tmp_path: Path) -> None:
     path = Path(write(pa.Table.from_pylist(ROWS), tmp_path))
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DataError, match=r"ends in \.\w+, but is no whole (Parquet|Arrow) file"):
+    with pytest.raises(
+        DataError, match=r"ends in \.\w+, but is no whole (Parquet|Arrow|Avro) file"
+    ):
         records(source_of(str(path)))
     path.write_bytes(b"{}\n" * 10)
     with pytest.raises(DataError, match="give it the name of what it is"):
