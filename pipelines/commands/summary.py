@@ -22,7 +22,7 @@ _STYLES = {
     "refused": "bold yellow",
     "done": "bold",
 }
-_WIDTH = 12
+_LEAST_WIDTH = 12
 _NAMED = 5
 """The most slices that the line names; the report has all."""
 
@@ -31,8 +31,10 @@ def print_summary(console: Console, outcome: Outcome, work_dir: Path) -> None:
     """Prints how a run ended."""
     style = _STYLES.get(outcome.status, "bold red")
     console.print(f"\n[{style}]{escape(outcome.reason)}[/]")
-    for name, text in _lines(outcome, work_dir):
-        console.print(f"  [dim]{name:<{_WIDTH}}[/]{escape(text)}")
+    lines = list(_lines(outcome, work_dir))
+    width = max(_LEAST_WIDTH, *(len(name) + 1 for name, _ in lines))
+    for name, text in lines:
+        console.print(f"  [dim]{name:<{width}}[/]{escape(text)}")
 
 
 def _lines(outcome: Outcome, work_dir: Path) -> Iterator[tuple[str, str]]:

@@ -201,3 +201,9 @@ def test_the_saved_model_of_the_run_is_named() -> None:
         outcome(stages=(stage,))
     )
     assert "\nSavedModel " not in shown(outcome())
+
+
+def test_a_long_name_keeps_its_distance_from_what_follows() -> None:
+    overall = {**METRICS.overall, "average_precision": METRICS.overall["accuracy"]}
+    ended = outcome(metrics=dataclasses.replace(METRICS, overall=overall))
+    assert "avg. precision 0.978" in shown(ended)
