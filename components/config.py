@@ -172,7 +172,10 @@ class DataConfig:
     bad_rows_allowed_fraction: Fraction = 0.01
     """The run stops when a larger share of the rows is invalid."""
     max_row_steps: PositiveInt = MAX_ROW_STEPS
-    """A row with more time steps is invalid, in training and when the model serves."""
+    """A row with more time steps is invalid, or cut, in training and when the model serves."""
+    truncate: Literal["head", "tail", "middle"] | None = None
+    """Which ``max_row_steps`` steps are kept of a row with more: the first, the last, or those in
+    its middle; without this the row is invalid."""
 
     def __post_init__(self) -> None:
         # With a file for one of the two splits, the fraction of the other alone is taken.

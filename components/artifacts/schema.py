@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -37,6 +38,8 @@ class Schema:
     """Which column of a table is what, where ``predict`` reads one."""
     label: TaskName = "per_row"
     """What has a label. Models of releases without it take the default."""
+    truncate: Literal["head", "tail", "middle"] | None = None
+    """Which steps are kept of a row that is longer than ``max_row_steps``."""
 
 
 _ADAPTER = TypeAdapter(Schema)

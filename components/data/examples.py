@@ -87,7 +87,9 @@ def write_examples(
         }
         # Those of the training split are all: rows with any other are left out.
         labels = tuple(sorted(survey.profile.splits["train"].labels))
-        schema = Schema(features, labels, sizes, data.max_row_steps, data.columns, data.label)
+        schema = Schema(
+            features, labels, sizes, data.max_row_steps, data.columns, data.label, data.truncate
+        )
         save_schema(schema, partial)
         shown = {features.by_name[name].in_rows(name): size for name, size in sizes.items()}
         rare = rare_labels(survey.rule, data)

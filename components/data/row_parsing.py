@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeAlias
 
@@ -27,6 +27,8 @@ Numbers: TypeAlias = NDArray[np.float32] | NDArray[np.int64]
 Value: TypeAlias = Numbers | list[bytes]
 Subtract: TypeAlias = float | Literal["first", "previous"]
 """A number, or that of the first step of the row, or that of the step before."""
+Truncate: TypeAlias = Literal["head", "tail", "middle"]
+"""Which steps of a long row are kept."""
 Place: TypeAlias = tuple[str | int, ...]
 """The keys and indices that lead from a row to a value in it."""
 
@@ -81,6 +83,8 @@ class RowFormat:
     context: Mapping[str, Expected]
     max_steps: int
     """The limit ``data.max_row_steps``."""
+    truncate: Truncate | None = None
+    """Which ``max_steps`` steps are kept of a row with more; None: it is invalid."""
     needs_key: bool = True
     """Whether the id and the label must be there, as for training; else they may be absent."""
     label: TaskName = "per_row"
@@ -96,6 +100,7 @@ class RowFormat:
         max_steps: int,
         label: TaskName = "per_row",
         *,
+        truncate: Truncate | None = None,
         needs_key: bool = True,
     ) -> Self:
         """The format of rows with the features of a config."""
@@ -103,6 +108,7 @@ class RowFormat:
             {one.in_rows(key): Expected.of(one, key) for key, one in features.sequence.items()},
             {one.in_rows(key): Expected.of(one, key) for key, one in features.context.items()},
             max_steps,
+            truncate,
             needs_key,
             label,
         )
@@ -192,11 +198,23 @@ def parse_row(row: Any, form: RowFormat) -> Row | InvalidRow:
         if len(set(lengths.values())) != 1:
             found = ", ".join(f"{name} has {length} steps" for name, length in lengths.items())
             _refuse("the sequences have different lengths", found, place=("sequence",))
-        steps_of_row = next(iter(lengths.values()))
-        row_id, labels = _row_id(row, form.needs_key), _labels(row, form, steps_of_row)
-        return Row(row_id, labels, steps_of_row, values, filled, merged)
+        steps = next(iter(lengths.values()))
+        row_id, labels = _row_id(row, form.needs_key), _labels(row, form, steps)
+        whole = Row(row_id, labels, steps, values, filled, merged)
+        return _cut(whole, form) if steps > form.max_steps else whole
     except _InvalidRowError as error:
         return error.row
+
+
+def _cut(row: Row, form: RowFormat) -> Row:
+    """The row with the steps that are kept."""
+    more = row.steps - form.max_steps
+    begin = {"head": 0, "middle": more // 2, "tail": more}[form.truncate or "head"]
+    kept = slice(begin, begin + form.max_steps)
+    keys = {expected.key or name for name, expected in form.sequence.items()}
+    values = {key: each[kept] if key in keys else each for key, each in row.values.items()}
+    labels = row.labels[kept] if row.labels and form.label == "per_step" else row.labels
+    return replace(row, steps=form.max_steps, values=values, labels=labels)
 
 
 def json_type(value: Any) -> str:
@@ -314,7 +332,7 @@ def _value(
     if value is None and (is_sequence or expected.missing is None):
         _refuse(f"{name} is missing", "", name, place)
     try:
-        steps = _steps(value, form.max_steps) if is_sequence else _single_step(value, expected)
+        steps = _steps(value, form) if is_sequence else _single_step(value, expected)
         if expected.dtype == "float32":
             numbers, nulls, merged = _numbers(steps, expected)
             return numbers, 1 if value is None else nulls, merged
@@ -335,16 +353,17 @@ def _value(
         _refuse(cause, f"{error.detail}{at_step}", missing, place, error.expected)
 
 
-def _steps(value: Any, max_steps: int) -> list[Any]:
+def _steps(value: Any, form: RowFormat) -> list[Any]:
     if not isinstance(value, list):
         found = f"it is {json_type(value)}"
         raise _InvalidValueError("is not a list", found, expected="a list, a value a step")
     if not value:
         detail = "a sequence has at least one step"
         raise _InvalidValueError("is empty", detail, expected="at least one step")
-    if len(value) > max_steps:
+    if len(value) > form.max_steps and form.truncate is None:
         raise _InvalidValueError(
-            f"has more steps than max_row_steps = {max_steps:,} allows", f"it has {len(value):,}"
+            f"has more steps than max_row_steps = {form.max_steps:,} allows",
+            f"it has {len(value):,}",
         )
     return value
 

@@ -9,6 +9,7 @@ than the candidate's, the comparison would not be paired.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -111,9 +112,18 @@ class _TestRows:
 
     def __init__(self, rows: Rows, examples: Examples, ours: Schema, theirs: Schema) -> None:
         self._rows, self._examples, self._theirs = rows, examples, theirs
-        self._our_form = RowFormat.of(ours.features, ours.max_row_steps, ours.label)
-        # The limit of this run: that of the champion protects a server and says nothing about rows.
-        self._their_form = RowFormat.of(theirs.features, ours.max_row_steps, ours.label)
+        self._our_form = RowFormat.of(
+            ours.features, ours.max_row_steps, ours.label, truncate=ours.truncate
+        )
+        # A limit of the champion protects a server and says nothing about rows, unless it cuts
+        # them; where this run cuts them, its own says nothing about those of the champion either.
+        limit = sys.maxsize if ours.truncate else ours.max_row_steps
+        self._their_form = RowFormat.of(
+            theirs.features,
+            theirs.max_row_steps if theirs.truncate else limit,
+            ours.label,
+            truncate=theirs.truncate,
+        )
         self.labels: dict[str, tuple[str, ...]] = {}
         self.refused = 0
         self.first_refused = ""
@@ -145,14 +155,16 @@ class _TestRows:
         One function made their values of the same rows by these very expectations; what they hold
         beside that, the champion's graph passes over.
         """
-        pairs = (
-            (self._their_form.sequence, self._our_form.sequence),
-            (self._their_form.context, self._our_form.context),
-        )
+        ours, theirs = self._our_form, self._their_form
+        pairs = ((theirs.sequence, ours.sequence), (theirs.context, ours.context))
+        if ours.truncate != theirs.truncate or (
+            ours.truncate and ours.max_steps != theirs.max_steps
+        ):
+            return False
         return all(
-            ours.get(name) == expected
-            for theirs, ours in pairs
-            for name, expected in theirs.items()
+            own.get(name) == expected
+            for their_own, own in pairs
+            for name, expected in their_own.items()
         )
 
     def _found(self, ids: Collection[str]) -> Iterator[tuple[Source, Record]]:

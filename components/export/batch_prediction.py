@@ -55,7 +55,11 @@ class Predictor:
         # From the SavedModel: the features that it was trained on, whatever the config says by now.
         schema = load_schema(schema_directory(saved_model))
         self.form = RowFormat.of(
-            schema.features, schema.max_row_steps, schema.label, needs_key=False
+            schema.features,
+            schema.max_row_steps,
+            schema.label,
+            truncate=schema.truncate,
+            needs_key=False,
         )
         """What a row must hold."""
         self.columns = schema.columns

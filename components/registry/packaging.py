@@ -107,7 +107,9 @@ def model_config(export: Path) -> dict[str, Any]:
     """What the served model is told of its rows, and its limits, which a server may change."""
     schema = load_schema(schema_directory(export / SAVED_MODEL))
     return {
-        "rows": RowFormat.of(schema.features, schema.max_row_steps, schema.label).as_json(),
+        "rows": RowFormat.of(
+            schema.features, schema.max_row_steps, schema.label, truncate=schema.truncate
+        ).as_json(),
         "max_row_steps": schema.max_row_steps,
         **json.loads((export / LIMITS).read_bytes()),
     }

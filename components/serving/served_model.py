@@ -53,7 +53,9 @@ class ServedModel:
         schema = load_schema(schema_directory(saved_model))
         own = schema.max_row_steps
         most_steps = own if limits.max_row_steps is None else min(own, limits.max_row_steps)
-        self.form = RowFormat.of(schema.features, most_steps, schema.label, needs_key=False)
+        self.form = RowFormat.of(
+            schema.features, most_steps, schema.label, truncate=schema.truncate, needs_key=False
+        )
         """What a row must hold."""
         self.answers_steps = schema.label == "per_step"
         """Whether an answer is a list with an entry for each step."""

@@ -14,7 +14,7 @@ from components.features.config import FeaturesConfig
 
 def row_format(features: FeaturesConfig, data: DataConfig) -> RowFormat:
     """The format of the rows of a run, which have what they are split by."""
-    form = RowFormat.of(features, data.max_row_steps, data.label)
+    form = RowFormat.of(features, data.max_row_steps, data.label, truncate=data.truncate)
     return dataclasses.replace(form, group=data.split.group, time=data.split.time)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -429,3 +429,37 @@ def test_what_has_a_label_is_part_of_the_format_as_json() -> None:
     # Models of releases before it have one label a row.
     older = {key: value for key, value in form.as_json().items() if key != "label"}
     assert RowFormat.from_json(older).label == "per_row"
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.sampled_from(["head", "tail", "middle"]))
+def test_of_a_long_row_the_steps_are_kept_that_the_config_says(
+    steps: int, limit: int, which: Literal["head", "tail", "middle"]
+) -> None:
+    features = FeaturesConfig(
+        {"x": NumericFeature(kind="numeric"), "w": VocabularyFeature(kind="token")},
+        {"age": NumericFeature(kind="numeric")},
+    )
+    values = {
+        "id": "a",
+        "label": [f"l{step}" for step in range(steps)],
+        "context": {"age": 7},
+        "sequence": {"x": list(range(steps)), "w": [f"w{step}" for step in range(steps)]},
+    }
+    row = parse_values(values, RowFormat.of(features, limit, "per_step", truncate=which))
+    assert isinstance(row, Row)
+    more = max(0, steps - limit)
+    begin = {"head": 0, "tail": more, "middle": more // 2}[which]
+    kept = list(range(begin, begin + min(steps, limit)))
+    assert row.steps == len(kept)
+    assert np.ravel(row.values["x"]).tolist() == kept
+    assert row.values["w"] == [b"w%d" % step for step in kept]
+    assert row.labels == tuple(f"l{step}" for step in kept)
+    assert np.ravel(row.values["age"]).tolist() == [7]
+
+
+def test_sequences_of_different_lengths_are_refused_also_where_both_would_be_cut() -> None:
+    features = FeaturesConfig({name: NumericFeature(kind="numeric") for name in "xy"})
+    values = {"id": "a", "label": "l", "sequence": {"x": [1.0] * 20, "y": [1.0] * 30}}
+    row = parse_values(values, RowFormat.of(features, 10, truncate="head"))
+    assert isinstance(row, InvalidRow)
+    assert row.reason.startswith("the sequences have different lengths")

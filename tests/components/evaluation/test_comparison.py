@@ -125,9 +125,15 @@ def test_the_champion_is_paired_with_the_candidate_on_the_same_rows(
     assert found.both_wrong == int(np.sum(~right & ~table.correct))
 
 
+@pytest.mark.parametrize("cuts", [False, True], ids=["whole rows", "the last two steps"])
 def test_its_answers_are_those_that_it_gives_when_it_serves(
-    champion: Champion, rows: Rows, mixed: Prepared, metrics: Metrics, tmp_path: Path
+    cuts: bool, champion: Champion, rows: Rows, mixed: Prepared, metrics: Metrics, tmp_path: Path
 ) -> None:
+    if cuts:
+        champion = reading(tmp_path)
+        directory = schema_directory(Path(champion.path))
+        cutting = dataclasses.replace(load_schema(directory), max_row_steps=2, truncate="tail")
+        save_schema(cutting, directory)
     found = measure_champion(
         champion, CANDIDATE, rows, mixed.examples, metrics, directory=tmp_path / "champion"
     )
