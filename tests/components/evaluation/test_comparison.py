@@ -145,7 +145,8 @@ def test_its_answers_are_those_that_it_gives_when_it_serves(
     }
     for row_id, probabilities in zip(table.ids, table.probabilities.tolist(), strict=True):
         assert list(served[row_id] or ()) == list(table.classes)
-        assert probabilities == pytest.approx(list((served[row_id] or {}).values()), abs=1e-6)
+        # The logits are sines of sums, which float32 adds up in the order of a batch.
+        assert probabilities == pytest.approx(list((served[row_id] or {}).values()), abs=1e-4)
 
 
 @pytest.mark.parametrize("change", ["none", "leaves a feature out", "another alias"])
