@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from components.artifacts.schema import Schema, load_schema
 from components.artifacts.values import Examples, Split
 from components.baseline.statistics import Array, statistics_of
+from components.features.config import FeaturesConfig
 from components.label_tasks import TASKS
 from components.training.datasets import label_counts, read_batches, read_ids
 
@@ -104,11 +105,17 @@ def _rows(features: dict[str, Any], rows: int) -> Iterator[dict[str, NDArray[Any
         }
 
 
+def _numeric(features: FeaturesConfig) -> list[str]:
+    """The sequences that are numbers to the model; quantiles of numbers are ids."""
+    sequence = sorted(features.transformed_sequence.items())
+    return [name for name, kind in sequence if kind.dtype == "float32"]
+
+
 def _numbers(row: dict[str, NDArray[Any]], schema: Schema) -> Array:
     features = schema.features
     steps = max((len(row[name]) for name in features.sequence), default=0)
     parts = [np.array([steps], np.float64)]
-    parts += [statistics_of(row[name].astype(np.float64)) for name in features.numeric_sequences]
+    parts += [statistics_of(row[name].astype(np.float64)) for name in _numeric(features)]
     parts += [
         row[name].astype(np.float64)
         for name, feature in sorted(features.context.items())
@@ -126,8 +133,7 @@ def _numbers_of_steps(row: dict[str, NDArray[Any]], schema: Schema) -> Array:
     # Of tokens alone there are no numbers, and a forest takes no rows without any.
     parts = [np.zeros((steps, 1))]
     parts += [
-        row[name].astype(np.float64)[around].reshape(steps, -1)
-        for name in features.numeric_sequences
+        row[name].astype(np.float64)[around].reshape(steps, -1) for name in _numeric(features)
     ]
     parts += [
         np.tile(row[name].astype(np.float64), (steps, 1))
@@ -146,7 +152,7 @@ def _tokens_of_steps(row: dict[str, NDArray[Any]], schema: Schema) -> list[list[
         for name, feature in sorted(features.context.items())
         if feature.transformed.dtype != "float32"
     ]
-    names = sorted(set(features.sequence) - set(features.numeric_sequences))
+    names = sorted(set(features.sequence) - set(_numeric(features)))
     return [
         of_context
         + [
@@ -166,7 +172,7 @@ def _steps(row: dict[str, NDArray[Any]], schema: Schema) -> int:
 def _tokens(row: dict[str, NDArray[Any]], schema: Schema) -> Iterator[str]:
     """``name=id`` of each step and each pair of neighbours, and of the context."""
     features = schema.features
-    for name in sorted(set(features.sequence) - set(features.numeric_sequences)):
+    for name in sorted(set(features.sequence) - set(_numeric(features))):
         found = [str(value) for value in row[name]]
         yield from (f"{name}={value}" for value in found)
         yield from (f"{name}={a},{b}" for a, b in itertools.pairwise(found))

@@ -48,6 +48,8 @@ def preprocessing_fn(
                 # A tensor of its own: no output of the graph may be one of its inputs.
                 transformed = tf.identity(values)
             if is_ragged:
+                # A number at each step has a shape of its own, [1], and an id that it becomes none.
+                transformed = tf.reshape(transformed, [-1, *feature.transformed.step_shape])
                 # The parser made the row splits: checking them would cost at every request.
                 transformed = tf.RaggedTensor.from_row_splits(
                     transformed, raw.row_splits, validate=False

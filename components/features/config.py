@@ -19,13 +19,17 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from components.config import STRICT, SettingsError
+from components.features.bucketized import BucketizedFeature
+from components.features.hashed import HashedFeature
 from components.features.ids import IdFeature
 from components.features.kind import ValueType
 from components.features.numeric import NumericFeature
 from components.features.summaries import SUMMARIES, SummariesConfig
 from components.features.vocabulary import VocabularyFeature
 
-AnyFeature: TypeAlias = NumericFeature | VocabularyFeature | IdFeature
+AnyFeature: TypeAlias = (
+    NumericFeature | BucketizedFeature | VocabularyFeature | HashedFeature | IdFeature
+)
 """Every kind of feature, a more general one before a special case of it."""
 KINDS: tuple[type[AnyFeature], ...] = get_args(AnyFeature)
 Feature: TypeAlias = Annotated[AnyFeature, Field(discriminator="kind")]

@@ -80,7 +80,8 @@ def from_column(initializer: keras.initializers.Initializer) -> Initializer:
 
         # Columns of a model that is exported are made while its graph is the default one.
         with eager_mode():
-            return draw().numpy()
+            # Not called as it is: TensorFlow would warn that many functions of a name are traced.
+            return draw.get_concrete_function()().numpy()
 
     return initialize
 

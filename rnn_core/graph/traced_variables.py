@@ -149,7 +149,8 @@ def _drawn(given: Callable[[], Any], seed: int) -> tf.Tensor:
         tf.constant(0).graph.seed = seed
         return tf.convert_to_tensor(given())
 
-    return draw()
+    # Not called as it is: TensorFlow would warn that many functions of this name are traced.
+    return draw.get_concrete_function()()
 
 
 def _constant(name: str, given: Any) -> Any:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from components.artifacts.schema import Schema
 from components.baseline.inputs import Inputs, _numbers_of_steps, _tokens_of_steps, read_inputs
+from components.config import DataConfig
+from components.features.bucketized import BucketizedFeature
 from components.features.config import FeaturesConfig
 from components.features.ids import IdFeature
 from components.features.numeric import NumericFeature
 from components.training.datasets import count, read_batches, read_ids, read_labels
-from tests.components.conftest import Prepared
+from tests.components.conftest import Prepared, WriteRows, prepare
 
 pytestmark = pytest.mark.slow
 
@@ -92,3 +95,20 @@ def test_a_step_is_seen_with_its_neighbours_and_the_context() -> None:
     tokens = _tokens_of_steps(row, schema)
     assert tokens[0] == ["city=2", "word+0=4", "word+1=5", "word+2=6"]
     assert len(tokens) == 3
+
+
+def test_quantiles_of_numbers_are_tokens(write_rows: WriteRows, tmp_path: Path) -> None:
+    rows = [
+        {"id": n, "label": n % 2, "sequence": {"x": [float(n), float(-n)]}, "context": {"c": n}}
+        for n in range(60)
+    ]
+    features = FeaturesConfig(
+        {"x": BucketizedFeature(kind="bucketized", buckets=4)},
+        {"c": BucketizedFeature(kind="bucketized", buckets=2)},
+    )
+    examples = prepare(DataConfig(train=write_rows(rows)), features, tmp_path / "examples")
+    found = read_inputs(examples, "train", most_rows=10_000)
+    assert (found.numbers == 2).all()  # the steps alone
+    assert {token for row in found.tokens for token in row if "," not in token} == {
+        *(f"x={bucket}" for bucket in range(4)), "c=0", "c=1",
+    }  # fmt: skip

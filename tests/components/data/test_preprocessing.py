@@ -11,12 +11,15 @@ import pytest
 import tensorflow as tf
 
 from components.artifacts.schema import load_schema
-from components.config import DataConfig
+from components.config import DataConfig, ModelConfig, TrainingConfig
 from components.export.transform_graph import load_transform
+from components.features.bucketized import BucketizedFeature
 from components.features.config import FeaturesConfig
+from components.features.hashed import HashedFeature
 from components.features.numeric import NumericFeature
 from components.features.vocabulary import VocabularyFeature
 from components.training.datasets import read_batches, read_ids
+from components.training.train import train_model
 from tests.components.conftest import MIXED, JsonRow, Prepared, WriteRows, prepare
 
 RowsAndFeatures: TypeAlias = tuple[list[JsonRow], dict[str, Any]]
@@ -69,6 +72,70 @@ def test_every_string_has_an_id_of_its_own_whatever_is_in_it(
     assert sorted(found["name"].numpy()[:, 0].tolist()) == every
     sizes = load_schema(examples.path).vocabulary_sizes
     assert sizes == {"word": len(ODD) + 1, "name": len(ODD) + 1}
+
+
+def test_hashed_strings_and_quantiles_of_numbers_are_the_same_ids_when_served_as_when_trained(
+    write_rows: WriteRows, tmp_path: Path
+) -> None:
+    draw = np.random.default_rng(4)
+    rows: list[JsonRow] = [
+        {
+            "id": str(n), "label": n % 2,
+            "context": {"user": f"u{n}", "income": float(np.float32(draw.lognormal()))},
+            "sequence": {"page": [f"p{k}" for k in range(n % 4 + 1)],
+                         "amount": np.float32(draw.lognormal(0, 3, n % 4 + 1)).tolist()},
+        }
+        for n in range(80)
+    ]  # fmt: skip
+    features = FeaturesConfig(
+        {
+            "page": HashedFeature(kind="hashed", buckets=7),
+            "amount": BucketizedFeature(kind="bucketized", buckets=4, embedding_dimension=2),
+        },
+        {
+            "user": HashedFeature(kind="hashed", buckets=5, embedding_dimension=3),
+            "income": BucketizedFeature(kind="bucketized", buckets=3),
+        },
+    )
+    examples = prepare(DataConfig(train=write_rows(rows)), features, tmp_path / "examples")
+    assert load_schema(examples.path).vocabulary_sizes == {
+        "page": 7, "amount": 4, "user": 5, "income": 3,
+    }  # fmt: skip
+    ids = read_ids(examples, "train")
+    of_train = [rows[int(row_id)] for row_id in ids]
+    trained, _ = next(iter(read_batches(examples, "train", len(ids))))
+    pages = [page for row in of_train for page in row["sequence"]["page"]]
+    np.testing.assert_array_equal(
+        trained["page"].values, tf.strings.to_hash_bucket_fast(pages, 7).numpy()
+    )
+    amounts = np.array([x for row in of_train for x in row["sequence"]["amount"]], np.float32)
+    counts = np.bincount(trained["amount"].values.numpy().ravel(), minlength=4)
+    assert np.ptp(counts) <= 0.1 * len(amounts)
+    order = np.argsort(amounts)
+    assert (np.diff(trained["amount"].values.numpy().ravel()[order]) >= 0).all()
+
+    served = load_transform(examples.path)(
+        {
+            "page": tf.ragged.constant([row["sequence"]["page"] for row in of_train],
+                                       row_splits_dtype=tf.int64),
+            "amount": tf.RaggedTensor.from_row_lengths(
+                amounts[:, None], [len(row["sequence"]["amount"]) for row in of_train]
+            ),
+            "user": tf.constant([[row["context"]["user"]] for row in of_train]),
+            "income": tf.constant([[row["context"]["income"]] for row in of_train], tf.float32),
+        }
+    )  # fmt: skip
+    for name, values in served.items():
+        ours = trained[name]
+        flat = ours.values if isinstance(ours, tf.RaggedTensor) else ours
+        theirs = values.values if isinstance(values, tf.RaggedTensor) else values
+        np.testing.assert_array_equal(np.ravel(flat), np.ravel(theirs))
+    model = train_model(
+        examples, ModelConfig(units=(4,)),
+        TrainingConfig(batch_size=16, max_steps=2, evaluate_every_steps=2), 7,
+        directory=tmp_path / "model",
+    )  # fmt: skip
+    assert model.step == 2
 
 
 def z_scores(values: np.ndarray) -> np.ndarray:

@@ -43,7 +43,8 @@ def test_settings_survive_json() -> None:
 
 
 def test_unknown_kinds_and_keys_are_refused() -> None:
-    assert "'numeric', 'token', 'categorical', 'id'" in refusal({"x": {"kind": "image"}})
+    kinds = "'numeric', 'bucketized', 'token', 'categorical', 'hashed', 'id'"
+    assert kinds in refusal({"x": {"kind": "image"}})
     assert "size" in refusal({"x": {**NUMBER, "size": 3}})
 
 
