@@ -119,7 +119,7 @@ def changes_since(
     # As a mapping: a config of an older release may lack keys of today, or have others.
     before = dict(leaves(yaml.safe_load((directory / CONFIG).read_text(encoding="utf-8")), ""))
     now = dict(leaves(yaml.safe_load(dump_config(config)), ""))
-    found = _read(directory / LINEAGE)
+    found = read_lineage(directory / LINEAGE)
     return SinceChampion(
         champion,
         made,
@@ -142,10 +142,11 @@ def _maker(version: int, work: WorkDirectory, name: str) -> str | None:
     return None
 
 
-def _read(path: Path) -> Lineage | None:
+def read_lineage(path: Path) -> Lineage | None:
+    """What the file of a run says; None if there is none, or one of an older release."""
     try:
         return TypeAdapter(Lineage).validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):  # of an older release
+    except (FileNotFoundError, ValidationError):
         return None
 
 

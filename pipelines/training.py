@@ -9,6 +9,7 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from components.artifacts.schema import load_schema
 from components.data.statistics import read_statistics
@@ -16,8 +17,11 @@ from components.errors import BusyError
 from components.workers.cluster import find_cluster
 from pipelines import tasks
 from pipelines.config import PipelineConfig, load_config, preloaded_config
-from pipelines.console import show_servers
+from pipelines.console import LOGGER, printable, show_servers
 from pipelines.pipeline_run import PipelineRun
+from pipelines.run_tracking import name_flow_run
+from pipelines.schedules.when import CONDITIONS
+from pipelines.upkeep.killed_runs import SKIPPED
 from pipelines.work_directory import WorkDirectory
 from pipelines.workers import with_workers
 
@@ -36,6 +40,7 @@ def training_flow(
     until: str | None = None,
     rerun: str | None = None,
     workers: int | None = None,
+    when: str = "always",
     # Prefect looks a type up by its name, and finds builtins alone.
     settings: list[str] | None = None,
 ) -> State[Any]:
@@ -48,10 +53,12 @@ def training_flow(
         until: the last stage to run; all of them if it is None.
         rerun: a stage that runs even though it could be reused.
         workers: processes that train, instead of the config's ``training.workers``.
+        when: one of ``pipelines.schedules.when.CONDITIONS``: whether there is anything to do.
         settings: ``KEY=VALUE``, which replace what the config says.
 
     Returns:
-        How it ended; Cancelled if another run is going on in the work directory.
+        How it ended; Cancelled if another run is going on in the work directory, Skipped if there
+        was nothing to do.
     """
     show_servers()
     # A schedule calls the flow with a path alone; the command line has loaded the config already.
@@ -59,6 +66,11 @@ def training_flow(
         load_config(Path(config_path), settings or ()), workers, find_cluster(os.environ)
     )
     work = WorkDirectory.at(Path(work_dir))
+    if reason := CONDITIONS[when](config, work):
+        name_flow_run(f"{config.name} skipped")
+        LOGGER.info("skipped: %s", reason)
+        print(f"{config.name}: skipped, {printable(reason)}", flush=True)
+        return Completed(name=SKIPPED, message=reason)
     run = PipelineRun(config, work, run_id, until=until, rerun=rerun)
     with contextlib.suppress(BusyError), run:
         rows = run.stage(tasks.find_rows, config.data)

@@ -267,17 +267,40 @@ def clean(config: Path | None, dry_run: bool, work_dir: Path) -> None:
 
 @rnnflow.command()
 @CONFIG
-@click.option("--cron", required=True, help="When to run, such as '0 3 * * *'.")
+@click.option("--cron", help="When to run, such as '0 3 * * *'.")
 @click.option("--timezone", default="UTC", show_default=True, help="Time zone of --cron.")
+@click.option("--every", help="Or how often to run, such as 30m, 6h or 1d.")
+@click.option(
+    "--when",
+    type=click.Choice(["always", "new-data"]),
+    default="always",
+    show_default=True,
+    help="new-data: skip a run if neither the rows nor the config have changed.",
+)
+@click.option(
+    "--overlap",
+    type=click.Choice(["refuse", "queue"]),
+    default="refuse",
+    show_default=True,
+    help="What becomes of a run that is due during another.",
+)
 @SET
 @WORK_DIR
 def schedule(
-    config: Path, cron: str, timezone: str, settings: tuple[str, ...], work_dir: Path
+    config: Path,
+    cron: str | None,
+    timezone: str,
+    every: str | None,
+    when: str,
+    overlap: str,
+    settings: tuple[str, ...],
+    work_dir: Path,
 ) -> None:
     """Run CONFIG on a schedule, one run at a time.
 
-    Serves a Prefect deployment until it is stopped; overlapping runs are refused.
+    Serves a Prefect deployment until it is stopped. Of runs that were due while nothing served
+    it, one is made.
     """
-    from pipelines.commands.schedule import serve
+    from pipelines.commands.schedule import Due, serve
 
-    serve(config, cron, timezone, work_dir, settings)
+    serve(config, Due(cron, timezone, every, when, overlap), work_dir, settings)

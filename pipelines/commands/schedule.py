@@ -9,40 +9,71 @@ import re
 import threading
 import time
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.runner import Runner
-from prefect.schedules import Cron, Schedule
+from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_URL
 
 from components.errors import ServerAwayError, UserError
 from pipelines.config import PipelineConfig, check_runner_of, load_config
 from pipelines.console import make_console, printable, show_servers
+from pipelines.schedules.automation import AUTOMATION, install_automation
+from pipelines.schedules.backlog import cancel_backlog
 from pipelines.servers.patience import PATIENCE
 from pipelines.servers.prefect_server import check_server
 from pipelines.training import training_flow
 from pipelines.work_directory import WorkDirectory
 
 # A run that was allowed must have started within the grace period, or its place is free again:
-# Prefect's least, 60 s, is ample for importing this package.
-ONE_AT_A_TIME = ConcurrencyLimitConfig(
-    limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW, grace_period_seconds=60
-)
-"""A run that is due during another is cancelled, not queued: the next scheduled run covers it."""
+# Prefect's least is ample for importing this package.
+_GRACE_SECONDS = 60
+OVERLAPS: Mapping[str, ConcurrencyLimitConfig] = {
+    name: ConcurrencyLimitConfig(
+        limit=1, collision_strategy=strategy, grace_period_seconds=_GRACE_SECONDS
+    )
+    for name, strategy in (
+        ("refuse", ConcurrencyLimitStrategy.CANCEL_NEW),
+        ("queue", ConcurrencyLimitStrategy.ENQUEUE),
+    )
+}
+"""What becomes of a run that is due during another: the next scheduled run covers one that is
+refused.
+"""
 
 
-def serve(
-    config: Path, cron: str, timezone: str, work_dir: Path, settings: Sequence[str] = ()
-) -> None:
+@dataclass(frozen=True)
+class Due:
+    """When runs are due, and on what else they depend."""
+
+    cron: str | None = None
+    timezone: str = "UTC"
+    """Of ``cron``."""
+    every: str | None = None
+    """An interval, such as ``6h``, in place of ``cron``."""
+    when: str = "always"
+    """One of ``pipelines.schedules.when.CONDITIONS``."""
+    overlap: str = "refuse"
+    """One of ``OVERLAPS``."""
+
+    @property
+    def told(self) -> str:
+        """When runs are due, for a person."""
+        text = f"every {self.every}" if self.every else f"{self.cron} ({self.timezone})"
+        return text if self.when == "always" else f"{text}, when there is {self.when}"
+
+
+def serve(config: Path, due: Due, work_dir: Path, settings: Sequence[str] = ()) -> None:
     """Serves the config as a deployment named after it; returns when it is stopped.
 
     Args:
         config: the config file, which each run reads again.
-        cron: when a run is due.
-        timezone: of ``cron``.
+        due: when a run is due.
         work_dir: the work directory.
         settings: ``KEY=VALUE``, which replace what the config says, in each run.
 
@@ -54,13 +85,17 @@ def serve(
     loaded = load_config(config, settings)
     WorkDirectory.at(work_dir)  # or each run would be refused
     name = loaded.name
-    schedule = parse_schedule(cron, timezone)
+    schedule = parse_schedule(due)
     check_runner_of(loaded)
     check_address()
     show_servers()
     check_server()
     console = make_console()
-    console.print(f"[bold]rnnflow[/]/{name}: {cron} ({timezone}); stop it with Ctrl-C")
+    console.print(f"[bold]rnnflow[/]/{name}: {due.told}; stop it with Ctrl-C")
+    if install_automation():
+        console.print(f"  Prefect ends killed runs from now on (automation {AUTOMATION})")
+    if covered := cancel_backlog(f"rnnflow/{name}"):
+        console.print(f"  {covered:,} runs that were due meanwhile are cancelled: one covers them")
     runner = _Schedule(name=name, pause_on_shutdown=True)
     # It updates the deployment of that name: an edited schedule takes effect at the next start, and
     # so does one that the last stop has paused.
@@ -69,9 +104,9 @@ def serve(
         name=name,
         schedule=schedule,
         paused=False,
-        parameters=deployment_parameters(config, work_dir, settings),
-        description=describe(loaded, config, cron, timezone, settings),
-        concurrency_limit=ONE_AT_A_TIME,
+        parameters=deployment_parameters(config, work_dir, settings, due.when),
+        description=describe(loaded, config, due, settings),
+        concurrency_limit=OVERLAPS[due.overlap],
         tags=["rnnflow"],
     )
     _PROPOSALS.addHandler(_RefusalHandler())
@@ -83,18 +118,17 @@ def serve(
         raise ServerAwayError(f"the schedule is stopped, but not paused: {error}") from error
 
 
-def describe(
-    config: PipelineConfig, path: Path, cron: str, timezone: str, settings: Sequence[str] = ()
-) -> str:
+def describe(config: PipelineConfig, path: Path, due: Due, settings: Sequence[str] = ()) -> str:
     """What a person reads on the deployment's page, in Markdown."""
     but = f" but for {', '.join(f'`{each}`' for each in settings)}" if settings else ""
     return (
-        f"Trains `{config.name}` on `{config.data.train}` by `{cron}` ({timezone}), with the "
+        f"Trains `{config.name}` on `{config.data.train}`: {_in_markdown(due)}, with the "
         f"config `{path.resolve()}`{but}. A model that passes the gate becomes the champion, the "
         "version that serves. If nothing changed since the last run, nothing is trained and the "
         "champion stays.\n\n"
         "The name of its state says how a run ended: *Promoted*, *Proposed* (to a person), "
-        "*Unchanged* and *Refused* (by the gate) came to their end; *Failed* is an error; "
+        "*Unchanged* and *Refused* (by the gate) came to their end; *Skipped* had nothing to do; "
+        "*Failed* is an error; "
         "*Cancelled* did nothing, since another run was going on, or a person ended it."
     )
 
@@ -169,30 +203,54 @@ def check_address() -> None:
         )
 
 
-def parse_schedule(cron: str, timezone: str) -> Schedule:
-    """A schedule from a cron expression and a time zone.
+def _in_markdown(due: Due) -> str:
+    return due.told if due.cron is None else due.told.replace(due.cron, f"`{due.cron}`")
+
+
+def parse_schedule(due: Due) -> Schedule:
+    """A schedule from a cron expression and a time zone, or from an interval.
 
     Raises:
-        UserError: one of them cannot be used.
+        UserError: one of them cannot be used, or both are given, or neither.
     """
+    if (due.cron is None) == (due.every is None):
+        raise UserError("expected --cron or --every, one of the two.")
+    if due.every is not None:
+        found = _EVERY.fullmatch(due.every.strip())
+        seconds = int(found[1]) * _UNIT_SECONDS[found[2]] if found else 0
+        if seconds < _LEAST_SECONDS:
+            raise UserError(
+                f"--every: expected a number and a unit, such as 30m, 6h or 1d, and a minute at "
+                f"least; got {due.every!r}."
+            )
+        return Interval(timedelta(seconds=seconds))
+    assert due.cron is not None  # for the type checker
     try:
-        zoneinfo.ZoneInfo(timezone)
-        return Cron(cron, timezone=timezone)
+        zoneinfo.ZoneInfo(due.timezone)
+        return Cron(due.cron, timezone=due.timezone)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
         # OSError: "Europe" alone is a directory of time zones.
         reason = re.sub(r"\s+", " ", str(error))[:200]
         raise UserError(
             f"expected a cron expression such as '0 3 * * *' and a time zone such as "
-            f"'Europe/Berlin'; got {cron!r} and {timezone!r}: {reason}"
+            f"'Europe/Berlin'; got {due.cron!r} and {due.timezone!r}: {reason}"
         ) from None
 
 
+_EVERY = re.compile(r"(\d{1,6})\s*([smhd])")
+_UNIT_SECONDS: Mapping[str, int] = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_LEAST_SECONDS = 60
+"""Prefect schedules runs by the minute, and none of ours is shorter."""
+
+
 def deployment_parameters(
-    config: Path, work_dir: Path, settings: Sequence[str] = ()
+    config: Path, work_dir: Path, settings: Sequence[str] = (), when: str = "always"
 ) -> dict[str, Any]:
     """The flow's parameters, with absolute paths: a run may start in another directory."""
     parameters: dict[str, Any] = {
         "config_path": str(config.resolve()),
         "work_dir": str(work_dir.resolve()),
     }
+    if when != "always":
+        parameters["when"] = when
     return {**parameters, "settings": list(settings)} if settings else parameters

@@ -5,7 +5,7 @@ live one is in ``components.tracking.owner``. A flow run says by its tags which 
 which model it is of, and has the rest, with its heartbeat, in its labels.
 
 With a Prefect server of your own an automation does this within minutes, without a next run: see
-``infra/shared/killed_runs.yaml``.
+``pipelines.schedules.automation``.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ STATE_NAMES: Mapping[Status, str] = {
     "refused": "Refused",
 }
 """Of the flow run in Prefect; ``infra/shared/killed_runs.yaml`` must know each of them."""
+SKIPPED = "Skipped"
+"""The name of the state of a run that was due and had nothing to do."""
 
 
 def claim_flow_run(owner: Owner, name: str) -> UUID:

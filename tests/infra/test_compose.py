@@ -12,7 +12,7 @@ import compose_spec
 import pytest
 import yaml
 
-from pipelines.upkeep.killed_runs import STATE_NAMES
+from pipelines.upkeep.killed_runs import SKIPPED, STATE_NAMES
 
 Services = dict[str, dict[str, Any]]
 
@@ -197,5 +197,5 @@ def test_a_run_that_ended_in_any_way_is_not_taken_for_a_killed_one(infra: Path) 
     text = (infra / "shared" / "killed_runs.yaml").read_text(encoding="utf-8")
     ends = yaml.safe_load(text)["automations"][0]["trigger"]["expect"]
     # Prefect names the event of a state after the state's name: those of its own, and of a run.
-    names = {"Completed", "Failed", "Cancelled", "Crashed", *STATE_NAMES.values()}
+    names = {"Completed", "Failed", "Cancelled", "Crashed", SKIPPED, *STATE_NAMES.values()}
     assert {f"prefect.flow-run.{name}" for name in names} <= set(ends)

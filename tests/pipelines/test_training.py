@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.client.schemas.objects import State
 
+from components.artifacts.storage import write_atomically
+from components.data.rows import find_rows
 from components.errors import ConfigError, NotFoundError
 from pipelines.config import load_config, preloaded
+from pipelines.lineage import LINEAGE, Lineage, lineage_json
 from pipelines.training import training_flow
 from pipelines.work_directory import CONFIG, Outcome, new_run_id
 from tests.projects import Project
@@ -28,7 +32,8 @@ def _run(project: Project, **parameters: Any) -> State[Any]:
 def test_the_flow_takes_only_what_a_json_document_can_hold() -> None:
     schema = training_flow.parameters.model_dump()
     assert list(schema["properties"]) == [
-        "config_path", "work_dir", "run_id", "until", "rerun", "workers", "settings",
+        "config_path", "work_dir", "run_id", "until", "rerun", "workers", "when",
+        "settings",
     ]  # fmt: skip
     assert schema["required"] == ["config_path"]
 
@@ -103,3 +108,30 @@ def test_the_whole_flow_ends_promoted_with_the_gates_reason(first_run: Outcome) 
         (found,) = client.read_flow_runs(flow_run_filter=named)
     assert found.state is not None
     assert (found.state.name, found.state.message) == ("Promoted", first_run.reason)
+
+
+def test_a_run_with_nothing_to_do_is_a_finished_one_that_says_so(
+    small: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _run(small, until="rows", when="new-data")
+    (first,) = small.work.run_ids()
+    config = load_config(small.config)
+    facts = Lineage(
+        run_id=first, data=find_rows(config.data).digest, rows={}, examples="", model="", step=1,
+        temperature=1.0, predictions="", version=None, code={}, versions={},
+    )  # fmt: skip
+    write_atomically(small.work.runs / first / LINEAGE, lineage_json(facts))
+    ended = small.work.find_outcome(first)
+    assert ended is not None
+    small.work.save_outcome(dataclasses.replace(ended, status="refused"))
+
+    state = _run(small, when="new-data")
+    assert (state.type.value, state.name) == ("COMPLETED", "Skipped")
+    assert str(state.message).startswith(f"no new data since run {first}, which was refused")
+    assert f"{config.name}: skipped, no new data since" in capsys.readouterr().out
+    assert small.work.run_ids() == [first]
+
+    with (small.root / "rows.jsonl").open("a") as file:
+        file.write('{"id": "new", "label": "no", "sequence": {"x": [1.0]}}\n')
+    assert _run(small, until="rows", when="new-data").name == "Completed"
+    assert len(small.work.run_ids()) == 2

@@ -9,9 +9,11 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 from prefect import Flow
@@ -31,13 +33,16 @@ from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components.errors import UserError
+from pipelines.cli.runs import schedule
 from pipelines.commands.schedule import (
-    ONE_AT_A_TIME,
+    OVERLAPS,
+    Due,
     check_address,
     deployment_parameters,
     parse_schedule,
 )
 from pipelines.config import load_config
+from pipelines.schedules.when import CONDITIONS
 from pipelines.training import training_flow
 from pipelines.work_directory import CONFIG
 from tests.components.worker_commands import wait_for
@@ -283,7 +288,7 @@ def test_parameters_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("cron", ["0 3 * * *", "*/15 8-17 * * mon-fri", "@daily"])
 def test_a_schedule_is_a_cron_expression_in_a_time_zone(cron: str) -> None:
-    found = parse_schedule(cron, "Europe/Berlin")
+    found = parse_schedule(Due(cron, "Europe/Berlin"))
     expected = Cron(cron, timezone="Europe/Berlin")
     assert (found.cron, found.timezone) == (expected.cron, expected.timezone)
 
@@ -298,10 +303,44 @@ def test_a_schedule_is_a_cron_expression_in_a_time_zone(cron: str) -> None:
 )  # fmt: skip
 def test_a_schedule_that_cannot_be_is_told_with_what_was_given(cron: str, timezone: str) -> None:
     with pytest.raises(UserError, match=r"expected a cron expression .* and a time zone") as caught:
-        parse_schedule(cron, timezone)
+        parse_schedule(Due(cron, timezone))
     assert repr(cron) in str(caught.value)
     assert repr(timezone) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("every", "seconds"), [("60s", 60), ("30m", 1_800), ("6h", 21_600), (" 1 d", 86_400)]
+)
+def test_a_schedule_may_be_an_interval(every: str, seconds: int) -> None:
+    assert parse_schedule(Due(every=every)).interval == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("every", ["30s", "0h", "6 hours", "-1h", "1.5h", "h", ""])
+def test_an_interval_that_cannot_be_is_told_with_what_was_given(every: str) -> None:
+    with pytest.raises(UserError, match="--every: expected a number and a unit") as caught:
+        parse_schedule(Due(every=every))
+    assert repr(every) in str(caught.value)
+
+
+@pytest.mark.parametrize("due", [Due(), Due("0 3 * * *", every="6h")])
+def test_there_is_a_cron_expression_or_an_interval_and_not_both(due: Due) -> None:
+    with pytest.raises(UserError, match="expected --cron or --every, one of the two"):
+        parse_schedule(due)
+
+
+def test_what_a_run_depends_on_is_a_parameter_of_the_deployment(tmp_path: Path) -> None:
+    found = deployment_parameters(tmp_path / "c.yaml", tmp_path, when="new-data")
+    assert found["when"] == "new-data"
+    assert "when" not in deployment_parameters(tmp_path / "c.yaml", tmp_path)
+
+
+def test_the_choices_of_the_command_are_those_of_the_tables() -> None:
+    options = {each.name: each for each in schedule.params}
+    for name, table in (("when", CONDITIONS), ("overlap", OVERLAPS)):
+        choice = options[name].type
+        assert isinstance(choice, click.Choice)
+        assert list(choice.choices) == list(table)
 
 
 @pytest.fixture(scope="module")
@@ -324,7 +363,7 @@ def test_prefect_yaml_names_the_flow(declared: dict[str, Any]) -> None:
 
 
 def test_prefect_yaml_has_the_same_limit_as_a_served_deployment(declared: dict[str, Any]) -> None:
-    served = ONE_AT_A_TIME.model_dump(mode="json")
+    served = OVERLAPS["refuse"].model_dump(mode="json")
     assert declared["concurrency_limit"] == served
     assert served["limit"] == 1
     assert served["collision_strategy"] == "CANCEL_NEW"
@@ -332,7 +371,7 @@ def test_prefect_yaml_has_the_same_limit_as_a_served_deployment(declared: dict[s
 
 def test_prefect_yaml_has_a_schedule_that_can_be(declared: dict[str, Any]) -> None:
     (schedule,) = declared["schedules"]
-    assert parse_schedule(schedule["cron"], schedule["timezone"]).cron == schedule["cron"]
+    assert parse_schedule(Due(schedule["cron"], schedule["timezone"])).cron == schedule["cron"]
 
 
 def test_a_schedule_without_a_server_is_refused_because_nothing_would_ever_run() -> None:

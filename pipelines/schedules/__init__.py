@@ -1,0 +1,1 @@
+"""What a schedule does beside starting runs: it skips some, and ends those that nobody ends."""
