@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from benchmarks import gate_years, startup, training_startup
+from benchmarks import drift, gate_years, startup, training_startup
 from benchmarks.peers import inference, memory, records, training
 from benchmarks.preprocessing import run as preprocessing
 from benchmarks.scaling import check, checkpoints, table, workers
@@ -62,6 +62,7 @@ BENCHMARKS = {
     "inference": inference.run,
     "records": records.run,
     "preprocessing": preprocessing.run,
+    "drift": drift.run,
     "memory": memory.run,
     "streamed": streamed,
     "serving": serving.run,

@@ -80,6 +80,9 @@ class PipelineConfig:
     threshold: ThresholdConfig | None = None
     """Of two labels: from which probability on one is answered; without it the more probable one
     is."""
+    drift: Literal["warn", "error", "off"] = "warn"
+    """Of rows that differ from those that the champion was trained on: ``warn`` tells it, ``error``
+    stops the run before the training, ``off`` compares nothing."""
     gate: GateConfig = GateConfig()
     export: ExportConfig = ExportConfig()
     retention: RetentionConfig = RetentionConfig()

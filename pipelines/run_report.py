@@ -112,6 +112,7 @@ def _page(
         predictions=read_predictions(Path(metrics.predictions_path)),
         champion_predictions=theirs,
         slices=values.get("slices"),
+        drift=values.get("drift"),
         temperature=model.temperature,
         scales_temperature=config.training.temperature_scaling,
         lineage=lineage_steps(lineage),

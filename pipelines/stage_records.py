@@ -17,6 +17,7 @@ from components.artifacts.values import (
     BaselineMetrics,
     Comparison,
     Decision,
+    Drift,
     Examples,
     Export,
     IncomparableChampion,
@@ -299,6 +300,20 @@ def record_reference_metrics(value: Comparison | None, config: PipelineConfig) -
 
     summary = record.summary.replace("only the champion", "only the reference")
     return StageRecord(summary, renamed(record.parameters), renamed(record.metrics))
+
+
+def record_drift(value: Drift, config: PipelineConfig) -> StageRecord:
+    """The alarms, and how far the rows are from those of the champion."""
+    if value.reason:
+        return StageRecord(value.told)
+    metrics = {
+        "drift/alarms": float(len(value.alarms)),
+        "drift/checks": float(len(value.checks)),
+        "drift/largest_distance": max((check.distance for check in value.checks), default=0.0),
+        "drift/rows": float(value.rows),
+    }
+    metrics |= {f"drift/distance/{check.name}": check.distance for check in value.alarms}
+    return StageRecord(value.told, {"drift": config.drift}, metrics)
 
 
 def record_champion_metrics(value: Comparison | None, config: PipelineConfig) -> StageRecord:

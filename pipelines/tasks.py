@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from components.artifacts.values import (
     BaselineMetrics,
     Champion,
     Comparison,
     Decision,
+    Drift,
     Examples,
     Export,
     Incumbents,
@@ -33,6 +34,7 @@ from components.config import (
     PreprocessingConfig,
     TrainingConfig,
 )
+from components.errors import NotFoundError, RegistryError
 from components.features.config import FeaturesConfig
 from components.gate_config import GateConfig, SliceConfig
 from components.metrics_config import MetricsConfig, ThresholdConfig
@@ -78,6 +80,29 @@ def write_examples(
     from components.data import examples
 
     return examples.write_examples(rows, data, features, preprocessing, directory, on_progress)
+
+
+# Never cached, as the champion is not. It is looked up here by itself: who serves at the end of the
+# training counts for the gate, and rows that are no good are to stop the run before it.
+@stage("drift", stage_records.record_drift, timeout_seconds=_HOUR_SECONDS)
+def find_drift(
+    examples: Examples,
+    on_drift: Literal["warn", "error"],
+    name: str,
+    tracking_uri: str,
+    *,
+    directory: Path,
+) -> Drift:
+    """Compares the rows with those that the champion was trained on."""
+    from components.drift import drift
+    from components.registry import registry
+
+    try:
+        champion = registry.find_champion(name, tracking_uri, directory)
+    except (RegistryError, NotFoundError) as error:
+        # A server that is away must not keep a training from its start.
+        return Drift(None, 0, 0, (), str(error))
+    return drift.find_drift(champion, examples, on_drift)
 
 
 @stage(

@@ -79,6 +79,11 @@ def training_flow(
             on_progress=run.on_rows,
         )  # fmt: skip
         check_labels(config, Path(examples.path))
+        if config.drift != "off":
+            run.stage(
+                tasks.find_drift, examples, config.drift, config.name, work.tracking_uri,
+                directory=work.champions,
+            )  # fmt: skip
         model = run.stage(
             tasks.train_model, examples, config.model, config.training, config.seed,
             on_progress=run.on_progress, launch=config.launch, chief=run.chief,

@@ -7,6 +7,7 @@
     schema.json                         ``components.artifacts.schema``
     statistics.json                     ``components.data.statistics``
     dead_letters.jsonl                  the invalid rows: source, line, reason, excerpt
+    sample.parquet                      ``components.data.passes.row_sample``, of the training split
 
 The same rows and settings give the same TFRecords, byte for byte: the hash of a row's id decides
 its shard and its position in it.
@@ -25,6 +26,7 @@ from components.artifacts.values import Examples, Rows
 from components.config import DataConfig, PreprocessingConfig
 from components.data.beam import check_runner
 from components.data.passes.progress import OnProgress, told
+from components.data.passes.row_sample import SAMPLE, write_sample
 from components.data.passes.shards import shard_count
 from components.data.passes.survey import Survey, check_survey, survey_rows, write_dead_letters
 from components.data.passes.transform import transform_rows
@@ -95,6 +97,8 @@ def write_examples(
         rare = rare_labels(survey.rule, data)
         write_statistics(survey.profile, shown, partial, rare, survey.matches.repeated)
         write_dead_letters(survey, partial / DEAD_LETTERS)
+        # There is one: the survey has checked that no split is empty.
+        write_sample(survey.row_sample, partial / SAMPLE)
         shutil.rmtree(scratch)
         # Of what is trained on: other statistics or dead letters make no other examples.
         trained_on = [*sorted(partial.glob("*.tfrecord")), partial / "schema.json"]

@@ -10,6 +10,7 @@ The directory of an export:
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from components.artifacts.schema import Schema, load_schema, save_schema, schema
 from components.artifacts.storage import building, write_atomically
 from components.artifacts.values import RAW_TEST, Examples, Export, Metrics, Model
 from components.config import ExportConfig
+from components.data.passes.row_sample import SAMPLE
 from components.errors import SkewError
 from components.export.serving_graph import Served
 from components.export.skew import SIGNATURES, largest_difference
@@ -71,6 +73,10 @@ def export_model(
             tf.saved_model.save(served, path, signatures=served.signatures)
         # In the SavedModel itself: a copy of it alone must be able to say what a row holds.
         save_schema(schema, schema_directory(partial / SAVED_MODEL))
+        # Rows to come are compared with those that the model was trained on.
+        sample = Path(examples.path) / SAMPLE
+        if sample.is_file():
+            shutil.copyfile(sample, schema_directory(partial / SAVED_MODEL) / SAMPLE)
         write_atomically(partial / "example.json", _example(examples, schema))
         limits = {name: getattr(config, name) for name in ("max_request_rows", "max_request_steps")}
         write_atomically(partial / "limits.json", json.dumps(limits) + "\n")

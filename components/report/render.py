@@ -21,6 +21,7 @@ from components.artifacts.values import (
     ChampionMetrics,
     Comparison,
     Decision,
+    Drift,
     Interval,
     Metrics,
     Rows,
@@ -81,6 +82,8 @@ class ReportInputs:
     champion_predictions: PredictionTable | None = None
     """For the answers that changed; of the same rows, in any order."""
     slices: Slices | None = None
+    drift: Drift | None = None
+    """The training rows beside those of the champion."""
     temperature: float = 1.0
     """At which ``predictions`` are."""
     scales_temperature: bool = False

@@ -104,6 +104,21 @@ def predict(
 
 @rnnflow.command()
 @click.argument("name")
+@click.argument("data", type=click.Path(allow_dash=True))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, not a table.")
+@WORK_DIR
+def check(name: str, data: str, as_json: bool, work_dir: Path) -> None:
+    """Say whether the rows of DATA are like those that NAME's champion was trained on.
+
+    DATA is what `predict` takes; ids and labels are not needed. Exit code 3 means drift.
+    """
+    from pipelines.commands.check import check as check_rows
+
+    raise SystemExit(check_rows(name, data, as_json, work_dir))
+
+
+@rnnflow.command()
+@click.argument("name")
 @click.option(
     "--host",
     default="127.0.0.1",

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from components.errors import DataError
+from pipelines.commands.check import check
 from pipelines.config import flatten, load_config
 from pipelines.work_directory import Outcome
 from tests.integration.conftest import Project
 
 STAGES = [
-    "rows", "examples", "model", "metrics", "baseline", "champion", "champion_metrics",
-    "reference_metrics", "decision",
+    "rows", "examples", "drift", "model", "metrics", "baseline", "champion",
+    "champion_metrics", "reference_metrics", "decision",
     "export", "version",
 ]  # fmt: skip
 
@@ -266,7 +269,7 @@ def test_another_learning_rate_trains_again_but_preprocesses_nothing(
         model={"optimizer": {"name": "adam", "learning_rate": 0.01}}, training={"max_steps": 60}
     )
     outcome = vowels.run(until="model")
-    assert [stage.reused for stage in outcome.stages] == [False, True, False]
+    assert [stage.name for stage in outcome.stages if stage.reused] == ["examples"]
     assert outcome.status == "done"
 
 
@@ -288,3 +291,33 @@ def test_every_artifact_is_complete(vowels: Project, first_run: Outcome, stage: 
     directory = Path(str(made[stage]))
     assert (directory / "_SUCCESS").is_file()
     assert not directory.with_name(directory.name + ".partial").exists()
+
+
+def test_rows_are_checked_against_those_that_the_champion_was_trained_on(
+    vowels: Project, first_run: Outcome, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, work = first_run.name, vowels.work.root
+    train = vowels.root / load_config(vowels.config).data.train
+    lines = [json.loads(line) for line in train.read_text().splitlines()]
+    path = tmp_path / "requests.jsonl"
+
+    def write(rows: list[Any]) -> Path:
+        # A request has neither an id nor a label.
+        path.write_text("".join(json.dumps({"sequence": row}) + "\n" for row in rows))
+        return path
+
+    same = [line["sequence"] for line in lines]
+    assert check(name, write(same), as_json=True, work_dir=work) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["version"], found["rows"], found["invalid_rows"]) == (1, 270, 0)
+    assert not any(each["is_alarm"] for each in found["checks"])
+    louder = [
+        {"coefficients": [[v + 1 for v in step] for step in row["coefficients"]]} for row in same
+    ]
+    assert check(name, write([*louder, {}]), as_json=False, work_dir=work) == 3
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "270 rows beside 230 of version 1" in printed
+    assert "drift" in printed
+    assert "found drift; 1 invalid rows were left out." in printed
+    with pytest.raises(DataError, match=r"20 valid rows .* are too few to compare"):
+        check(name, write(louder[:20]), as_json=False, work_dir=work)

@@ -161,7 +161,7 @@ def test_a_failed_stage_leaves_no_result(directory: Path) -> None:
 
 
 def test_what_looks_at_the_world_is_never_taken_from_a_cache(directory: Path) -> None:
-    for stage in (tasks.find_incumbents, tasks.register_model):
+    for stage in (tasks.find_incumbents, tasks.find_drift, tasks.register_model):
         body = Body()
         assert _run(_as(stage, body), directory, times=2).name == "Completed"
         assert body.calls == 2

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from apache_beam.pvalue import AsSingleton, TaggedOutput
 from numpy.typing import NDArray
 
@@ -36,6 +38,7 @@ from components.data.passes.reading import (
     invalid_rows_path,
     read_chunk,
 )
+from components.data.passes.row_sample import RowSample, merge_samples, write_sample
 from components.data.passes.typed_rows import NO_SPLIT, TypedRows
 from components.data.row_parsing import Row, RowFormat, Value
 from components.data.sources.formats import files_of, source_of
@@ -102,6 +105,12 @@ class Survey:
         summaries are learned; empty if nothing is.
         """
         return tuple(values for _, values in self.findings.sample)
+
+    @property
+    def row_sample(self) -> pa.Table | None:
+        """Of the training split, for comparisons with rows to come; None if it has no rows."""
+        paths = (chunk.sample_path for chunk in self.chunks)
+        return merge_samples(pq.read_table(path) for path in paths if path.exists())
 
     @property
     def parted_groups(self) -> tuple[str, ...]:
@@ -222,6 +231,7 @@ def _survey_chunk(
     profile = findings.profile
     profile.merge(chunk.profile)
     keys = RowKeys(chunk.rows, chunk.source)
+    row_sample = RowSample()
     kind = KINDS[form.label]
     sampled = features.numeric_sequences if features.summaries.learns else ()
 
@@ -240,14 +250,19 @@ def _survey_chunk(
                 profile.splits[split].add(row, labels)
                 if row.group:
                     findings.splits_of_group.setdefault(row.group, set()).add(split)
-                if split == "train" and sampled:
-                    findings.sample.append(_sampled(row, sampled))
+                if split == "train":
+                    row_sample.add(row, labels, features)
+                    if sampled:
+                        findings.sample.append(_sampled(row, sampled))
             findings.sample = _smallest([findings.sample])
             placed = np.array(splits, np.int8)
             _add_numbers(profile, batch, placed, features)
             yield placed, classes
 
     chunk.rows.write_places(places())
+    if row_sample.rows:
+        # As a file: rows do not pass through Beam.
+        write_sample(row_sample.table(), chunk.rows.sample_path)
     for part, each in keys.write(chunks):
         yield TaggedOutput("keys", (part, each))
     yield findings

@@ -80,6 +80,11 @@ class TypedRows:
     def _path(self) -> Path:
         return Path(self.directory) / f"{self.number:06}.rows.arrow"
 
+    @property
+    def sample_path(self) -> Path:
+        """Where a sample of the rows is, if there is one."""
+        return self._path.with_suffix(".sample")
+
     def write(self, rows: Iterable[tuple[int, Row]], features: FeaturesConfig) -> Written:
         """Writes the rows, each with its number in the source. Of no rows there is no file."""
         return _write(self._path, _batches(rows, features))

@@ -45,7 +45,8 @@ def content(directory: Path) -> dict[str, bytes]:
 def test_every_file_of_the_contract_is_there_and_nothing_else(mixed: Prepared) -> None:
     shards = {f"{name}-0000{shard}-of-00002.tfrecord" for name in (*SPLITS, "raw_test")
               for shard in (0, 1)}  # fmt: skip
-    files = {"schema.json", "statistics.json", "dead_letters.jsonl", "_SUCCESS", "transform"}
+    files = {"schema.json", "statistics.json", "dead_letters.jsonl", "sample.parquet", "_SUCCESS",
+             "transform"}  # fmt: skip
     assert {path.name for path in mixed.path.iterdir()} == shards | files
     assert is_complete(mixed.path)
     assert not mixed.path.with_name("examples.partial").exists()
