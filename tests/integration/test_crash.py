@@ -75,6 +75,7 @@ def test_nothing_is_preprocessed_again(crash: Crash) -> None:
     assert {stage.name: stage.reused for stage in crash.outcome.stages} == {
         "rows": False,
         "examples": True,
+        "drift": False,
         "model": False,
     }
 

@@ -97,7 +97,7 @@ def _found(client: MlflowClient, query: str) -> Run:
 
 def test_training_and_evaluation_end_although_the_server_died(outage: Outage) -> None:
     assert [stage.name for stage in outage.first.stages] == [
-        "rows", "examples", "model", "metrics", "baseline",
+        "rows", "examples", "drift", "model", "metrics", "baseline",
     ]  # fmt: skip
     model = {stage.name: stage for stage in outage.first.stages}["model"]
     assert (Path(str(model.artifact)) / "_SUCCESS").is_file()
