@@ -39,6 +39,7 @@ from components.features.config import FeaturesConfig
 from components.gate_config import GateConfig, SliceConfig
 from components.metrics_config import MetricsConfig, ThresholdConfig
 from components.runtime.libraries import load_tensorflow
+from components.tracking.loading import load_client
 from pipelines import stage_records
 from pipelines.stages import stage
 
@@ -94,6 +95,7 @@ def find_drift(
     directory: Path,
 ) -> Drift:
     """Compares the rows with those that the champion was trained on."""
+    load_client()
     from components.drift import drift
     from components.registry import registry
 
@@ -192,6 +194,7 @@ def find_incumbents(
     name: str, tracking_uri: str, *, directory: Path, wait_seconds: float
 ) -> Incumbents:
     """Looks up which version serves now, and the reference, and fetches them."""
+    load_client()
     from components.registry import registry
     from components.tracking.waiting import wait_for_mlflow
 

@@ -62,14 +62,9 @@ class Expected:
     @classmethod
     def of(cls, feature: AnyFeature, key: str) -> Self:
         """What the rows must hold for a feature of the config, which is there under this key."""
-        return cls(
-            feature.raw.dtype,
-            feature.raw.values_per_step,
-            feature.id_limit,
-            feature.filled_with,
-            feature.subtracted,
-            "" if feature.in_rows(key) == key else key,
-        )
+        raw, own_key = feature.raw, "" if feature.in_rows(key) == key else key
+        limits = feature.id_limit, feature.filled_with, feature.subtracted
+        return cls(raw.dtype, raw.values_per_step, *limits, own_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +99,11 @@ class RowFormat:
         needs_key: bool = True,
     ) -> Self:
         """The format of rows with the features of a config."""
-        return cls(
-            {one.in_rows(key): Expected.of(one, key) for key, one in features.sequence.items()},
-            {one.in_rows(key): Expected.of(one, key) for key, one in features.context.items()},
-            max_steps,
-            truncate,
-            needs_key,
-            label,
+        sequence, context = (
+            {one.in_rows(key): Expected.of(one, key) for key, one in part.items()}
+            for part in (features.sequence, features.context)
         )
+        return cls(sequence, context, max_steps, truncate, needs_key, label)
 
     def as_json(self) -> dict[str, Any]:
         """The format as JSON values."""
@@ -235,20 +227,15 @@ class _InvalidValueError(Exception):
     expected: str = ""
 
 
+@dataclass(eq=False)
 class _InvalidRowError(Exception):
     """Leaves the checks of a row at the first fault; ``parse_row`` returns it as a value."""
 
-    def __init__(self, row: InvalidRow) -> None:
-        super().__init__(row.reason)
-        self.row = row
+    row: InvalidRow
 
 
 def _refuse(
-    cause: str,
-    detail: str = "",
-    missing: str | None = None,
-    place: Place = (),
-    expected: str = "",
+    cause: str, detail: str = "", missing: str | None = None, place: Place = (), expected: str = ""
 ) -> NoReturn:
     raise _InvalidRowError(InvalidRow(cause, detail, missing, place, expected))
 
@@ -361,10 +348,8 @@ def _steps(value: Any, form: RowFormat) -> list[Any]:
         detail = "a sequence has at least one step"
         raise _InvalidValueError("is empty", detail, expected="at least one step")
     if len(value) > form.max_steps and form.truncate is None:
-        raise _InvalidValueError(
-            f"has more steps than max_row_steps = {form.max_steps:,} allows",
-            f"it has {len(value):,}",
-        )
+        fault = f"has more steps than max_row_steps = {form.max_steps:,} allows"
+        raise _InvalidValueError(fault, f"it has {len(value):,}")
     return value
 
 
@@ -437,13 +422,9 @@ def _numbers(steps: list[Any], expected: Expected) -> tuple[NDArray[np.float32],
         array = doubles.astype(np.float32)
     if not np.isfinite(array).all():
         index = int(np.flatnonzero(~np.isfinite(array))[0])
-        raise _InvalidValueError(
-            "holds a number that float32 cannot hold",
-            f"{numbers[index]:.6g}",
-            index // width,
-            place=index % width if width > 1 else None,
-            expected="a number that float32 can hold",
-        )
+        place, found = index % width if width > 1 else None, f"{numbers[index]:.6g}"
+        fault, what = "holds a number that float32 cannot hold", "a number that float32 can hold"
+        raise _InvalidValueError(fault, found, index // width, place=place, expected=what)
     return array, nulls, count_merged(doubles, array)
 
 

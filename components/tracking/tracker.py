@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from components.tracking.journal import Event, Journal, ServerUnreachableError, without_credentials
+from components.tracking.loading import load_client
 from components.tracking.owner import heartbeat_tag
 from components.tracking.values import (
     PARAMS_PER_BATCH,
@@ -197,6 +198,7 @@ class Tracker:
     def send(self) -> None:
         """Sends what is unsent, from any thread; an unreachable server is only logged."""
         # Imported here, so that the sending thread is the one that waits for the import of MLflow.
+        load_client()
         from components.tracking.delivery import Delivery
 
         with self._sending:

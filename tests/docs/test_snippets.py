@@ -23,7 +23,7 @@ from pipelines.config import parse_config
 from tests.docs.pages import PAGES, Block, blocks
 from tests.projects import ROOT
 
-_LANGUAGES = {"python", "sh", "yaml", "json", "text"}
+_LANGUAGES = {"python", "sh", "sql", "yaml", "json", "text"}
 _DATA = "own_data.md"
 _TUTORIAL = "nightly_retraining.md"
 _REQUIRED = """
