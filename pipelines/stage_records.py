@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from components.artifacts.drift import Drift
 from components.artifacts.history import HISTORY, read_history, steps_per_second
 from components.artifacts.schema import SCHEMA
 from components.artifacts.training_facts import find_training_facts
@@ -17,7 +18,6 @@ from components.artifacts.values import (
     BaselineMetrics,
     Comparison,
     Decision,
-    Drift,
     Examples,
     Export,
     IncomparableChampion,

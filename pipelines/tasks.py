@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from components.artifacts.drift import Drift
 from components.artifacts.values import (
     BaselineMetrics,
     Champion,
     Comparison,
     Decision,
-    Drift,
     Examples,
     Export,
     Incumbents,

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy import stats
 
-from components.artifacts.values import DriftCheck
+from components.artifacts.drift import DriftCheck
 from components.data.passes.row_sample import CONTENT, KEY, SAMPLED_ROWS, Aspect
 
 LEVEL: Final = 0.01

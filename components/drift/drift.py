@@ -9,8 +9,9 @@ from typing import Literal
 
 import pyarrow as pa
 
+from components.artifacts.drift import Drift
 from components.artifacts.schema import Schema, schema_directory
-from components.artifacts.values import Champion, Drift, Examples
+from components.artifacts.values import Champion, Examples
 from components.data.passes.row_sample import RowSample, find_sample
 from components.data.row_parsing import InvalidRow, RowFormat
 from components.data.sources.source import Record

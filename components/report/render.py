@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from components.artifacts.drift import Drift
 from components.artifacts.history import HistoryPoint
 from components.artifacts.predictions import PredictionTable
 from components.artifacts.values import (
@@ -21,7 +22,6 @@ from components.artifacts.values import (
     ChampionMetrics,
     Comparison,
     Decision,
-    Drift,
     Interval,
     Metrics,
     Rows,

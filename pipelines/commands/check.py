@@ -11,8 +11,8 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
+from components.artifacts.drift import Drift
 from components.artifacts.schema import load_schema, schema_directory
-from components.artifacts.values import Drift
 from components.data.passes.row_sample import find_sample
 from components.data.sources.formats import files_of, local_path, source_of
 from components.data.sources.jsonl import StandardInput

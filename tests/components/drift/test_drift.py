@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from components.artifacts.drift import Drift, DriftCheck
 from components.artifacts.schema import Schema, schema_directory
-from components.artifacts.values import Champion, Drift, DriftCheck, Examples
+from components.artifacts.values import Champion, Examples
 from components.data.passes.row_sample import SAMPLE, RowSample, write_sample
 from components.data.row_parsing import Row, parse_row
 from components.data.sources.source import Record
