@@ -1,4 +1,4 @@
-"""What a comparison of rows with those of the champion finds: a value that passes between stages."""
+"""What a comparison of rows with those of the champion finds."""
 
 from __future__ import annotations
 
