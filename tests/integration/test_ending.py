@@ -83,7 +83,7 @@ def test_it_says_what_is_kept_and_how_to_go_on(ended: Ended) -> None:
     name = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}[ended.number]
     last = ended.output.strip().splitlines()[-1]
     assert last == (
-        f"rnnflow: stopped by {name}. Kept: rows, examples; of a training, what its last "
+        f"rnnflow: stopped by {name}. Kept: rows, examples, drift; of a training, what its last "
         "checkpoint holds. Go on with: rnnflow run config.yaml --set 'tags={team: a b}'"
     )
     assert "Traceback" not in ended.output
@@ -93,7 +93,7 @@ def test_its_outcome_is_that_a_person_ended_it(ended: Ended) -> None:
     outcome = ended.outcome
     assert (outcome.status, outcome.exit_code) == ("interrupted", ended.exit_code)
     assert outcome.reason.startswith("Stopped by ")
-    assert [stage.name for stage in outcome.stages] == ["rows", "examples"]
+    assert [stage.name for stage in outcome.stages] == ["rows", "examples", "drift"]
     # Nothing went wrong that a trace would explain.
     assert not (ended.project.work.runs / outcome.run_id / ERROR).exists()
 
@@ -106,7 +106,9 @@ def test_mlflow_has_it_and_its_stage_as_killed(ended: Ended) -> None:
     query = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
     nested = client.search_runs([parent.info.experiment_id], query)
     found = {run.data.tags["rnnflow.stage"]: run.info.status for run in nested}
-    assert found == {"rows": "FINISHED", "examples": "FINISHED", "model": "KILLED"}
+    assert found == {
+        "rows": "FINISHED", "examples": "FINISHED", "drift": "FINISHED", "model": "KILLED",
+    }  # fmt: skip
 
 
 def test_prefect_has_it_as_cancelled(ended: Ended) -> None:
