@@ -11,7 +11,7 @@ import time
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +223,8 @@ def parse_schedule(due: Due) -> Schedule:
                 f"--every: expected a number and a unit, such as 30m, 6h or 1d, and a minute at "
                 f"least; got {due.every!r}."
             )
-        return Interval(timedelta(seconds=seconds))
+        # From a day that does not move: a schedule that is started again keeps its times.
+        return Interval(timedelta(seconds=seconds), anchor_date=datetime(2024, 1, 1, tzinfo=UTC))
     assert due.cron is not None  # for the type checker
     try:
         zoneinfo.ZoneInfo(due.timezone)

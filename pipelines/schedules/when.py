@@ -7,6 +7,7 @@ from typing import Final
 
 import yaml
 
+from components.errors import RnnflowError
 from pipelines.config import PipelineConfig, dump_config
 from pipelines.lineage import LINEAGE, read_lineage
 from pipelines.stage_records import DIGEST_SHOWN
@@ -23,12 +24,7 @@ def always(config: PipelineConfig, work: WorkDirectory) -> str:
 
 
 def new_data(config: PipelineConfig, work: WorkDirectory) -> str:
-    """Why a run is skipped: the last one that came to a decision had these rows and settings.
-
-    Raises:
-        NotFoundError: a file of rows is not there.
-        DataError: a file is empty.
-    """
+    """Why a run is skipped: the last one that came to a decision had these rows and settings."""
     # Here, as the other conditions read no rows.
     from components.data.rows import find_rows
 
@@ -40,7 +36,10 @@ def new_data(config: PipelineConfig, work: WorkDirectory) -> str:
         text = (work.runs / run_id / CONFIG).read_text(encoding="utf-8")
         if before is None or yaml.safe_load(text) != yaml.safe_load(dump_config(config)):
             return ""
-        digest = find_rows(config.data).digest
+        try:
+            digest = find_rows(config.data).digest
+        except RnnflowError:
+            return ""  # the run itself says what is wrong with its rows, and tells it
         if digest != before.data:
             return ""
         return (

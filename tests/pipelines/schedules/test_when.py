@@ -87,3 +87,11 @@ def test_runs_of_another_name_and_of_older_releases_do_not_count(
     past(work, demo, "20260102-000000-bbbb", "promoted")
     (work.runs / "20260102-000000-bbbb" / LINEAGE).unlink()
     assert new_data(demo, work) == ""
+
+
+def test_rows_that_cannot_be_read_are_a_matter_for_the_run(
+    work: WorkDirectory, demo: PipelineConfig
+) -> None:
+    past(work, demo, "20260101-000000-aaaa", "promoted")
+    Path(demo.data.train).unlink()
+    assert new_data(demo, work) == ""
