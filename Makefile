@@ -7,10 +7,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= pipelines/configs/japanese_vowels.yaml
-# Three processes for two cores, as a third of the time is spent waiting for servers and other
-# processes. Each takes whole files: what the tests of a file share is made once. The files keep the
-# order that tests/conftest.py gives them; xdist's own goes by the number of tests in a file.
-PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
+# Two processes, each with whole files: what the tests of a file share is made once. The files keep
+# the order that tests/conftest.py gives them; xdist's own goes by the number of tests in a file.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 
 .PHONY: run test check lint types docs benchmark bench bench-peers bench-preprocess bench-workers bench-data bench-quality sanitize goldens drill-training image-test wheel lock clean
