@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from components.artifacts.drift import DriftCheck
-from components.data.passes.row_sample import CONTENT, KEY, SAMPLED_ROWS, Aspect
+from components.data.passes.row_sample import CONTENT, KEY, Aspect, is_complete
 
 LEVEL: Final = 0.01
 """Of all checks of a comparison together: of equal data one in a hundred has an alarm."""
@@ -69,11 +69,11 @@ def new_rows(reference: pa.Table, rows: pa.Table, *, all_unknown: bool = False) 
         reference: the sample of the rows that a model was trained on.
         rows: that of others.
         all_unknown: whether a row counts of which it is not known, as it is above the last one of
-            a sample that is full.
+            a sample that has not all rows.
     """
     known = set(_identities(reference))
     bound = None
-    if len(reference) >= SAMPLED_ROWS and not all_unknown:
+    if not is_complete(reference) and not all_unknown:
         bound = max(reference.column(KEY).to_pylist())
     fresh = [
         (bound is None or key <= bound) and (key, content) not in known

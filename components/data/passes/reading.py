@@ -53,6 +53,7 @@ class ReadChunk:
     """Of invalid and filled values alone: which split a row is in is not known yet."""
     labels: LabelCounts = field(default_factory=dict)
     times: Times = field(default_factory=Times)
+    valid_rows: int = 0
     size_bytes: int = 0
     """Of all values."""
 
@@ -82,7 +83,7 @@ def read_chunk(
             yield record.number, row
 
     written = read.rows.write(valid_rows(), features)
-    read.size_bytes = written.size_bytes
+    read.valid_rows, read.size_bytes = written
     note_read(directory, number, written.rows, len(invalid))
     if invalid:
         lines = (json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in invalid)

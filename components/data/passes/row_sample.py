@@ -33,6 +33,7 @@ SAMPLED_ROWS: Final = 2_000
 COLUMNS: Final = 32
 """Of a vector's numbers the first so many: more checks would each see less."""
 KEY, CONTENT = "key", "content"
+_COMPLETE: Final = b"rnnflow.complete"
 
 Summary: TypeAlias = str | NDArray[np.float64]
 
@@ -62,11 +63,26 @@ class _Kept(NamedTuple):
     summaries: Mapping[Aspect, Summary]
 
 
+def key_limit(rows: int) -> bytes | None:
+    """Above which key no row of so many is looked at: four times as many as are sampled are below.
+
+    So that the summaries of a large data set cost nothing; None if all are looked at.
+    """
+    share = 4 * SAMPLED_ROWS / max(1, rows)
+    if share >= 1:
+        return None
+    return int(share * (1 << 64)).to_bytes(8, "big") + b"\xff" * 24
+
+
 @dataclass
 class RowSample:
     """The sample of some rows."""
 
     size: int = SAMPLED_ROWS
+    limit: bytes | None = None
+    """Of ``key_limit``."""
+    is_complete: bool = True
+    """Whether it has all rows."""
     _kept: list[_Kept] = field(default_factory=list)
     _bound: bytes | None = None
     """The largest key of the sample when it was last cut: none above it comes in any more."""
@@ -75,7 +91,8 @@ class RowSample:
         """Adds a row; nothing is computed for one that is not in the sample."""
         # By the end of the hash: its beginning decides the split.
         key = hash_of_id(row.id)[::-1]
-        if self._bound is not None and key > self._bound:
+        if (self.limit or key) < key or (self._bound or key) < key:
+            self.is_complete = False
             return
         content = blake2b(digest_size=8)
         for value in row.values.values():
@@ -85,6 +102,7 @@ class RowSample:
             self._cut()
 
     def _cut(self) -> None:
+        self.is_complete = self.is_complete and len(self._kept) <= self.size
         self._kept = heapq.nsmallest(self.size, self._kept, key=_key)
         if len(self._kept) == self.size:
             self._bound = self._kept[-1].key
@@ -96,7 +114,8 @@ class RowSample:
 
     def table(self) -> pa.Table:
         """The rows: ``key``, ``content``, and a column for each aspect."""
-        kept = heapq.nsmallest(self.size, self._kept, key=_key)
+        self._cut()
+        kept = self._kept
         columns = {
             KEY: pa.array([one.key for one in kept], pa.binary()),
             CONTENT: pa.array([one.content for one in kept], pa.binary()),
@@ -110,7 +129,7 @@ class RowSample:
                     for each in values
                 ]
             )
-        return pa.table(columns)
+        return _marked(pa.table(columns), self.is_complete)
 
 
 def merge_samples(samples: Iterable[pa.Table], size: int = SAMPLED_ROWS) -> pa.Table | None:
@@ -120,7 +139,17 @@ def merge_samples(samples: Iterable[pa.Table], size: int = SAMPLED_ROWS) -> pa.T
         return None
     # A part may lack an aspect, as one without labels does.
     together = pa.concat_tables(found, promote_options="permissive")
-    return together.sort_by(KEY).slice(0, size)
+    is_whole = all(map(is_complete, found)) and len(together) <= size
+    return _marked(together.sort_by(KEY).slice(0, size), is_whole)
+
+
+def is_complete(sample: pa.Table) -> bool:
+    """Whether the sample has all rows of its data."""
+    return bool((sample.schema.metadata or {}).get(_COMPLETE) == b"true")
+
+
+def _marked(sample: pa.Table, complete: bool) -> pa.Table:
+    return sample.replace_schema_metadata({_COMPLETE: b"true" if complete else b"false"})
 
 
 def write_sample(sample: pa.Table, path: Path) -> None:

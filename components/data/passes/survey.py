@@ -38,7 +38,7 @@ from components.data.passes.reading import (
     invalid_rows_path,
     read_chunk,
 )
-from components.data.passes.row_sample import RowSample, merge_samples, write_sample
+from components.data.passes.row_sample import RowSample, key_limit, merge_samples, write_sample
 from components.data.passes.typed_rows import NO_SPLIT, TypedRows
 from components.data.row_parsing import Row, RowFormat, Value
 from components.data.sources.formats import files_of, source_of
@@ -124,6 +124,15 @@ class _Counted(NamedTuple):
 
     labels: LabelCounts
     times: Times
+    rows: int
+
+
+class _Decided(NamedTuple):
+    """What is known before the rows are surveyed."""
+
+    rule: SplitRule
+    sample_limit: bytes | None
+    """Of ``RowSample``."""
 
 
 def survey_rows(
@@ -148,16 +157,17 @@ def survey_rows(
             | "Spread" >> beam.Reshuffle()
             | "Read" >> beam.Map(read_chunk, features, form, str(directory))
         )
-        rule = (
+        decided = (
             read
-            | "Counted" >> beam.Map(lambda chunk: _Counted(chunk.labels, chunk.times))
+            | "Counted"
+            >> beam.Map(lambda chunk: _Counted(chunk.labels, chunk.times, chunk.valid_rows))
             | "Merge counts" >> beam.CombineGlobally(_merge_counted)
-            | "Rule" >> beam.Map(_rule, data, form)
+            | "Decide" >> beam.Map(_decide, data, form)
         )
         findings, keys = (
             read
             | "Survey" >> beam.FlatMap(
-                _survey_chunk, features, form, len(chunks), AsSingleton(rule)
+                _survey_chunk, features, form, len(chunks), AsSingleton(decided)
             ).with_outputs("keys", main="findings")
         )  # fmt: skip
         merged = findings | "Merge" >> beam.CombineGlobally(_MergeFindings(features))
@@ -171,7 +181,9 @@ def survey_rows(
             pipeline
             | "Once" >> beam.Create([str(found)])
             | "Write survey"
-            >> beam.Map(_write_survey, AsSingleton(merged), AsSingleton(rule), AsSingleton(matches))
+            >> beam.Map(
+                _write_survey, AsSingleton(merged), AsSingleton(decided), AsSingleton(matches)
+            )
         )
     every, rule_found, matches_found = cast(
         tuple[Findings, SplitRule, Matches], pickle.loads(found.read_bytes())
@@ -215,23 +227,26 @@ def write_dead_letters(survey: Survey, path: Path) -> None:
 def _merge_counted(parts: Iterable[_Counted]) -> _Counted:
     every = list(parts)
     return _Counted(
-        merge_counts(part.labels for part in every), merge_times(part.times for part in every)
+        merge_counts(part.labels for part in every),
+        merge_times(part.times for part in every),
+        sum(part.rows for part in every),
     )
 
 
-def _rule(counted: _Counted, data: DataConfig, form: RowFormat) -> SplitRule:
-    return split_rule(counted.labels, data, counted.times if form.time is not None else None)
+def _decide(counted: _Counted, data: DataConfig, form: RowFormat) -> _Decided:
+    times = counted.times if form.time is not None else None
+    return _Decided(split_rule(counted.labels, data, times), key_limit(counted.rows))
 
 
 def _survey_chunk(
-    chunk: ReadChunk, features: FeaturesConfig, form: RowFormat, chunks: int, rule: SplitRule
+    chunk: ReadChunk, features: FeaturesConfig, form: RowFormat, chunks: int, decided: _Decided
 ) -> Iterator[Findings | TaggedOutput]:
     """Decides where each row belongs, and writes it down beside the rows."""
     findings = Findings(new_profile(features), chunks=[chunk.rows], size_bytes=chunk.size_bytes)
     profile = findings.profile
     profile.merge(chunk.profile)
     keys = RowKeys(chunk.rows, chunk.source)
-    row_sample = RowSample()
+    row_sample = RowSample(limit=decided.sample_limit)
     kind = KINDS[form.label]
     sampled = features.numeric_sequences if features.summaries.learns else ()
 
@@ -240,7 +255,7 @@ def _survey_chunk(
             splits: list[int] = []
             classes: list[tuple[str, ...]] = []
             for row in rows_of(batch, features):
-                split, labels = place_row(row, chunk.split, rule, kind)
+                split, labels = place_row(row, chunk.split, decided.rule, kind)
                 keys.add(row, split, labels)
                 splits.append(NO_SPLIT if split is None else SPLITS.index(split))
                 classes.append(labels)
@@ -310,8 +325,8 @@ class _MergeFindings(beam.CombineFn):
         return accumulator
 
 
-def _write_survey(path: str, findings: Findings, rule: SplitRule, matches: Matches) -> None:
-    write_atomically(Path(path), pickle.dumps((findings, rule, matches)))
+def _write_survey(path: str, findings: Findings, decided: _Decided, matches: Matches) -> None:
+    write_atomically(Path(path), pickle.dumps((findings, decided.rule, matches)))
 
 
 def _check_budget(survey: Survey, data: DataConfig, dead_letters: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,9 +17,12 @@ from components.data.passes.row_sample import (
     LABEL,
     LENGTH,
     SAMPLE,
+    SAMPLED_ROWS,
     Aspect,
     RowSample,
     find_sample,
+    is_complete,
+    key_limit,
     merge_samples,
     write_sample,
 )
@@ -106,3 +110,34 @@ def test_it_is_found_where_it_was_written(tmp_path: Path) -> None:
     assert found.equals(sample)
     # By the names that the rows have, and not by aliases.
     assert any(json.loads(name)[0] == "Läden" for name in found.column_names if name[0] == "[")
+
+
+def test_a_sample_says_whether_it_has_all_rows(tmp_path: Path) -> None:
+    assert is_complete(sample_of(list(range(10)), 10).table())
+    assert not is_complete(sample_of(list(range(11)), 10).table())
+    halves = [sample_of(list(range(8)), 10).table(), sample_of(list(range(8, 16)), 10).table()]
+    assert all(map(is_complete, halves))
+    merged = merge_samples(halves, 10)
+    assert merged is not None
+    assert not is_complete(merged)
+    write_sample(halves[0], tmp_path / SAMPLE)
+    found = find_sample(tmp_path)
+    assert found is not None
+    assert is_complete(found)
+
+
+def test_of_many_rows_only_those_are_looked_at_that_may_be_sampled() -> None:
+    assert key_limit(4 * SAMPLED_ROWS) is None
+    limit = key_limit(40 * SAMPLED_ROWS)
+    assert limit is not None
+    assert int.from_bytes(limit[:8], "big") / 2**64 == pytest.approx(0.1)
+    every, below = RowSample(), RowSample(limit=limit)
+    for number in range(300):
+        row = parse_row(mixed_row(number), MIXED_FORM)
+        assert isinstance(row, Row)
+        for sample in (every, below):
+            sample.add(row, row.labels or (), MIXED)
+    keys = every.table().column(KEY).to_pylist()
+    assert below.table().column(KEY).to_pylist() == [key for key in keys if key <= limit]
+    assert 10 < below.rows < 60
+    assert not below.is_complete
