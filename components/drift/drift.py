@@ -13,8 +13,9 @@ from components.artifacts.drift import Drift
 from components.artifacts.schema import Schema, schema_directory
 from components.artifacts.values import Champion, Examples
 from components.data.passes.row_sample import RowSample, find_sample
-from components.data.row_parsing import InvalidRow, RowFormat
+from components.data.row_parsing import InvalidRow
 from components.data.sources.source import Record
+from components.data.splits.values import row_format_of
 from components.drift.compare import LEAST_ROWS, compare, new_rows
 from components.errors import DataError
 
@@ -36,10 +37,7 @@ def check_rows(
     Raises:
         DataError: there are too few rows.
     """
-    form = RowFormat.of(
-        schema.features, schema.max_row_steps, schema.label,
-        truncate=schema.truncate, needs_key=False,
-    )  # fmt: skip
+    form = row_format_of(schema)
     sample, invalid = RowSample(), 0
     for number, record in enumerate(source):
         row = record.parse(form)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from components.artifacts.schema import load_schema, schema_directory
-from components.data.row_parsing import InvalidRow, RowFormat
+from components.data.row_parsing import InvalidRow
 from components.data.sources.source import Record
+from components.data.splits.values import row_format_of
 from components.export.row_scoring import RowScorer, RowScores, answer_row
 from components.export.saved_model import model_errors
 
@@ -54,13 +55,7 @@ class Predictor:
     def __init__(self, saved_model: Path, top_k: int | None = None) -> None:
         # From the SavedModel: the features that it was trained on, whatever the config says by now.
         schema = load_schema(schema_directory(saved_model))
-        self.form = RowFormat.of(
-            schema.features,
-            schema.max_row_steps,
-            schema.label,
-            truncate=schema.truncate,
-            needs_key=False,
-        )
+        self.form = row_format_of(schema)
         """What a row must hold."""
         self.columns = schema.columns
         """Which column of a table is what."""

@@ -8,13 +8,13 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from components.config import STRICT, Number, PositiveInt
-from components.features.embedding import id_column
+from components.features.embedding import GivesIds
 from components.features.kind import FeatureKind, ValueType
 from components.features.observed import Observed
 
 
 @dataclass(frozen=True, config=STRICT)
-class BucketizedFeature(FeatureKind):
+class BucketizedFeature(GivesIds, FeatureKind):
     """Numbers whose size says less than their rank: each becomes the id of its quantile."""
 
     kind: Literal["bucketized"]
@@ -33,11 +33,6 @@ class BucketizedFeature(FeatureKind):
     def raw(self) -> ValueType:
         """float32 [1]."""
         return ValueType("float32", (1,))
-
-    @property
-    def transformed(self) -> ValueType:
-        """An id."""
-        return ValueType("int64")
 
     def placement_fault(self, is_sequence: bool) -> str | None:
         """A value of the context has no step before it."""
@@ -60,10 +55,6 @@ class BucketizedFeature(FeatureKind):
         """The ``buckets``, of which some are empty where values repeat."""
         del name, transform_output
         return self.buckets
-
-    def column(self, name: str, id_count: int | None, is_sequence: bool) -> Any:
-        """The ids, embedded or one-hot."""
-        return id_column(name, id_count, self.embedding_dimension, is_sequence)
 
     @classmethod
     def infer(cls, observed: Observed) -> Self | None:

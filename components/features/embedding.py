@@ -5,10 +5,27 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from components.features.kind import ValueType
+
 _LARGEST_ONE_HOT = 16
 """So few ids can be columns of their own; a learned vector would save no weights."""
 _LARGEST_DIMENSION = 64
 """As wide as the default layer behind it."""
+
+
+class GivesIds:
+    """What the kinds have in common whose values are ids to the model."""
+
+    embedding_dimension: int | None
+
+    @property
+    def transformed(self) -> ValueType:
+        """An id."""
+        return ValueType("int64")
+
+    def column(self, name: str, id_count: int | None, is_sequence: bool) -> Any:
+        """The ids, embedded or one-hot."""
+        return id_column(name, id_count, self.embedding_dimension, is_sequence)
 
 
 def id_column(name: str, id_count: int | None, dimension: int | None, is_sequence: bool) -> Any:

@@ -7,13 +7,13 @@ from typing import Any, Literal, Self
 from pydantic.dataclasses import dataclass
 
 from components.config import STRICT, PositiveInt
-from components.features.embedding import id_column
+from components.features.embedding import GivesIds
 from components.features.kind import FeatureKind, ValueType
 from components.features.observed import Observed
 
 
 @dataclass(frozen=True, config=STRICT)
-class HashedFeature(FeatureKind):
+class HashedFeature(GivesIds, FeatureKind):
     """Strings without end, such as user names: nothing is learned of them but their buckets."""
 
     kind: Literal["hashed"]
@@ -34,11 +34,6 @@ class HashedFeature(FeatureKind):
         return ValueType("string")
 
     @property
-    def transformed(self) -> ValueType:
-        """An id."""
-        return ValueType("int64")
-
-    @property
     def filled_with(self) -> str | None:
         """As ``missing`` says."""
         return self.missing
@@ -54,10 +49,6 @@ class HashedFeature(FeatureKind):
         """The ``buckets``."""
         del name, transform_output
         return self.buckets
-
-    def column(self, name: str, id_count: int | None, is_sequence: bool) -> Any:
-        """The ids, embedded or one-hot."""
-        return id_column(name, id_count, self.embedding_dimension, is_sequence)
 
     @classmethod
     def infer(cls, observed: Observed) -> Self | None:

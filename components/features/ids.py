@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic.dataclasses import dataclass
 
 from components.config import STRICT, NonNegativeInt, PositiveInt
-from components.features.embedding import id_column, proposed_dimension
+from components.features.embedding import GivesIds, proposed_dimension
 from components.features.kind import FeatureKind, ValueType
 from components.features.observed import MAX_DISTINCT_VALUES, Observed
 
@@ -17,7 +17,7 @@ _DENSE = 0.8
 
 
 @dataclass(frozen=True, config=STRICT)
-class IdFeature(FeatureKind):
+class IdFeature(GivesIds, FeatureKind):
     """Whole numbers in [0, size): event types, item ids."""
 
     kind: Literal["id"]
@@ -55,10 +55,6 @@ class IdFeature(FeatureKind):
         """The ``size``."""
         del name, transform_output
         return self.size
-
-    def column(self, name: str, id_count: int | None, is_sequence: bool) -> Any:
-        """The ids, embedded or one-hot."""
-        return id_column(name, id_count, self.embedding_dimension, is_sequence)
 
     @classmethod
     def infer(cls, observed: Observed) -> Self | None:

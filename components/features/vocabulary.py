@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic.dataclasses import dataclass
 
 from components.config import STRICT, PositiveInt
-from components.features.embedding import id_column, proposed_dimension
+from components.features.embedding import GivesIds, proposed_dimension
 from components.features.kind import FeatureKind, ValueType
 from components.features.observed import Observed
 
@@ -19,7 +19,7 @@ _MISSING = "missing"
 
 
 @dataclass(frozen=True, config=STRICT)
-class VocabularyFeature(FeatureKind):
+class VocabularyFeature(GivesIds, FeatureKind):
     """Strings that a vocabulary, found in the training split, turns into ids."""
 
     kind: Literal["token", "categorical"]
@@ -42,11 +42,6 @@ class VocabularyFeature(FeatureKind):
     def raw(self) -> ValueType:
         """A string."""
         return ValueType("string")
-
-    @property
-    def transformed(self) -> ValueType:
-        """An id."""
-        return ValueType("int64")
 
     @property
     def filled_with(self) -> str | None:
@@ -78,10 +73,6 @@ class VocabularyFeature(FeatureKind):
         """The strings that were kept, and the buckets for all others."""
         kept = transform_output.vocabulary_size_by_name(vocabulary_name(name))
         return int(kept) + self.oov_buckets
-
-    def column(self, name: str, id_count: int | None, is_sequence: bool) -> Any:
-        """The ids, embedded or one-hot."""
-        return id_column(name, id_count, self.embedding_dimension, is_sequence)
 
     @classmethod
     def infer(cls, observed: Observed) -> Self | None:

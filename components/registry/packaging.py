@@ -14,7 +14,7 @@ from typing import Any
 from components.artifacts.schema import load_schema, schema_directory
 from components.artifacts.storage import digest_of_directory
 from components.artifacts.values import Export
-from components.data.row_parsing import RowFormat
+from components.data.splits.values import row_format_of
 from components.registry.versions import (
     DIGEST_TAG,
     SAVED_MODEL_DIGEST_TAG,
@@ -107,9 +107,7 @@ def model_config(export: Path) -> dict[str, Any]:
     """What the served model is told of its rows, and its limits, which a server may change."""
     schema = load_schema(schema_directory(export / SAVED_MODEL))
     return {
-        "rows": RowFormat.of(
-            schema.features, schema.max_row_steps, schema.label, truncate=schema.truncate
-        ).as_json(),
+        "rows": row_format_of(schema, needs_key=True).as_json(),
         "max_row_steps": schema.max_row_steps,
         **json.loads((export / LIMITS).read_bytes()),
     }

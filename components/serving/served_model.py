@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from components.artifacts.schema import load_schema, schema_directory
 from components.data.row_parsing import Expected, Row, RowFormat
+from components.data.splits.values import row_format_of
 from components.export.row_scoring import RowScorer, RowScores
 from components.export.saved_model import model_errors
 from components.serving.batching import Batcher, TooManyWaitingError
@@ -53,9 +55,7 @@ class ServedModel:
         schema = load_schema(schema_directory(saved_model))
         own = schema.max_row_steps
         most_steps = own if limits.max_row_steps is None else min(own, limits.max_row_steps)
-        self.form = RowFormat.of(
-            schema.features, most_steps, schema.label, truncate=schema.truncate, needs_key=False
-        )
+        self.form = dataclasses.replace(row_format_of(schema), max_steps=most_steps)
         """What a row must hold."""
         self.answers_steps = schema.label == "per_step"
         """Whether an answer is a list with an entry for each step."""

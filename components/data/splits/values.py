@@ -7,6 +7,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+from components.artifacts.schema import Schema
 from components.config import DataConfig
 from components.data.row_parsing import InvalidRow, Row, RowFormat, json_type
 from components.features.config import FeaturesConfig
@@ -16,6 +17,17 @@ def row_format(features: FeaturesConfig, data: DataConfig) -> RowFormat:
     """The format of the rows of a run, which have what they are split by."""
     form = RowFormat.of(features, data.max_row_steps, data.label, truncate=data.truncate)
     return dataclasses.replace(form, group=data.split.group, time=data.split.time)
+
+
+def row_format_of(schema: Schema, *, needs_key: bool = False) -> RowFormat:
+    """The format of rows for a model with this schema, which need no id and no label."""
+    return RowFormat.of(
+        schema.features,
+        schema.max_row_steps,
+        schema.label,
+        truncate=schema.truncate,
+        needs_key=needs_key,
+    )
 
 
 def with_split_values(row: Row, values: Any, form: RowFormat) -> Row | InvalidRow:
