@@ -351,6 +351,11 @@ class TrainingConfig:
     """With 2 or more, the training and the validation rows are dealt out to so many folds, and in
     place of the first fit there is one for each fold, which is held against it: what is said of the
     validation split is of all of these rows. The refit follows in any case. 0: no folds."""
+    ensemble_size: Annotated[int, Field(ge=1, le=20), NUMBER] = 1
+    """How many networks are trained, one after the other, each from a seed of its own; the model
+    answers with the mean of their probabilities (Lakshminarayanan and others, 2017). Training and
+    answers take so many times as long. What is said of the validation split is that of the first
+    network."""
     temperature_scaling: Switch = False
     """Whether one number, chosen on the validation split, makes the probabilities sharper or
     softer, so that they match how often the model is right (Guo and others, 2017). It is part of

@@ -143,17 +143,26 @@ def record_examples(value: Examples, config: PipelineConfig) -> StageRecord:
 
 def record_model(value: Model, config: PipelineConfig) -> StageRecord:
     """The checkpoint and what it reaches, the learning curve, the cost, the workers' logs."""
-    directory = Path(value.path)
+    directory, checkpoint = Path(value.path), Path(value.checkpoint)
     units = ", ".join(str(count) for count in config.model.units)
     parameters = flatten(config.model, "model") | flatten(config.training, "training")
-    events = sorted(directory.rglob("events.out.tfevents.*"))
-    chosen = sorted(Path(value.checkpoint).parent.glob(f"{Path(value.checkpoint).name}.*"))
+    # The folders of the other networks of an ensemble, whose files have the names of the first's.
+    others = [
+        directory / Path(one).relative_to(directory).parts[0] for one in value.other_checkpoints
+    ]
+    networks = f"{1 + len(others)} networks, " if others else ""
+    events = [
+        path
+        for path in sorted(directory.rglob("events.out.tfevents.*"))
+        if set(others).isdisjoint(path.parents)
+    ]
+    chosen = sorted(checkpoint.parent.glob(f"{checkpoint.name}.*"))
     return StageRecord(
-        f"{config.model.cell_type} [{units}], {_origin(value, config)}",
+        f"{networks}{config.model.cell_type} [{units}], {_origin(value, config)}",
         {**parameters, "seed": config.seed},
         compared=_training_values(value, config),
         history=directory / HISTORY,
-        artifacts=(directory / HISTORY, *events, *chosen, *worker_logs(directory)),
+        artifacts=(directory / HISTORY, *events, *chosen, *others, *worker_logs(directory)),
     )
 
 

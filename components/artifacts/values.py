@@ -95,6 +95,13 @@ class Model:
     """Its probabilities are taken to the power of 1 / temperature, and divided by their sum."""
     threshold: Threshold | None = None
     """Without it the most probable label is the answer."""
+    other_checkpoints: tuple[str, ...] = ()
+    """Those of the other networks of an ensemble."""
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """Of all networks; the mean of their probabilities is the model's."""
+        return (self.checkpoint, *self.other_checkpoints)
 
 
 @dataclass(frozen=True, config=_STRICT)

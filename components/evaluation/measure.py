@@ -31,7 +31,7 @@ def measure_model(
         directory: where predictions, metrics and figures are written.
     """
     schema = load_schema(examples.path)
-    answers = predict_probabilities(load_estimator(model), examples, "test", model.checkpoint)
+    answers = predict_probabilities(load_estimator(model), examples, "test", model.checkpoints)
     probabilities = at_temperature(answers, model.temperature)
     table = TABLES[schema.label].of(
         ids=read_ids(examples, "test"),

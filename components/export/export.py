@@ -28,6 +28,7 @@ from components.artifacts.values import RAW_TEST, Examples, Export, Metrics, Mod
 from components.config import ExportConfig
 from components.data.passes.row_sample import SAMPLE
 from components.errors import SkewError
+from components.export.ensemble import Ensemble
 from components.export.serving_graph import Served
 from components.export.skew import SIGNATURES, largest_difference
 from components.export.transform_graph import load_transform
@@ -54,7 +55,7 @@ def export_model(
         examples: the examples whose transform graph and raw test rows are used.
         metrics: the evaluation, whose predictions the exported model must repeat.
         config: rows and tolerance of the check.
-        model: which checkpoint.
+        model: which checkpoints.
         directory: the directory of the export.
 
     Raises:
@@ -65,7 +66,8 @@ def export_model(
     expected = read_predictions(Path(metrics.predictions_path))
     rows = min(config.check_rows, len(expected))
     with building(directory) as partial:
-        predictor = rnn_core.load_predictor(estimator, model.checkpoint)
+        predictors = [rnn_core.load_predictor(estimator, one) for one in model.checkpoints]
+        predictor = predictors[0] if len(predictors) == 1 else Ensemble(predictors)
         transform = load_transform(examples.path)
         served = Served(schema, transform, predictor, model.temperature, model.threshold)
         with quiet_libraries():

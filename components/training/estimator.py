@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -141,29 +141,32 @@ def predict_probabilities(
     estimator: rnn_core.RNNEstimator,
     examples: Examples,
     split: Split,
-    checkpoint: str,
+    checkpoints: Sequence[str],
     at_most: int = -1,
 ) -> NDArray[np.float32]:
-    """[A, K]: what a checkpoint answers to the rows of a split, in their order.
+    """[A, K]: what checkpoints answer to the rows of a split, in their order: the mean of all.
 
     Args:
-        estimator: of the checkpoint.
+        estimator: of the checkpoints.
         examples: the directory of the examples.
         split: the split to read.
-        checkpoint: the model.
+        checkpoints: of one network, or of those of an ensemble.
         at_most: reads no more rows, the first; -1: all.
     """
     kind = KINDS[load_schema(examples.path).label]
-    batches = estimator.predict(
-        lambda: read_batches(examples, split, _BATCH_SIZE, at_most=at_most).map(
-            lambda features, label: features
-        ),
-        predict_keys=list(kind.predict_keys),
-        checkpoint_path=checkpoint,
-        yield_single_examples=False,
-    )
-    with reading_errors(examples):
-        return np.concatenate([kind.answers(batch) for batch in batches])
+    found: list[NDArray[np.float32]] = []
+    for checkpoint in checkpoints:
+        batches = estimator.predict(
+            lambda: read_batches(examples, split, _BATCH_SIZE, at_most=at_most).map(
+                lambda features, label: features
+            ),
+            predict_keys=list(kind.predict_keys),
+            checkpoint_path=checkpoint,
+            yield_single_examples=False,
+        )
+        with reading_errors(examples):
+            found.append(np.concatenate([kind.answers(batch) for batch in batches]))
+    return np.mean(found, axis=0, dtype=np.float32)
 
 
 def feature_columns(schema: Schema) -> tuple[list[Any], list[Any]]:

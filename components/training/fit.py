@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -179,18 +179,20 @@ def training_accuracy(job: TrainingJob, directory: Path, checkpoint: str) -> flo
     return float(metrics["accuracy"])
 
 
-def validation_answers(job: TrainingJob, directory: Path, checkpoint: str) -> PredictionTable:
-    """What a checkpoint answers to the validation rows, some thousand at most.
+def validation_answers(
+    job: TrainingJob, directory: Path, checkpoints: Sequence[str]
+) -> PredictionTable:
+    """What checkpoints answer together to the validation rows, some thousand at most.
 
     Args:
         job: of the fit, which was not trained on them.
         directory: as for ``fit``.
-        checkpoint: of that fit.
+        checkpoints: of that fit, and of those of the other networks of an ensemble.
     """
     schema = load_schema(job.examples.path)
     estimator = build_estimator(schema, job.model, directory / job.name, rnn_core.RunConfig())
     probabilities = predict_probabilities(
-        estimator, job.examples, "validation", checkpoint, _VALIDATION_ROWS
+        estimator, job.examples, "validation", checkpoints, _VALIDATION_ROWS
     )
     return TABLES[schema.label].of(
         ids=read_ids(job.examples, "validation")[:_VALIDATION_ROWS],

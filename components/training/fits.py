@@ -1,5 +1,8 @@
 """The fits that make a model: those that are held against rows, and perhaps one on all rows.
 
+Each network of an ensemble has the fits that it would have as the only one, but for those of the
+folds, which choose for all.
+
 The first fit, or the fits of the folds together, choose how long to train. The refit is the same
 with the rows and the lengths replaced: it has no rows to be held against, and ends where the others
 were best.
@@ -10,6 +13,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from components.artifacts.history import HistoryPoint, name_in_fit, series
 from components.artifacts.values import Examples
@@ -76,6 +81,20 @@ def fold_jobs(first: TrainingJob) -> list[TrainingJob]:
     ]
 
 
+def first_jobs(first: TrainingJob) -> list[TrainingJob]:
+    """The first fits of all networks of the ensemble: the same but for the seeds."""
+    others = range(2, first.training.ensemble_size + 1)
+    return [
+        first,
+        *(replace(first, seed=_seed(first.seed, one), name=f"network-{one}") for one in others),
+    ]
+
+
+def _seed(seed: int, network: int) -> int:
+    """Of one network, so that those of neighbouring seeds have none in common."""
+    return int(np.random.SeedSequence([seed, network]).generate_state(1)[0] >> 1)
+
+
 def pooled(points: tuple[HistoryPoint, ...], jobs: Sequence[TrainingJob]) -> list[HistoryPoint]:
     """The curve of all folds: at each step the mean, each fold weighing as its held-out rows do.
 
@@ -114,5 +133,5 @@ def refit_job(first: TrainingJob, chosen_step: int) -> TrainingJob:
         held_out=None,
         # It is held against nothing that could tell which checkpoint is best.
         training=replace(first.training, checkpoint="last"),
-        name="refit",
+        name=f"{first.name}-refit" if first.name else "refit",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,7 +34,14 @@ from components.training.fit import (
     training_accuracy,
     validation_answers,
 )
-from components.training.fits import best_step, first_job, fold_jobs, pooled, refit_job
+from components.training.fits import (
+    best_step,
+    first_job,
+    first_jobs,
+    fold_jobs,
+    pooled,
+    refit_job,
+)
 from components.training.history_hook import OnPoint
 from components.training.job import FINAL_ERRORS, TrainingJob, logs_of, save_job, training_command
 from components.workers.local_cluster import local_workers, own_worker
@@ -87,41 +95,50 @@ def train_model(
         # The workers of a cluster have a machine each.
         processes = training.workers if chief is None else 1
         first = first_job(examples, model, training, seed, launch, processes)
-        jobs = fold_jobs(first) if training.folds else [first]
-        for job in jobs:
+        networks = first_jobs(first)
+        folds = fold_jobs(first) if training.folds else []
+        for job in folds or networks:
             _run(job, partial, on_progress, chief)
-        if training.folds:
-            chosen_step = _choose_by_folds(jobs, partial, on_progress)
+        firsts: list[str] = []
+        if folds:
+            chosen_steps = [_choose_by_folds(folds, partial, on_progress)] * len(networks)
+            # Of the rows of a fold, and its lengths.
+            networks = [replace(folds[0], seed=job.seed, name=job.name) for job in networks]
         else:
-            chosen_step = step_from_name(_checkpoint(partial, first))
-        last = refit_job(jobs[0], chosen_step) if training.is_refit else first
+            firsts = [_checkpoint(partial, job) for job in networks]
+            chosen_steps = [step_from_name(checkpoint) for checkpoint in firsts]
+        last = networks
         if training.is_refit:
-            _run(last, partial, on_progress, chief)
+            last = [refit_job(*each) for each in zip(networks, chosen_steps, strict=True)]
+            for job in last:
+                _run(job, partial, on_progress, chief)
         seconds = time.monotonic() - began
         # In the block: without a checkpoint it raises, and the directory is not complete.
-        chosen = _checkpoint(partial, last)
+        chosen = [_checkpoint(partial, job) for job in last]
         accuracy, temperature = None, 1.0
-        if not training.folds:
-            of_first = _checkpoint(partial, first)
-            accuracy = training_accuracy(first, partial, of_first)
+        if not folds:
+            accuracy = training_accuracy(first, partial, firsts[0])
             # Of a refit, too: its own rows of validation would make it look too sure of itself.
             if training.temperature_scaling or len(schema.labels) == 2:
-                answers = validation_answers(first, partial, of_first)
+                answers = validation_answers(first, partial, firsts)
                 if training.temperature_scaling:
                     temperature = temperature_of(answers)
                 # A threshold is of two labels; it is chosen by these, and nothing is trained again.
                 if len(schema.labels) == 2:
                     write_predictions(scaled(answers, temperature), partial / VALIDATION)
-        held_out = sum(count(examples, job.held_out) for job in jobs if job.held_out is not None)
-        facts = TrainingFacts(seconds, _parameters(chosen), chosen_step, accuracy, held_out)
+        held_out = sum(count(examples, job.held_out) for job in folds or [first] if job.held_out)
+        parameters = sum(map(_parameters, chosen))
+        facts = TrainingFacts(seconds, parameters, chosen_steps[0], accuracy, held_out)
         save_training_facts(partial, facts)
+    checkpoint, *others = (_checkpoint(directory, job) for job in last)
     return Model(
         path=str(directory),
-        checkpoint=_checkpoint(directory, last),
-        step=step_from_name(chosen),
+        checkpoint=checkpoint,
+        step=step_from_name(chosen[0]),
         # The name is the fingerprint of all that decides the weights.
         digest=directory.name,
         temperature=temperature,
+        other_checkpoints=tuple(others),
     )
 
 

@@ -137,7 +137,9 @@ class Search:
         settings = [*self._settings, *varied]
         config = load_config(self._path, settings)
         # The first fit is what is compared; what follows it is for the model that is kept.
-        training = dataclasses.replace(config.training, refit=False, temperature_scaling=False)
+        training = dataclasses.replace(
+            config.training, refit=False, temperature_scaling=False, ensemble_size=1
+        )
         examples = self._examples_of(settings)
         job = TrialJob(examples, config.model, training, config.seed, config.launch)
         rows = read_statistics(Path(examples.path))["rows"]["train"]
