@@ -213,8 +213,8 @@ def _print_feedback(console: Console, name: str, found: Feedback) -> None:
 def _counts(found: Feedback) -> list[str]:
     """What is in no accuracy, and why."""
     lines = [
-        f"{found.matched:,} of {found.labelled:,} ids with a label are in the log; "
-        f"{found.unmatched:,} are not: not sampled, removed with an old file, or another id."
+        f"{found.matched:,} of {found.labelled:,} ids with a label are in the log. Not there: "
+        f"{found.unmatched:,} (not sampled, removed with an old file, or another id)."
     ]
     counts: list[tuple[int, str]] = [
         (found.contradicting, "ids come with several labels and are left out."),

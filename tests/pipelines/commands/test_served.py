@@ -184,7 +184,7 @@ def test_labels_that_come_later_say_how_often_it_was_right(
     labels = str(_labels(tmp_path / "labels.csv", served, right=150))
     feedback(NAME, labels, served.folder, "id", "label", None, as_json=False, work_dir=work)
     printed = " ".join(capsys.readouterr().out.split())
-    assert "200 of 201 ids with a label are in the log; 1 are not" in printed
+    assert "200 of 201 ids with a label are in the log. Not there: 1 (" in printed
     assert "0.750 [0.686, 0.805]" in printed
     feedback(NAME, labels, served.folder, "id", "label", 1.0, as_json=True, work_dir=work)
     found = json.loads(capsys.readouterr().out)
