@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from components.artifacts.values import Interval
-from components.data.sources.source import Record
 from components.errors import DataError
 from components.evaluation.intervals import Bootstrap, wilson
 from components.monitoring.findings import Feedback, VersionAccuracy
@@ -41,25 +40,22 @@ class Labels:
             self.contradicting.add(key)
 
 
-def read_labels(records: Iterable[Record], id_key: str = "id", label_key: str = "label") -> Labels:
-    """The labels of a source.
+def read_labels(pairs: Iterable[tuple[Any, Any]]) -> Labels:
+    """The labels of some rows.
 
     Args:
-        records: its rows.
-        id_key: what a row calls its id.
-        label_key: what a row calls its label.
+        pairs: the id and the label of each row, as they are there; None for what is not.
 
     Raises:
         DataError: no row has both.
     """
     labels = Labels()
-    for record in records:
-        values = record.values if isinstance(record.values, dict) else {}
-        labels.add(values.get(id_key), values.get(label_key))
+    for row_id, label in pairs:
+        labels.add(row_id, label)
     if not labels.by_id:
         raise DataError(
-            f"expected rows with {id_key!r} and {label_key!r}, found none among "
-            f"{labels.invalid:,}: name them with --id and --label."
+            f"expected rows with an id and a label, found none among {labels.invalid:,}: say with "
+            "--id and --label how they are called there."
         )
     for key in labels.contradicting:
         del labels.by_id[key]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -103,11 +104,8 @@ def feedback(
         _check_columns(source, row_id, label)
     log = _log(folder, last_hours)
     work = WorkDirectory.at(work_dir)
-    records = chain.from_iterable(part for source in sources for part in source.parts())
-    # The rows of a table have these two under their usual names.
-    is_table = isinstance(sources[0], TableSource)
-    keys = ("id", "label") if is_table else (row_id, label)
-    found = judge(log, read_labels(records, *keys))
+    pairs = (pair for source in sources for pair in _pairs(source, row_id, label))
+    found = judge(log, read_labels(pairs))
     if as_json:
         click.echo(json.dumps({**dataclasses.asdict(found), "unmatched": found.unmatched}))
     else:
@@ -118,6 +116,15 @@ def feedback(
 def _log(folder: Path, last_hours: float | None) -> ServedLog:
     hours = last_hours or 0.0
     return ServedLog(folder, time.time() - hours * _HOUR_SECONDS if hours else 0.0)
+
+
+def _pairs(source: Source, row_id: str, label: str) -> Iterator[tuple[Any, Any]]:
+    """The id and the label of each row."""
+    # The rows of a table have both under their usual names, whatever its columns are called.
+    keys = ("id", "label") if isinstance(source, TableSource) else (row_id, label)
+    for row in chain.from_iterable(source.parts()):
+        values = row.values if isinstance(row.values, dict) else {}
+        yield values.get(keys[0]), values.get(keys[1])
 
 
 def _check_columns(source: Source, row_id: str, label: str) -> None:

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from components.data.row_parsing import InvalidRow
-from components.data.sources.source import Record
 from components.errors import DataError
 from components.evaluation.intervals import wilson
 from components.monitoring.feedback import Labels, judge, read_labels
@@ -18,7 +16,7 @@ from tests.components.answer_logs import NOON, logged, write_log
 
 
 def labels_of(**labels: Any) -> Labels:
-    return read_labels([Record(0, b"", {"id": key, "label": each}) for key, each in labels.items()])
+    return read_labels(labels.items())
 
 
 def judged(folder: Path, lines: list[dict[str, Any]], **labels: Any) -> Feedback:
@@ -68,35 +66,24 @@ def test_steps_of_a_row_count_together_and_those_that_do_not_fit_not_at_all(
 
 def test_labels_are_texts_whatever_the_file_has(tmp_path: Path) -> None:
     lines = [logged({"id": "1"}, "3"), logged({"id": "2"}, "true")]
-    labels = read_labels(
-        [Record(0, b"", {"no": 1, "truth": 3}), Record(1, b"", {"no": 2, "truth": True})],
-        "no",
-        "truth",
-    )
-    found = judge(ServedLog(write_log(tmp_path, lines)), labels)
+    found = judge(ServedLog(write_log(tmp_path, lines)), read_labels([(1, 3), (2, True)]))
     assert found.versions[0].accuracy.value == 1.0
 
 
 def test_rows_that_say_nothing_and_labels_that_contradict_are_counted(tmp_path: Path) -> None:
-    values: list[Any] = [
-        {"id": "a", "label": "yes"},
-        {"id": "a", "label": "yes"},
-        {"id": "b", "label": "yes"},
-        {"id": "b", "label": "no"},
-        {"id": "c"},
-        {"id": 1.5, "label": "no"},
-        {"id": "d", "label": [None]},
-        {"id": "e", "label": ""},
-        InvalidRow("invalid JSON"),
-    ]
-    labels = read_labels([Record(number, b"", each) for number, each in enumerate(values)])
+    labels = read_labels(
+        [
+            ("a", "yes"), ("a", "yes"), ("b", "yes"), ("b", "no"),
+            ("c", None), (1.5, "no"), ("d", [None]), ("e", ""), (None, None),
+        ]
+    )  # fmt: skip
     assert (labels.by_id, labels.contradicting, labels.invalid) == ({"a": ("yes",)}, {"b"}, 5)
     found = judge(ServedLog(write_log(tmp_path, [logged({"id": "a"}, "yes")])), labels)
     assert (found.contradicting, found.invalid) == (1, 5)
 
 
 def test_without_labels_or_ids_that_are_known_nothing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected rows with 'key' and 'label', found none among 1"):
-        read_labels([Record(0, b"", {"id": "a", "label": "no"})], "key")
+    with pytest.raises(DataError, match="expected rows with an id and a label, found none among 1"):
+        read_labels([("a", None)])
     with pytest.raises(DataError, match="none of 1 ids with a label is in the log"):
         judged(tmp_path, [logged({"id": "a"}, "yes")], b="yes")

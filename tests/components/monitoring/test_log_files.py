@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,13 @@ import pytest
 from components.errors import UserError
 from components.monitoring.log_files import LogFiles, LogOptions, log_files
 
+ROOT = Path(__file__).resolve().parents[3]
 LINE = b'{"id": "a"}\n'
 
 
-def files_of(folder: Path, max_lines: int = 100, file_lines: int = 10, seconds: float = 60.0):  # type: ignore[no-untyped-def]
+def files_of(
+    folder: Path, max_lines: int = 100, file_lines: int = 10, seconds: float = 60.0
+) -> LogFiles:
     size = len(LINE)
     return LogFiles(
         LogOptions(
@@ -98,6 +103,30 @@ def test_of_a_line_that_did_not_fit_on_the_disk_nothing_is_left(tmp_path: Path) 
     files.append(3 * LINE)
     files.close()
     assert sizes(tmp_path) == [1, 3]
+
+
+_ENDLESS = """
+import sys
+from pathlib import Path
+from components.monitoring.log_files import LogFiles, LogOptions
+files = LogFiles(LogOptions(Path(sys.argv[1]), file_bytes=100_000, max_bytes=1_000_000))
+while True:
+    files.append(b'{"id": "a"}\\n' * 5000)
+    print(flush=True)
+"""
+
+
+def test_what_is_killed_leaves_whole_lines_and_all_that_were_appended(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _ENDLESS, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(5):
+            process.stdout.readline()
+        process.kill()
+    lines = [line for path in log_files(tmp_path) for line in path.read_bytes().splitlines(True)]
+    # The system may have been in the middle of the very last one.
+    assert sum(line != LINE for line in lines) <= 1
+    assert len(lines) >= 25_000
 
 
 def test_only_its_user_and_group_read_it(tmp_path: Path) -> None:
