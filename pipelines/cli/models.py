@@ -284,7 +284,7 @@ def feedback(
     "--log-file-bytes",
     default=16 << 20,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1 << 16),
     help="Size of a file from which on another one is begun.",
 )
 @click.option(
