@@ -1,4 +1,4 @@
-"""`rnnflow serve`, `mlflow models serve` and a minimal FastAPI application, in one run.
+"""`rnnflow serve` without and with a log, `mlflow models serve` and a minimal FastAPI application.
 
 All serve the champion of `make run` (JapaneseVowels), each in one process with its defaults; eight
 clients send a row a request. Only one server is asked at a time, round by round.
@@ -57,11 +57,13 @@ def run() -> None:
             )
             if done.returncode not in accepted:
                 sys.exit(f"rnnflow {command[0]}: exit code {done.returncode}")
-        with free_ports(3) as ports:
-            ours, theirs, minimal = ports
+        with free_ports(4) as ports:
+            ours, logging, theirs, minimal = ports
         groups = {}
         command = [rnnflow, "serve", _NAME, here, f"--port={ours}"]
         groups[ours] = stack.enter_context(_server(command, ours, environment))
+        command = [*command[:-1], f"--port={logging}", f"--log={directory / 'log'}"]
+        groups[logging] = stack.enter_context(_server(command, logging, environment))
         mlflow = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager=local"]
         address = [f"--model-uri=models:/{_NAME}@champion", f"--port={theirs}"]
         groups[theirs] = stack.enter_context(_server([*mlflow, *address], theirs, environment))
@@ -74,6 +76,7 @@ def run() -> None:
         frames = [json.dumps({"dataframe_records": [_plain(row)]}).encode() for row in rows]
         asked = {
             _OURS: (ours, own),
+            f"{_OURS} --log": (logging, own),
             "mlflow models serve": (theirs, requests("/invocations", frames)),
             "a minimal FastAPI application": (minimal, own),
         }

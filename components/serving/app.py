@@ -10,6 +10,7 @@ from fastapi_offline import FastAPIOffline
 
 from components.data.row_parsing import Row, json_type
 from components.export.row_scoring import answer_row
+from components.monitoring.answer_log import AnswerLog
 from components.serving.batching import TooManyWaitingError
 from components.serving.bodies import BadRequestError, json_response, parsed, read_body
 from components.serving.description import describe
@@ -31,6 +32,8 @@ class Service:
     limits: Limits
     metrics: Metrics
     token: str | None = None
+    log: AnswerLog | None = None
+    """What a sample of the answers is written to."""
     is_draining: bool = False
     """Set on SIGTERM: whoever asks whether the server is ready hears no, and is still answered."""
 
@@ -45,19 +48,29 @@ def make_app(service: Service) -> FastAPI:
     _add_error_handlers(app, service)
     _add_operations(app, service)
     add_inference_routes(
-        app, service.host, service.limits, service.metrics, lambda: not service.is_draining
+        app,
+        service.host,
+        service.limits,
+        service.metrics,
+        lambda: not service.is_draining,
+        service.log,
     )
 
     @app.post("/predict", tags=["predict"], summary="Label and probabilities of each row")
     async def predict(request: Request) -> Response:
         body = await read_body(request, service.limits)
         with service.host.leased() as model:
-            rows, top_k = await parsed(body, lambda value: _rows(value, model, service.limits))
+            rows, top_k, chosen = await parsed(body, lambda value: _rows(value, model, service))
             scores = await model.score(rows)
             service.metrics.rows.inc(len(rows))
+            ids = [row.id or None for row in rows]
+            if service.log is not None:
+                ids = service.log.ids(row.id for row in rows)
+                row_bytes = len(body) / max(1, len(rows))
+                service.log.put(chosen, ids, scores, model.labels, model.version, row_bytes)
             answers = [
-                {"id": row.id or None} | answer_row(each, model.labels, top_k)._asdict()
-                for row, each in zip(rows, scores, strict=True)
+                {"id": row_id} | answer_row(each, model.labels, top_k)._asdict()
+                for row_id, each in zip(ids, scores, strict=True)
             ]
             return json_response(
                 {"model": model.name, "model_version": model.version, "predictions": answers}
@@ -66,8 +79,10 @@ def make_app(service: Service) -> FastAPI:
     return app
 
 
-def _rows(value: Any, model: ServedModel, limits: Limits) -> tuple[list[Row], int | None]:
-    """The rows of a request, and how many labels an answer is to list."""
+def _rows(
+    value: Any, model: ServedModel, service: Service
+) -> tuple[list[Row], int | None, dict[int, Any]]:
+    """The rows of a request, how many labels an answer is to list, and the rows to be logged."""
     if not isinstance(value, dict) or not isinstance(value.get("rows"), list):
         found = f"the keys {sorted(value)}" if isinstance(value, dict) else json_type(value)
         raise BadRequestError(f'expected {{"rows": [...]}}, got {found}: see /docs', 422)
@@ -76,8 +91,10 @@ def _rows(value: Any, model: ServedModel, limits: Limits) -> tuple[list[Row], in
         raise BadRequestError(
             f'expected "top_k" to be a whole number from 1 on, got {top_k!r}', 422
         )
-    check_rows(len(value["rows"]), limits)
-    return parse_rows(value["rows"], model.form), top_k
+    check_rows(len(value["rows"]), service.limits)
+    rows = parse_rows(value["rows"], model.form)
+    # Of the others nothing is kept: they may be large.
+    return rows, top_k, {} if service.log is None else service.log.chosen(value["rows"])
 
 
 def _add_operations(app: FastAPI, service: Service) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from components.data.row_parsing import Row
+from components.monitoring.answer_log import AnswerLog
 from components.serving.bodies import BadRequestError, json_response, parsed, read_body
 from components.serving.faults import parse_rows
 from components.serving.host import ModelHost
@@ -33,6 +34,7 @@ def add_inference_routes(
     limits: Limits,
     metrics: Metrics,
     is_ready: Callable[[], bool],
+    log: AnswerLog | None = None,
 ) -> None:
     """Adds all routes of the protocol.
 
@@ -42,6 +44,7 @@ def add_inference_routes(
         limits: of a request.
         metrics: are told of the rows.
         is_ready: whether the server takes requests.
+        log: what a sample of the answers is written to.
     """
 
     @app.get("/v2", tags=[TAG], summary="The server")
@@ -87,19 +90,32 @@ def add_inference_routes(
         with host.leased() as model:
             _check_model(model, name, version)
 
-            def parse(value: Any) -> tuple[list[Row], list[str] | None, Any]:
+            def parse(value: Any) -> tuple[list[Row], list[str] | None, Any, dict[int, Any]]:
                 values = rows_of_request(value, model.form, limits)
-                return parse_rows(values, model.form), outputs_of_request(value), value.get("id")
+                rows = parse_rows(values, model.form)
+                chosen = {} if log is None else log.chosen(values)
+                return rows, outputs_of_request(value), value.get("id"), chosen
 
-            rows, asked, request_id = await parsed(body, parse)
+            rows, asked, request_id, chosen = await parsed(body, parse)
             scores = await model.score(rows)
             metrics.rows.inc(len(rows))
+            if log is not None:
+                ids = _row_ids(request_id, len(rows))
+                row_bytes = len(body) / max(1, len(rows))
+                log.put(chosen, ids, scores, model.labels, model.version, row_bytes)
             answer = {
                 "model_name": model.name,
                 "model_version": str(model.version),
                 "outputs": tensors_of_answers(scores, model.labels, model.answers_steps, asked),
             }
             return json_response(answer | ({} if request_id is None else {"id": request_id}))
+
+
+def _row_ids(request_id: Any, count: int) -> list[str | None]:
+    """The ids of the rows of a request: its own, with the place of the row where it has several."""
+    if type(request_id) not in (str, int) or request_id == "":
+        return [None] * count
+    return [str(request_id) if count == 1 else f"{request_id}-{place}" for place in range(count)]
 
 
 def _check_model(model: ServedModel, name: str, version: str | None) -> None:

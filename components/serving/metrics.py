@@ -14,6 +14,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.registry import Collector
 
 # From an idle server's answer to a row of many thousand steps.
 _SECONDS: Final = (
@@ -81,6 +82,10 @@ class Metrics:
         self.registry_is_up = Gauge(
             "rnnflow_registry_up", "1: MLflow answered when it was last asked.", registry=registry
         )
+
+    def add(self, collector: Collector) -> None:
+        """Adds what is told by another part of the server."""
+        self._registry.register(collector)
 
     def text(self) -> bytes:
         """All of them, as Prometheus reads them."""

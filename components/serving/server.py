@@ -19,6 +19,8 @@ _LOG = logging.getLogger("rnnflow.serving")
 # With the time in which it still takes requests below the 30 s that Kubernetes gives a pod.
 ANSWER_SECONDS = 20
 """How long requests in flight are waited for at the end; what is left then is cut off."""
+_LOG_SECONDS = 2.0
+"""How long the log of answers may take to write the last of them."""
 _LOAD_SECONDS = 5.0
 """How long a version that is being loaded at the end is waited for."""
 
@@ -110,6 +112,8 @@ def run(service: Service, listener: socket.socket, drain_seconds: float) -> None
     )
     server = _Server(config, service, drain_seconds)
     server.run(sockets=[listener])
+    if service.log is not None:
+        service.log.close(_LOG_SECONDS)
     if not service.host.close(_LOAD_SECONDS):
         # TensorFlow is at work in a thread, which Python would end in the middle.
         logging.shutdown()

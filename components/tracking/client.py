@@ -163,15 +163,17 @@ def find_experiment(client: MlflowClient, name: str) -> str | None:
     return None if found is None else str(found.experiment_id)
 
 
-def ensure_experiment(client: MlflowClient, name: str) -> str:
+def ensure_experiment(client: MlflowClient, name: str, note: str = "") -> str:
     """The id of an experiment, which is created, or restored if it was deleted.
 
-    It gets a description and its kind; what a person wrote there is kept.
+    It gets a description, ``note`` or that of the runs of a pipeline, and its kind; what a person
+    wrote there is kept.
     """
     tags = {
         # Without it MLflow guesses the kind, and shows the pages of language models.
         "mlflow.experimentKind": "custom_model_development",
-        NOTE_TAG: (
+        NOTE_TAG: note
+        or (
             f"The runs of the pipeline `{name}`: a row a run, and folded below it a nested run a "
             "stage. Choose settings by `best/validation_...`, which were measured on the "
             "validation split. `test/...` are for the gate alone: whoever chooses by them finds "

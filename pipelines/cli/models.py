@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
+from components.errors import UserError
 from pipelines.cli.group import WORK_DIR, rnnflow
+
+_LAST_HOURS = click.option(
+    "--last-hours",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Only answers of the last so many hours; all that are logged by default.",
+)
 
 
 @rnnflow.command()
@@ -104,17 +111,74 @@ def predict(
 
 @rnnflow.command()
 @click.argument("name")
-@click.argument("data", type=click.Path(allow_dash=True))
+@click.argument("data", type=click.Path(allow_dash=True), required=False)
+@click.option(
+    "--served",
+    type=click.Path(path_type=Path),
+    help="In place of DATA the requests that `serve --log` has logged in this folder.",
+)
+@_LAST_HOURS
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, not a table.")
 @WORK_DIR
-def check(name: str, data: str, as_json: bool, work_dir: Path) -> None:
+def check(
+    name: str,
+    data: str | None,
+    served: Path | None,
+    last_hours: float | None,
+    as_json: bool,
+    work_dir: Path,
+) -> None:
     """Say whether the rows of DATA are like those that NAME's champion was trained on.
 
-    DATA is what `predict` takes; ids and labels are not needed. Exit code 3 means drift.
+    DATA is what `predict` takes; ids and labels are not needed. With --served also which labels
+    are answered, and about how often they are right. Exit code 3 means drift.
     """
+    if (data is None) == (served is None):
+        raise UserError("expected DATA or --served FOLDER, one of the two.")
+    if served is not None:
+        from pipelines.commands.served import check_served
+
+        raise SystemExit(check_served(name, served, last_hours, as_json, work_dir))
+    if last_hours is not None:
+        raise UserError("--last-hours goes with --served: rows of DATA have no times.")
     from pipelines.commands.check import check as check_rows
 
-    raise SystemExit(check_rows(name, data, as_json, work_dir))
+    raise SystemExit(check_rows(name, str(data), as_json, work_dir))
+
+
+@rnnflow.command()
+@click.argument("name")
+@click.argument("file", type=click.Path())
+@click.option(
+    "--served",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The folder in which `serve --log` has logged the answers.",
+)
+@click.option(
+    "--id", "row_id", default="id", show_default=True, help="What FILE calls the id of a row."
+)
+@click.option("--label", default="label", show_default=True, help="What FILE calls the true label.")
+@_LAST_HOURS
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, not a table.")
+@WORK_DIR
+def feedback(
+    name: str,
+    file: str,
+    served: Path,
+    row_id: str,
+    label: str,
+    last_hours: float | None,
+    as_json: bool,
+    work_dir: Path,
+) -> None:
+    """Say how often NAME was right, by the labels of FILE that came after its answers.
+
+    FILE has an id and a label a row, as JSONL, CSV or what else `init` reads.
+    """
+    from pipelines.commands.served import feedback as judge
+
+    judge(name, file, served, row_id, label, last_hours, as_json, work_dir)
 
 
 @rnnflow.command()
@@ -191,6 +255,45 @@ def check(name: str, data: str, as_json: bool, work_dir: Path) -> None:
     type=click.IntRange(min=1),
     help="Most rows that may wait; more are answered with 503.",
 )
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path),
+    help="Log a sample of the rows and their answers in this folder, as JSONL.",
+)
+@click.option(
+    "--log-share",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of the rows that is logged, drawn at random.",
+)
+@click.option(
+    "--log-drop",
+    multiple=True,
+    metavar="FIELD",
+    help="Leave this field out of the log: id, or any other of a row; may be repeated.",
+)
+@click.option(
+    "--log-max-bytes",
+    default=1 << 30,
+    show_default=True,
+    type=click.IntRange(min=1 << 20),
+    help="Most bytes of the log; its oldest files are removed.",
+)
+@click.option(
+    "--log-file-bytes",
+    default=16 << 20,
+    show_default=True,
+    type=click.IntRange(min=1 << 16),
+    help="Size of a file from which on another one is begun.",
+)
+@click.option(
+    "--log-file-seconds",
+    default=86_400.0,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    help="Age of a file from which on another one is begun.",
+)
 @WORK_DIR
 def serve(
     name: str,
@@ -205,6 +308,12 @@ def serve(
     max_request_rows: int,
     max_row_steps: int | None,
     max_waiting_rows: int,
+    log: Path | None,
+    log_share: float,
+    log_drop: tuple[str, ...],
+    log_max_bytes: int,
+    log_file_bytes: int,
+    log_file_seconds: float,
     work_dir: Path,
 ) -> None:
     """Answer requests over HTTP with the champion of NAME, until it is stopped.
@@ -212,11 +321,21 @@ def serve(
     JSON rows at /predict, the Open Inference Protocol v2 at /v2; /docs shows both. A new champion
     takes over without a pause.
     """
+    from components.monitoring.log_files import LogOptions
     from components.serving.limits import Batching, Limits
     from pipelines.commands.serve import serve as serve_champion
 
+    if log is None and (log_drop or log_share < 1):
+        raise UserError("--log-share and --log-drop say what is logged: give --log FOLDER, too.")
+    logged = (
+        None
+        if log is None
+        else LogOptions(
+            log, log_share, frozenset(log_drop), log_max_bytes, log_file_bytes, log_file_seconds
+        )
+    )
     limits = Limits(max_body_bytes, max_request_rows, max_row_steps, max_waiting_rows)
     serve_champion(
         name, host, port, token_file, poll_seconds, drain_seconds, limits,
-        Batching(batch_wait_ms, batch_rows), work_dir,
+        Batching(batch_wait_ms, batch_rows), work_dir, logged,
     )  # fmt: skip

@@ -8,11 +8,12 @@ from itertools import chain
 from pathlib import Path
 
 import click
+import pyarrow as pa
 from rich.markup import escape
 from rich.table import Table
 
 from components.artifacts.drift import Drift
-from components.artifacts.schema import load_schema, schema_directory
+from components.artifacts.schema import Schema, load_schema, schema_directory
 from components.data.passes.row_sample import find_sample
 from components.data.sources.formats import files_of, local_path, source_of
 from components.data.sources.jsonl import StandardInput
@@ -49,7 +50,24 @@ def check(name: str, data: Path | str, as_json: bool, work_dir: Path) -> int:
     )
     for source in sources:
         source.check_readable()  # before the model is fetched
-    work = WorkDirectory.at(work_dir)
+    version, schema, reference = champion_sample(name, WorkDirectory.at(work_dir))
+    sources = [dataclasses.replace(source, columns=schema.columns) for source in sources]
+    records = chain.from_iterable(part for source in sources for part in source.parts())
+    found, invalid = check_rows(records, schema, reference, version)
+    if as_json:
+        click.echo(json.dumps({**dataclasses.asdict(found), "invalid_rows": invalid}))
+    else:
+        print_drift(name, found, invalid)
+    return DRIFTED if found.alarms else 0
+
+
+def champion_sample(name: str, work: WorkDirectory) -> tuple[int, Schema, pa.Table]:
+    """The champion's version, how it reads rows, and the sample of those that it was trained on.
+
+    Raises:
+        NotFoundError: there is no champion, or it keeps no sample of its rows.
+        RegistryError: the registry is unreachable.
+    """
     champion = find_champion(name, work.tracking_uri, work.champions)
     if champion is None:
         raise NotFoundError(
@@ -63,18 +81,11 @@ def check(name: str, data: Path | str, as_json: bool, work_dir: Path) -> int:
             f"version {champion.version} of {name} keeps no sample of the rows that it was trained "
             "on: an older release made it. The next run makes one that does."
         )
-    schema = load_schema(directory)
-    sources = [dataclasses.replace(source, columns=schema.columns) for source in sources]
-    records = chain.from_iterable(part for source in sources for part in source.parts())
-    found, invalid = check_rows(records, schema, reference, champion.version)
-    if as_json:
-        click.echo(json.dumps({**dataclasses.asdict(found), "invalid_rows": invalid}))
-    else:
-        _print(name, found, invalid)
-    return DRIFTED if found.alarms else 0
+    return champion.version, load_schema(directory), reference
 
 
-def _print(name: str, found: Drift, invalid: int) -> None:
+def print_drift(name: str, found: Drift, invalid: int) -> None:
+    """Prints the largest differences, and how many checks found drift."""
     console = make_console()
     ignored = f"; {invalid:,} invalid rows were left out" if invalid else ""
     table = Table(title=f"{name}: {found.rows:,} rows beside {found.reference_rows:,} of version "

@@ -6,6 +6,7 @@ import logging
 import sys
 from pathlib import Path
 
+from components.monitoring.log_files import LogFiles, LogOptions
 from components.runtime.libraries import tensorflow_loading
 from components.serving.access import check_access, read_token
 from components.serving.limits import Batching, Limits
@@ -23,6 +24,7 @@ def serve(
     limits: Limits,
     batching: Batching,
     work_dir: Path,
+    log: LogOptions | None = None,
 ) -> None:
     """Answers requests until a signal ends it.
 
@@ -36,9 +38,11 @@ def serve(
         limits: of requests.
         batching: how rows become batches.
         work_dir: the work directory.
+        log: where a sample of the answers is logged, if it is.
 
     Raises:
-        UserError: the address cannot be used, or is reached from other machines without a token.
+        UserError: the address cannot be used, or is reached from other machines without a token,
+          or the folder of the log cannot be written.
         NotFoundError: there is no champion.
         RegistryError: the registry is unreachable.
         BrokenModelError: the champion does not load.
@@ -46,24 +50,32 @@ def serve(
     token = read_token(token_file)
     check_access(host, token)
     work = WorkDirectory.at(work_dir)
+    if log is not None:
+        LogFiles(log).check_writable()
     _log_to_standard_error()
     with tensorflow_loading():
         # Behind the checks, so that a mistake is reported at once; the rest imports TensorFlow.
         from components.serving.server import bind
 
         listener = bind(host, port)
+    from components.monitoring.answer_log import AnswerLog
     from components.serving.app import Service
     from components.serving.host import ModelHost, Registry
+    from components.serving.log_metrics import LastFindings, LogCollector
     from components.serving.metrics import Metrics
     from components.serving.server import run
 
-    metrics = Metrics()
+    metrics, answer_log = Metrics(), None
     registry = Registry(name, work.tracking_uri, work.champions)
     with listener:
         models = ModelHost(registry, limits, batching, metrics)
         models.load_first()
         models.follow(poll_seconds)
-        run(Service(models, limits, metrics, token), listener, drain_seconds)
+        if log is not None:
+            last = LastFindings(log.folder)
+            answer_log = AnswerLog(log, last.look)
+            metrics.add(LogCollector(answer_log, last))
+        run(Service(models, limits, metrics, token, answer_log), listener, drain_seconds)
 
 
 class _PrintableFormatter(logging.Formatter):

@@ -6,12 +6,9 @@ import contextlib
 import dataclasses
 import http.client
 import json
-import os
 import signal
 import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,85 +22,15 @@ from components.serving.access import TOKEN_VARIABLE
 from components.serving.limits import Batching, Limits
 from pipelines.commands import models
 from pipelines.commands.serve import serve
-from tests.components.mlflow_server import end_process, free_port, start_process
 from tests.components.toy_export import Summing, ToyExport, json_row, make_toy_export
 from tests.listening import beyond_loopback
-from tests.measured import MEASURED
-from tests.projects import RNNFLOW
+from tests.served_process import SECONDS, Server, answer_of, running, until
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
 
 REFUSED = Decision(False, "accuracy 0.4 is below 0.5", (), None)
 NAME = "answering"  # the store is shared: no other module has this name
 TOKEN = "a token for the tests of serve"
-SECONDS = 120.0
-"""Far more than a start takes: only a server that hangs needs them."""
-
-
-class Server:
-    """A server in a process group of its own."""
-
-    def __init__(self, directory: Path, store: str, *options: str, **variables: str) -> None:
-        self.log = directory / "serve.log"
-        self.port = free_port()
-        self.token: str | None = None
-        command = [RNNFLOW, "serve", NAME, f"--port={self.port}", *options]
-        work_dir = f"--work-dir={directory / 'work'}"
-        # This server is what is tested, unlike MLflow's and Prefect's.
-        measured = {MEASURED: os.environ[MEASURED]} if MEASURED in os.environ else {}
-        self.process = start_process(
-            [*command, work_dir], self.log, MLFLOW_TRACKING_URI=store, **measured, **variables
-        )
-
-    def wait(self) -> None:
-        """Returns when it answers."""
-        deadline = time.monotonic() + SECONDS
-        while "answers at" not in self.log.read_text():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
-
-    def ask(self, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
-        """The status, and the answer: of JSON its value."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
-        with contextlib.closing(connection):
-            headers = {"Authorization": f"Bearer {token}"} if token else {}
-            content = None if body is None else json.dumps(body).encode()
-            connection.request("GET" if body is None else "POST", path, content, headers)
-            return _answer(connection.getresponse())
-
-    def version(self) -> int:
-        return int(self.ask("/readyz")[1]["model_version"])
-
-    def metric(self, line: str) -> float:
-        """The value of a metric with its labels; 0 if it is not there."""
-        _, text = self.ask("/metrics")
-        found = [each for each in text.splitlines() if each.startswith(f"{line} ")]
-        return float(found[0].split()[-1]) if found else 0.0
-
-    def end(self) -> None:
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            # As Ctrl-C does, which waits for nobody; what is measured is saved.
-            self.process.send_signal(signal.SIGINT)
-            self.process.wait(SECONDS)
-        with contextlib.suppress(ProcessLookupError):
-            end_process(self.process)
-
-
-def _answer(response: http.client.HTTPResponse) -> tuple[int, Any]:
-    text = response.read().decode()
-    is_json = response.headers.get_content_type() == "application/json"
-    return response.status, json.loads(text) if is_json else text
-
-
-@contextlib.contextmanager
-def running(directory: Path, store: str, *options: str, **variables: str) -> Iterator[Server]:
-    server = Server(directory, store, *options, **variables)
-    try:
-        server.wait()
-        yield server
-    finally:
-        server.end()
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +49,7 @@ def versions(toy: ToyExport, store: str, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="module")
 def server(versions: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     options = ("--poll-seconds=0.2", "--max-request-rows=8", "--max-body-bytes=100000")
-    with running(tmp_path_factory.mktemp("serve"), versions, *options) as one:
+    with running(tmp_path_factory.mktemp("serve"), versions, NAME, *options) as one:
         yield one
 
 
@@ -130,15 +57,8 @@ def server(versions: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def first(server: Server, versions: str) -> Server:
     """The server, when it answers with version 1."""
     promote(NAME, 1, tracking_uri=versions, reason="for a test")
-    _until(lambda: server.version() == 1)
+    until(lambda: server.version() == 1)
     return server
-
-
-def _until(holds: Any) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def _rows(*lengths: int) -> dict[str, Any]:
@@ -275,14 +195,14 @@ def test_a_body_that_is_no_json_or_ever_longer_than_announced_is_refused(first: 
     connection = http.client.HTTPConnection("127.0.0.1", first.port, timeout=SECONDS)
     with contextlib.closing(connection):
         connection.request("POST", "/predict", b'{"rows": [')
-        status, answer = _answer(connection.getresponse())
+        status, answer = answer_of(connection.getresponse())
         assert (status, answer["error"][:43]) == (
             400,
             "expected a body in JSON: invalid JSON: unex",
         )
         # In chunks, with no length ahead.
         connection.request("POST", "/predict", iter([b" " * 50_000] * 3), encode_chunked=True)
-        assert _answer(connection.getresponse())[0] == 413
+        assert answer_of(connection.getresponse())[0] == 413
     status, answer = first.ask("/nowhere")
     assert (status, answer["error"]) == (404, "there is no /nowhere: see /docs")
     assert first.ask("/predict")[0] == 405
@@ -311,7 +231,7 @@ def test_it_listens_on_loopback_alone_and_answers_to_no_other_name(first: Server
     connection = http.client.HTTPConnection("127.0.0.1", first.port, timeout=SECONDS)
     with contextlib.closing(connection):
         connection.request("GET", "/metrics", headers={"Host": "example.com"})
-        assert _answer(connection.getresponse())[0] == 421
+        assert answer_of(connection.getresponse())[0] == 421
 
 
 class Load:
@@ -339,16 +259,16 @@ class Load:
             thread.join()
 
 
-def test_a_new_champion_takes_over_under_load_without_a_failed_or_a_mixed_answer(
+def test_a_new_champion_takes_over_under_load_without_a_failed_or_a_mixedanswer(
     first: Server, versions: str
 ) -> None:
     expected = {1: _said(first)}
     swaps = first.metric("rnnflow_model_swaps_total")
     with Load(first) as load:
         promote(NAME, 2, tracking_uri=versions, reason="better")
-        _until(lambda: first.version() == 2)
+        until(lambda: first.version() == 2)
         count = len(load.answers)
-        _until(lambda: len(load.answers) > count + 8)
+        until(lambda: len(load.answers) > count + 8)
     expected[2] = _said(first)
     assert expected[1] != pytest.approx(expected[2], abs=0.05)
     assert {status for status, _ in load.answers} == {200}
@@ -374,7 +294,7 @@ def test_a_version_that_does_not_load_is_refused_and_the_one_before_goes_on(
     before = first.metric(refused)
     with Load(first, clients=1) as load:
         promote(NAME, 3, tracking_uri=versions, reason="broken")
-        _until(lambda: first.metric(refused) > before)
+        until(lambda: first.metric(refused) > before)
     assert {(status, answer["model_version"]) for status, answer in load.answers} == {(200, 1)}
     said = "version 3 is the champion, but cannot serve; version 1 goes on: the SavedModel at"
     assert said in first.log.read_text()
@@ -385,7 +305,7 @@ def test_with_a_token_only_probes_are_answered_without_it_and_sigterm_drains(
 ) -> None:
     promote(NAME, 1, tracking_uri=versions, reason="for a test")
     options = ("--host=0.0.0.0", "--drain-seconds=1")
-    with running(tmp_path, versions, *options, **{TOKEN_VARIABLE: TOKEN}) as server:
+    with running(tmp_path, versions, NAME, *options, **{TOKEN_VARIABLE: TOKEN}) as server:
         for path in ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"):
             assert server.ask(path)[0] == 200
         for path in ("/metrics", "/openapi.json", "/docs", f"/v2/models/{NAME}"):
@@ -403,13 +323,13 @@ def test_with_a_token_only_probes_are_answered_without_it_and_sigterm_drains(
             connection.putheader("Authorization", f"Bearer {TOKEN}")
             connection.putheader("Content-Length", str(len(body)))
             connection.endheaders(body[:20])
-            _until(lambda: server.ask("/healthz")[0] == 200)  # by now it has come
+            until(lambda: server.ask("/healthz")[0] == 200)  # by now it has come
             server.process.send_signal(signal.SIGTERM)
-            _until(lambda: server.ask("/readyz")[0] == 503)
+            until(lambda: server.ask("/readyz")[0] == 503)
             assert server.ask("/predict", _rows(2), TOKEN)[0] == 200  # taken for a while more
-            _until(lambda: not _listens(server))
+            until(lambda: not _listens(server))
             connection.send(body[20:])
-            assert _answer(connection.getresponse())[0] == 200
+            assert answer_of(connection.getresponse())[0] == 200
         assert server.process.wait(SECONDS) == 0
 
 
