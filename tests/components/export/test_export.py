@@ -42,14 +42,16 @@ class Trained:
 @pytest.fixture(scope="module")
 def trained(mixed: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
-    # Scaled, so that all that is said of the export is said of the temperature too.
+    # All that is said of the export is said of the temperature, and of several networks, too.
     training = TrainingConfig(
-        batch_size=16, max_steps=6, evaluate_every_steps=3, temperature_scaling=True
-    )
+        batch_size=16, max_steps=6, evaluate_every_steps=3, temperature_scaling=True,
+        ensemble_size=2,
+    )  # fmt: skip
     model = train_model(
         mixed.examples, ModelConfig(units=(8,)), training, 7, directory=folder / "model"
     )
     assert model.temperature != 1.0
+    assert len(set(model.checkpoints)) == 2
     metrics = measure_model(model, mixed.examples, directory=folder / "metrics")
     return Trained(mixed, model, metrics)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from components.config import LaunchConfig, ModelConfig, TrainingConfig
 from components.training import fits
 from components.training.datasets import bytes_in_memory
-from components.training.fits import first_job
+from components.training.fits import first_job, first_jobs, refit_job
 from components.training.job import TrainingJob
 from components.training.selection import Selection
 from tests.components.conftest import Prepared
@@ -49,3 +50,21 @@ def test_each_process_holds_all_rows_and_a_refit_those_of_validation_too(
     assert _job(mixed, refit=True).on_disk
     monkeypatch.setattr(fits, "memory_bytes", lambda: 2 * more)
     assert not _job(mixed, refit=True).on_disk
+
+
+def test_the_networks_of_an_ensemble_differ_in_their_seeds_alone(mixed: Prepared) -> None:
+    only = _job(mixed)
+    assert first_jobs(only) == [only]
+    first = dataclasses.replace(
+        only, training=dataclasses.replace(only.training, ensemble_size=3, refit=True)
+    )
+    jobs = first_jobs(first)
+    assert jobs[0] == first
+    assert [job.name for job in jobs] == ["", "network-2", "network-3"]
+    assert [refit_job(job, 4).name for job in jobs] == [
+        "refit", "network-2-refit", "network-3-refit",
+    ]  # fmt: skip
+    assert {dataclasses.replace(job, seed=first.seed, name="") for job in jobs} == {first}
+    # Runs of neighbouring seeds, as one makes to see how much is luck, share no network.
+    of_next = first_jobs(dataclasses.replace(first, seed=first.seed + 1))
+    assert len({job.seed for job in [*jobs, *of_next]}) == 6

@@ -76,7 +76,7 @@ def test_the_temperature_is_that_of_the_fit_which_has_not_seen_the_validation_ro
 ) -> None:
     job = first_job(mixed.examples, MODEL, TRAINING, SEED, LaunchConfig())
     checkpoint = tf.train.latest_checkpoint(str(Path(whole.path) / CHECKPOINTS))
-    answers = validation_answers(job, Path(whole.path), checkpoint)
+    answers = validation_answers(job, Path(whole.path), [str(checkpoint)])
     assert whole.temperature == temperature_of(answers)
     assert whole.temperature != 1.0
 
