@@ -36,7 +36,8 @@ _SWEPT: Final = ("features", "model", "seed", "training")
 # A trial is one fit that is judged on the validation split: what judges it, and what comes after
 # it, is the same for all.
 _FIXED: Final = frozenset(
-    f"training.{name}" for name in ("early_stopping_metric", "refit", "temperature_scaling")
+    f"training.{name}"
+    for name in ("early_stopping_metric", "refit", "temperature_scaling", "ensemble_size")
 )
 
 
