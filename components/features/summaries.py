@@ -23,6 +23,9 @@ STATISTICS: Final = 14
 
 _CONVOLUTIONS: Final = {1_000_000: 48 * KERNELS, 4_000_000: 24 * KERNELS, 16_000_000: 6 * KERNELS}
 """By the steps of all rows up to which so many are proposed."""
+_MOST_COLUMNS: Final = 3
+"""Of more numbers a step the statistics tell enough, and beside thousands of convolutions they are
+drowned: without these the loss was a third to two thirds lower; see docs/quality.md."""
 _BUCKETS: Final = 4096
 _MOST_BUCKETS: Final = 16_384
 _MOST_COUNTS: Final = 100_000_000
@@ -97,6 +100,7 @@ class SummariesConfig:
         """
         # A set of 84 convolutions takes about a microsecond a step on one core.
         affordable = (count for most, count in _CONVOLUTIONS.items() if steps <= most)
+        has_few_columns = 0 < columns <= _MOST_COLUMNS
         # As long as the runs of tokens that are possible are not many more than the buckets.
         longest = max((_longest(size) for size in alphabets), default=_SHORTEST_NGRAM)
         # Events with amounts and gaps: what is said of them is in counts and totals, and among
@@ -106,7 +110,7 @@ class SummariesConfig:
             longest = 1
         return cls(
             statistics=columns > 0,
-            convolutions=next(affordable, 0) if columns and not is_mixed else 0,
+            convolutions=next(affordable, 0) if has_few_columns and not is_mixed else 0,
             ngrams=_buckets(max(alphabets), rows) if alphabets else 0,
             longest_ngram=longest,
         )

@@ -60,6 +60,12 @@ def test_more_steps_get_fewer_convolutions() -> None:
     assert found == [48 * KERNELS, 48 * KERNELS, 6 * KERNELS, 0]
 
 
+def test_many_numbers_a_step_are_summed_up_by_statistics_alone() -> None:
+    found = [SummariesConfig.infer(columns, [], 1_000, 100) for columns in (1, 3, 4, 12)]
+    assert [each.convolutions > 0 for each in found] == [True, True, False, False]
+    assert all(each.statistics for each in found)
+
+
 @pytest.mark.parametrize(("alphabet", "longest"), [(4, 6), (27, 3), (1_000, 2), (1, 6)])
 def test_a_smaller_alphabet_gets_longer_runs(alphabet: int, longest: int) -> None:
     assert SummariesConfig.infer(0, [alphabet], 100, 10).longest_ngram == longest
