@@ -176,8 +176,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Saves what a process of xdist has measured: the one that started it waits ten seconds.
 
     Then it is killed, with all that it would have saved on its way out. What TensorFlow and Prefect
-    do at the end of a process that ran half of the tests may take longer. The measurement ends here:
-    if it went on, the process would write its file again at its end, and might be killed meanwhile.
+    do at the end of a process that ran half of the tests may take longer. The measurement ends
+    here: if it went on, the process would write its file again at its end, and might be killed
+    meanwhile.
     """
     measuring = Coverage.current()
     if measuring is not None and hasattr(session.config, "workerinput"):
