@@ -432,9 +432,9 @@ class ExportConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class RetentionConfig:
-    """Which past runs of this name are kept; the others are removed after each run.
+    """Which past runs and sweeps of this name are kept; the others are removed after each run.
 
-    What the registry's ledger names is kept in any case.
+    Prefect's flow runs, too. What the registry's ledger names is kept in any case.
     """
 
     # A month of nights, and a week of runs that are started by hand or every hour.

@@ -40,6 +40,7 @@ from pipelines.run_tracking import RunTracking, name_flow_run, prefect_address
 from pipelines.servers.patience import PATIENCE
 from pipelines.stage_records import training_notes, worker_logs
 from pipelines.stages import OutcomeField, Stage
+from pipelines.upkeep.ending import keep_within_limits
 from pipelines.upkeep.heartbeat import heartbeat
 from pipelines.upkeep.killed_runs import (
     beat_flow_run,
@@ -48,7 +49,6 @@ from pipelines.upkeep.killed_runs import (
     mark_killed_flow_runs,
 )
 from pipelines.upkeep.leftovers import find_leftovers, remove, temporary_directory
-from pipelines.upkeep.retention import apply_retention
 from pipelines.work_directory import (
     ARTIFACTS,
     CONFIG,
@@ -335,11 +335,7 @@ class PipelineRun:
         # Whoever finds an outcome takes the run as over, with all that belongs to it.
         self.work.save_outcome(self._outcome)
         notify(self._outcome, self.config.notify_on)
-        try:
-            apply_retention(self.work, self._owner, {self.config.name: self.config.retention})
-        except Exception as error:
-            # The next run, or `rnnflow clean`, removes them.
-            LOGGER.warning("Past runs beyond the limits of `retention` were left: %s", error)
+        keep_within_limits(self.work, self._owner, self.config.name, self.config.retention)
         # The next thing is Prefect's record of the end, which waits for the server, too.
         self._tracking.link_from_prefect()
 

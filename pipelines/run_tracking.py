@@ -24,6 +24,7 @@ from pipelines.config import PipelineConfig, flatten
 from pipelines.provenance import provenance_tags
 from pipelines.servers.patience import PATIENCE
 from pipelines.stage_records import StageRecord
+from pipelines.upkeep.earlier_runs import recover_earlier_runs
 from pipelines.work_directory import CONFIG, JOURNAL, Status, WorkDirectory
 
 _PARENT = "pipeline"
@@ -87,20 +88,12 @@ class RunTracking:
 
         It comes before the first event of this run is sent, or it would mark this one too.
         """
-        # Imported here, so that the sending thread is the one that waits for the import of MLflow.
-        from components.tracking.recovery import mark_killed_runs, replay_pending
-
         with self._handling:
             if not self._earlier_runs_are_handled:
-                replay_pending(self._work.runs, self._work.tracking_uri, self._journal)
-                mark_killed_runs(
-                    self._work.tracking_uri, self._name, self._owner, self._work.root,
-                    on_killed=self._save_killed,
-                )  # fmt: skip
+                recover_earlier_runs(
+                    self._work, self._name, self._owner, f"run {self._run_id}", self._journal
+                )
                 self._earlier_runs_are_handled = True
-
-    def _save_killed(self, run_id: str) -> None:
-        self._work.save_killed(run_id, self._name, found_by=self._run_id)
 
     @property
     def mlflow_run_id(self) -> str | None:

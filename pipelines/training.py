@@ -21,7 +21,8 @@ from pipelines.console import LOGGER, printable, show_servers
 from pipelines.pipeline_run import PipelineRun
 from pipelines.run_tracking import name_flow_run
 from pipelines.schedules.when import CONDITIONS
-from pipelines.upkeep.killed_runs import SKIPPED
+from pipelines.upkeep.ending import do_upkeep
+from pipelines.upkeep.killed_runs import FLOW, SKIPPED
 from pipelines.work_directory import WorkDirectory
 from pipelines.workers import with_workers
 
@@ -32,7 +33,7 @@ DESCRIPTION = (
 )
 
 
-@flow(name="rnnflow", description=DESCRIPTION, flow_run_name="{run_id}", persist_result=False)
+@flow(name=FLOW, description=DESCRIPTION, flow_run_name="{run_id}", persist_result=False)
 def training_flow(
     config_path: str,
     work_dir: str = ".rnnflow",
@@ -70,6 +71,7 @@ def training_flow(
         name_flow_run(f"{config.name} skipped")
         LOGGER.info("skipped: %s", reason)
         print(f"{config.name}: skipped, {printable(reason)}", flush=True)
+        do_upkeep(work, config.name, config.retention)
         return Completed(name=SKIPPED, message=reason)
     run = PipelineRun(config, work, run_id, until=until, rerun=rerun)
     with contextlib.suppress(BusyError), run:

@@ -4,6 +4,7 @@
   artifacts/<stage>/<fingerprint>/   what a stage made, with its Prefect result
   champions/<name>-<version>/        local copies of the models that serve
   runs/<run id>/                     config.yaml, outcome.json, report.html, tracking.jsonl ...
+  sweeps/<name>-<digest>/            state.json, sweep.html, best.yaml, a folder a trial ...
   mlflow.db  mlartifacts/            unless MLFLOW_TRACKING_URI names a server
   tmp/<run id>/                      temporary files of a run, while it goes on
   cluster/<key>/                     orders and registrations of the workers of a cluster
@@ -140,6 +141,11 @@ class WorkDirectory:
         return self.root / "runs"
 
     @property
+    def sweeps(self) -> Path:
+        """Holds a directory per sweep, and the database of all."""
+        return self.root / "sweeps"
+
+    @property
     def temporary(self) -> Path:
         """Holds a directory per run in progress."""
         return self.root / "tmp"
@@ -155,6 +161,11 @@ class WorkDirectory:
     @property
     def _id(self) -> Path:
         return self.root / "id"
+
+    @property
+    def id(self) -> str:
+        """What is in every record of whose a run is; empty before the first run."""
+        return self._id.read_text().strip() if self._id.is_file() else ""
 
     @property
     def cluster(self) -> Path:
@@ -208,7 +219,7 @@ class WorkDirectory:
         """Writes the outcome of a run that was killed, unless it is there or the run is not."""
         if run_id not in self.run_ids() or self.find_outcome(run_id) is not None:
             return
-        reason = f"The process was killed; run {found_by} found it."
+        reason = f"The process was killed; {found_by} found it."
         # As a shell reports SIGKILL, which leaves no other word of how a process ended.
         killed = Outcome(run_id, name, "killed", reason, (), 128 + signal.SIGKILL)
         self.save_outcome(killed)
@@ -252,7 +263,7 @@ class WorkDirectory:
             # By the holder of the lock alone, so that it is made once.
             if not self._id.is_file():
                 write_atomically(self._id, f"{uuid.uuid4().hex}\n")
-            yield owner_of(self._id.read_text().strip(), file)
+            yield owner_of(self.id, file)
 
 
 _MISREAD = re.compile(r"[?#%*\[\]\\\x00-\x1f\x7f]")

@@ -3,7 +3,8 @@
 Never removed: a version with an alias; one that any record of the ledger names, so that each
 rollback finds its version and a model that was rolled back is known again; one that a kept run
 names; one that rnnflow did not register; a run that made one of these, with its nested runs; and a
-run whose files a run that stays refers to.
+run whose files a run that stays refers to. Sweeps are removed by the same limits, counted
+by themselves, but for those whose best settings a run has that stays.
 """
 
 from __future__ import annotations
@@ -27,21 +28,25 @@ from components.tracking.errors import registry_errors
 from components.tracking.events import ARTIFACT_TAG, ARTIFACTS_IN_TAG
 from components.tracking.owner import WORK_DIR_ID_TAG
 from components.tracking.purge import purge, size_in
-from components.tracking.tracker import RUN_ID_TAG
+from components.tracking.tracker import RUN_ID_TAG, SWEEP_TAG
 
 _DAY_SECONDS = 86_400
 _PARENT_TAG = "mlflow.parentRunId"
+_BEST_OF_TAG = "sweep"
+"""Of a run with the best settings of a sweep: the name of the sweep."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PastRun:
-    """A pipeline run in MLflow."""
+    """A pipeline run in MLflow, or a sweep."""
 
     id: str
     name: str
-    """The run's id in its work directory."""
+    """The run's id in its work directory; of a sweep the name of its directory."""
     age_days: float
     ended: bool = True
+    sweep: str = ""
+    """The sweep whose best settings a run has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +124,7 @@ def prune(
     *,
     kept_runs: frozenset[str],
     kept_versions: frozenset[int],
+    kept_sweeps: frozenset[str],
     retention: RetentionConfig,
     database: Path | None,
     on_found: Callable[[str, int], None],
@@ -135,6 +141,7 @@ def prune(
         work_dir_id: only its runs are looked at: others are not this work directory's to remove.
         kept_runs: see ``find_excess``.
         kept_versions: those that kept runs name.
+        kept_sweeps: names of sweeps that stay, because their directories do.
         retention: the limits.
         database: the SQLite file of ``tracking_uri`` if it is the work directory's own.
         on_found: called for each run before it is removed, with what it is and its bytes; 0 on a
@@ -149,33 +156,59 @@ def prune(
         experiment = find_experiment(client, name)
         if experiment is None:
             return
-        runs = _past_runs(client, experiment, work_dir_id)
-        if all(retention.keeps(newer, run.age_days) for newer, run in enumerate(runs)):
-            return
-        versions = [
-            PastVersion(int(each.version), each.run_id or "", DIGEST_TAG in each.tags)
-            for each in search_versions(client, f"name = {quoted(name)}")
-        ]
-        protected = protected_versions(
-            Ledger(client, name).records(), aliases_by_version(client, name), kept_versions
-        )
-        reuses = _reuses(client, experiment)
-        excess = find_excess(runs, versions, protected, kept_runs, retention, reuses)
+        runs = _past_runs(client, experiment, work_dir_id, RUN_ID_TAG)
+        excess = Excess()
+        if not all(retention.keeps(newer, run.age_days) for newer, run in enumerate(runs)):
+            versions = [
+                PastVersion(int(each.version), each.run_id or "", DIGEST_TAG in each.tags)
+                for each in search_versions(client, f"name = {quoted(name)}")
+            ]
+            protected = protected_versions(
+                Ledger(client, name).records(), aliases_by_version(client, name), kept_versions
+            )
+            reuses = _reuses(client, experiment)
+            excess = find_excess(runs, versions, protected, kept_runs, retention, reuses)
         for run in excess.runs:
             made = {each.number: name for each in excess.versions if each.run == run.id}
-            _remove(client, experiment, run, made, database, on_found, dry_run)
+            _remove(client, experiment, run, "run", made, database, on_found, dry_run)
+        staying = set(runs) - set(excess.runs)
+        sweeps = _past_runs(client, experiment, work_dir_id, SWEEP_TAG)
+        for sweep in find_excess_sweeps(sweeps, staying, kept_sweeps, retention):
+            _remove(client, experiment, sweep, "sweep", {}, database, on_found, dry_run)
 
 
-def _past_runs(client: MlflowClient, experiment: str, work_dir_id: str) -> list[PastRun]:
-    """The pipeline runs of a work directory, newest first."""
-    found = _search(client, experiment, f"tags.`{WORK_DIR_ID_TAG}` = {quoted(work_dir_id)}")
+def find_excess_sweeps(
+    sweeps: Sequence[PastRun],
+    staying_runs: Iterable[PastRun],
+    kept_sweeps: frozenset[str],
+    retention: RetentionConfig,
+) -> tuple[PastRun, ...]:
+    """The sweeps beyond the limits; ``sweeps`` has the newest first."""
+    named = kept_sweeps | {run.sweep for run in staying_runs}
+    return tuple(
+        sweep
+        for newer, sweep in enumerate(sweeps)
+        if sweep.ended and sweep.name not in named and not retention.keeps(newer, sweep.age_days)
+    )
+
+
+def _past_runs(
+    client: MlflowClient, experiment: str, work_dir_id: str, name_tag: str
+) -> list[PastRun]:
+    """The pipeline runs, or the sweeps, of a work directory by what names them; newest first."""
+    found = _search(
+        client,
+        experiment,
+        f"tags.`{WORK_DIR_ID_TAG}` = {quoted(work_dir_id)} and tags.`{name_tag}` != ''",
+    )
     now = time.time()
     return [
         PastRun(
             run.info.run_id,
-            run.data.tags.get(RUN_ID_TAG, ""),
+            run.data.tags[name_tag],
             (now - run.info.start_time / 1000) / _DAY_SECONDS,
             run.info.status != "RUNNING",
+            run.data.tags.get(_BEST_OF_TAG, ""),
         )
         for run in found
     ]
@@ -210,6 +243,7 @@ def _remove(
     client: MlflowClient,
     experiment: str,
     run: PastRun,
+    kind: str,
     versions: Mapping[int, str],
     database: Path | None,
     on_found: Callable[[str, int], None],
@@ -224,7 +258,7 @@ def _remove(
         for each in runs
         for model in client.search_logged_models([experiment], f"source_run_id = '{each}'")
     }
-    what = ", ".join([f"MLflow run {run.name}", *(f"version {each}" for each in versions)])
+    what = ", ".join([f"MLflow {kind} {run.name}", *(f"version {each}" for each in versions)])
     size = 0 if database is None else size_in(database, runs | models)
     on_found(what, size)
     if dry_run:

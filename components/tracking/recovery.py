@@ -1,4 +1,8 @@
-"""What the start of a run does for earlier ones: sends what is unsent, marks what was killed."""
+"""What the start of a run does for earlier ones: sends what is unsent, marks what was killed.
+
+Whether a sweep has ended is in its journal. One that was killed gets the events of its end there,
+which are sent like any others, also to a server that is away now.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,19 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from components.artifacts.storage import locked_file
 from components.tracking.client import MlflowClient, Run, connect, find_experiment, quoted
 from components.tracking.delivery import Delivery
 from components.tracking.errors import reason
 from components.tracking.journal import Event, Journal, ServerUnreachableError, without_credentials
-from components.tracking.owner import STALE_SECONDS, WORK_DIR_ID_TAG, Owner
-from components.tracking.tracker import RUN_ID_TAG, STATUS_TAG
+from components.tracking.owner import (
+    HEARTBEAT_TAG,
+    STALE_SECONDS,
+    WORK_DIR_ID_TAG,
+    Owner,
+    owner_of,
+)
+from components.tracking.tracker import RUN_ID_TAG, STATUS_TAG, SWEEP_KEY, SWEEP_TAG
 
 _LOG = logging.getLogger("rnnflow")
 
@@ -105,6 +116,8 @@ def mark_killed_runs(
         for run in _running(
             client, found, f"tags.`{WORK_DIR_ID_TAG}` = {quoted(owner.work_dir_id)}"
         ):
+            if (work_dir / "sweeps" / run.data.tags.get(SWEEP_TAG, "-")).is_dir():
+                continue  # `recover_sweeps` knows more of it: it asks for the lock of the sweep
             if owner.proves_gone(run.data.tags, stale_seconds):
                 on_killed(run.data.tags.get(RUN_ID_TAG, ""))
                 marked += _mark_killed(client, found, run, _last_event_times(work_dir))
@@ -148,3 +161,84 @@ def _last_event_times(work_dir: Path) -> dict[str, int]:
         last = max((event.get("milliseconds", 0) for event, _ in journal.read()), default=0)
         times |= dict.fromkeys(journal.cursor().runs.values(), last)
     return times
+
+
+def recover_sweeps(
+    sweeps_directory: Path,
+    tracking_uri: str,
+    work_dir_id: str,
+    on_killed: Callable[[str], None] = lambda _: None,
+    stale_seconds: float = STALE_SECONDS,
+) -> int:
+    """Does the same for the sweeps that are not in progress; counts those that were killed.
+
+    An unreachable server is tried once, and only logged.
+
+    Args:
+        sweeps_directory: where the sweeps of a work directory are.
+        tracking_uri: address of MLflow.
+        work_dir_id: names the work directory.
+        on_killed: called with the name of a sweep that was killed, before it is ended.
+        stale_seconds: see ``Owner.proves_gone``.
+    """
+    unreachable: set[str] = set()
+    killed = 0
+    for path in sorted(sweeps_directory.glob("*/tracking.jsonl")):
+        journal = Journal(path)
+        opening = next((event for event, _ in journal.read()), {})
+        if "uri" not in opening or not (journal.unsent() or _open_runs(journal)):
+            continue
+        try:
+            # A sweep holds it as long as it goes on.
+            with locked_file(path.parent / "lock", wait=False) as lock:
+                owner = owner_of(work_dir_id, lock)
+                if _was_killed(journal, owner, tracking_uri, stale_seconds):
+                    on_killed(path.parent.name)
+                    _end_killed(journal)
+                    killed += 1
+                if waiting := journal.unsent():
+                    _replay(journal, opening, waiting, tracking_uri, unreachable)
+        except BlockingIOError:
+            continue
+    return killed
+
+
+def _open_runs(journal: Journal) -> dict[str, Event]:
+    """The runs of a journal that were started and not ended: the event of the start, by key."""
+    found: dict[str, Event] = {}
+    for event, _ in journal.read():
+        if event["event"] == "start_run":
+            found[event["key"]] = event
+        elif event["event"] == "end_run":
+            found.pop(event["key"], None)
+    return found
+
+
+def _was_killed(journal: Journal, owner: Owner, tracking_uri: str, stale_seconds: float) -> bool:
+    start = _open_runs(journal).get(SWEEP_KEY)
+    if start is None:
+        return False
+    # Its heartbeat there is that of the start: only the server has the last one.
+    recorded = {name: value for name, value in start["tags"].items() if name != HEARTBEAT_TAG}
+    if owner.proves_gone(recorded):
+        return True
+    run = journal.cursor().runs.get(SWEEP_KEY)
+    try:
+        tags = connect(tracking_uri).get_run(run).data.tags if run else {}
+    except Exception as error:
+        _LOG.warning("Whether the sweep of %s was killed is not known: %s.", journal.path,
+                     reason(error))  # fmt: skip
+        return False
+    return owner.proves_gone(tags, stale_seconds)
+
+
+def _end_killed(journal: Journal) -> None:
+    # It ended about when it said something last. The trials come before the sweep: after a kill in
+    # between, the next start ends the rest.
+    last = max((event.get("milliseconds", 0) for event, _ in journal.read()), default=0)
+    keys = sorted(_open_runs(journal), key=lambda key: key == SWEEP_KEY)
+    tags = {STATUS_TAG: "killed"}
+    journal.append(
+        {"event": "end_run", "key": key, "milliseconds": last, "status": "KILLED", "tags": tags}
+        for key in keys
+    )

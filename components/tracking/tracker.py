@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = [
     "RUN_ID_TAG",
     "STATUS_TAG",
+    "SWEEP_KEY",
+    "SWEEP_TAG",
     "WORK_DIR_TAG",
     "Point",
     "RunStatus",
@@ -47,6 +49,10 @@ RunStatus: TypeAlias = Literal["FINISHED", "FAILED", "KILLED"]
 RUN_ID_TAG = "rnnflow.run_id"
 WORK_DIR_TAG = "rnnflow.work_dir"
 STATUS_TAG = "rnnflow.status"
+SWEEP_TAG = "rnnflow.sweep"
+"""Of a sweep and of each of its trials: the name of its directory."""
+SWEEP_KEY = "sweep"
+"""Of the run of a sweep; its trials have others."""
 PATIENCE_SECONDS = 10.0
 """How long one run may wait for an unreachable server before only ``flush`` tries it again."""
 HISTORY_SECONDS = 1.0

@@ -22,6 +22,12 @@ from components.tracking.run_history import RunSummary, recent_runs
 from pipelines.commands.summary import print_summary
 from pipelines.console import make_console
 from pipelines.stage_records import COMPARED_TAG, DATA_DIGEST_TAG, DIGEST_SHOWN, VERSION_TAG
+from pipelines.upkeep.past_sweeps import (
+    find_state,
+    is_in_progress,
+    recover_sweeps,
+    sweep_directories,
+)
 from pipelines.work_directory import Outcome, WorkDirectory
 
 _MOST_RUNS = 10
@@ -60,7 +66,9 @@ def compare_runs(name: str, last: int, work_dir: Path) -> None:
 
 
 def show_status(run_id: str | None, work_dir: Path, everything: bool = False) -> None:
-    """Prints the runs of a work directory, what serves, and one run's summary.
+    """Prints the runs and sweeps of a work directory, what serves, and one run's summary.
+
+    A sweep that was killed is marked as such, here and in MLflow.
 
     Raises:
         NotFoundError: there is no such run.
@@ -70,6 +78,9 @@ def show_status(run_id: str | None, work_dir: Path, everything: bool = False) ->
     chosen = work.run(run_id).name
     console = make_console()
     console.print(_run_table(work, everything))
+    recover_sweeps(work)
+    if sweeps := sweep_directories(work):
+        console.print(_sweep_table(work, sweeps if everything else sweeps[-_MOST_RUNS:]))
     outcome = work.find_outcome(chosen)
     if outcome is None:
         what = (
@@ -166,6 +177,23 @@ def _run_table(work: WorkDirectory, everything: bool) -> Table:
             table.add_row(run_id, "", "running" if run_id == running else "unfinished", "")
         else:
             table.add_row(run_id, outcome.name, outcome.status, escape(outcome.reason[:120]))
+    return table
+
+
+def _sweep_table(work: WorkDirectory, directories: Sequence[Path]) -> Table:
+    table = Table(title=f"sweeps in {escape(str(work.sweeps))}")
+    for column in ("sweep", "name", "status", "trials", "finished", "failed", "running", "best"):
+        table.add_column(column, no_wrap=True)
+    for directory in directories:
+        state = find_state(directory)
+        if state is None:  # it was killed before it had begun, or an older release made it
+            table.add_row(directory.name, "", "unfinished")
+            continue
+        is_lost = state.status == "running" and not is_in_progress(directory)
+        best = "" if state.best is None else f"{state.metric} {state.best:.4f}"
+        counts = (state.trials, state.finished, state.failed, state.running)
+        status = "unfinished" if is_lost else state.status
+        table.add_row(directory.name, state.name, status, *map(str, counts), best)
     return table
 
 

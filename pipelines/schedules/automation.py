@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
@@ -18,6 +18,8 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.events.schemas.events import ResourceSpecification
 
 from pipelines.upkeep.killed_runs import SKIPPED, STATE_NAMES
+
+Change: TypeAlias = Literal["installed", "updated"] | None
 
 AUTOMATION: Final = "rnnflow-killed-runs"
 BEAT_SECONDS: Final = 30
@@ -59,14 +61,36 @@ def killed_runs_automation() -> AutomationCore:
     )
 
 
-def install_automation() -> bool:
-    """Makes sure that the server has it; returns whether it had not.
+def install_automation() -> Change:
+    """Makes sure that the server has it as it is in this release; returns what was changed.
 
-    The runs that this process starts send their heartbeats.
+    The runs that this process starts send their heartbeats. An automation that a person has
+    switched off stays so, and what a newer release expects is left in it.
     """
     os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(BEAT_SECONDS))
+    ours = killed_runs_automation()
     with get_client(sync_client=True) as client:
-        if client.read_automations_by_name(AUTOMATION):
-            return False
-        client.create_automation(killed_runs_automation())
-        return True
+        found = client.read_automations_by_name(AUTOMATION)
+    if found:
+        ours.enabled = found[0].enabled
+        theirs = found[0].trigger
+        if isinstance(theirs, EventTrigger) and isinstance(ours.trigger, EventTrigger):
+            ours.trigger.expect |= theirs.expect
+    return put_automation(ours)
+
+
+def put_automation(automation: AutomationCore) -> Change:
+    """Makes sure that the server has an automation of this name, and that it is this one."""
+    with get_client(sync_client=True) as client:
+        found = client.read_automations_by_name(automation.name)
+        if not found:
+            client.create_automation(automation)
+            return "installed"
+        fields = set(AutomationCore.model_fields)
+        wanted = automation.model_dump()
+        if found[0].model_dump(include=fields) == wanted:
+            return None
+        # As if each field had been given: Prefect sends no others. The server takes all but one.
+        del wanted["owner_resource"]
+        client.update_automation(found[0].id, AutomationCore.model_validate(wanted))
+        return "updated"

@@ -20,6 +20,7 @@ from components.artifacts.values import Examples
 from components.config import EARLY_STOPPING_METRICS, TrainingConfig
 from components.data.statistics import read_statistics
 from components.errors import StorageError, TrainingError
+from components.tracking.owner import Owner
 from components.training.job import FINAL_ERRORS
 from components.training.steps import steps_of
 from pipelines.config import PipelineConfig, load_config
@@ -28,6 +29,7 @@ from pipelines.sweeps.record import SweepRecord
 from pipelines.sweeps.space import Space
 from pipelines.sweeps.study import BUCKETS, Study, number_of
 from pipelines.sweeps.trial import MODEL, TrialJob, TrialProcess
+from pipelines.upkeep.past_sweeps import DATABASE, SweepState, SweepStatus, save_state
 
 _POLL_SECONDS: Final = 0.2
 _FIRST_FAILURES: Final = 3
@@ -61,6 +63,7 @@ class Search:
         directory: of the sweep; its name names the study.
         trials: how many there are in the end.
         tracking_uri: of MLflow.
+        owner: this process, which holds the lock of the sweep.
         examples_of: makes the examples of a trial, from its settings.
         console: gets a line a trial.
     """
@@ -73,6 +76,7 @@ class Search:
         directory: Path,
         trials: int,
         tracking_uri: str,
+        owner: Owner,
         examples_of: Callable[[Sequence[str]], Examples],
         console: Console,
     ) -> None:
@@ -83,13 +87,14 @@ class Search:
         self.metric = f"validation/{self.config.training.early_stopping_metric}"
         self._sign = EARLY_STOPPING_METRICS[self.config.training.early_stopping_metric]
         direction: Literal["minimize", "maximize"] = "maximize" if self._sign > 0 else "minimize"
-        database = directory.parent / "optuna.db"
+        database = directory.parent / DATABASE
         self.study = Study(database, directory.name, space, direction, self.config.seed, trials)
         self._own = space.values_of(self.config)
         if self._own is not None:
             # What it was before the sweep is the measure of what the sweep gains.
             self.study.try_first(self._own)
-        self.record = SweepRecord(directory, tracking_uri, self.config, space, self.metric)
+        self.record = SweepRecord(directory, tracking_uri, self.config, space, self.metric, owner)
+        self._save("running")
 
     def run(self, parallel: int) -> None:
         """Trains until there is nothing more to try.
@@ -115,13 +120,36 @@ class Search:
                         is_exhausted = True
                     else:
                         running.append(self._start(trial))
+                        self._save("running", len(running))
                 if not running:
                     return
                 time.sleep(_POLL_SECONDS)
+                before = len(running)
                 running = [each for each in running if not self._has_ended(each)]
+                if len(running) < before:
+                    self._save("running", len(running))
         finally:
             for each in running:
                 each.process.stop(self.config.launch.grace_seconds)
+
+    def end(
+        self, status: SweepStatus, best: FrozenTrial | None = None, run_id: str | None = None
+    ) -> None:
+        """Says in MLflow, then on disk, how the sweep ended."""
+        self.record.end(status, best, run_id)
+        self._save(status)
+
+    def _save(self, status: SweepStatus, running: int = 0) -> None:
+        trials = self.study.finished
+        failed = sum(trial.state == TrialState.FAIL for trial in trials)
+        best = self.study.best
+        save_state(
+            self._directory,
+            SweepState(
+                self.config.name, status, self.metric, self._trials, len(trials) - failed, failed,
+                running, None if best is None else best.value,
+            ),
+        )  # fmt: skip
 
     @property
     def own(self) -> FrozenTrial | None:

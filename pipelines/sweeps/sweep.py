@@ -23,6 +23,7 @@ from components.artifacts.values import Examples
 from components.data.rows import check_files
 from components.errors import BusyError, TrainingError
 from components.report.sweep import SweepInputs, TrialRow, render_sweep
+from components.tracking.owner import owner_of
 from components.workers.supervisor import raising_sigterm
 from pipelines.commands.run import run_pipeline
 from pipelines.config import check_runner_of, dump_config, load_config
@@ -30,10 +31,10 @@ from pipelines.console import make_console, printable
 from pipelines.sweeps.search import Search, result_of
 from pipelines.sweeps.space import Space, parse_space
 from pipelines.sweeps.study import number_of, reason_of
+from pipelines.upkeep.heartbeat import heartbeat
+from pipelines.upkeep.past_sweeps import LOCK
 from pipelines.work_directory import WorkDirectory
 
-SWEEPS: Final = "sweeps"
-"""Folder of the work directory with a folder a sweep, and the database of all."""
 BEST_CONFIG: Final = "best.yaml"
 PAGE: Final = "sweep.html"
 
@@ -78,21 +79,23 @@ def sweep(
     # prepares the rows, for which the directory of the examples stands.
     parts = [examples.of(settings).path, dump_config(config), *map(str, space.describe().items())]
     identity = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
-    directory = work.root / SWEEPS / f"{config.name}-{identity}"
+    directory = work.sweeps / f"{config.name}-{identity}"
     with contextlib.ExitStack() as held:
         try:
-            held.enter_context(locked_file(directory / "lock", wait=False))
+            lock = held.enter_context(locked_file(directory / LOCK, wait=False))
         except BlockingIOError:
             raise BusyError(f"this sweep is in progress already, in {directory}.") from None
         search = Search(
-            path, settings, space, directory, trials, work.tracking_uri, examples.of, console
-        )
+            path, settings, space, directory, trials, work.tracking_uri, owner_of(work.id, lock),
+            examples.of, console,
+        )  # fmt: skip
+        held.enter_context(heartbeat(search.record.beat))
         try:
             with raising_sigterm():
                 search.run(parallel)
         except (KeyboardInterrupt, SystemExit) as error:
             number = signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM
-            search.record.end("KILLED")
+            search.end("interrupted")
             count = len(search.study.finished)
             text = (
                 f"rnnflow: stopped by {number.name}. {count} trials are kept; the same command "
@@ -101,11 +104,11 @@ def sweep(
             click.echo(printable(text), err=True)
             return 128 + number
         except BaseException:
-            search.record.end("FAILED")
+            search.end("failed")
             raise
         best = search.study.best
         if best is None:
-            search.record.end("FAILED")
+            search.end("failed")
             raise TrainingError(
                 f"none of {len(search.study.finished)} trials came to its end. The last one: "
                 f"{reason_of(search.study.finished[-1])}"
@@ -115,11 +118,16 @@ def sweep(
         _print_best(console, search, best, space, directory / BEST_CONFIG)
         code, run_id = os.EX_OK, None
         if run_best:
-            code = run_pipeline(path, work_dir, settings=[*chosen, f"tags.sweep={directory.name}"])
+            try:
+                name = f"tags.sweep={directory.name}"
+                code = run_pipeline(path, work_dir, settings=[*chosen, name])
+            except BaseException:
+                search.end("failed", best)
+                raise
             run_id = work.run().name
         write_atomically(directory / PAGE, _page(search, space, directory.name, run_id))
         search.record.log_files([directory / PAGE, directory / BEST_CONFIG])
-        search.record.end("FINISHED", best, run_id)
+        search.end("finished", best, run_id)
         console.print(f"  sweep       {directory / PAGE}", markup=False, highlight=False)
     return code
 

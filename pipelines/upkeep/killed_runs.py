@@ -33,6 +33,8 @@ from pipelines.work_directory import Outcome, Status, WorkDirectory
 
 LOGGER = logging.getLogger("rnnflow")
 
+FLOW = "rnnflow"
+"""The name of the flow."""
 _KILLED = "The process was killed; the next run of its work directory found it."
 STATE_NAMES: Mapping[Status, str] = {
     "promoted": "Promoted",
@@ -50,7 +52,7 @@ def claim_flow_run(owner: Owner, name: str) -> UUID:
     """Records in Prefect whose this flow run is; returns its id."""
     run_id = UUID(str(flow_run.id))
     with get_client(sync_client=True) as client:
-        tags = {*client.read_flow_run(run_id).tags, *_tags(owner, name)}
+        tags = {*client.read_flow_run(run_id).tags, *owner_tags(owner, name)}
         # The labels first: who finds the tags may rely on them.
         client.update_flow_run_labels(run_id, dict(owner.tags()))
         client.update_flow_run(run_id, tags=sorted(tags))
@@ -84,10 +86,10 @@ def mark_killed_flow_runs(
         How many it ended.
     """
     running = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING]))
-    ours = FlowRunFilterTags(all_=_tags(owner, name))
+    ours = FlowRunFilterTags(all_=owner_tags(owner, name))
     with get_client(sync_client=True) as client:
         found = client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=["rnnflow"])),
+            flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])),
             flow_run_filter=FlowRunFilter(state=running, tags=ours),
         )
         gone = [
@@ -103,7 +105,8 @@ def mark_killed_flow_runs(
     return len(gone)
 
 
-def _tags(owner: Owner, name: str) -> list[str]:
+def owner_tags(owner: Owner, name: str) -> list[str]:
+    """The tags of the flow runs of a model in a work directory."""
     return [f"work-dir:{owner.work_dir_id}", f"model:{name}"]
 
 

@@ -1,7 +1,8 @@
 """Removes past runs beyond the limits of ``retention``, in the work directory and in MLflow.
 
 A work directory keeps the runs that the config says, and of everything else what these runs name:
-their artifacts and the local copies of the champions that they compared with. MLflow keeps more,
+their artifacts, the local copies of the champions that they compared with, and the sweep whose best
+settings they have. The same limits hold for the sweeps, counted by themselves. MLflow keeps more,
 see ``components.registry.retention``.
 """
 
@@ -19,6 +20,7 @@ from components.config import RetentionConfig
 from components.tracking.journal import Journal
 from components.tracking.owner import Owner
 from pipelines.upkeep.leftovers import remove
+from pipelines.upkeep.past_sweeps import remove_sweep, split_sweeps
 from pipelines.work_directory import ARTIFACTS, CONFIG, JOURNAL, Outcome, WorkDirectory
 
 _DAY_SECONDS = 86_400
@@ -32,6 +34,8 @@ class _Past:
     name: str
     age_days: float
     outcome: Outcome | None
+    sweep: str = ""
+    """The sweep whose best settings it has."""
 
 
 def retentions(work: WorkDirectory) -> dict[str, RetentionConfig]:
@@ -51,7 +55,7 @@ def apply_retention(
     on_found: Callable[[str, int], None] = lambda what, size: None,
     *,
     dry_run: bool = False,
-) -> None:
+) -> frozenset[str]:
     """Removes what need not be kept; call it while the work directory's lock is held.
 
     Args:
@@ -60,6 +64,9 @@ def apply_retention(
         limits: by name; the runs of all other names are kept.
         on_found: called for each thing before it is removed, with what it is and its bytes.
         dry_run: removes nothing.
+
+    Returns:
+        The ids of the runs that stay.
 
     Raises:
         RegistryError: MLflow cannot be reached or rejects a request; the files are removed by then.
@@ -70,6 +77,11 @@ def apply_retention(
         on_found(str(path.relative_to(work.root)), size_of(path))
         if not dry_run:
             remove(path)
+    kept_sweeps, excess = split_sweeps(work, limits, {run.sweep for run in staying})
+    for directory in excess:
+        on_found(str(directory.relative_to(work.root)), size_of(directory))
+        if not dry_run:
+            remove_sweep(directory)
     kept = {name: [run for run in staying if run.name == name] for name in limits}
     for name, retention in limits.items():
         if work.own_database is None and not retention.on_server:
@@ -83,11 +95,13 @@ def apply_retention(
             owner.work_dir_id,
             kept_runs=frozenset(run.run_id for run in kept[name]),
             kept_versions=frozenset(version for run in kept[name] for version in _versions(run)),
+            kept_sweeps=frozenset(directory.name for directory in kept_sweeps),
             retention=retention,
             database=work.own_database,
             on_found=on_found,
             dry_run=dry_run,
         )
+    return frozenset(run.run_id for run in staying)
 
 
 def _past_runs(work: WorkDirectory) -> Iterator[_Past]:
@@ -97,8 +111,9 @@ def _past_runs(work: WorkDirectory) -> Iterator[_Past]:
         config = work.runs / run_id / CONFIG
         # Its first file, which is never written again.
         age_days = (now - config.stat().st_mtime) / _DAY_SECONDS
-        name = str(yaml.safe_load(config.read_bytes())["name"])
-        yield _Past(run_id, name, age_days, work.find_outcome(run_id))
+        values = yaml.safe_load(config.read_bytes())
+        sweep = str(values.get("tags", {}).get("sweep", ""))
+        yield _Past(run_id, str(values["name"]), age_days, work.find_outcome(run_id), sweep)
 
 
 def _stays(

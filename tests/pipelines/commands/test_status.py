@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts.storage import write_atomically
+from components.artifacts.storage import locked_file, write_atomically
 from components.artifacts.values import Decision, Version
 from components.errors import NotFoundError
 from components.metrics import METRICS
 from components.registry.registry import register_model
+from components.tracking.owner import Owner, owner_of
 from components.tracking.tracker import RUN_ID_TAG, STATUS_TAG, Point, Tracker
 from pipelines.commands import status
+from pipelines.upkeep.past_sweeps import LOCK, SweepStatus
 from pipelines.work_directory import CONFIG, WorkDirectory
 from tests.components.toy_export import ToyExport
 from tests.pipelines.samples import REFUSED, outcome
+from tests.pipelines.upkeep.past_sweeps import leave_sweep
 
 pytest_plugins = ["tests.components.mlflow_fixtures"]
 
@@ -178,6 +181,31 @@ def test_a_run_that_was_killed_is_shown_as_killed(
     text = capsys.readouterr().out
     assert _rows(text)[run_id][:2] == [work.root.name, "killed"]
     assert "The process was killed" in text
+
+
+def test_the_status_shows_the_sweeps_and_marks_those_that_were_killed(
+    work: WorkDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = work.root.name
+    write_atomically(work.runs / "20260101-000000-aaaa" / CONFIG, f"name: {name}\n")
+    write_atomically(work.root / "id", "w")
+    elsewhere = Owner(work.id, "host", "another boot", "1:2")
+    for number, owner in ((1, elsewhere), (2, elsewhere), (3, None)):
+        lock_of = work.sweeps / f"{name}-{number:08}" / LOCK
+        with locked_file(lock_of) as lock:
+            status_of: SweepStatus = "finished" if number == 1 else "running"
+            leave_sweep(work, name, number, owner or owner_of(work.id, lock), status=status_of)
+    (work.sweeps / "begun-00000004").mkdir()
+    with locked_file(work.sweeps / f"{name}-00000005" / LOCK) as lock:
+        leave_sweep(work, name, 5, owner_of(work.id, lock), status="running")
+        status.show_status(None, work.root)
+    rows = _rows(capsys.readouterr().out)
+    best = "validation/auc 0.7500"
+    assert rows[f"{name}-00000001"] == [name, "finished", "1", "1", "0", "0", best]
+    assert rows[f"{name}-00000002"] == [name, "unfinished", "1", "0", "0", "1", best]
+    assert rows[f"{name}-00000003"] == [name, "killed", "1", "0", "0", "0", best]
+    assert rows["begun-00000004"][1] == "unfinished"
+    assert rows[f"{name}-00000005"] == [name, "running", "1", "0", "0", "1", best]
 
 
 def test_a_work_directory_without_runs_says_so(work: WorkDirectory) -> None:

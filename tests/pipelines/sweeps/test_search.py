@@ -18,6 +18,7 @@ from components.config import DataConfig
 from components.errors import TrainingError
 from components.features.config import FeaturesConfig
 from components.features.numeric import NumericFeature
+from components.tracking.owner import Owner
 from pipelines.console import make_console
 from pipelines.sweeps.search import Search, result_of
 from pipelines.sweeps.space import parse_space
@@ -68,7 +69,7 @@ def make_search(tmp_path: Path, rows: Path, examples: Examples, store: str) -> M
         space = parse_space(config, settings, parameters)
         return Search(
             config, settings, space, tmp_path / "sweep", trials, store,
-            lambda _: examples, make_console(),
+            Owner("w", "host", "boot", "1:2"), lambda _: examples, make_console(),
         )  # fmt: skip
 
     return make
@@ -85,7 +86,7 @@ def test_each_trial_is_judged_at_the_checkpoint_that_would_be_its_model(
     assert best.value == min(losses)
     assert last.value == search.curve(last)[1][-1]
     # In MLflow each is a run of its own, with what varies and what came out.
-    search.record.end("FINISHED", search.study.ranked[0])
+    search.end("finished", search.study.ranked[0])
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name(search.config.name)
     assert experiment is not None

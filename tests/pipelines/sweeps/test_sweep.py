@@ -81,6 +81,13 @@ def test_one_that_is_stopped_says_what_is_kept(stopped: str) -> None:
     assert "Traceback" not in stopped
 
 
+def test_one_that_is_stopped_is_so_in_mlflow_and_in_the_status(
+    project: Project, stopped: str
+) -> None:
+    shown = project.call("status").stdout
+    assert re.search(r"swept-vowels-\w+ │ swept-vowels │ interrupted", shown), shown + stopped
+
+
 def test_it_goes_on_where_it_was_stopped(project: Project, finished: str) -> None:
     assert "3 trials, 1 of them are there" in finished
     shown = re.findall(r"trial \d+ +[\d.]+ +model.units=(\S+)", finished)
@@ -120,6 +127,9 @@ def test_mlflow_has_the_sweep_with_its_page_and_a_run_for_each_trial(
     found = client.search_runs([experiment.experiment_id], "tags.`rnnflow.sweep` LIKE '%'")
     (parent,) = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
     assert parent.info.status == "FINISHED"
+    assert parent.data.tags["rnnflow.status"] == "finished"
+    # None of those that were stopped stays as it was.
+    assert {run.info.status for run in found} == {"FINISHED"}
     assert parent.data.tags["rnnflow.best_run"] == project.work.run().name
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {
         "best.yaml",
