@@ -182,7 +182,7 @@ def test_of_many_clients_that_move_at_once_each_is_recorded_or_refused(
 
     def move_often(version: int) -> int:
         mine, moved = connect(postgresql_server.uri), 0
-        for number in range(5):
+        for number in range(10):
             before = reconcile(mine, name).champion
             try:
                 move_champion(mine, name, before, version, "gate", f"{version}.{number}")
